@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * platform.h - every service of the operating system that OpenWSD uses below the shims.
+ * One implementation file per system: platform_posix.c, platform_windows.c.
+ * Time is monotonic nanoseconds; UINT64_MAX as a deadline means for ever.
+ */
+#ifndef WSD_BASE_PLATFORM_H
+#define WSD_BASE_PLATFORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <openwsd/status.h>
+
+#ifdef _WIN32
+struct wsd_mutex {
+	void *srw;
+};
+#define WSD_MUTEX_INIT { 0 } /* for static mutexes */
+struct wsd_cond {
+	void *variable;
+};
+#else
+#include <pthread.h>
+struct wsd_mutex {
+	pthread_mutex_t handle;
+};
+#define WSD_MUTEX_INIT { PTHREAD_MUTEX_INITIALIZER } /* for static mutexes */
+struct wsd_cond {
+	pthread_cond_t handle;
+};
+#endif
+
+void wsd_mutex_init(struct wsd_mutex *mutex);
+void wsd_mutex_fini(struct wsd_mutex *mutex);
+void wsd_mutex_lock(struct wsd_mutex *mutex);
+bool wsd_mutex_trylock(struct wsd_mutex *mutex);
+void wsd_mutex_unlock(struct wsd_mutex *mutex);
+
+void wsd_cond_init(struct wsd_cond *cond);
+void wsd_cond_fini(struct wsd_cond *cond);
+/* May wake spuriously. False when the deadline passed. */
+bool wsd_cond_wait(struct wsd_cond *cond, struct wsd_mutex *mutex, uint64_t deadline);
+void wsd_cond_broadcast(struct wsd_cond *cond);
+
+/* Threads are created with every signal blocked, named, and always joined. */
+struct wsd_thread;
+enum wsd_status wsd_thread_start(struct wsd_thread **thread, const char *name, void (*run)(void *arg),
+				 void *arg);
+void wsd_thread_join(struct wsd_thread *thread);
+void wsd_cpu_relax(void); /* inside a spin loop */
+
+uint64_t wsd_clock_ns(void);
+void wsd_random(void *bytes, size_t length);
+uint32_t wsd_process_id(void);
+/* secure_getenv: NULL in set-id programs. */
+const char *wsd_env(const char *name);
+
+/*
+ * Waker: one per thread, made at its first use and freed at its exit. A thread sleeps on its waker and,
+ * optionally, on wait objects of queues; wake costs no system call unless the owner sleeps.
+ * A wake that comes before the sleep is not lost.
+ */
+struct wsd_waker;
+struct wsd_waker *wsd_waker_self(void); /* NULL: out of descriptors or memory */
+void wsd_waker_wake(struct wsd_waker *waker);
+/* Forget earlier wakes; call before testing the condition that a waker will announce. */
+void wsd_waker_reset(struct wsd_waker *waker);
+/* Sleep until woken, until one of the wait objects is ready, or until the deadline; may return early.
+ * The wake that ends it is used up. */
+void wsd_waker_sleep(struct wsd_waker *waker, const intptr_t *objects, unsigned count, uint64_t deadline);
+
+/* Shared memory that can be given to another process: size-sealed, close-on-exec. */
+enum wsd_status wsd_shared_create(size_t length, intptr_t *handle, void **address);
+/* Map what another process gave: checks seals (shrink and grow) and that it is exactly length long. */
+enum wsd_status wsd_shared_attach(intptr_t handle, size_t length, void **address);
+void wsd_shared_unmap(void *address, size_t length);
+void wsd_handle_close(intptr_t handle);
+
+/* Modules. symbol copies the address of a symbol into *function (size bytes). */
+enum wsd_status wsd_module_open(const char *path, void **module, char *reason, size_t reason_size);
+bool wsd_module_symbol(void *module, const char *name, void *function, size_t size);
+void wsd_module_close(void *module);
+/* Visit the names in a folder, in no order; nothing when it cannot be read. */
+void wsd_folder_each(const char *path, void (*visit)(const char *name, void *arg), void *arg);
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * engine_internal.h - the engine's insides, shared by the files of this folder and their tests.
+ *
+ * Who makes sure that an engine moves. At any time one of these holds, and whoever ends one of them
+ * begins another before it returns ("cover"):
+ *   running  somebody has `own`, or is in wsd_engine_wait and awake, so it will look again
+ *   asleep   `armed`, and `sleeper` sleeps on the wait object
+ *   watched  `watch` is TICK: the background thread is awake or looks within one tick
+ * An engine without listener, connection, timer and task needs none of them.
+ *
+ * own      0 or 1, never waited for: who does not get it leaves its work to the holder, which looks
+ *          at the task counter once more after letting go. Both sides are seq_cst: either the
+ *          queueing thread sees `own` free, or the holder sees the task.
+ * watch    is left for OWNER or PARKED by the background thread only, with `own` and `leaf`; it is
+ *          set to TICK by anyone who wakes the thread.
+ * A wake of the background thread is always enough: it looks at everything again.
+ */
+#ifndef WSD_TRANSPORT_ENGINE_INTERNAL_H
+#define WSD_TRANSPORT_ENGINE_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "provider/transport/engine.h"
+#include "provider/transport/memory.h"
+
+#define WSD_ENGINE_BATCH 64u /* events of one poll */
+#define WSD_ENGINE_HOT 8u    /* visits since the thread looked that make an engine "driven" */
+#define WSD_ENGINE_MAX 16u
+#define WSD_ENGINE_NAME 56u
+
+enum wsd_watch {
+	WSD_WATCH_TICK,	 /* the thread is awake, or sleeps for one tick */
+	WSD_WATCH_OWNER, /* it sleeps on the armed wait object */
+	WSD_WATCH_PARKED /* it sleeps until it is woken: a waiter is the sleeping owner, or no need */
+};
+
+/*
+ * Timers: bucket b > 0 holds those whose highest bit that differs from `last` is bit b - 1, bucket 0
+ * those that are due. Setting and cancelling are O(1); a timer moves down at most once per bit.
+ */
+#define WSD_TIMER_BUCKETS 65
+struct wsd_timers {
+	struct wsd_list bucket[WSD_TIMER_BUCKETS];
+	struct wsd_list due; /* expired, in order of time, not yet run */
+	uint64_t last;
+	_Atomic uint64_t earliest; /* nothing expires before; UINT64_MAX = no timer */
+};
+
+void wsd_timers_init(struct wsd_timers *timers, uint64_t now);
+void wsd_timers_set(struct wsd_timers *timers, struct wsd_timer *timer, uint64_t when);
+void wsd_timers_advance(struct wsd_timers *timers, uint64_t now); /* fills due */
+struct wsd_timer *wsd_timers_pop(struct wsd_timers *timers);	  /* from due; NULL = empty */
+
+/* A thread asleep in wsd_engine_wait that does not sleep on this engine's wait object. */
+struct wsd_follower {
+	struct wsd_list link;
+	struct wsd_waker *waker;
+	bool queued;
+};
+
+struct wsd_engine {
+	struct wsd_event_sink sink; /* first: the queue's context is the engine */
+	const struct wsd_backend_ops *ops;
+	struct wsd_device *device;
+	struct wsd_queue *queue;
+	struct wsd_device_attr attr;
+	wsd_wait_object object;
+	struct wsd_mr_cache *cache;
+	uint64_t tick; /* ns */
+	char name[WSD_ENGINE_NAME];
+
+	atomic_uint own;
+	/* Only with own: */
+	struct wsd_list deferred;
+	uint32_t event_next, event_count; /* what is still to be dispatched of events */
+	bool gone;
+	/* Written with own, read by anyone: */
+	atomic_bool armed;
+	_Atomic uint64_t visits; /* of callers */
+
+	struct wsd_mutex leaf;
+	struct wsd_list tasks; /* leaf */
+	atomic_uint task_count;
+	struct wsd_timers timers; /* leaf; earliest is read by anyone */
+	_Atomic(struct wsd_waker *) sleeper; /* written with leaf */
+	_Atomic uint64_t sleeper_until;	     /* the same: when it gets up by itself */
+	struct wsd_list followers;	     /* leaf */
+	atomic_uint follower_count;
+
+	atomic_uint holds;
+	atomic_int watch;
+	atomic_bool poked; /* the thread shall look at once */
+	_Atomic uint64_t seen; /* visits when the thread last looked */
+	atomic_uint spin;      /* ns: adaptive bound of the next spin */
+	atomic_uint skipped;   /* rounds that left out this costly engine */
+
+	struct wsd_thread *thread;
+	_Atomic(struct wsd_waker *) thread_waker;
+	atomic_bool stop;
+	int thread_state; /* leaf: 0 starting, 1 running, -1 failed */
+	struct wsd_cond started;
+
+	struct wsd_event events[WSD_ENGINE_BATCH];
+};
+
+/* Open one device; the thread runs unless WSD_ENGINE_THREAD is 0. The caller closes the device on
+ * failure. ops is complete (registry). */
+enum wsd_status wsd_engine_create(const struct wsd_backend_ops *ops, struct wsd_device *device,
+				  const struct wsd_device_attr *attr, const char *name,
+				  struct wsd_engine **engine);
+void wsd_engine_destroy(struct wsd_engine *engine); /* closes the device */
+void wsd_engine_wake(void *queue_context);	    /* host->wake */
+
+bool wsd_engine_enter(struct wsd_engine *engine);
+bool wsd_engine_round(struct wsd_engine *engine); /* [owner] true: something was dispatched */
+
+#define WSD_VISIT_CALLER 1u /* counts as a visit */
+#define WSD_VISIT_STAY 2u   /* the caller comes back at once or covers itself */
+/* One round if own is free (*entered), with upcalls outside. True: something was dispatched. */
+bool wsd_engine_visit(struct wsd_engine *engine, unsigned flags, bool *entered);
+
+enum wsd_settled {
+	WSD_SETTLED_ASLEEP, /* armed; the caller is the sleeper */
+	WSD_SETTLED_PARKED, /* another one is, or nothing needs it; or own could not be had */
+	WSD_SETTLED_AGAIN,  /* something was dispatched or came in: look again */
+	WSD_SETTLED_BUSY    /* the thread only: own was taken, or arm failed */
+};
+/* Try to become the sleeping owner; follower is NULL for the background thread. */
+enum wsd_settled wsd_engine_settle(struct wsd_engine *engine, struct wsd_waker *waker,
+				   struct wsd_follower *follower);
+void wsd_engine_unsettle(struct wsd_engine *engine, struct wsd_waker *waker,
+			 struct wsd_follower *follower);
+
+/* Leaf held: a waiter, neither waker nor the background thread, sleeps as owner. */
+bool wsd_engine_other_sleeps(struct wsd_engine *engine, const struct wsd_waker *waker);
+
+void wsd_engine_thread(void *arg); /* thread.c */
+/* Engine time as a deadline for sleeping. */
+uint64_t wsd_engine_deadline(struct wsd_engine *engine, uint64_t when);
+/* Wake the background thread and let everybody rely on its ticks. */
+void wsd_engine_watch(struct wsd_engine *engine);
+
+/* Is there anything that needs progress? */
+static inline bool wsd_engine_active(struct wsd_engine *engine)
+{
+	return atomic_load(&engine->holds) || atomic_load(&engine->task_count) ||
+	       atomic_load(&engine->timers.earliest) != UINT64_MAX;
+}
+
+static inline bool wsd_engine_hot(struct wsd_engine *engine)
+{
+	/* relaxed: a heuristic, either value is right */
+	return atomic_load_explicit(&engine->visits, memory_order_relaxed) -
+		       atomic_load_explicit(&engine->seen, memory_order_relaxed) >=
+	       WSD_ENGINE_HOT;
+}
+
+void wsd_mr_completed(struct wsd_mr_cache *cache, uint64_t id, enum wsd_status status);
+
+#endif

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * close.c - shutdown, graceful and abortive close with deadlines, keep-alive.
+ *
+ * A graceful close sends FIN and waits for FIN_ACK (our bytes are with the peer's provider) and for the
+ * peer's own FIN; then the connection is taken down and the stream dies. Bytes that arrive for a closed
+ * stream reset it, as TCP does. Every step has a deadline, so a silent peer cannot keep it alive.
+ */
+#include "provider/session/internal.h"
+
+#define TEARDOWN_NS 1000000000ull /* an answer to disconnect takes no longer */
+
+/* Streams whose owner has closed gracefully and whose bytes are not acknowledged yet. */
+static atomic_int closing_streams;
+
+void wsd_closing_count(int delta)
+{
+	if (delta)
+		atomic_fetch_add(&closing_streams, delta);
+}
+
+static bool none_closing(void *arg)
+{
+	(void)arg;
+	return atomic_load(&closing_streams) == 0;
+}
+
+void wsd_streams_drain(uint64_t deadline)
+{
+	struct wsd_waker *waker = wsd_waker_self();
+
+	/* Nobody wakes us when the count drops, so look again every few milliseconds. */
+	while (!none_closing(NULL) && wsd_clock_ns() < deadline) {
+		uint64_t step = wsd_clock_ns() + 5000000;
+
+		(void)wsd_engine_wait(NULL, 0, none_closing, NULL, step < deadline ? step : deadline,
+				      waker);
+	}
+}
+
+enum wsd_status wsd_stream_shutdown_send(struct wsd_stream *s)
+{
+	if (s->state == WSD_STREAM_RESET)
+		return s->error;
+	if (s->state != WSD_STREAM_OPEN)
+		return WSD_ESTATE;
+	if (!s->tx.fin) {
+		s->tx.fin = true;
+		wsd_tx_want(s, WSD_SEND_FIN);
+		wsd_tx_progress(s);
+	}
+	return WSD_OK;
+}
+
+void wsd_stream_shutdown_receive(struct wsd_stream *s)
+{
+	s->rx.closed = true;
+	if (s->rx.produced > s->rx.read || s->rx.source.offered)
+		wsd_stream_break(s, WSD_EABORTED);
+}
+
+bool wsd_stream_flushed(const struct wsd_stream *s)
+{
+	return s->state != WSD_STREAM_OPEN || s->disconnected ||
+	       (s->tx.fin ? s->tx.fin_acked : s->tx.notified == s->tx.position && !s->tx.loan);
+}
+
+void wsd_stream_set_keepalive(struct wsd_stream *s, uint64_t idle, uint64_t interval, unsigned count)
+{
+	s->keepalive.on = idle != 0;
+	s->keepalive.idle = idle;
+	s->keepalive.interval = interval;
+	s->keepalive.count = count;
+	s->keepalive.sent = 0;
+	s->keepalive.heard = true;
+	if (s->state == WSD_STREAM_OPEN)
+		wsd_stream_arm_timer(s);
+}
+
+/* The one timer serves connecting, closing and keep-alive, which exclude each other. */
+void wsd_stream_arm_timer(struct wsd_stream *s)
+{
+	struct wsd_engine *engine = atomic_load(&s->engine);
+	uint64_t when = 0;
+
+	if (s->state == WSD_STREAM_CONNECTING || s->closing)
+		when = s->deadline;
+	else if (s->keepalive.on && s->state == WSD_STREAM_OPEN)
+		when = wsd_engine_now(engine) +
+		       (s->keepalive.sent ? s->keepalive.interval : s->keepalive.idle);
+	wsd_engine_set_timer(engine, &s->timer, when);
+}
+
+static void keepalive_due(struct wsd_stream *s)
+{
+	if (s->keepalive.heard) {
+		s->keepalive.heard = false;
+		s->keepalive.sent = 0;
+	} else if (s->keepalive.sent >= s->keepalive.count) {
+		wsd_stream_break(s, WSD_EKEEPALIVE);
+		return;
+	} else {
+		s->keepalive.sent++;
+		wsd_tx_want(s, WSD_SEND_PROBE);
+	}
+	wsd_stream_arm_timer(s);
+}
+
+void wsd_close_timer(struct wsd_stream *s, uint64_t now)
+{
+	if (s->state == WSD_STREAM_DEAD)
+		return;
+	if ((s->state == WSD_STREAM_CONNECTING || s->closing) && now < s->deadline) {
+		wsd_stream_arm_timer(s);
+		return;
+	}
+	if (s->closing) {
+		if (s->state == WSD_STREAM_OPEN) {
+			wsd_stream_break(s, WSD_ETIMEDOUT);
+			s->deadline = now + TEARDOWN_NS;
+			wsd_stream_arm_timer(s);
+		} else {
+			s->disconnected = true; /* waited long enough */
+		}
+	} else if (s->state == WSD_STREAM_CONNECTING) {
+		wsd_connect_failed(s, WSD_ETIMEDOUT);
+	} else if (s->keepalive.on) {
+		keepalive_due(s);
+	}
+}
+
+void wsd_close_progress(struct wsd_stream *s)
+{
+	if (!s->closing || s->state == WSD_STREAM_DEAD)
+		return;
+	if (s->linger && (s->tx.fin_acked || s->state != WSD_STREAM_OPEN || s->disconnected)) {
+		wsd_closing_count(-1); /* nothing of ours is on its way any more */
+		s->linger = 0;
+	}
+	if (s->state == WSD_STREAM_OPEN && !s->disconnected) {
+		if (s->tx.fin_acked && s->rx.fin && !s->tx.pending && !s->disconnecting) {
+			s->disconnecting = true;
+			s->deadline = wsd_engine_now(atomic_load(&s->engine)) + TEARDOWN_NS;
+			wsd_stream_arm_timer(s);
+			wsd_stream_do(s, WSD_DO_DISCONNECT);
+		}
+		return;
+	}
+	if (!s->endpoint || s->disconnected)
+		wsd_stream_do(s, WSD_DO_DESTROY);
+}
+
+void wsd_stream_close(struct wsd_stream *s, bool abort, uint64_t linger)
+{
+	struct wsd_engine *engine = atomic_load(&s->engine);
+
+	if (s->closing)
+		return;
+	s->closing = true;
+	if (!engine) { /* never got to a device */
+		s->state = WSD_STREAM_DEAD;
+		s->changes |= WSD_CHANGE_DEAD;
+		wsd_stream_tell(s);
+		return;
+	}
+	if (s->state == WSD_STREAM_CONNECTING) {
+		wsd_stream_do(s, WSD_DO_DESTROY);
+		return;
+	}
+	if (s->state == WSD_STREAM_OPEN && (abort || s->rx.produced > s->rx.read || s->rx.source.offered))
+		wsd_stream_break(s, WSD_EABORTED);
+	if (s->state == WSD_STREAM_OPEN) {
+		s->linger = linger ? linger : 1;
+		wsd_closing_count(1);
+		(void)wsd_stream_shutdown_send(s);
+		s->deadline = wsd_engine_now(engine) + s->linger;
+	} else {
+		s->deadline = wsd_engine_now(engine) + TEARDOWN_NS;
+	}
+	wsd_stream_arm_timer(s);
+	wsd_close_progress(s);
+	s->changes = 0; /* the owner has let go: only DEAD is news to it */
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * internal.h - the stream object, shared by the files of provider/session only.
+ *
+ * Positions are 64-bit counts of stream bytes since the connection began; the ring offset of position p
+ * is (p - from) modulo bytes. Invariants, with the owner's lock held:
+ *   tx.notified <= tx.position <= tx.limit
+ *   rx.read <= rx.produced <= rx.limit
+ *   rx.limit <= max(rx.read, ring.from) + ring.bytes
+ *   slots posted at the peer = tx.slots_granted - tx.slots_used >= 0
+ */
+#ifndef WSD_SESSION_INTERNAL_H
+#define WSD_SESSION_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "provider/session/stream.h"
+#include "provider/session/wire.h"
+#include "provider/transport/engine.h"
+#include "provider/transport/memory.h"
+#include "rdma_backend/base/base.h"
+
+#define WSD_SLOTS 64u
+#define WSD_SLOT_BYTES 256u
+#define WSD_FIRST_WINDOW 2048u
+#define WSD_FIRST_RING 65536u
+#define WSD_STAGE_BYTES 65536u
+#define WSD_MAX_SGE 16u
+#define WSD_URGENT_MAX 8u
+#define WSD_REASON_BYTES 160u
+
+/* Only data leaves this many credits; FIN and ABORT leave one; CREDIT takes the last. */
+#define WSD_RESERVE_DATA 2u
+#define WSD_RESERVE_FIN 1u
+#define WSD_RESERVE_CREDIT 0u
+
+/* Ids of signalled work: the top two bits say what it was. */
+#define WSD_ID_PLAIN 0ull
+#define WSD_ID_READ (1ull << 62)
+#define WSD_ID_STAGE (2ull << 62)
+#define WSD_ID_VALUE ((1ull << 62) - 1)
+
+/* Control messages that wait to be posted: one bit each, so that nothing is queued or allocated. */
+#define WSD_SEND_START (1u << 0)
+#define WSD_SEND_SWITCH (1u << 1)
+#define WSD_SEND_GRANT (1u << 2)
+#define WSD_SEND_CREDIT (1u << 3)
+#define WSD_SEND_FIN (1u << 4)
+#define WSD_SEND_FIN_ACK (1u << 5)
+#define WSD_SEND_SOURCE (1u << 6)
+#define WSD_SEND_SOURCE_DONE (1u << 7)
+#define WSD_SEND_SOURCE_REFUSE (1u << 8)
+#define WSD_SEND_SOURCE_CANCEL (1u << 9)
+#define WSD_SEND_PROBE (1u << 10)
+#define WSD_SEND_PROBE_ACK (1u << 11)
+#define WSD_SEND_ABORT (1u << 12)
+
+/* Control work for the engine's owner. */
+#define WSD_DO_CONNECT (1u << 0)
+#define WSD_DO_ACCEPT (1u << 1)
+#define WSD_DO_DISCONNECT (1u << 2)
+#define WSD_DO_DESTROY (1u << 3)
+#define WSD_DO_NEXT_PATH (1u << 4)
+
+struct wsd_tx_ring {
+	uint64_t addr;
+	uint64_t from;
+	uint32_t key;
+	uint32_t bytes; /* 0: none */
+	uint32_t generation;
+};
+
+struct wsd_rx_ring {
+	uint8_t *base;
+	struct wsd_region *region; /* NULL: private heap memory (the first window) */
+	uint64_t from;
+	uint32_t bytes;
+	uint32_t generation;
+	bool live; /* from is known: the peer has switched to it */
+};
+
+struct wsd_tx {
+	uint64_t position;
+	uint64_t notified;
+	uint64_t limit;
+	uint32_t slots_granted;
+	uint32_t slots_used;
+	uint32_t pending; /* WSD_SEND_* */
+	uint32_t unsignalled;
+	struct wsd_tx_ring ring;
+	struct wsd_tx_ring next; /* granted, not yet switched to */
+	struct wsd_region *stage; /* only on devices that read sources later */
+	uint64_t stage_used, stage_free; /* cumulative */
+	struct wsd_loan *loan;
+	struct wsd_region *loan_region;
+	uint32_t loan_id;
+	uint16_t lend_backoff, lend_skip;
+	uint16_t peer_slot_bytes;
+	uint64_t abort_reason;
+	bool started; /* the acceptor may send */
+	bool fin;     /* shut down: FIN sent or pending */
+	bool fin_acked;
+	bool blocked; /* a write found no room: tell when there is */
+};
+
+struct wsd_urgent {
+	uint64_t mark;
+	uint8_t byte;
+};
+
+struct wsd_rx {
+	uint64_t read;
+	uint64_t produced;
+	uint64_t limit;	     /* last computed */
+	uint64_t limit_told; /* last sent */
+	uint64_t fin_position;
+	uint64_t ring_total; /* bytes that went through the current ring: growth */
+	uint32_t messages;
+	uint32_t slots_posted; /* cumulative */
+	uint32_t slots_told;
+	struct wsd_rx_ring ring, next;
+	struct wsd_region *slots;
+	struct wsd_urgent urgent[WSD_URGENT_MAX];
+	uint8_t urgent_count;
+	bool urgent_inline;
+	bool fin;
+	bool closed; /* shut down for receiving: data resets */
+	/* rendezvous offered by the peer */
+	struct {
+		uint64_t addr, position;
+		uint32_t key, length, moved, id;
+		uint32_t reading; /* bytes of the READ in flight */
+		struct wsd_region *region;
+		struct wsd_direct *direct;
+		bool offered;
+		uint32_t answer_moved, answer_id; /* for the DONE or REFUSE that is pending */
+	} source;
+};
+
+struct wsd_stream {
+	struct wsd_event_sink sink; /* first: the endpoint's context */
+	_Atomic(const struct wsd_stream_owner *) ops;
+	_Atomic(void *) owner;
+	_Atomic(struct wsd_engine *) engine;
+	const struct wsd_backend_ops *backend;
+	struct wsd_endpoint *endpoint;
+	struct wsd_request *request;
+	enum wsd_stream_state state;
+	enum wsd_status error;	/* why FAILED or RESET */
+	enum wsd_status best;	/* most telling failure of the paths tried */
+	uint32_t todo;		/* WSD_DO_* */
+	bool queued;		/* task is in the engine's queue */
+	unsigned changes;	/* collected for one call of changed() */
+	bool active;		/* we connected */
+	bool closing;		/* the owner has let go */
+	bool disconnected;	/* no work will complete any more */
+	bool disconnecting;
+	bool held;
+	uint16_t features;
+	unsigned path; /* index of the engine being tried */
+	uint64_t deadline; /* of connect, then of close */
+	uint64_t linger;
+	struct wsd_stream_options options;
+	struct wsd_addr local, remote;
+	struct wsd_task task;
+	struct wsd_timer timer;
+	struct wsd_tx tx;
+	struct wsd_rx rx;
+	struct {
+		uint64_t idle, interval;
+		unsigned count, sent;
+		bool on, heard;
+	} keepalive;
+	struct wsd_list link; /* in the listener's queue */
+	char *reasons;
+};
+
+/* stream.c */
+struct wsd_stream *wsd_stream_new(const struct wsd_stream_owner *ops, void *owner);
+void wsd_stream_lock(struct wsd_stream *stream);
+void wsd_stream_unlock(struct wsd_stream *stream, struct wsd_engine *engine);
+void wsd_stream_rebind(struct wsd_stream *stream, const struct wsd_stream_owner *ops, void *owner);
+void wsd_stream_do(struct wsd_stream *stream, uint32_t what);
+void wsd_stream_tell(struct wsd_stream *stream);
+/* The connection is over: RESET with this error; unread bytes stay readable. */
+void wsd_stream_break(struct wsd_stream *stream, enum wsd_status error);
+void wsd_stream_violation(struct wsd_stream *stream, const char *what);
+enum wsd_status wsd_stream_setup(struct wsd_stream *stream, struct wsd_engine *engine);
+void wsd_stream_hello(const struct wsd_stream *stream, uint8_t *bytes);
+enum wsd_status wsd_stream_peer_hello(struct wsd_stream *stream, const void *data, uint32_t length);
+void wsd_stream_opened(struct wsd_stream *stream);
+void wsd_stream_drop_endpoint(struct wsd_stream *stream);
+void wsd_stream_arm_timer(struct wsd_stream *stream);
+
+/* tx.c */
+void wsd_tx_progress(struct wsd_stream *stream); /* post what waits, wake writers */
+void wsd_tx_credits(struct wsd_stream *stream, const struct wsd_header *header);
+void wsd_tx_completed(struct wsd_stream *stream, const struct wsd_event *event);
+void wsd_tx_want(struct wsd_stream *stream, uint32_t what);
+void wsd_tx_free(struct wsd_stream *stream);
+bool wsd_tx_room(const struct wsd_stream *stream);
+enum wsd_status wsd_tx_read_work(struct wsd_stream *stream, const struct wsd_sge *sge, uint64_t addr,
+				 uint32_t key);
+
+/* rx.c */
+void wsd_rx_events(struct wsd_stream *stream, const struct wsd_event *events, uint32_t count);
+uint64_t wsd_rx_limit(struct wsd_stream *stream);
+enum wsd_status wsd_rx_post_slots(struct wsd_stream *stream);
+void wsd_rx_consumed(struct wsd_stream *stream);
+void wsd_rx_free(struct wsd_stream *stream);
+
+/* zcopy.c */
+void wsd_source_offer(struct wsd_stream *stream, const struct wsd_header *header,
+		      const uint8_t *payload);
+void wsd_source_answer(struct wsd_stream *stream, const struct wsd_header *header, bool refused);
+void wsd_source_settle(struct wsd_stream *stream); /* refuse what nobody reads directly */
+enum wsd_status wsd_source_read(struct wsd_stream *stream, const struct wsd_iovec *iov,
+				struct wsd_direct *direct);
+void wsd_source_read_done(struct wsd_stream *stream, enum wsd_status status);
+void wsd_zcopy_free(struct wsd_stream *stream, enum wsd_status status);
+
+/* close.c */
+void wsd_close_progress(struct wsd_stream *stream);
+void wsd_close_timer(struct wsd_stream *stream, uint64_t now);
+void wsd_closing_count(int delta);
+
+/* connect.c */
+void wsd_connect_run(struct wsd_stream *stream, struct wsd_engine *engine);
+void wsd_connect_failed(struct wsd_stream *stream, enum wsd_status status);
+
+/* listener.c */
+void wsd_accept_run(struct wsd_stream *stream, struct wsd_engine *engine);
+
+#endif

@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * listener.c - one listening address on every engine that serves it, one queue of what arrived.
+ *
+ * Without conditional accept the engine answers a request itself while the backlog has room, and what
+ * waits in the queue is an open stream. With it the request waits unanswered until the application
+ * has decided. A listener dies in tasks of its engines, like a stream.
+ */
+#include "provider/session/internal.h"
+
+#include <string.h>
+
+struct listener_port {
+	struct wsd_event_sink sink; /* first: the backend's context */
+	struct wsd_listener *listener;
+	struct wsd_engine *engine;
+	struct wsd_listener_ep *ep;
+	struct wsd_task task;
+	enum wsd_status status; /* of listen; WSD_PENDING until it was tried */
+};
+
+struct wsd_listener {
+	const struct wsd_listener_owner *ops;
+	void *owner;
+	struct wsd_addr local;
+	struct wsd_listener_options options;
+	struct wsd_list ready;	   /* streams: open, broken, or waiting for an answer */
+	struct wsd_list answering; /* streams accepted by us, not yet open */
+	unsigned ready_count, answering_count;
+	bool closing;
+	atomic_uint left; /* ports whose task has not run */
+	unsigned port_count;
+	struct listener_port ports[];
+};
+
+/* --- the listener as the owner of the streams in its queue --- */
+
+static void queue_lock(void *owner)
+{
+	struct wsd_listener *l = owner;
+
+	l->ops->lock(l->owner);
+}
+
+static void queue_unlock(void *owner, struct wsd_engine *engine)
+{
+	struct wsd_listener *l = owner;
+
+	l->ops->unlock(l->owner, engine);
+}
+
+static void to_ready(struct wsd_listener *l, struct wsd_stream *s)
+{
+	wsd_list_remove(&s->link);
+	wsd_list_append(&l->ready, &s->link);
+	l->ready_count++;
+	if (l->ready_count == 1)
+		l->ops->arrived(l->owner);
+}
+
+/* A stream of the queue that nobody will ever see again: it frees itself once it is dead. */
+static void orphan_lock(void *owner)
+{
+	wsd_mutex_lock(owner);
+}
+
+struct orphan {
+	struct wsd_mutex mutex; /* first: the owner pointer */
+	struct wsd_stream *stream;
+	struct wsd_deferred deferred;
+	bool dead;
+};
+
+static void orphan_free(struct wsd_deferred *deferred)
+{
+	struct orphan *o = wsd_container(deferred, struct orphan, deferred);
+
+	wsd_stream_free(o->stream);
+	wsd_mutex_fini(&o->mutex);
+	wsd_free(o);
+}
+
+static void orphan_unlock(void *owner, struct wsd_engine *engine)
+{
+	struct orphan *o = owner;
+	bool dead = o->dead && engine;
+
+	if (dead)
+		o->dead = false;
+	wsd_mutex_unlock(&o->mutex);
+	if (dead)
+		wsd_engine_defer(engine, &o->deferred);
+}
+
+static void orphan_changed(void *owner, unsigned changes)
+{
+	if (changes & WSD_CHANGE_DEAD)
+		((struct orphan *)owner)->dead = true;
+}
+
+static const struct wsd_stream_owner orphan_ops = { orphan_lock, orphan_unlock, orphan_changed };
+
+/* [listener's lock] Reset a queued stream and forget it. */
+static void discard(struct wsd_stream *s)
+{
+	struct orphan *o = wsd_alloc(sizeof(*o));
+
+	wsd_list_remove(&s->link);
+	if (!o) { /* it stays bound to the listener's lock; its deadline cannot run: leak, not a crash */
+		wsd_log(WSD_LOG_ERROR, "session", "out of memory while dropping a connection");
+		return;
+	}
+	wsd_mutex_init(&o->mutex);
+	o->stream = s;
+	o->deferred.run = orphan_free;
+	wsd_list_init(&o->deferred.link);
+	wsd_mutex_lock(&o->mutex);
+	wsd_stream_rebind(s, &orphan_ops, o);
+	wsd_stream_close(s, true, 0);
+	wsd_mutex_unlock(&o->mutex);
+}
+
+static void queue_changed(void *owner, unsigned changes)
+{
+	struct wsd_listener *l = owner;
+	struct wsd_list *node, *after;
+
+	if (!(changes & (WSD_CHANGE_CONNECTED | WSD_CHANGE_READABLE)))
+		return;
+	wsd_list_for_each_safe(node, after, &l->answering) {
+		struct wsd_stream *s = wsd_container(node, struct wsd_stream, link);
+
+		if (s->state == WSD_STREAM_CONNECTING)
+			continue;
+		l->answering_count--;
+		if (s->state == WSD_STREAM_FAILED || l->closing)
+			discard(s);
+		else
+			to_ready(l, s);
+	}
+}
+
+static const struct wsd_stream_owner queue_ops = { queue_lock, queue_unlock, queue_changed };
+
+/* --- requests --- */
+
+static void refuse(struct listener_port *p, struct wsd_request *request, enum wsd_status why)
+{
+	uint8_t reason[4] = { (uint8_t)(-(int)why), 0, 0, 0 };
+
+	wsd_engine_ops(p->engine)->reject(request, reason, sizeof(reason));
+}
+
+/* By the engine's owner, the stream's owner's lock held: answer the request. */
+void wsd_accept_run(struct wsd_stream *s, struct wsd_engine *engine)
+{
+	uint8_t hello[WSD_HELLO_BYTES];
+	enum wsd_status status;
+
+	if (s->state != WSD_STREAM_CONNECTING || !s->request)
+		return;
+	status = wsd_stream_setup(s, engine);
+	if (status == WSD_OK) {
+		wsd_stream_hello(s, hello);
+		s->request = NULL; /* consumed */
+		status = s->backend->accept(s->endpoint, hello, sizeof(hello));
+	} else {
+		wsd_engine_ops(engine)->reject(s->request, NULL, 0);
+		s->request = NULL;
+	}
+	if (status != WSD_OK && status != WSD_PENDING)
+		wsd_connect_failed(s, status);
+}
+
+static void on_request(struct listener_port *p, const struct wsd_event *ev)
+{
+	struct wsd_listener *l = p->listener;
+	enum wsd_status status = WSD_EREFUSED;
+	struct wsd_stream *s;
+
+	if (l->closing || l->ready_count + l->answering_count >= l->options.backlog) {
+		refuse(p, ev->request, WSD_EREFUSED);
+		return;
+	}
+	s = wsd_stream_new(&queue_ops, l);
+	if (s) {
+		atomic_store(&s->engine, p->engine);
+		s->state = WSD_STREAM_CONNECTING;
+		s->request = ev->request;
+		s->local = ev->local;
+		s->remote = ev->remote;
+		status = wsd_stream_peer_hello(s, ev->data, ev->data_length);
+	}
+	if (!s || status != WSD_OK) {
+		refuse(p, ev->request, status);
+		wsd_stream_free(s);
+		return;
+	}
+	if (l->options.conditional) {
+		to_ready(l, s);
+		return;
+	}
+	wsd_list_append(&l->answering, &s->link);
+	l->answering_count++;
+	s->deadline = wsd_engine_now(p->engine) + 10000000000ull;
+	wsd_stream_arm_timer(s);
+	wsd_accept_run(s, p->engine);
+	if (s->state == WSD_STREAM_FAILED)
+		queue_changed(l, WSD_CHANGE_CONNECTED);
+}
+
+static void on_request_gone(struct listener_port *p, const struct wsd_event *ev)
+{
+	struct wsd_list *node;
+
+	wsd_list_for_each(node, &p->listener->ready) {
+		struct wsd_stream *s = wsd_container(node, struct wsd_stream, link);
+
+		if (s->request == ev->request) {
+			s->request = NULL;
+			s->state = WSD_STREAM_FAILED;
+			s->error = WSD_ERESET;
+			p->listener->ops->arrived(p->listener->owner);
+			break;
+		}
+	}
+	wsd_engine_ops(p->engine)->reject(ev->request, NULL, 0);
+}
+
+static void port_events(struct wsd_event_sink *sink, struct wsd_engine *engine,
+			const struct wsd_event *events, uint32_t count)
+{
+	struct listener_port *p = wsd_container(sink, struct listener_port, sink);
+	struct wsd_listener *l = p->listener;
+
+	l->ops->lock(l->owner);
+	for (uint32_t i = 0; i < count; i++) {
+		if (events[i].type == WSD_EV_REQUEST)
+			on_request(p, &events[i]);
+		else if (events[i].type == WSD_EV_REQUEST_GONE)
+			on_request_gone(p, &events[i]);
+	}
+	l->ops->unlock(l->owner, engine);
+}
+
+/* --- opening and closing --- */
+
+static void listen_task(struct wsd_task *task, struct wsd_engine *engine)
+{
+	struct listener_port *p = wsd_container(task, struct listener_port, task);
+	struct wsd_listener *l = p->listener;
+
+	p->status = wsd_engine_ops(engine)->listen(wsd_engine_queue(engine), &l->local, 1u << 16,
+						   &p->sink, &p->ep);
+	if (p->status == WSD_OK)
+		wsd_engine_hold(engine);
+	else
+		p->ep = NULL;
+	atomic_fetch_sub(&l->left, 1);
+}
+
+static bool all_tried(void *arg)
+{
+	return atomic_load(&((struct wsd_listener *)arg)->left) == 0;
+}
+
+static void close_task(struct wsd_task *task, struct wsd_engine *engine)
+{
+	struct listener_port *p = wsd_container(task, struct listener_port, task);
+	struct wsd_listener *l = p->listener;
+
+	l->ops->lock(l->owner);
+	if (p->ep) {
+		wsd_engine_ops(engine)->listener_destroy(p->ep);
+		wsd_engine_forget(engine, &p->sink);
+		wsd_engine_release(engine);
+		p->ep = NULL;
+	}
+	if (atomic_fetch_sub(&l->left, 1) == 1)
+		l->ops->gone(l->owner);
+	l->ops->unlock(l->owner, engine);
+}
+
+static bool serves(struct wsd_engine *engine, const struct wsd_addr *local)
+{
+	struct wsd_addr list[64];
+	uint32_t n;
+
+	if (wsd_addr_is_any(local) || wsd_addr_is_loopback(local))
+		return true;
+	n = wsd_engine_ops(engine)->addresses(wsd_engine_device(engine), list, 64);
+	for (uint32_t i = 0; i < n && i < 64; i++) {
+		list[i].port = local->port;
+		if (wsd_addr_equal(&list[i], local))
+			return true;
+	}
+	return false;
+}
+
+static void run_tasks(struct wsd_listener *l,
+		      void (*run)(struct wsd_task *task, struct wsd_engine *engine))
+{
+	atomic_store(&l->left, l->port_count);
+	for (unsigned i = 0; i < l->port_count; i++) {
+		wsd_task_init(&l->ports[i].task, run);
+		wsd_engine_queue_task(l->ports[i].engine, &l->ports[i].task);
+	}
+}
+
+enum wsd_status wsd_listener_open(struct wsd_listener **listener, const struct wsd_listener_owner *ops,
+				  void *owner, const struct wsd_addr *local,
+				  const struct wsd_listener_options *options)
+{
+	unsigned count = wsd_engine_count();
+	enum wsd_status status = WSD_EADDRNOTAVAIL;
+	struct wsd_listener *l;
+	bool open = false;
+
+	l = wsd_alloc(sizeof(*l) + count * sizeof(l->ports[0]));
+	if (!l)
+		return WSD_ENOMEM;
+	l->ops = ops;
+	l->owner = owner;
+	l->local = *local;
+	l->options = *options;
+	wsd_list_init(&l->ready);
+	wsd_list_init(&l->answering);
+	for (unsigned i = 0; i < count; i++) {
+		struct listener_port *p = &l->ports[l->port_count];
+
+		if (!serves(wsd_engine_at(i), local))
+			continue;
+		p->sink.events = port_events;
+		p->listener = l;
+		p->engine = wsd_engine_at(i);
+		l->port_count++;
+	}
+	run_tasks(l, listen_task);
+	for (unsigned i = 0; i < l->port_count; i++)
+		wsd_engine_kick(l->ports[i].engine);
+	while (!all_tried(l))
+		(void)wsd_engine_wait(NULL, 0, all_tried, l, wsd_clock_ns() + 1000000,
+				      wsd_waker_self());
+	for (unsigned i = 0; i < l->port_count; i++) {
+		if (l->ports[i].status == WSD_OK)
+			open = true;
+		else
+			status = l->ports[i].status;
+	}
+	if (!open) {
+		wsd_free(l);
+		return status;
+	}
+	*listener = l;
+	return WSD_OK;
+}
+
+void wsd_listener_set_backlog(struct wsd_listener *l, unsigned backlog)
+{
+	l->options.backlog = backlog;
+	while (l->ready_count > backlog) { /* the newest go */
+		struct wsd_stream *s = wsd_container(l->ready.prev, struct wsd_stream, link);
+
+		l->ready_count--;
+		discard(s);
+	}
+}
+
+unsigned wsd_listener_pending(const struct wsd_listener *l)
+{
+	return l->ready_count;
+}
+
+enum wsd_status wsd_listener_peek(struct wsd_listener *l, struct wsd_addr *local,
+				  struct wsd_addr *remote)
+{
+	struct wsd_stream *s;
+
+	if (wsd_list_empty(&l->ready))
+		return WSD_AGAIN;
+	s = wsd_container(l->ready.next, struct wsd_stream, link);
+	if (local)
+		*local = s->local;
+	if (remote)
+		*remote = s->remote;
+	return s->state == WSD_STREAM_FAILED || s->state == WSD_STREAM_RESET ? WSD_ERESET : WSD_OK;
+}
+
+enum wsd_status wsd_listener_accept(struct wsd_listener *l, const struct wsd_stream_owner *ops,
+				    void *new_owner, struct wsd_stream **stream)
+{
+	struct wsd_stream *s;
+
+	if (wsd_list_empty(&l->ready))
+		return WSD_AGAIN;
+	s = wsd_container(l->ready.next, struct wsd_stream, link);
+	wsd_list_remove(&s->link);
+	l->ready_count--;
+	wsd_stream_rebind(s, ops, new_owner);
+	if (s->request) {
+		s->deadline = wsd_engine_now(atomic_load(&s->engine)) + 10000000000ull;
+		wsd_stream_do(s, WSD_DO_ACCEPT);
+	}
+	*stream = s;
+	return WSD_OK;
+}
+
+void wsd_listener_reject(struct wsd_listener *l)
+{
+	struct wsd_stream *s;
+
+	if (wsd_list_empty(&l->ready))
+		return;
+	s = wsd_container(l->ready.next, struct wsd_stream, link);
+	l->ready_count--;
+	discard(s);
+}
+
+void wsd_listener_close(struct wsd_listener *l)
+{
+	struct wsd_list *node;
+
+	l->closing = true;
+	while (!wsd_list_empty(&l->ready)) {
+		node = l->ready.next;
+		discard(wsd_container(node, struct wsd_stream, link));
+	}
+	l->ready_count = 0;
+	while (!wsd_list_empty(&l->answering)) {
+		node = l->answering.next;
+		discard(wsd_container(node, struct wsd_stream, link));
+	}
+	l->answering_count = 0;
+	run_tasks(l, close_task);
+}
+
+void wsd_listener_kick(struct wsd_listener *l)
+{
+	for (unsigned i = 0; i < l->port_count; i++)
+		wsd_engine_kick(l->ports[i].engine);
+}
+
+void wsd_listener_free(struct wsd_listener *l)
+{
+	wsd_free(l);
+}

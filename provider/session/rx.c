@@ -1,0 +1,508 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * rx.c - the receiving half of a stream: slots, rings, reading.
+ *
+ * Slots are posted again as soon as they are reaped, whether the application reads or not; the only
+ * thing that waits for the application is the window. A message's bytes are copied into the ring that
+ * holds their position, so a reader finds all bytes in one place, in order.
+ */
+#include "provider/session/internal.h"
+
+#include <string.h>
+
+static uint64_t max64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* The window: room behind the reader in the ring that the peer writes to. Never shrinks. */
+uint64_t wsd_rx_limit(struct wsd_stream *s)
+{
+	struct wsd_rx *rx = &s->rx;
+	const struct wsd_rx_ring *ring = rx->next.live ? &rx->next : &rx->ring;
+	uint64_t limit = max64(rx->read, ring->from) + ring->bytes;
+
+	rx->limit = max64(rx->limit, limit);
+	return rx->limit;
+}
+
+/* --- slots --- */
+
+enum wsd_status wsd_rx_post_slots(struct wsd_stream *s)
+{
+	struct wsd_recv recv = { .next = NULL };
+	enum wsd_status status;
+	uint32_t posted;
+
+	status = s->backend->mem_alloc(s->endpoint, (uint64_t)WSD_SLOTS * WSD_SLOT_BYTES,
+				       WSD_ACCESS_LOCAL_WRITE, &s->rx.slots);
+	for (uint32_t i = 0; status == WSD_OK && i < WSD_SLOTS; i++) {
+		recv.id = i;
+		recv.sge.addr = (uint8_t *)s->rx.slots->base + i * WSD_SLOT_BYTES;
+		recv.sge.length = WSD_SLOT_BYTES;
+		recv.sge.region = s->rx.slots;
+		status = s->backend->post_recv(s->endpoint, &recv, &posted);
+	}
+	if (status == WSD_OK) {
+		s->rx.slots_posted = WSD_SLOTS;
+		s->rx.slots_told = WSD_SLOTS; /* in the hello */
+	}
+	return status;
+}
+
+static void repost(struct wsd_stream *s, const uint64_t *ids, uint32_t count)
+{
+	struct wsd_recv recv[16];
+	uint32_t posted = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		recv[i].next = i + 1 < count ? &recv[i + 1] : NULL;
+		recv[i].id = ids[i];
+		recv[i].sge.addr = (uint8_t *)s->rx.slots->base + ids[i] * WSD_SLOT_BYTES;
+		recv[i].sge.length = WSD_SLOT_BYTES;
+		recv[i].sge.region = s->rx.slots;
+	}
+	if (count == 0 || s->disconnected)
+		return;
+	(void)s->backend->post_recv(s->endpoint, recv, &posted);
+	s->rx.slots_posted += posted;
+	if (s->rx.slots_posted - s->rx.slots_told >= WSD_SLOTS / 2)
+		wsd_tx_want(s, WSD_SEND_CREDIT);
+}
+
+/* --- rings --- */
+
+static void ring_free(struct wsd_stream *s, struct wsd_rx_ring *ring)
+{
+	if (ring->region)
+		s->backend->mem_free(ring->region);
+	else
+		wsd_free(ring->base);
+	memset(ring, 0, sizeof(*ring));
+}
+
+/* The old ring is used up once the reader has reached the first position of the next. */
+static void ring_retire(struct wsd_stream *s)
+{
+	if (s->rx.next.live && s->rx.read >= s->rx.next.from) {
+		ring_free(s, &s->rx.ring);
+		s->rx.ring = s->rx.next;
+		memset(&s->rx.next, 0, sizeof(s->rx.next));
+		s->rx.ring_total = 0;
+	}
+}
+
+static void ring_grant(struct wsd_stream *s, uint32_t bytes)
+{
+	struct wsd_region *region = NULL;
+
+	if (s->rx.next.bytes || s->rx.fin || s->closing || s->state != WSD_STREAM_OPEN)
+		return;
+	if (s->backend->mem_alloc(s->endpoint, bytes, WSD_ACCESS_REMOTE_WRITE | WSD_ACCESS_LOCAL_WRITE,
+				  &region) != WSD_OK) {
+		s->rx.ring_total = 0; /* ask again after as much traffic */
+		s->rx.messages = 0;
+		return;
+	}
+	s->rx.next.base = region->base;
+	s->rx.next.region = region;
+	s->rx.next.bytes = bytes;
+	s->rx.next.generation = s->rx.ring.generation + 1;
+	wsd_tx_want(s, WSD_SEND_GRANT);
+}
+
+static uint32_t ring_max(const struct wsd_stream *s)
+{
+	uint32_t hint = wsd_engine_attr(atomic_load(&s->engine))->hint_ring;
+
+	if (s->options.receive_buffer)
+		hint = s->options.receive_buffer;
+	if (hint < 4096)
+		hint = 4096;
+	return hint > 1u << 22 ? 1u << 22 : hint;
+}
+
+/* Memory grows with use: a first ring after some traffic, larger ones after much more. */
+static void ring_grow(struct wsd_stream *s)
+{
+	uint32_t max = ring_max(s), bytes = s->rx.ring.bytes;
+
+	if (!s->rx.ring.region) {
+		if (s->rx.messages >= 16 || s->rx.ring_total >= 1024)
+			ring_grant(s, max < WSD_FIRST_RING ? max : WSD_FIRST_RING);
+	} else if (bytes < max && s->rx.ring_total > 8ull * bytes) {
+		ring_grant(s, bytes > max / 4 ? max : bytes * 4);
+	}
+}
+
+static bool ring_store(struct wsd_stream *s, const uint8_t *from, uint32_t length)
+{
+	struct wsd_rx_ring *ring = s->rx.next.live ? &s->rx.next : &s->rx.ring;
+	uint32_t offset, first;
+
+	if (s->rx.produced + length > wsd_rx_limit(s))
+		return false;
+	if (!ring->base) { /* the first window, made when it is needed */
+		ring->base = wsd_alloc(ring->bytes);
+		if (!ring->base)
+			return false;
+	}
+	offset = (uint32_t)((s->rx.produced - ring->from) % ring->bytes);
+	first = ring->bytes - offset < length ? ring->bytes - offset : length;
+	memcpy(ring->base + offset, from, first);
+	memcpy(ring->base, from + first, length - first);
+	return true;
+}
+
+static void produced(struct wsd_stream *s, uint64_t position)
+{
+	if (position < s->rx.produced || position > wsd_rx_limit(s) ||
+	    (s->rx.fin && position > s->rx.fin_position)) {
+		wsd_stream_violation(s, "position outside the window");
+		return;
+	}
+	s->rx.ring_total += position - s->rx.produced;
+	s->rx.messages++;
+	if (position > s->rx.produced)
+		s->changes |= WSD_CHANGE_READABLE;
+	s->rx.produced = position;
+	ring_grow(s);
+	if ((s->rx.closed || s->closing) && position > s->rx.read)
+		wsd_stream_break(s, WSD_EABORTED);
+}
+
+/* --- messages --- */
+
+static void on_grant(struct wsd_stream *s, const struct wsd_header *header, const uint8_t *payload)
+{
+	struct wsd_grant grant;
+
+	if (!wsd_grant_decode(payload, header->length, &grant) || grant.bytes > 1u << 24 ||
+	    grant.generation != s->tx.ring.generation + 1 || (s->tx.pending & WSD_SEND_SWITCH)) {
+		wsd_stream_violation(s, "bad grant");
+		return;
+	}
+	s->tx.next = (struct wsd_tx_ring){ .addr = grant.addr, .key = grant.key, .bytes = grant.bytes,
+					   .generation = grant.generation };
+	wsd_tx_want(s, WSD_SEND_SWITCH);
+}
+
+static void on_switch(struct wsd_stream *s, const struct wsd_header *header)
+{
+	if (!s->rx.next.bytes || s->rx.next.live || header->argument != s->rx.next.generation) {
+		wsd_stream_violation(s, "bad switch");
+		return;
+	}
+	produced(s, header->position);
+	if (s->state != WSD_STREAM_OPEN)
+		return;
+	s->rx.next.from = header->position;
+	s->rx.next.live = true;
+	ring_retire(s);
+	wsd_tx_want(s, WSD_SEND_CREDIT); /* a larger window */
+}
+
+static void on_urgent(struct wsd_stream *s, const struct wsd_header *header, const uint8_t *payload)
+{
+	struct wsd_rx *rx = &s->rx;
+
+	if (header->length != 1 || header->position != rx->produced) {
+		wsd_stream_violation(s, "bad urgent mark");
+		return;
+	}
+	if (rx->urgent_count == WSD_URGENT_MAX) {
+		memmove(rx->urgent, rx->urgent + 1, sizeof(rx->urgent) - sizeof(rx->urgent[0]));
+		rx->urgent_count--;
+	}
+	rx->urgent[rx->urgent_count].mark = header->position;
+	rx->urgent[rx->urgent_count++].byte = payload[0];
+	s->changes |= rx->urgent_inline ? WSD_CHANGE_READABLE : WSD_CHANGE_URGENT;
+}
+
+static void on_fin(struct wsd_stream *s, const struct wsd_header *header)
+{
+	if (s->rx.fin || header->position != s->rx.produced || s->rx.source.offered) {
+		wsd_stream_violation(s, "bad end of stream");
+		return;
+	}
+	s->rx.fin = true;
+	s->rx.fin_position = header->position;
+	s->changes |= WSD_CHANGE_READABLE;
+	wsd_tx_want(s, WSD_SEND_FIN_ACK);
+}
+
+static void on_data(struct wsd_stream *s, const struct wsd_header *header, const uint8_t *payload)
+{
+	if (header->position != s->rx.produced || !ring_store(s, payload, header->length)) {
+		wsd_stream_violation(s, "bytes out of order or beyond the window");
+		return;
+	}
+	produced(s, header->position + header->length);
+}
+
+static void on_message(struct wsd_stream *s, const uint8_t *bytes, uint32_t received)
+{
+	const uint8_t *payload = bytes + WSD_HEADER_BYTES;
+	struct wsd_header header;
+
+	if (!wsd_header_decode(bytes, received, &header)) {
+		wsd_stream_violation(s, "malformed message");
+		return;
+	}
+	wsd_tx_credits(s, &header);
+	s->tx.started = true;
+	switch ((enum wsd_message_type)header.type) {
+	case WSD_MSG_START:
+	case WSD_MSG_CREDIT:
+	case WSD_MSG_PROBE_ACK:
+		break;
+	case WSD_MSG_DATA:
+		on_data(s, &header, payload);
+		break;
+	case WSD_MSG_RING:
+		produced(s, header.position);
+		break;
+	case WSD_MSG_GRANT:
+		on_grant(s, &header, payload);
+		break;
+	case WSD_MSG_SWITCH:
+		on_switch(s, &header);
+		break;
+	case WSD_MSG_SOURCE:
+		wsd_source_offer(s, &header, payload);
+		break;
+	case WSD_MSG_SOURCE_DONE:
+		wsd_source_answer(s, &header, false);
+		break;
+	case WSD_MSG_SOURCE_REFUSE:
+		wsd_source_answer(s, &header, true);
+		break;
+	case WSD_MSG_SOURCE_CANCEL:
+		wsd_source_settle(s);
+		break;
+	case WSD_MSG_FIN:
+		on_fin(s, &header);
+		break;
+	case WSD_MSG_FIN_ACK:
+		s->tx.fin_acked = s->tx.fin && header.position == s->tx.position;
+		s->changes |= WSD_CHANGE_FLUSHED;
+		break;
+	case WSD_MSG_ABORT:
+		wsd_stream_break(s, WSD_ERESET);
+		break;
+	case WSD_MSG_URGENT:
+		on_urgent(s, &header, payload);
+		break;
+	case WSD_MSG_PROBE:
+		wsd_tx_want(s, WSD_SEND_PROBE_ACK);
+		break;
+	case WSD_MSG_LAST:
+		break;
+	}
+}
+
+static void on_immediate(struct wsd_stream *s, uint32_t imm)
+{
+	/* The low half of the position; the window is far below 2^31, so this is unambiguous. */
+	uint32_t more = imm - (uint32_t)s->rx.produced;
+
+	s->tx.started = true;
+	if (more >= 1u << 31) {
+		wsd_stream_violation(s, "position goes back");
+		return;
+	}
+	produced(s, s->rx.produced + more);
+}
+
+/* Receives of one run of events: handle each, post the slots again in one list. */
+void wsd_rx_events(struct wsd_stream *s, const struct wsd_event *events, uint32_t count)
+{
+	uint64_t ids[16];
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct wsd_event *ev = &events[i];
+
+		if (ev->type != WSD_EV_RECV && ev->type != WSD_EV_RECV_IMM)
+			continue;
+		if (ev->status != WSD_OK || ev->id >= WSD_SLOTS)
+			continue; /* flushed with the connection */
+		s->keepalive.heard = true;
+		if (s->state == WSD_STREAM_OPEN) {
+			if (ev->type == WSD_EV_RECV)
+				on_message(s, (uint8_t *)s->rx.slots->base + ev->id * WSD_SLOT_BYTES,
+					   ev->bytes < WSD_SLOT_BYTES ? ev->bytes : WSD_SLOT_BYTES);
+			else
+				on_immediate(s, ev->imm);
+		}
+		ids[n++] = ev->id;
+		if (n == 16) {
+			repost(s, ids, n);
+			n = 0;
+		}
+	}
+	repost(s, ids, n);
+}
+
+/* --- reading --- */
+
+/* Bytes that one read may return: up to the mark of urgent data, and only what is in place. */
+static uint64_t read_end(const struct wsd_rx *rx)
+{
+	for (unsigned i = 0; i < rx->urgent_count; i++)
+		if (rx->urgent[i].mark > rx->read)
+			return rx->urgent[i].mark;
+	return rx->produced;
+}
+
+static bool inline_urgent_next(const struct wsd_rx *rx)
+{
+	return rx->urgent_inline && rx->urgent_count && rx->urgent[0].mark == rx->read;
+}
+
+static void urgent_drop(struct wsd_rx *rx)
+{
+	rx->urgent_count--;
+	memmove(rx->urgent, rx->urgent + 1, rx->urgent_count * sizeof(rx->urgent[0]));
+}
+
+/* After reading: tell the peer about room when it is worth a message. */
+void wsd_rx_consumed(struct wsd_stream *s)
+{
+	struct wsd_rx *rx = &s->rx;
+	const struct wsd_rx_ring *ring;
+
+	ring_retire(s);
+	ring = rx->next.live ? &rx->next : &rx->ring;
+	if (wsd_rx_limit(s) - rx->limit_told >= ring->bytes / 4 && !rx->fin)
+		wsd_tx_want(s, WSD_SEND_CREDIT);
+	if (s->tx.pending)
+		wsd_tx_progress(s);
+}
+
+static size_t copy_out(struct wsd_rx *rx, const struct wsd_iovec *iov, unsigned count, uint64_t end)
+{
+	uint64_t position = rx->read;
+
+	for (unsigned i = 0; i < count && position < end; i++) {
+		size_t at = 0;
+
+		while (at < iov[i].length && position < end) {
+			const struct wsd_rx_ring *ring = rx->next.live && position >= rx->next.from ?
+								 &rx->next : &rx->ring;
+			uint64_t stop = ring == &rx->ring && rx->next.live && rx->next.from < end ?
+						rx->next.from : end;
+			uint32_t offset = (uint32_t)((position - ring->from) % ring->bytes);
+			size_t part = ring->bytes - offset;
+
+			part = part < iov[i].length - at ? part : iov[i].length - at;
+			part = part < stop - position ? part : (size_t)(stop - position);
+			memcpy((char *)iov[i].base + at, ring->base + offset, part);
+			at += part;
+			position += part;
+		}
+	}
+	return (size_t)(position - rx->read);
+}
+
+static enum wsd_status nothing_to_read(const struct wsd_stream *s)
+{
+	if (s->rx.fin && s->rx.read == s->rx.fin_position)
+		return WSD_EOF;
+	if (s->state == WSD_STREAM_RESET)
+		return s->error;
+	if (s->state != WSD_STREAM_OPEN)
+		return WSD_ESTATE;
+	return s->disconnected ? WSD_ERESET : WSD_AGAIN;
+}
+
+enum wsd_status wsd_stream_read(struct wsd_stream *s, const struct wsd_iovec *iov, unsigned count,
+				unsigned flags, struct wsd_direct *direct, size_t *bytes)
+{
+	struct wsd_rx *rx = &s->rx;
+	uint64_t end = read_end(rx);
+	size_t n;
+
+	if (rx->source.reading)
+		return WSD_AGAIN;
+	if (inline_urgent_next(rx) && count > 0 && iov[0].length > 0) {
+		*(uint8_t *)iov[0].base = rx->urgent[0].byte;
+		*bytes = 1;
+		if (!(flags & WSD_READ_PEEK))
+			urgent_drop(rx);
+		return WSD_OK;
+	}
+	if (end == rx->read) {
+		if (rx->source.offered && direct && (flags & WSD_READ_DIRECT) && count > 0 &&
+		    s->state == WSD_STREAM_OPEN)
+			return wsd_source_read(s, iov, direct);
+		return nothing_to_read(s);
+	}
+	n = copy_out(rx, iov, count, end);
+	if (n == 0)
+		return WSD_AGAIN;
+	*bytes = n;
+	if (!(flags & WSD_READ_PEEK)) {
+		rx->read += n;
+		wsd_rx_consumed(s);
+	}
+	return WSD_OK;
+}
+
+size_t wsd_stream_readable(const struct wsd_stream *s)
+{
+	if (inline_urgent_next(&s->rx))
+		return 1;
+	return s->rx.source.reading ? 0 : (size_t)(read_end(&s->rx) - s->rx.read);
+}
+
+bool wsd_stream_at_end(const struct wsd_stream *s)
+{
+	return s->rx.fin && s->rx.read == s->rx.fin_position && !inline_urgent_next(&s->rx);
+}
+
+enum wsd_status wsd_stream_read_urgent(struct wsd_stream *s, bool peek, uint8_t *byte)
+{
+	if (s->rx.urgent_inline)
+		return WSD_EINVAL;
+	if (s->rx.urgent_count == 0) {
+		enum wsd_status status = nothing_to_read(s);
+
+		return status == WSD_EOF || status < 0 ? status : WSD_AGAIN;
+	}
+	*byte = s->rx.urgent[0].byte;
+	if (!peek)
+		urgent_drop(&s->rx);
+	return WSD_OK;
+}
+
+void wsd_stream_set_urgent_inline(struct wsd_stream *s, bool inline_mode)
+{
+	s->rx.urgent_inline = inline_mode;
+}
+
+bool wsd_stream_urgent_pending(const struct wsd_stream *s)
+{
+	return s->rx.urgent_count > 0 && !s->rx.urgent_inline;
+}
+
+bool wsd_stream_at_mark(const struct wsd_stream *s)
+{
+	return s->rx.urgent_count == 0 || s->rx.urgent[0].mark == s->rx.read;
+}
+
+uint32_t wsd_stream_ring_size(const struct wsd_stream *s)
+{
+	return s->endpoint ? ring_max(s) : WSD_FIRST_RING;
+}
+
+void wsd_rx_free(struct wsd_stream *s)
+{
+	if (s->rx.ring.base)
+		ring_free(s, &s->rx.ring);
+	if (s->rx.next.base)
+		ring_free(s, &s->rx.next);
+	if (s->rx.slots)
+		s->backend->mem_free(s->rx.slots);
+	s->rx.slots = NULL;
+}

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * stream.c - the stream object: life, locking, dispatch of events, state.
+ *
+ * Who runs what: application threads call the functions of stream.h under the owner's lock and may
+ * post; everything that creates, connects or destroys an endpoint is a bit in todo, carried out by the
+ * engine's owner in run_task. A stream dies only there, so no event handler can meet a freed one.
+ */
+#include "provider/session/internal.h"
+
+#include <string.h>
+
+/* --- the owner's lock ---
+ * accept moves a stream from its listener to a socket while a handler may be waiting for the old
+ * owner's lock; so the binding is read again once the lock is held. A NULL owner means that the pair
+ * is being changed. */
+
+void wsd_stream_lock(struct wsd_stream *s)
+{
+	for (;;) {
+		void *owner = atomic_load(&s->owner);
+		const struct wsd_stream_owner *ops = atomic_load(&s->ops);
+
+		if (!owner || atomic_load(&s->owner) != owner) {
+			wsd_cpu_relax();
+			continue;
+		}
+		ops->lock(owner);
+		if (atomic_load(&s->owner) == owner)
+			return;
+		ops->unlock(owner, NULL);
+	}
+}
+
+void wsd_stream_unlock(struct wsd_stream *s, struct wsd_engine *engine)
+{
+	void *owner = atomic_load(&s->owner);
+
+	atomic_load(&s->ops)->unlock(owner, engine);
+}
+
+void wsd_stream_rebind(struct wsd_stream *s, const struct wsd_stream_owner *ops, void *owner)
+{
+	atomic_store(&s->owner, NULL);
+	atomic_store(&s->ops, ops);
+	atomic_store(&s->owner, owner);
+}
+
+void wsd_stream_tell(struct wsd_stream *s)
+{
+	unsigned changes = s->changes;
+
+	s->changes = 0;
+	if (changes)
+		atomic_load(&s->ops)->changed(atomic_load(&s->owner), changes);
+}
+
+/* --- events --- */
+
+static void on_connected(struct wsd_stream *s, const struct wsd_event *ev)
+{
+	if (s->state != WSD_STREAM_CONNECTING)
+		return;
+	if (s->active) {
+		enum wsd_status status = wsd_stream_peer_hello(s, ev->data, ev->data_length);
+
+		if (status != WSD_OK) {
+			wsd_connect_failed(s, status);
+			return;
+		}
+		wsd_tx_want(s, WSD_SEND_START);
+		if (ev->local.family)
+			s->local = ev->local;
+	}
+	wsd_stream_opened(s);
+}
+
+static void on_disconnected(struct wsd_stream *s, enum wsd_status status)
+{
+	s->disconnected = true;
+	s->changes |= WSD_CHANGE_READABLE | WSD_CHANGE_WRITABLE | WSD_CHANGE_FLUSHED;
+	if (s->state == WSD_STREAM_CONNECTING)
+		wsd_connect_failed(s, status == WSD_OK ? WSD_ERESET : status);
+	else if (s->state == WSD_STREAM_OPEN && !(s->rx.fin && (s->tx.fin_acked || !s->tx.fin)))
+		wsd_stream_break(s, status == WSD_OK ? WSD_ERESET : status);
+}
+
+static void on_event(struct wsd_stream *s, const struct wsd_event *ev)
+{
+	switch (ev->type) {
+	case WSD_EV_SEND:
+		wsd_tx_completed(s, ev);
+		break;
+	case WSD_EV_CONNECTED:
+		on_connected(s, ev);
+		break;
+	case WSD_EV_CONNECT_FAILED:
+		wsd_connect_failed(s, ev->status == WSD_OK ? WSD_ETIMEDOUT : ev->status);
+		break;
+	case WSD_EV_DISCONNECTED:
+		on_disconnected(s, ev->status);
+		break;
+	case WSD_EV_DEVICE_GONE:
+		on_disconnected(s, WSD_EDEVICE);
+		break;
+	case WSD_EV_RECV:
+	case WSD_EV_RECV_IMM:
+	case WSD_EV_REG:
+	case WSD_EV_REQUEST:
+	case WSD_EV_REQUEST_GONE:
+		break;
+	}
+}
+
+static bool is_receive(const struct wsd_event *ev)
+{
+	return ev->type == WSD_EV_RECV || ev->type == WSD_EV_RECV_IMM;
+}
+
+static void stream_events(struct wsd_event_sink *sink, struct wsd_engine *engine,
+			  const struct wsd_event *events, uint32_t count)
+{
+	struct wsd_stream *s = wsd_container(sink, struct wsd_stream, sink);
+	uint32_t i = 0, n;
+
+	wsd_stream_lock(s);
+	while (i < count) {
+		for (n = 0; i + n < count && is_receive(&events[i + n]);)
+			n++;
+		if (n > 0)
+			wsd_rx_events(s, events + i, n);
+		else
+			on_event(s, &events[i]), n = 1;
+		i += n;
+	}
+	wsd_tx_progress(s);
+	wsd_stream_tell(s);
+	wsd_source_settle(s);
+	wsd_close_progress(s);
+	wsd_stream_tell(s);
+	wsd_stream_unlock(s, engine);
+}
+
+/* --- tasks and timers, by the engine's owner --- */
+
+static void destroy(struct wsd_stream *s)
+{
+	wsd_stream_drop_endpoint(s);
+	wsd_engine_set_timer(atomic_load(&s->engine), &s->timer, 0);
+	if (s->held)
+		wsd_engine_release(atomic_load(&s->engine));
+	s->held = false;
+	wsd_closing_count(s->linger ? -1 : 0);
+	s->linger = 0;
+	s->state = WSD_STREAM_DEAD;
+	s->changes |= WSD_CHANGE_DEAD;
+}
+
+static void run_task(struct wsd_task *task, struct wsd_engine *engine)
+{
+	struct wsd_stream *s = wsd_container(task, struct wsd_stream, task);
+	uint32_t todo;
+
+	wsd_stream_lock(s);
+	todo = s->todo;
+	s->todo = 0;
+	s->queued = false;
+	if (s->closing && s->request) { /* refused while it waited for an answer */
+		wsd_engine_ops(engine)->reject(s->request, NULL, 0);
+		s->request = NULL;
+	}
+	if ((todo & (WSD_DO_CONNECT | WSD_DO_ACCEPT)) && s->closing)
+		todo = WSD_DO_DESTROY;
+	if (todo & WSD_DO_CONNECT)
+		wsd_connect_run(s, engine);
+	if (todo & WSD_DO_ACCEPT)
+		wsd_accept_run(s, engine);
+	if ((todo & WSD_DO_DISCONNECT) && s->endpoint && !s->disconnected) {
+		wsd_tx_progress(s);
+		if (s->backend->disconnect(s->endpoint) != WSD_OK)
+			s->disconnected = true;
+		s->disconnecting = true;
+	}
+	if (todo & WSD_DO_DESTROY)
+		destroy(s);
+	else
+		wsd_close_progress(s);
+	wsd_stream_tell(s);
+	wsd_stream_unlock(s, engine);
+}
+
+static void timer_expired(struct wsd_timer *timer, struct wsd_engine *engine)
+{
+	struct wsd_stream *s = wsd_container(timer, struct wsd_stream, timer);
+
+	wsd_stream_lock(s);
+	wsd_close_timer(s, wsd_engine_now(engine));
+	wsd_tx_progress(s);
+	wsd_close_progress(s);
+	wsd_stream_tell(s);
+	wsd_stream_unlock(s, engine);
+}
+
+/* queued changes with the lock only, so a task that runs DESTROY is never queued once more. */
+void wsd_stream_do(struct wsd_stream *s, uint32_t what)
+{
+	if (s->state == WSD_STREAM_DEAD)
+		return;
+	s->todo |= what;
+	if (!s->queued)
+		wsd_engine_queue_task(atomic_load(&s->engine), &s->task);
+	s->queued = true;
+}
+
+void wsd_stream_kick(struct wsd_stream *s)
+{
+	struct wsd_engine *engine = atomic_load(&s->engine);
+
+	if (engine)
+		wsd_engine_kick(engine);
+}
+
+/* --- making and opening --- */
+
+struct wsd_stream *wsd_stream_new(const struct wsd_stream_owner *ops, void *owner)
+{
+	struct wsd_stream *s = wsd_alloc(sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->sink.events = stream_events;
+	atomic_init(&s->ops, ops);
+	atomic_init(&s->owner, owner);
+	wsd_task_init(&s->task, run_task);
+	wsd_list_init(&s->timer.link);
+	wsd_list_init(&s->link);
+	s->timer.expired = timer_expired;
+	s->rx.ring.bytes = WSD_FIRST_WINDOW;
+	return s;
+}
+
+/* Make the endpoint and post its receives; ownership held. The caller cleans up by drop_endpoint. */
+enum wsd_status wsd_stream_setup(struct wsd_stream *s, struct wsd_engine *engine)
+{
+	const struct wsd_device_attr *device = wsd_engine_attr(engine);
+	struct wsd_endpoint_attr attr = { .size = sizeof(attr), .recv_depth = WSD_SLOTS,
+					  .recv_bytes = WSD_SLOT_BYTES };
+	enum wsd_status status;
+
+	attr.send_depth = device->max_send < 128 ? device->max_send : 128;
+	attr.max_send_sge = device->max_sge < WSD_MAX_SGE ? device->max_sge : WSD_MAX_SGE;
+	attr.traffic_class = s->options.traffic_class;
+	if (device->max_recv < WSD_SLOTS || device->max_message < WSD_SLOT_BYTES)
+		return WSD_EUNSUPPORTED;
+	s->backend = wsd_engine_ops(engine);
+	s->disconnected = false;
+	s->disconnecting = false;
+	if (!s->held)
+		wsd_engine_hold(engine);
+	s->held = true;
+	status = s->backend->endpoint_create(wsd_engine_queue(engine), s->request, &attr, &s->sink,
+					     &s->endpoint);
+	if (status != WSD_OK) {
+		s->endpoint = NULL;
+		return status;
+	}
+	return wsd_rx_post_slots(s);
+}
+
+void wsd_stream_drop_endpoint(struct wsd_stream *s)
+{
+	wsd_zcopy_free(s, s->error == WSD_OK ? WSD_ERESET : s->error);
+	if (!s->endpoint)
+		return;
+	if (s->state != WSD_STREAM_CONNECTING || s->closing)
+		wsd_rx_free(s);
+	else if (s->rx.slots)
+		s->backend->mem_free(s->rx.slots), s->rx.slots = NULL;
+	wsd_tx_free(s);
+	s->backend->endpoint_destroy(s->endpoint);
+	wsd_engine_forget(atomic_load(&s->engine), &s->sink);
+	s->endpoint = NULL;
+}
+
+void wsd_stream_hello(const struct wsd_stream *s, uint8_t *bytes)
+{
+	struct wsd_hello hello = { .version = WSD_WIRE_VERSION, .mode = WSD_MODE_STREAM,
+				   .slots = WSD_SLOTS, .slot_bytes = WSD_SLOT_BYTES,
+				   .window = WSD_FIRST_WINDOW };
+	uint32_t caps = wsd_engine_attr(atomic_load(&s->engine))->caps;
+
+	if (caps & WSD_CAP_WRITE_IMM)
+		hello.features |= WSD_FEATURE_IMM;
+	if (caps & WSD_CAP_READ)
+		hello.features |= WSD_FEATURE_READ;
+	wsd_random(&hello.nonce, sizeof(hello.nonce));
+	wsd_hello_encode(bytes, &hello);
+}
+
+enum wsd_status wsd_stream_peer_hello(struct wsd_stream *s, const void *data, uint32_t length)
+{
+	uint32_t caps = wsd_engine_attr(atomic_load(&s->engine))->caps;
+	struct wsd_hello hello;
+	enum wsd_status status = wsd_hello_decode(data, length, WSD_MODE_STREAM, &hello);
+
+	if (status != WSD_OK)
+		return status;
+	s->features = hello.features;
+	if (!(caps & WSD_CAP_WRITE_IMM))
+		s->features &= (uint16_t)~WSD_FEATURE_IMM;
+	if (!(caps & WSD_CAP_READ))
+		s->features &= (uint16_t)~WSD_FEATURE_READ;
+	s->tx.slots_granted = hello.slots;
+	s->tx.limit = hello.window;
+	s->tx.peer_slot_bytes = hello.slot_bytes < 4096 ? hello.slot_bytes : 4096;
+	return WSD_OK;
+}
+
+void wsd_stream_opened(struct wsd_stream *s)
+{
+	s->state = WSD_STREAM_OPEN;
+	s->error = WSD_OK;
+	s->rx.limit_told = WSD_FIRST_WINDOW;
+	(void)wsd_rx_limit(s);
+	s->changes |= WSD_CHANGE_CONNECTED;
+	wsd_stream_arm_timer(s);
+}
+
+/* --- ending --- */
+
+void wsd_stream_break(struct wsd_stream *s, enum wsd_status error)
+{
+	if (s->state != WSD_STREAM_OPEN)
+		return;
+	s->state = WSD_STREAM_RESET;
+	s->error = error;
+	s->changes |= WSD_CHANGE_READABLE | WSD_CHANGE_WRITABLE | WSD_CHANGE_FLUSHED;
+	wsd_zcopy_free(s, error);
+	if (error != WSD_ERESET && !s->disconnected) { /* our decision: the peer must hear of it */
+		s->tx.pending = WSD_SEND_ABORT;
+		s->tx.abort_reason = (uint64_t)(-(int)error);
+		wsd_tx_progress(s);
+	}
+	s->tx.pending = 0;
+	if (s->endpoint && !s->disconnected && !s->disconnecting)
+		wsd_stream_do(s, WSD_DO_DISCONNECT);
+}
+
+void wsd_stream_violation(struct wsd_stream *s, const char *what)
+{
+	char text[WSD_ADDR_TEXT];
+
+	wsd_count(wsd_counter("session", "protocol_errors", "connections cut for breaking the protocol"),
+		  1);
+	wsd_log(WSD_LOG_WARNING, "session", "peer %s broke the protocol: %s",
+		wsd_addr_text(&s->remote, text), what);
+	wsd_stream_break(s, WSD_EPROTOCOL);
+}
+
+void wsd_stream_free(struct wsd_stream *s)
+{
+	if (!s)
+		return;
+	wsd_free(s->reasons);
+	wsd_free(s->rx.ring.base);
+	wsd_free(s);
+}
+
+/* --- state --- */
+
+enum wsd_stream_state wsd_stream_state(const struct wsd_stream *s)
+{
+	return s->state;
+}
+
+enum wsd_status wsd_stream_error(const struct wsd_stream *s)
+{
+	return s->error;
+}
+
+struct wsd_engine *wsd_stream_engine(const struct wsd_stream *s)
+{
+	return atomic_load(&s->engine);
+}
+
+void wsd_stream_addresses(const struct wsd_stream *s, struct wsd_addr *local, struct wsd_addr *remote)
+{
+	if (local)
+		*local = s->local;
+	if (remote)
+		*remote = s->remote;
+}
+
+const char *wsd_stream_path(const struct wsd_stream *s)
+{
+	struct wsd_engine *engine = atomic_load(&s->engine);
+
+	return engine ? wsd_engine_name(engine) : "";
+}
+
+size_t wsd_stream_reasons(const struct wsd_stream *s, char *text, size_t size)
+{
+	size_t length = s->reasons ? strlen(s->reasons) : 0;
+
+	if (size > 0) {
+		size_t n = length < size - 1 ? length : size - 1;
+
+		if (n > 0)
+			memcpy(text, s->reasons, n);
+		text[n] = '\0';
+	}
+	return length;
+}

@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tx.c - the sending half of a stream: credits, ring writes, messages.
+ *
+ * Three resources gate a send: the peer's window (limit), its posted receives (slots) and our send
+ * queue. Ring bytes need no slot: without one they are written and announced later, when a credit
+ * comes in, by one announcement for all of them (notified < position meanwhile). Control messages
+ * are bits in tx.pending, posted in a fixed order as soon as they can be.
+ */
+#include "provider/session/internal.h"
+
+#include <string.h>
+
+struct cursor {
+	const struct wsd_iovec *iov;
+	unsigned count;
+	size_t skip; /* of iov[0] */
+};
+
+static uint32_t slots_free(const struct wsd_stream *s)
+{
+	return s->tx.slots_granted - s->tx.slots_used;
+}
+
+static bool copies_at_post(const struct wsd_stream *s)
+{
+	return (wsd_engine_attr(atomic_load(&s->engine))->caps & WSD_CAP_COPY_AT_POST) != 0;
+}
+
+static bool use_imm(const struct wsd_stream *s)
+{
+	return (s->features & WSD_FEATURE_IMM) != 0;
+}
+
+/* --- staging: devices that read sources after the post get them from registered memory --- */
+
+static uint8_t *stage_take(struct wsd_stream *s, uint32_t length, uint64_t *id)
+{
+	struct wsd_tx *tx = &s->tx;
+	uint32_t offset = (uint32_t)(tx->stage_used % WSD_STAGE_BYTES);
+	uint64_t used = tx->stage_used;
+
+	if (!tx->stage &&
+	    s->backend->mem_alloc(s->endpoint, WSD_STAGE_BYTES, WSD_ACCESS_LOCAL, &tx->stage) != WSD_OK)
+		return NULL;
+	if (length > WSD_STAGE_BYTES / 2)
+		return NULL;
+	if (offset + length > WSD_STAGE_BYTES) { /* contiguous: skip the tail */
+		used += WSD_STAGE_BYTES - offset;
+		offset = 0;
+	}
+	if (used + length - tx->stage_free > WSD_STAGE_BYTES)
+		return NULL;
+	tx->stage_used = used + length;
+	*id = WSD_ID_STAGE | (tx->stage_used & WSD_ID_VALUE);
+	return (uint8_t *)tx->stage->base + offset;
+}
+
+static enum wsd_status post(struct wsd_stream *s, struct wsd_work *work)
+{
+	uint32_t posted = 0;
+	enum wsd_status status;
+	uint64_t id = work->id;
+
+	/* One signalled request in sixteen keeps a wake-up coming when the queue is full. */
+	if (id != WSD_ID_PLAIN || ++s->tx.unsignalled >= 16) {
+		work->flags |= WSD_WORK_SIGNALLED;
+		s->tx.unsignalled = 0;
+	}
+	status = s->backend->post_send(s->endpoint, work, &posted);
+	if (posted == 0 && (work->flags & WSD_WORK_SIGNALLED) && id == WSD_ID_PLAIN)
+		s->tx.unsignalled = 16;
+	return posted ? WSD_OK : status == WSD_OK ? WSD_AGAIN : status;
+}
+
+/* Post one request whose payload is a header (or nothing) and length bytes from the cursor. */
+static enum wsd_status post_payload(struct wsd_stream *s, struct wsd_work *work, uint8_t *header,
+				    uint32_t header_bytes, const struct cursor *from, uint32_t length)
+{
+	struct wsd_sge sge[WSD_MAX_SGE + 1];
+	uint64_t used = s->tx.stage_used;
+	enum wsd_status status;
+	uint32_t n = 0;
+
+	if (copies_at_post(s)) {
+		if (header_bytes)
+			sge[n++] = (struct wsd_sge){ header, header_bytes, NULL };
+		for (unsigned i = 0; length > 0; i++) {
+			size_t skip = i == 0 ? from->skip : 0, part = from->iov[i].length - skip;
+
+			if (part == 0)
+				continue;
+			part = part < length ? part : length;
+			sge[n++] = (struct wsd_sge){ (char *)from->iov[i].base + skip, (uint32_t)part, NULL };
+			length -= (uint32_t)part;
+		}
+	} else if (header_bytes + length > 0) {
+		uint8_t *to = stage_take(s, header_bytes + length, &work->id);
+		uint32_t at = header_bytes;
+
+		if (!to)
+			return WSD_AGAIN;
+		sge[n++] = (struct wsd_sge){ to, header_bytes + length, s->tx.stage };
+		if (header_bytes)
+			memcpy(to, header, header_bytes);
+		for (unsigned i = 0; length > 0; i++) {
+			size_t skip = i == 0 ? from->skip : 0, part = from->iov[i].length - skip;
+
+			part = part < length ? part : length;
+			memcpy(to + at, (char *)from->iov[i].base + skip, part);
+			at += (uint32_t)part;
+			length -= (uint32_t)part;
+		}
+	}
+	work->sge = sge;
+	work->sge_count = n;
+	status = post(s, work);
+	if (status != WSD_OK)
+		s->tx.stage_used = used;
+	return status;
+}
+
+/* How many bytes of the cursor one request can gather, at most length. */
+static uint32_t gatherable(const struct wsd_stream *s, const struct cursor *c, uint32_t length,
+			   uint32_t header_elements)
+{
+	const struct wsd_device_attr *attr = wsd_engine_attr(atomic_load(&s->engine));
+	uint32_t max = attr->max_sge < WSD_MAX_SGE ? attr->max_sge : WSD_MAX_SGE, n = header_elements;
+	size_t sum = 0;
+
+	if (!copies_at_post(s))
+		return length < WSD_STAGE_BYTES / 4 ? length : WSD_STAGE_BYTES / 4;
+	for (unsigned i = 0; i < c->count && sum < length; i++) {
+		size_t part = c->iov[i].length - (i == 0 ? c->skip : 0);
+
+		if (part == 0)
+			continue;
+		if (n == max)
+			break;
+		n++;
+		sum += part;
+	}
+	return sum < length ? (uint32_t)sum : length;
+}
+
+static void advance(struct cursor *c, size_t length)
+{
+	c->skip += length;
+	while (c->count > 0 && c->skip >= c->iov->length) {
+		c->skip -= c->iov->length;
+		c->iov++;
+		c->count--;
+	}
+}
+
+/* --- messages --- */
+
+static enum wsd_status send_message(struct wsd_stream *s, struct wsd_header *header,
+				    const struct cursor *from, uint32_t length, uint32_t reserve)
+{
+	uint8_t bytes[WSD_HEADER_BYTES];
+	struct wsd_work work = { .op = WSD_OP_SEND, .id = WSD_ID_PLAIN };
+	enum wsd_status status;
+
+	if (slots_free(s) <= reserve)
+		return WSD_AGAIN;
+	header->length = (uint16_t)length;
+	header->credits = s->rx.slots_posted;
+	header->limit = wsd_rx_limit(s);
+	wsd_header_encode(bytes, header);
+	status = post_payload(s, &work, bytes, sizeof(bytes), from, length);
+	if (status != WSD_OK)
+		return status;
+	s->tx.slots_used++;
+	s->rx.slots_told = s->rx.slots_posted;
+	s->rx.limit_told = header->limit;
+	return WSD_OK;
+}
+
+static enum wsd_status send_control(struct wsd_stream *s, enum wsd_message_type type, uint64_t position,
+				    uint64_t argument, const struct wsd_grant *grant, uint32_t reserve)
+{
+	struct wsd_header header = { .type = (uint8_t)type, .position = position, .argument = argument };
+	uint8_t bytes[WSD_GRANT_BYTES];
+	struct wsd_iovec iov = { bytes, sizeof(bytes) };
+	struct cursor from = { &iov, 1, 0 };
+
+	if (grant)
+		wsd_grant_encode(bytes, grant);
+	return send_message(s, &header, &from, grant ? WSD_GRANT_BYTES : 0, reserve);
+}
+
+static enum wsd_status announce(struct wsd_stream *s)
+{
+	struct wsd_work work = { .op = WSD_OP_WRITE_IMM, .imm = (uint32_t)s->tx.position };
+	enum wsd_status status;
+
+	if (s->tx.notified == s->tx.position)
+		return WSD_OK;
+	if (!use_imm(s)) {
+		status = send_control(s, WSD_MSG_RING, s->tx.position, 0, NULL, WSD_RESERVE_DATA);
+	} else if (slots_free(s) <= WSD_RESERVE_DATA) {
+		return WSD_AGAIN;
+	} else {
+		work.remote_addr = s->tx.ring.addr;
+		work.remote_key = s->tx.ring.key;
+		status = post(s, &work);
+		if (status == WSD_OK)
+			s->tx.slots_used++;
+	}
+	if (status == WSD_OK)
+		s->tx.notified = s->tx.position;
+	return status;
+}
+
+static enum wsd_status switch_ring(struct wsd_stream *s)
+{
+	struct wsd_tx *tx = &s->tx;
+	enum wsd_status status;
+
+	status = send_control(s, WSD_MSG_SWITCH, tx->position, tx->next.generation, NULL,
+			      WSD_RESERVE_DATA);
+	if (status != WSD_OK)
+		return status;
+	tx->notified = tx->position; /* SWITCH says so too */
+	tx->ring = tx->next;
+	tx->ring.from = tx->position;
+	return WSD_OK;
+}
+
+static enum wsd_status send_pending(struct wsd_stream *s, uint32_t what)
+{
+	struct wsd_tx *tx = &s->tx;
+	struct wsd_rx *rx = &s->rx;
+	struct wsd_grant grant = { 0 };
+
+	switch (what) {
+	case WSD_SEND_START:
+		return send_control(s, WSD_MSG_START, 0, 0, NULL, WSD_RESERVE_DATA);
+	case WSD_SEND_SWITCH:
+		return switch_ring(s);
+	case WSD_SEND_GRANT:
+		grant.addr = rx->next.region->remote_addr;
+		grant.key = rx->next.region->remote_key;
+		grant.bytes = rx->next.bytes;
+		grant.generation = rx->next.generation;
+		return send_control(s, WSD_MSG_GRANT, 0, 0, &grant, WSD_RESERVE_DATA);
+	case WSD_SEND_CREDIT:
+		return send_control(s, WSD_MSG_CREDIT, 0, 0, NULL, WSD_RESERVE_CREDIT);
+	case WSD_SEND_FIN:
+		if (tx->loan || tx->notified != tx->position)
+			return WSD_AGAIN;
+		return send_control(s, WSD_MSG_FIN, tx->position, 0, NULL, WSD_RESERVE_FIN);
+	case WSD_SEND_FIN_ACK:
+		return send_control(s, WSD_MSG_FIN_ACK, rx->fin_position, 0, NULL, WSD_RESERVE_FIN);
+	case WSD_SEND_SOURCE:
+		if (tx->notified != tx->position)
+			return WSD_AGAIN;
+		grant.addr = tx->loan_region->remote_addr +
+			     (uint64_t)((char *)tx->loan->data.base - (char *)tx->loan_region->base);
+		grant.key = tx->loan_region->remote_key;
+		grant.bytes = (uint32_t)tx->loan->data.length;
+		grant.generation = tx->loan_id;
+		return send_control(s, WSD_MSG_SOURCE, tx->position, 0, &grant, WSD_RESERVE_DATA);
+	case WSD_SEND_SOURCE_DONE:
+		return send_control(s, WSD_MSG_SOURCE_DONE, rx->source.answer_id,
+				    rx->source.answer_moved, NULL, WSD_RESERVE_DATA);
+	case WSD_SEND_SOURCE_REFUSE:
+		return send_control(s, WSD_MSG_SOURCE_REFUSE, rx->source.answer_id,
+				    rx->source.answer_moved, NULL, WSD_RESERVE_DATA);
+	case WSD_SEND_SOURCE_CANCEL:
+		return send_control(s, WSD_MSG_SOURCE_CANCEL, tx->loan_id, 0, NULL, WSD_RESERVE_DATA);
+	case WSD_SEND_PROBE:
+		return send_control(s, WSD_MSG_PROBE, 0, 0, NULL, WSD_RESERVE_FIN);
+	case WSD_SEND_PROBE_ACK:
+		return send_control(s, WSD_MSG_PROBE_ACK, 0, 0, NULL, WSD_RESERVE_FIN);
+	case WSD_SEND_ABORT:
+		return send_control(s, WSD_MSG_ABORT, tx->position, tx->abort_reason, NULL,
+				    WSD_RESERVE_CREDIT);
+	default:
+		return WSD_OK;
+	}
+}
+
+static bool can_post(const struct wsd_stream *s)
+{
+	return s->endpoint && (s->state == WSD_STREAM_OPEN || (s->tx.pending & WSD_SEND_ABORT)) &&
+	       !s->disconnected && !s->disconnecting && (s->active || s->tx.started);
+}
+
+void wsd_tx_want(struct wsd_stream *s, uint32_t what)
+{
+	s->tx.pending |= what;
+}
+
+void wsd_tx_progress(struct wsd_stream *s)
+{
+	if (!can_post(s))
+		return;
+	for (uint32_t left = s->tx.pending; left; left &= left - 1) {
+		uint32_t what = left & (~left + 1);
+
+		if (what == WSD_SEND_FIN)
+			(void)announce(s);
+		if (send_pending(s, what) == WSD_OK)
+			s->tx.pending &= ~what;
+	}
+	if (s->tx.notified != s->tx.position)
+		(void)announce(s);
+	if (s->tx.blocked && wsd_tx_room(s)) {
+		s->tx.blocked = false;
+		s->changes |= WSD_CHANGE_WRITABLE;
+	}
+}
+
+void wsd_tx_credits(struct wsd_stream *s, const struct wsd_header *header)
+{
+	struct wsd_tx *tx = &s->tx;
+	uint32_t more = header->credits - tx->slots_granted;
+
+	/* Cumulative, so an old value never takes back what a newer one gave. */
+	if (more < 1u << 31) {
+		if (header->credits - tx->slots_used > 1u << 17) {
+			wsd_stream_violation(s, "absurd credits");
+			return;
+		}
+		tx->slots_granted = header->credits;
+	}
+	if (header->limit > tx->limit) {
+		if (header->limit - tx->position > 1ull << 32) {
+			wsd_stream_violation(s, "absurd window");
+			return;
+		}
+		tx->limit = header->limit;
+	}
+}
+
+void wsd_tx_completed(struct wsd_stream *s, const struct wsd_event *event)
+{
+	uint64_t kind = event->id & ~WSD_ID_VALUE;
+
+	if (kind == WSD_ID_STAGE) {
+		uint64_t high = s->tx.stage_used & ~WSD_ID_VALUE;
+
+		s->tx.stage_free = high | (event->id & WSD_ID_VALUE);
+	}
+	if (kind == WSD_ID_READ)
+		wsd_source_read_done(s, event->status);
+	if (event->status != WSD_OK)
+		wsd_stream_break(s, event->status == WSD_EREMOTE_ACCESS ? WSD_EPROTOCOL : WSD_ERESET);
+}
+
+enum wsd_status wsd_tx_read_work(struct wsd_stream *s, const struct wsd_sge *sge, uint64_t addr,
+				 uint32_t key)
+{
+	struct wsd_work work = { .op = WSD_OP_READ, .id = WSD_ID_READ, .sge = sge, .sge_count = 1,
+				 .remote_addr = addr, .remote_key = key };
+
+	return post(s, &work);
+}
+
+/* --- stream bytes --- */
+
+/* One piece as a message: before there is a ring, or when it is cheaper than WRITE + SEND. */
+static enum wsd_status write_small(struct wsd_stream *s, struct cursor *c, uint32_t length,
+				   uint32_t *taken)
+{
+	struct wsd_header header = { .type = WSD_MSG_DATA, .position = s->tx.position };
+	uint32_t max = s->tx.peer_slot_bytes - WSD_HEADER_BYTES;
+	enum wsd_status status;
+
+	length = gatherable(s, c, length < max ? length : max, 1);
+	status = send_message(s, &header, c, length, WSD_RESERVE_DATA);
+	if (status == WSD_OK) {
+		s->tx.position += length;
+		s->tx.notified = s->tx.position;
+		*taken = length;
+	}
+	return status;
+}
+
+/* One piece into the ring, up to its wrap; announced by the same request where immediates exist. */
+static enum wsd_status write_ring(struct wsd_stream *s, struct cursor *c, uint32_t length,
+				  uint32_t *taken)
+{
+	struct wsd_tx_ring *ring = &s->tx.ring;
+	uint32_t offset = (uint32_t)((s->tx.position - ring->from) % ring->bytes);
+	uint32_t piece = ring->bytes / 4;
+	bool announced = use_imm(s) && slots_free(s) > WSD_RESERVE_DATA;
+	struct wsd_work work = { .op = announced ? WSD_OP_WRITE_IMM : WSD_OP_WRITE, .id = WSD_ID_PLAIN };
+	enum wsd_status status;
+
+	if (piece > 131072)
+		piece = 131072;
+	length = length < piece ? length : piece;
+	length = length < ring->bytes - offset ? length : ring->bytes - offset;
+	length = gatherable(s, c, length, 0);
+	work.remote_addr = ring->addr + offset;
+	work.remote_key = ring->key;
+	work.imm = (uint32_t)(s->tx.position + length);
+	status = post_payload(s, &work, NULL, 0, c, length);
+	if (status != WSD_OK)
+		return status;
+	s->tx.position += length;
+	if (announced) {
+		s->tx.slots_used++;
+		s->tx.notified = s->tx.position;
+	} else if (!use_imm(s)) {
+		(void)announce(s);
+	}
+	*taken = length;
+	return WSD_OK;
+}
+
+bool wsd_tx_room(const struct wsd_stream *s)
+{
+	const struct wsd_tx *tx = &s->tx;
+
+	if (s->state != WSD_STREAM_OPEN || s->disconnected)
+		return true; /* a write fails at once */
+	if ((!s->active && !tx->started) || tx->loan || (tx->pending & WSD_SEND_SWITCH))
+		return false;
+	return tx->limit > tx->position && (tx->ring.bytes || slots_free(s) > WSD_RESERVE_DATA);
+}
+
+enum wsd_status wsd_stream_write(struct wsd_stream *s, const struct wsd_iovec *iov, unsigned count,
+				 size_t *bytes)
+{
+	struct cursor c = { iov, count, 0 };
+	size_t total = 0, done = 0;
+
+	if (s->state != WSD_STREAM_OPEN)
+		return s->state == WSD_STREAM_RESET ? s->error : WSD_ESTATE;
+	if (s->disconnected)
+		return WSD_ERESET;
+	if (s->tx.fin)
+		return WSD_ESTATE;
+	for (unsigned i = 0; i < count; i++)
+		total += iov[i].length;
+	advance(&c, 0);
+	while (done < total && wsd_tx_room(s)) {
+		uint64_t space = s->tx.limit - s->tx.position;
+		uint32_t want, taken = 0;
+		enum wsd_status status;
+
+		want = (uint32_t)(total - done < space ? total - done : space);
+		if (!s->tx.ring.bytes ||
+		    (!use_imm(s) && want <= s->tx.peer_slot_bytes - WSD_HEADER_BYTES &&
+		     s->tx.notified == s->tx.position && slots_free(s) > WSD_RESERVE_DATA))
+			status = write_small(s, &c, want, &taken);
+		else
+			status = write_ring(s, &c, want, &taken);
+		if (status != WSD_OK)
+			break;
+		advance(&c, taken);
+		done += taken;
+	}
+	if (done < total)
+		s->tx.blocked = true;
+	*bytes = done;
+	return done ? WSD_OK : WSD_AGAIN;
+}
+
+bool wsd_stream_writable(const struct wsd_stream *s)
+{
+	return wsd_tx_room(s);
+}
+
+enum wsd_status wsd_stream_write_urgent(struct wsd_stream *s, uint8_t byte)
+{
+	struct wsd_header header = { .type = WSD_MSG_URGENT, .position = s->tx.position };
+	struct wsd_iovec iov = { &byte, 1 };
+	struct cursor from = { &iov, 1, 0 };
+	enum wsd_status status;
+
+	if (s->state != WSD_STREAM_OPEN || s->disconnected)
+		return s->state == WSD_STREAM_RESET ? s->error : WSD_ERESET;
+	if (s->tx.fin)
+		return WSD_ESTATE;
+	if (!wsd_tx_room(s) || announce(s) != WSD_OK)
+		status = WSD_AGAIN;
+	else
+		status = send_message(s, &header, &from, 1, WSD_RESERVE_DATA);
+	if (status != WSD_OK)
+		s->tx.blocked = true;
+	return status == WSD_OK ? WSD_OK : WSD_AGAIN;
+}
+
+void wsd_tx_free(struct wsd_stream *s)
+{
+	if (s->tx.stage)
+		s->backend->mem_free(s->tx.stage);
+	s->tx.stage = NULL;
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* wsadefs.h - constants of winsock2.h: families, options, flags, events, ioctl codes. */
+#ifndef OPENWSD_WSADEFS_H
+#define OPENWSD_WSADEFS_H
+
+#include "wsaerror.h"
+#include "wsanames.h"
+#include "windows_min.h"
+
+#define WINSOCK_VERSION	   MAKEWORD(2, 2)
+#define WSADESCRIPTION_LEN 256
+#define WSASYS_STATUS_LEN  128
+#define WSAPROTOCOL_LEN	   255
+#define MAX_PROTOCOL_CHAIN 7
+#define BASE_PROTOCOL	   1
+#define LAYERED_PROTOCOL   0
+
+#define AF_UNSPEC	   0
+#define AF_UNIX		   1
+#define AF_INET		   2
+#define AF_INET6	   23
+#define PF_UNSPEC	   AF_UNSPEC
+#define PF_UNIX		   AF_UNIX
+#define PF_INET		   AF_INET
+#define PF_INET6	   AF_INET6
+#define SOCK_STREAM	   1
+#define SOCK_DGRAM	   2
+#define SOCK_RAW	   3
+#define SOCK_RDM	   4
+#define SOCK_SEQPACKET	   5
+#define IPPROTO_TCP	   6
+#define IPPROTO_UDP	   17
+#define IPPROTO_IPV6	   41
+#define FROM_PROTOCOL_INFO (-1)
+#define SOMAXCONN	   0x7fffffff
+#define FD_SETSIZE	   WSD_FD_SETSIZE
+
+#define INVALID_SOCKET ((SOCKET)~(SOCKET)0)
+#define SOCKET_ERROR   (-1)
+
+/* Options at SOL_SOCKET; those from 0x7000 up are in mswsock.h and ws2san.h. */
+#define SOL_SOCKET		0xffff
+#define SO_DEBUG		0x0001
+#define SO_ACCEPTCONN		0x0002
+#define SO_REUSEADDR		0x0004
+#define SO_KEEPALIVE		0x0008
+#define SO_DONTROUTE		0x0010
+#define SO_BROADCAST		0x0020
+#define SO_USELOOPBACK		0x0040
+#define SO_LINGER		0x0080
+#define SO_OOBINLINE		0x0100
+#define SO_DONTLINGER		((int)(~SO_LINGER))
+#define SO_EXCLUSIVEADDRUSE	((int)(~SO_REUSEADDR))
+#define SO_SNDBUF		0x1001
+#define SO_RCVBUF		0x1002
+#define SO_SNDLOWAT		0x1003
+#define SO_RCVLOWAT		0x1004
+#define SO_SNDTIMEO		0x1005
+#define SO_RCVTIMEO		0x1006
+#define SO_ERROR		0x1007
+#define SO_TYPE			0x1008
+#define SO_BSP_STATE		0x1009
+#define SO_GROUP_ID		0x2001
+#define SO_GROUP_PRIORITY	0x2002
+#define SO_MAX_MSG_SIZE		0x2003
+#define SO_PROTOCOL_INFOA	0x2004
+#define SO_PROTOCOL_INFOW	0x2005
+#define PVD_CONFIG		0x3001
+#define SO_CONDITIONAL_ACCEPT	0x3002
+#ifdef UNICODE
+#define SO_PROTOCOL_INFO SO_PROTOCOL_INFOW
+#else
+#define SO_PROTOCOL_INFO SO_PROTOCOL_INFOA
+#endif
+
+#define TCP_NODELAY	   0x0001
+#define TCP_EXPEDITED_1122 0x0002
+#define TCP_KEEPIDLE	   3
+#define TCP_MAXSEG	   4
+#define TCP_KEEPCNT	   16
+#define TCP_KEEPINTVL	   17
+
+#define MSG_OOB		   0x1
+#define MSG_PEEK	   0x2
+#define MSG_DONTROUTE	   0x4
+#define MSG_WAITALL	   0x8
+#define MSG_INTERRUPT	   0x10
+#define MSG_PUSH_IMMEDIATE 0x20
+#define MSG_PARTIAL	   0x8000
+#define MSG_MAXIOVLEN	   16
+
+#define SD_RECEIVE 0
+#define SD_SEND	   1
+#define SD_BOTH	   2
+
+#define CF_ACCEPT 0
+#define CF_REJECT 1
+#define CF_DEFER  2
+
+#define SG_UNCONSTRAINED_GROUP 1
+#define SG_CONSTRAINED_GROUP   2
+
+/* Network events */
+#define FD_READ_BIT		       0
+#define FD_WRITE_BIT		       1
+#define FD_OOB_BIT		       2
+#define FD_ACCEPT_BIT		       3
+#define FD_CONNECT_BIT		       4
+#define FD_CLOSE_BIT		       5
+#define FD_QOS_BIT		       6
+#define FD_GROUP_QOS_BIT	       7
+#define FD_ROUTING_INTERFACE_CHANGE_BIT 8
+#define FD_ADDRESS_LIST_CHANGE_BIT     9
+#define FD_READ			       (1 << FD_READ_BIT)
+#define FD_WRITE		       (1 << FD_WRITE_BIT)
+#define FD_OOB			       (1 << FD_OOB_BIT)
+#define FD_ACCEPT		       (1 << FD_ACCEPT_BIT)
+#define FD_CONNECT		       (1 << FD_CONNECT_BIT)
+#define FD_CLOSE		       (1 << FD_CLOSE_BIT)
+#define FD_QOS			       (1 << FD_QOS_BIT)
+#define FD_GROUP_QOS		       (1 << FD_GROUP_QOS_BIT)
+#define FD_ROUTING_INTERFACE_CHANGE    (1 << FD_ROUTING_INTERFACE_CHANGE_BIT)
+#define FD_ADDRESS_LIST_CHANGE	       (1 << FD_ADDRESS_LIST_CHANGE_BIT)
+#define FD_MAX_EVENTS		       10
+#define FD_ALL_EVENTS		       ((1 << FD_MAX_EVENTS) - 1)
+
+#define WSA_INVALID_EVENT	((WSAEVENT)NULL)
+#define WSA_MAXIMUM_WAIT_EVENTS MAXIMUM_WAIT_OBJECTS
+#define WSA_WAIT_FAILED		WAIT_FAILED
+#define WSA_WAIT_EVENT_0	WAIT_OBJECT_0
+#define WSA_WAIT_IO_COMPLETION	WAIT_IO_COMPLETION
+#define WSA_WAIT_TIMEOUT	((DWORD)WAIT_TIMEOUT)
+#define WSA_INFINITE		INFINITE
+
+/* Catalogue entries */
+#define PFL_MULTIPLE_PROTO_ENTRIES  0x00000001
+#define PFL_RECOMMENDED_PROTO_ENTRY 0x00000002
+#define PFL_HIDDEN		    0x00000004
+#define PFL_MATCHES_PROTOCOL_ZERO   0x00000008
+#define PFL_NETWORKDIRECT_PROVIDER  0x00000010
+
+#define XP1_CONNECTIONLESS	     0x00000001
+#define XP1_GUARANTEED_DELIVERY	     0x00000002
+#define XP1_GUARANTEED_ORDER	     0x00000004
+#define XP1_MESSAGE_ORIENTED	     0x00000008
+#define XP1_PSEUDO_STREAM	     0x00000010
+#define XP1_GRACEFUL_CLOSE	     0x00000020
+#define XP1_EXPEDITED_DATA	     0x00000040
+#define XP1_CONNECT_DATA	     0x00000080
+#define XP1_DISCONNECT_DATA	     0x00000100
+#define XP1_SUPPORT_BROADCAST	     0x00000200
+#define XP1_SUPPORT_MULTIPOINT	     0x00000400
+#define XP1_MULTIPOINT_CONTROL_PLANE 0x00000800
+#define XP1_MULTIPOINT_DATA_PLANE    0x00001000
+#define XP1_QOS_SUPPORTED	     0x00002000
+#define XP1_INTERRUPT		     0x00004000
+#define XP1_UNI_SEND		     0x00008000
+#define XP1_UNI_RECV		     0x00010000
+#define XP1_IFS_HANDLES		     0x00020000
+#define XP1_PARTIAL_MESSAGE	     0x00040000
+#define XP1_SAN_SUPPORT_SDP	     0x00080000
+
+#define BIGENDIAN	       0x0000
+#define LITTLEENDIAN	       0x0001
+#define SECURITY_PROTOCOL_NONE 0x0000
+
+#define JL_SENDER_ONLY	 0x01
+#define JL_RECEIVER_ONLY 0x02
+#define JL_BOTH		 0x04
+
+#define WSA_FLAG_OVERLAPPED		0x01
+#define WSA_FLAG_MULTIPOINT_C_ROOT	0x02
+#define WSA_FLAG_MULTIPOINT_C_LEAF	0x04
+#define WSA_FLAG_MULTIPOINT_D_ROOT	0x08
+#define WSA_FLAG_MULTIPOINT_D_LEAF	0x10
+#define WSA_FLAG_ACCESS_SYSTEM_SECURITY 0x40
+#define WSA_FLAG_NO_HANDLE_INHERIT	0x80
+#define WSA_FLAG_REGISTERED_IO		0x100
+
+/* Ioctl codes */
+#define IOC_VOID     0x20000000u
+#define IOC_OUT	     0x40000000u
+#define IOC_IN	     0x80000000u
+#define IOC_INOUT    (IOC_IN | IOC_OUT)
+#define IOC_UNIX     0x00000000u
+#define IOC_WS2	     0x08000000u
+#define IOC_PROTOCOL 0x10000000u
+#define IOC_VENDOR   0x18000000u
+
+#define _WSAIO(x, y)   (IOC_VOID | (x) | (y))
+#define _WSAIOR(x, y)  (IOC_OUT | (x) | (y))
+#define _WSAIOW(x, y)  (IOC_IN | (x) | (y))
+#define _WSAIORW(x, y) (IOC_INOUT | (x) | (y))
+
+#define FIONBIO		   0x8004667Eu
+#define FIONREAD	   0x4004667Fu
+#define FIOASYNC	   0x8004667Du
+#define SIOCATMARK	   0x40047307u
+#define SIO_GET_INTERFACE_LIST 0x4004747Fu
+
+#define SIO_ASSOCIATE_HANDLE		   _WSAIOW(IOC_WS2, 1)
+#define SIO_ENABLE_CIRCULAR_QUEUEING	   _WSAIO(IOC_WS2, 2)
+#define SIO_FIND_ROUTE			   _WSAIOR(IOC_WS2, 3)
+#define SIO_FLUSH			   _WSAIO(IOC_WS2, 4)
+#define SIO_GET_BROADCAST_ADDRESS	   _WSAIOR(IOC_WS2, 5)
+#define SIO_GET_EXTENSION_FUNCTION_POINTER _WSAIORW(IOC_WS2, 6)
+#define SIO_GET_QOS			   _WSAIORW(IOC_WS2, 7)
+#define SIO_GET_GROUP_QOS		   _WSAIORW(IOC_WS2, 8)
+#define SIO_MULTIPOINT_LOOPBACK		   _WSAIOW(IOC_WS2, 9)
+#define SIO_MULTICAST_SCOPE		   _WSAIOW(IOC_WS2, 10)
+#define SIO_SET_QOS			   _WSAIOW(IOC_WS2, 11)
+#define SIO_SET_GROUP_QOS		   _WSAIOW(IOC_WS2, 12)
+#define SIO_TRANSLATE_HANDLE		   _WSAIORW(IOC_WS2, 13)
+#define SIO_ROUTING_INTERFACE_QUERY	   _WSAIORW(IOC_WS2, 20)
+#define SIO_ROUTING_INTERFACE_CHANGE	   _WSAIOW(IOC_WS2, 21)
+#define SIO_ADDRESS_LIST_QUERY		   _WSAIOR(IOC_WS2, 22)
+#define SIO_ADDRESS_LIST_CHANGE		   _WSAIO(IOC_WS2, 23)
+#define SIO_QUERY_TARGET_PNP_HANDLE	   _WSAIOR(IOC_WS2, 24)
+#define SIO_ADDRESS_LIST_SORT		   _WSAIORW(IOC_WS2, 25)
+
+/* The same values under both names, for programs that keep the system's poll.h names. */
+#define WSD_POLLRDNORM 0x0100
+#define WSD_POLLRDBAND 0x0200
+#define WSD_POLLIN     (WSD_POLLRDNORM | WSD_POLLRDBAND)
+#define WSD_POLLPRI    0x0400
+#define WSD_POLLWRNORM 0x0010
+#define WSD_POLLOUT    WSD_POLLWRNORM
+#define WSD_POLLWRBAND 0x0020
+#define WSD_POLLERR    0x0001
+#define WSD_POLLHUP    0x0002
+#define WSD_POLLNVAL   0x0004
+#ifndef WSD_KEEP_HOST_POLL
+#define POLLRDNORM WSD_POLLRDNORM
+#define POLLRDBAND WSD_POLLRDBAND
+#define POLLIN	   WSD_POLLIN
+#define POLLPRI	   WSD_POLLPRI
+#define POLLWRNORM WSD_POLLWRNORM
+#define POLLOUT	   WSD_POLLOUT
+#define POLLWRBAND WSD_POLLWRBAND
+#define POLLERR	   WSD_POLLERR
+#define POLLHUP	   WSD_POLLHUP
+#define POLLNVAL   WSD_POLLNVAL
+#endif
+
+#endif

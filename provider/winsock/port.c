@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* port.c - the ports this process holds, and the bind-conflict table between its own sockets. */
+#include <string.h>
+
+#include "provider/winsock/port.h"
+#include "rdma_backend/base/base.h"
+#include "rdma_backend/base/list.h"
+#include "rdma_backend/base/platform.h"
+
+struct wsd_port {
+	struct wsd_list link;
+	struct wsd_addr addr;
+	enum wsd_port_sharing sharing;
+	intptr_t holder;
+	unsigned refs;
+};
+
+static struct wsd_mutex ports_lock; /* leaf */
+static struct wsd_list ports;
+
+/* Rows: first bind; columns: second bind; default, reuse, exclusive, each wildcard then specific. */
+#define OK WSD_OK
+#define IN WSD_EADDRINUSE
+#define AC WSD_EACCESS
+static const enum wsd_status conflicts[6][6] = {
+	{ IN, OK, AC, OK, IN, OK }, /* default wildcard */
+	{ OK, IN, OK, AC, IN, IN }, /* default specific */
+	{ IN, OK, OK, OK, IN, OK }, /* reuse wildcard */
+	{ OK, IN, OK, OK, IN, IN }, /* reuse specific */
+	{ IN, AC, AC, AC, IN, AC }, /* exclusive wildcard */
+	{ OK, IN, OK, AC, IN, IN }, /* exclusive specific */
+};
+#undef OK
+#undef IN
+#undef AC
+
+enum wsd_status wsd_port_conflict(enum wsd_port_sharing first, bool first_wild,
+				  enum wsd_port_sharing second, bool second_wild)
+{
+	return conflicts[(unsigned)first * 2 + (first_wild ? 0 : 1)]
+			[(unsigned)second * 2 + (second_wild ? 0 : 1)];
+}
+
+void wsd_port_init(void)
+{
+	wsd_mutex_init(&ports_lock);
+	wsd_list_init(&ports);
+}
+
+void wsd_port_drop_all(void)
+{
+	struct wsd_list *node;
+
+	if (ports.next == NULL)
+		return;
+	while ((node = wsd_list_pop(&ports)) != NULL)
+		wsd_os_port_drop(wsd_container(node, struct wsd_port, link)->holder);
+}
+
+static bool same_port(const struct wsd_port *held, const struct wsd_addr *want)
+{
+	return held->addr.port == want->port && held->addr.family == want->family;
+}
+
+/* [ports_lock] Does any of our own sockets forbid it? *ours: is the port held by one of them? */
+static enum wsd_status check_own(const struct wsd_addr *want, enum wsd_port_sharing sharing, bool *ours)
+{
+	bool wild = wsd_addr_is_any(want);
+	struct wsd_list *node;
+
+	*ours = false;
+	if (want->port == 0)
+		return WSD_OK;
+	wsd_list_for_each(node, &ports) {
+		struct wsd_port *held = wsd_container(node, struct wsd_port, link);
+		bool held_wild = wsd_addr_is_any(&held->addr);
+		enum wsd_status status;
+
+		if (!same_port(held, want))
+			continue;
+		*ours = true;
+		if (!wild && !held_wild && !wsd_addr_equal(&held->addr, want))
+			continue;
+		status = wsd_port_conflict(held->sharing, held_wild, sharing, wild);
+		if (status != WSD_OK)
+			return status;
+	}
+	return WSD_OK;
+}
+
+/* [ports_lock] The OS refuses what our table allows unless every holder says it shares. */
+static void set_reuse(const struct wsd_addr *want, bool on)
+{
+	struct wsd_list *node;
+
+	wsd_list_for_each(node, &ports) {
+		struct wsd_port *held = wsd_container(node, struct wsd_port, link);
+
+		if (same_port(held, want))
+			wsd_os_port_set_reuse(held->holder, on);
+	}
+}
+
+enum wsd_status wsd_port_hold(const struct wsd_addr *want, enum wsd_port_sharing sharing,
+			      struct wsd_port **port, struct wsd_addr *got)
+{
+	struct wsd_port *held = wsd_alloc(sizeof(*held));
+	enum wsd_status status;
+	bool ours;
+
+	if (held == NULL)
+		return WSD_ENOMEM;
+	held->addr = *want;
+	held->sharing = sharing;
+	held->refs = 1;
+	wsd_mutex_lock(&ports_lock);
+	status = check_own(want, sharing, &ours);
+	if (status == WSD_OK) {
+		if (ours)
+			set_reuse(want, true);
+		status = wsd_os_port_hold(want, ours, &held->holder, &held->addr.port);
+		if (ours)
+			set_reuse(want, false);
+	}
+	if (status == WSD_OK) {
+		/* Only while it binds: afterwards other processes meet an ordinary holder. */
+		if (ours)
+			wsd_os_port_set_reuse(held->holder, false);
+		wsd_list_append(&ports, &held->link);
+		*got = held->addr;
+		*port = held;
+	}
+	wsd_mutex_unlock(&ports_lock);
+	if (status != WSD_OK)
+		wsd_free(held);
+	return status;
+}
+
+struct wsd_port *wsd_port_share(struct wsd_port *port)
+{
+	if (port == NULL)
+		return NULL;
+	wsd_mutex_lock(&ports_lock);
+	port->refs++;
+	wsd_mutex_unlock(&ports_lock);
+	return port;
+}
+
+void wsd_port_release(struct wsd_port *port)
+{
+	bool last;
+
+	if (port == NULL)
+		return;
+	wsd_mutex_lock(&ports_lock);
+	last = --port->refs == 0;
+	if (last)
+		wsd_list_remove(&port->link);
+	wsd_mutex_unlock(&ports_lock);
+	if (!last)
+		return;
+	wsd_os_port_drop(port->holder);
+	wsd_free(port);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * port.h - the port space of mode D. A port is owned by holding a bound OS TCP socket, so that the
+ * operating system arbitrates between processes, chooses ephemeral ports, guards privileged ones and
+ * frees them at death. Between sockets of one process the bind-conflict table of Winsock decides.
+ */
+#ifndef WSD_WINSOCK_PORT_H
+#define WSD_WINSOCK_PORT_H
+
+#include <openwsd/backend.h>
+
+enum wsd_port_sharing { WSD_PORT_DEFAULT, WSD_PORT_REUSE, WSD_PORT_EXCLUSIVE };
+
+struct wsd_port;
+
+/*
+ * Hold want (port 0 = choose one). *got is want with its port. WSD_EADDRINUSE, WSD_EACCESS,
+ * WSD_EADDRNOTAVAIL, WSD_ENOFILES, WSD_ENOMEM. Takes a leaf lock; never blocks on peers.
+ */
+enum wsd_status wsd_port_hold(const struct wsd_addr *want, enum wsd_port_sharing sharing,
+			      struct wsd_port **port, struct wsd_addr *got);
+struct wsd_port *wsd_port_share(struct wsd_port *port); /* one more holder, for accepted sockets */
+void wsd_port_release(struct wsd_port *port); /* NULL allowed */
+
+/* The table: may a second socket bind when a first holds the same port on the same family and the
+ * addresses overlap? WSD_OK, WSD_EADDRINUSE, WSD_EACCESS. */
+enum wsd_status wsd_port_conflict(enum wsd_port_sharing first, bool first_wild,
+				  enum wsd_port_sharing second, bool second_wild);
+
+void wsd_port_init(void); /* before the first use, and in the child after a fork */
+void wsd_port_drop_all(void); /* in the child after a fork, before wsd_port_init */
+
+/* What the operating system does: port_posix.c. */
+enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr_t *holder,
+				 uint16_t *port);
+void wsd_os_port_set_reuse(intptr_t holder, bool on);
+void wsd_os_port_drop(intptr_t holder);
+/* The local address that the OS would use to reach remote. WSD_EUNREACHABLE. */
+enum wsd_status wsd_os_route(const struct wsd_addr *remote, struct wsd_addr *local);
+
+#endif

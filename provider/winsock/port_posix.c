@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * port_posix.c - holds TCP ports with bound, never listening sockets, and asks the routing table.
+ * Uses the C library's sockets, so it includes no Winsock header.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "provider/winsock/port.h"
+
+union os_addr {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+static socklen_t to_os(const struct wsd_addr *addr, union os_addr *os)
+{
+	memset(os, 0, sizeof(*os));
+	if (addr->family == WSD_FAMILY_IPV6) {
+		os->v6.sin6_family = AF_INET6;
+		os->v6.sin6_port = htons(addr->port);
+		os->v6.sin6_scope_id = addr->scope;
+		memcpy(&os->v6.sin6_addr, addr->bytes, 16);
+		return sizeof(os->v6);
+	}
+	os->v4.sin_family = AF_INET;
+	os->v4.sin_port = htons(addr->port);
+	memcpy(&os->v4.sin_addr, addr->bytes, 4);
+	return sizeof(os->v4);
+}
+
+static void from_os(const union os_addr *os, struct wsd_addr *addr)
+{
+	memset(addr, 0, sizeof(*addr));
+	if (os->any.sa_family == AF_INET6) {
+		addr->family = WSD_FAMILY_IPV6;
+		addr->port = ntohs(os->v6.sin6_port);
+		addr->scope = os->v6.sin6_scope_id;
+		memcpy(addr->bytes, &os->v6.sin6_addr, 16);
+	} else {
+		addr->family = WSD_FAMILY_IPV4;
+		addr->port = ntohs(os->v4.sin_port);
+		memcpy(addr->bytes, &os->v4.sin_addr, 4);
+	}
+}
+
+static enum wsd_status from_errno(int code)
+{
+	switch (code) {
+	case EADDRINUSE:
+		return WSD_EADDRINUSE;
+	case EACCES:
+	case EPERM:
+		return WSD_EACCESS;
+	case EADDRNOTAVAIL:
+	case EAFNOSUPPORT:
+	case ENODEV:
+	case EINVAL: /* a link-local address without a scope */
+		return WSD_EADDRNOTAVAIL;
+	case EMFILE:
+	case ENFILE:
+		return WSD_ENOFILES;
+	case ENOMEM:
+	case ENOBUFS:
+		return WSD_ENOMEM;
+	default:
+		return WSD_EUNREACHABLE;
+	}
+}
+
+void wsd_os_port_set_reuse(intptr_t holder, bool on)
+{
+	int value = on;
+
+	(void)setsockopt((int)holder, SOL_SOCKET, SO_REUSEADDR, &value, sizeof(value));
+}
+
+enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr_t *holder,
+				 uint16_t *port)
+{
+	union os_addr os;
+	socklen_t length = to_os(want, &os);
+	enum wsd_status status;
+	int on = 1, fd;
+
+	fd = socket(os.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+	if (fd < 0)
+		return from_errno(errno);
+	/* IPv6 ports are a space of their own, as on Windows. */
+	if (os.any.sa_family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	if (reuse)
+		wsd_os_port_set_reuse(fd, true);
+	if (bind(fd, &os.any, length) != 0 || getsockname(fd, &os.any, &length) != 0) {
+		status = from_errno(errno);
+		close(fd);
+		return status;
+	}
+	*holder = fd;
+	*port = ntohs(os.any.sa_family == AF_INET6 ? os.v6.sin6_port : os.v4.sin_port);
+	return WSD_OK;
+}
+
+void wsd_os_port_drop(intptr_t holder)
+{
+	close((int)holder);
+}
+
+enum wsd_status wsd_os_route(const struct wsd_addr *remote, struct wsd_addr *local)
+{
+	union os_addr os;
+	socklen_t length = to_os(remote, &os);
+	enum wsd_status status = WSD_EUNREACHABLE;
+	int fd;
+
+	/* Connecting a datagram socket sends nothing: it only looks the route up. */
+	if (os.any.sa_family == AF_INET6)
+		os.v6.sin6_port = htons(9);
+	else
+		os.v4.sin_port = htons(9);
+	fd = socket(os.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return from_errno(errno);
+	if (connect(fd, &os.any, length) == 0 && getsockname(fd, &os.any, &length) == 0) {
+		from_os(&os, local);
+		local->port = 0;
+		status = WSD_OK;
+	}
+	close(fd);
+	return status;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * socket.h - struct wsd_socket, shared by the files of provider/winsock.
+ *
+ * Locks: wsd_socket.lock has rank 30. Two are held together only in accept, listener first. No upcall,
+ * no completion routine and no wait happens with it held: what has to be told is collected, and told
+ * by wsd_socket_leave (application threads) or by the deferred work of the engine's owner.
+ *
+ * References. `refs` keeps the object: one for the handle, one for each of stream, listener, deferred
+ * work, operation and blocked caller. `handle_refs` keeps the host's handle open: one until close and
+ * one for every indication that is still to be made, so that WPUCloseSocketHandle is the last upcall.
+ */
+#ifndef WSD_WINSOCK_SOCKET_H
+#define WSD_WINSOCK_SOCKET_H
+
+#include "provider/session/stream.h"
+#include "provider/transport/engine.h"
+#include "provider/winsock/err_map.h"
+#include "provider/winsock/event.h"
+#include "provider/winsock/op.h"
+#include "provider/winsock/port.h"
+#include "provider/winsock/provider.h"
+
+enum wsd_socket_state {
+	WSD_SOCK_NEW,
+	WSD_SOCK_BOUND,
+	WSD_SOCK_LISTENING,
+	WSD_SOCK_CONNECTING, /* also: accepted, the handshake still runs */
+	WSD_SOCK_CONNECTED,
+	WSD_SOCK_BROKEN, /* was connected */
+	WSD_SOCK_CLOSED,
+	WSD_SOCK_STATES
+};
+
+enum wsd_socket_event {
+	WSD_SOCK_ON_BIND,
+	WSD_SOCK_ON_LISTEN,
+	WSD_SOCK_ON_CONNECT,
+	WSD_SOCK_ON_ESTABLISHED,
+	WSD_SOCK_ON_FAILED, /* a connect; it may be tried again */
+	WSD_SOCK_ON_BROKEN,
+	WSD_SOCK_ON_REUSE, /* DisconnectEx */
+	WSD_SOCK_ON_CLOSE,
+	WSD_SOCK_EVENTS
+};
+
+/* Queues of operations, each in posting order. */
+enum wsd_queue_id { WSD_Q_SEND, WSD_Q_RECV, WSD_Q_URGENT, WSD_Q_ACCEPT, WSD_Q_CONTROL, WSD_Q_COUNT };
+
+/* Interests of waiters, and work for wsd_socket_settle, beside WSD_CHANGE_*. */
+#define WSD_CHANGE_ARRIVED 0x1000u
+#define WSD_CHANGE_OP 0x2000u	  /* an operation finished */
+#define WSD_CHANGE_CLOSED 0x4000u /* wakes every waiter */
+#define WSD_CHANGE_GONE 0x8000u	  /* the listener has ended */
+#define WSD_CHANGE_LOOK 0x10000u  /* look at the level-triggered events again */
+#define WSD_CHANGE_IO                                                                      \
+	(WSD_CHANGE_CONNECTED | WSD_CHANGE_READABLE | WSD_CHANGE_WRITABLE | WSD_CHANGE_DIRECT | \
+	 WSD_CHANGE_FLUSHED | WSD_CHANGE_URGENT)
+
+struct wsd_waiter {
+	atomic_bool signalled;
+	bool cancelled; /* by WSPCancelBlockingCall, in the same thread */
+	struct wsd_waker *waker;
+};
+
+struct wsd_wait_node {
+	struct wsd_list link;
+	struct wsd_waiter *waiter;
+	unsigned interest;
+};
+
+struct wsd_socket_options {
+	bool debug, reuse, exclusive, keepalive, dontroute, broadcast, oob_inline, linger_on;
+	bool conditional, nodelay, expedited, v6only;
+	uint16_t linger_seconds;
+	uint32_t receive_buffer, send_buffer, receive_timeout, send_timeout;
+	uint32_t keep_idle, keep_interval, keep_count; /* ms, ms, probes */
+	uint32_t zcopy_min;
+	int group_priority;
+};
+
+#define WSD_ZOMBIES 4u
+
+struct wsd_socket {
+	struct wsd_mutex lock; /* lives as long as the memory */
+	DWORD_PTR context;     /* likewise */
+	struct wsd_socket *next_free;
+
+	/* From here on: one life. */
+	atomic_uint refs;
+	atomic_uint handle_refs;
+	atomic_uint result_waiters;
+	SOCKET handle;
+	DWORD catalog_id;
+	enum wsd_socket_state state;
+	uint16_t family; /* enum wsd_family */
+	bool closed, nonblocking, overlapped, accepted, reserved, deciding, quiet;
+	bool in_settle, deferred_queued, lock_in_stream;
+	bool send_shut, receive_shut, connect_failed, connect_told, close_told;
+	bool accept_context; /* AcceptEx without SO_UPDATE_ACCEPT_CONTEXT yet: no difference here */
+	int error;	     /* SO_ERROR */
+	int broken_error;    /* why BROKEN */
+	int connect_error;   /* last result of connecting */
+	unsigned changes;    /* seen, not settled */
+	unsigned backlog;
+	uint64_t connected_at;
+	struct wsd_addr local, remote;
+	struct wsd_port *port;
+	struct wsd_socket_options options;
+	struct wsd_stream *stream;
+	struct wsd_listener *listener, *dead_listener;
+	struct wsd_stream *zombies[WSD_ZOMBIES];
+	unsigned zombie_count;
+	struct wsd_fd_record fd;
+	struct wsd_list queues[WSD_Q_COUNT];
+	struct wsd_list finished; /* to be delivered */
+	struct wsd_list pool;	  /* unused operations */
+	struct wsd_list parked;	  /* AcceptEx operations that wait in another socket */
+	struct wsd_list waiters;
+	unsigned pool_count, op_count;
+	struct wsd_deferred deferred;
+};
+
+extern const struct wsd_stream_owner wsd_socket_stream_owner;
+extern const struct wsd_listener_owner wsd_socket_listener_owner;
+
+/* The socket of a descriptor, locked; NULL with *error. */
+struct wsd_socket *wsd_socket_enter(SOCKET s, LPINT error);
+/* Settle, unlock, tell what has to be told, let the engine run what was queued. */
+void wsd_socket_leave(struct wsd_socket *sock);
+/* leave, then return SOCKET_ERROR with *out = error, or 0 when error is 0. */
+int wsd_socket_return(struct wsd_socket *sock, int error, LPINT out);
+
+/* A new socket with a handle of the host, not locked; its family and options are set. */
+struct wsd_socket *wsd_socket_new(uint16_t family, DWORD catalog_id, bool overlapped, int *error);
+void wsd_socket_discard(struct wsd_socket *sock); /* close one that never got anywhere */
+void wsd_socket_ref(struct wsd_socket *sock);
+void wsd_socket_unref(struct wsd_socket *sock);
+void wsd_handle_ref(struct wsd_socket *sock);
+void wsd_handle_unref(struct wsd_socket *sock); /* [no lock] */
+
+/* [lock] The only writer of state. False: the table does not allow it, nothing changed. */
+bool wsd_socket_move(struct wsd_socket *sock, enum wsd_socket_event event);
+bool wsd_socket_next_state(enum wsd_socket_state state, enum wsd_socket_event event,
+			   enum wsd_socket_state *next); /* the table, for its test */
+/* [lock] Handle what changed: operations, events, waiters. */
+void wsd_socket_settle(struct wsd_socket *sock);
+/* [lock] Let go of the stream that is attached; it may be told to die in the background. */
+void wsd_socket_drop_stream(struct wsd_socket *sock);
+/* [lock] Attach options to the stream. */
+void wsd_socket_apply_options(struct wsd_socket *sock);
+/* [lock] The connection is over with this status; keeps the first reason. */
+void wsd_socket_broken(struct wsd_socket *sock, enum wsd_status status);
+/* [lock] 0 when data can be moved (or will be), else the error of send or recv. */
+int wsd_socket_io_error(struct wsd_socket *sock);
+/* [lock] Wake those who wait for any of changes. */
+void wsd_socket_wake(struct wsd_socket *sock, unsigned changes);
+
+/*
+ * [lock] Block until one of interest happened; unlocks meanwhile. The caller holds a reference beside
+ * the handle's. 0, WSAETIMEDOUT, WSAEINTR (cancelled, or closed by another thread), WSAEINPROGRESS,
+ * WSAENOBUFS.
+ */
+int wsd_socket_wait(struct wsd_socket *sock, unsigned interest, uint64_t deadline);
+/* The same for something of the caller's own; [no lock]. engine NULL: all engines. */
+int wsd_wait(struct wsd_engine *engine, struct wsd_waiter *waiter, DWORD catalog_id,
+	     uint64_t deadline);
+bool wsd_wait_running(void); /* is this thread inside one? */
+int wsd_wait_cancel(void);   /* WSPCancelBlockingCall */
+uint64_t wsd_deadline_ms(uint32_t milliseconds); /* 0 = for ever */
+
+/* Work of one verb, called from settle [lock]. */
+void wsd_recv_run(struct wsd_socket *sock);
+void wsd_send_run(struct wsd_socket *sock);
+void wsd_urgent_run(struct wsd_socket *sock);
+void wsd_accept_run_ops(struct wsd_socket *sock);
+void wsd_connect_settle(struct wsd_socket *sock);
+void wsd_control_run(struct wsd_socket *sock);
+void wsd_event_look(struct wsd_socket *sock); /* raise what holds and is armed */
+void wsd_transmit_fill(struct wsd_op *op);    /* [no lock] read the file */
+void wsd_transmit_free(struct wsd_transmit *transmit);
+bool wsd_transmit_more(struct wsd_op *op); /* [lock] next buffer; true: op has bytes or wants a fill */
+
+/* [lock] Bind to a port, to want or to an ephemeral one. 0 or a WSA code. */
+int wsd_socket_bind(struct wsd_socket *sock, const struct wsd_addr *want);
+/* [lock] Start connecting; 0 or a WSA code. */
+int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote);
+/* [listener's lock] Make child the owner of the oldest request. */
+enum wsd_status wsd_accept_into(struct wsd_socket *listener, struct wsd_socket *child);
+/* [no lock] abort: reset. quiet: no indications (WSPCleanup). */
+void wsd_socket_shut(struct wsd_socket *sock, bool abort, bool quiet);
+/* [lock] readiness for select and events */
+bool wsd_socket_readable(const struct wsd_socket *sock);
+bool wsd_socket_writable(const struct wsd_socket *sock);
+bool wsd_socket_ended(const struct wsd_socket *sock, int *error); /* FD_CLOSE condition */
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* spi.h - the Winsock types: the SDK's on Windows, ours elsewhere. Included first by this folder. */
+#ifndef WSD_WINSOCK_SPI_H
+#define WSD_WINSOCK_SPI_H
+
+#ifdef _WIN32
+#include <winsock2.h>
+#include <ws2spi.h>
+#include <ws2tcpip.h>
+#include <mswsock.h>
+#else
+#include <openwsd/winsock2.h>
+#include <openwsd/ws2spi.h>
+#include <openwsd/ws2tcpip.h>
+#include <openwsd/mswsock.h>
+#endif
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_MSC_VER)
+#define WSD_THREAD_LOCAL __declspec(thread)
+#else
+#define WSD_THREAD_LOCAL _Thread_local
+#endif
+
+#ifndef WSS_OPERATION_IN_PROGRESS
+#define WSS_OPERATION_IN_PROGRESS 0x00000103
+#endif
+
+#endif

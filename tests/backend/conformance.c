@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * conformance.c - the backend conformance program: chooses the backend, runs each test in a process of
+ * its own under a time limit, and reports. Exit code 0: nothing failed; 1: something did; 2: usage.
+ *
+ *   backend-conformance --backend NAME | --module PATH [--device N] [--test NAME]... [--list]
+ *                       [--no-fork]
+ */
+#include "tests/backend/conformance.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "rdma_backend/base/base.h"
+#include "rdma_backend/base/platform.h"
+#include "rdma_backend/registry.h"
+
+#define BC_SKIPPED 77
+#define BC_TEST_SECONDS 60
+#define BC_ONLY_MAX 32
+
+const struct wsd_backend_ops *bc_ops;
+const struct wsd_host *bc_host;
+uint32_t bc_device_index;
+bool bc_one_process;
+
+static const struct bc_test *const groups[] = { bc_tests_connect, bc_tests_data,   bc_tests_wait,
+						bc_tests_refuse,  bc_tests_limits, bc_tests_process };
+static const char *only[BC_ONLY_MAX];
+static unsigned only_count;
+static bool no_fork;
+
+void bc_fail(const char *file, int line, const char *format, ...)
+{
+	va_list args;
+
+	printf("    %s:%d: ", file, line);
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	printf("\n");
+	fflush(stdout);
+	_exit(1);
+}
+
+void bc_skip(const char *format, ...)
+{
+	va_list args;
+
+	printf("    skipped: ");
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	printf("\n");
+	fflush(stdout);
+	_exit(BC_SKIPPED);
+}
+
+/* Blocks and descriptors that a backend takes once per process are taken before the count. */
+static void run_counted(const struct bc_test *test)
+{
+	struct bc_node node;
+	uint64_t live;
+	unsigned files;
+
+	if (!(test->flags & BC_TWO_PROCESS)) {
+		bc_open(&node);
+		bc_close(&node);
+	}
+	live = wsd_alloc_live();
+	files = bc_open_files();
+	test->run();
+	BC_CHECK(wsd_alloc_live() == live, "%lld blocks more than before the test",
+		 (long long)(wsd_alloc_live() - live));
+	BC_CHECK(bc_open_files() == files, "%u descriptors, %u before the test", bc_open_files(),
+		 files);
+}
+
+static int run_test(const struct bc_test *test)
+{
+	int status;
+	pid_t child;
+
+	if ((test->flags & BC_TWO_PROCESS) && bc_one_process) {
+		printf("    skipped: this backend lives inside one process\n");
+		return BC_SKIPPED;
+	}
+	fflush(stdout);
+	if (no_fork) {
+		run_counted(test);
+		return 0;
+	}
+	child = fork();
+	if (child == 0) {
+		setpgid(0, 0);
+		alarm(BC_TEST_SECONDS);
+		run_counted(test);
+		fflush(stdout);
+		_exit(0);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		return 1;
+	kill(-child, SIGKILL); /* what a failed two-process test left behind */
+	if (WIFSIGNALED(status)) {
+		printf("    killed by signal %d%s\n", WTERMSIG(status),
+		       WTERMSIG(status) == SIGALRM ? " (took too long)" : "");
+		return 1;
+	}
+	return WEXITSTATUS(status);
+}
+
+static bool wanted(const char *name)
+{
+	unsigned i;
+
+	for (i = 0; i < only_count; i++) {
+		if (strcmp(only[i], name) == 0)
+			return true;
+	}
+	return only_count == 0;
+}
+
+static int run_all(bool list)
+{
+	unsigned passed = 0, failed = 0, skipped = 0;
+	const struct bc_test *test;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		for (test = groups[i]; test->name; test++) {
+			if (list)
+				printf("%s\n", test->name);
+			if (list || !wanted(test->name))
+				continue;
+			rc = run_test(test);
+			printf("%-4s %s\n",
+			       rc == 0 ? "ok" : rc == BC_SKIPPED ? "skip" : "FAIL", test->name);
+			passed += rc == 0;
+			skipped += rc == BC_SKIPPED;
+			failed += rc != 0 && rc != BC_SKIPPED;
+		}
+	}
+	if (list)
+		return 0;
+	printf("%s: %u passed, %u failed, %u skipped\n", bc_ops->name, passed, failed, skipped);
+	return failed || (!passed && !skipped);
+}
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: backend-conformance --backend NAME | --module PATH [--device N] "
+			"[--test NAME]... [--one-process] [--no-fork] | --list\n");
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	const char *backend = NULL, *module = NULL;
+	char reason[256] = "";
+	enum wsd_status status;
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		bool more = i + 1 < argc;
+
+		if (strcmp(argv[i], "--list") == 0)
+			return run_all(true);
+		else if (strcmp(argv[i], "--no-fork") == 0)
+			no_fork = true;
+		else if (strcmp(argv[i], "--one-process") == 0)
+			bc_one_process = true;
+		else if (strcmp(argv[i], "--backend") == 0 && more)
+			backend = argv[++i];
+		else if (strcmp(argv[i], "--module") == 0 && more)
+			module = argv[++i];
+		else if (strcmp(argv[i], "--device") == 0 && more)
+			bc_device_index = (uint32_t)strtoul(argv[++i], NULL, 10);
+		else if (strcmp(argv[i], "--test") == 0 && more && only_count < BC_ONLY_MAX)
+			only[only_count++] = argv[++i];
+		else
+			return usage();
+	}
+	if (!backend == !module)
+		return usage();
+	signal(SIGPIPE, SIG_IGN);
+	bc_host = wsd_host_table();
+	status = backend ? wsd_registry_find(backend, &bc_ops, reason, sizeof(reason))
+			 : wsd_registry_load(module, &bc_ops, reason, sizeof(reason));
+	if (status != WSD_OK) {
+		printf("refused: %s (%s)\n", reason, wsd_status_text(status));
+		return 1;
+	}
+	bc_one_process = bc_one_process || strcmp(bc_ops->name, "sim") == 0;
+	return run_all(false);
+}

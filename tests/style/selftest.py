@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Plant faults in a small tree of its own, one at a time: the check named must find each of them,
+and must find none in the tree without them."""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+HEAD = "// SPDX-License-Identifier: BSD-2-Clause\n"
+HEADER = "/* SPDX-License-Identifier: BSD-2-Clause */\n#ifndef A_H\n#define A_H\n#endif\n"
+CLEAN = {
+    "rdma_backend/base/base.h": HEADER,
+    "rdma_backend/base/param_names.h": HEADER + 'X("DEPTH", "")\nX("TCP_PORT", "")\n',
+    "rdma_backend/include/openwsd/backend.h": HEADER,
+    "rdma_backend/registry.h": HEADER,
+    "rdma_backend/shm/shm.h": HEADER,
+    "rdma_backend/tcp/tcp.c": HEAD
+    + '#include <openwsd/backend.h>\nint p = host->param_uint("tcp", "port", 1, 1, 1);\n',
+    "provider/session/stream.h": HEADER,
+    "provider/transport/engine.h": HEADER,
+    "provider/transport/engine.c": HEAD
+    + '#include "rdma_backend/registry.h"\nint d = wsd_param_uint("DEPTH", 1, 1, 1);\n',
+    "provider/winsock/socket.c": HEAD
+    + '#include "provider/session/stream.h"\n/* malloc( in a comment, "strcpy(" too */\n'
+    + 'void f(void)\n{\n\thost->free(p);\n\twsd_free("sprintf(");\n}\n',
+    "spi_shim/linux/api.c": HEAD + '#include "provider/include/openwsd/winsock2.h"\n',
+}
+TCP = "rdma_backend/tcp/tcp.c"
+ENGINE = "provider/transport/engine.c"
+SOCKET = "provider/winsock/socket.c"
+SHIM = "spi_shim/linux/api.c"
+# check: [(file, text added at its end, part of the message)]
+FAULTS = {
+    "layers": [
+        (TCP, '#include "rdma_backend/shm/shm.h"\n', "must not include rdma_backend/shm/shm.h"),
+        (TCP, '#include "../shm/shm.h"\n', "must not include rdma_backend/shm/shm.h"),
+        (TCP, '#include "provider/transport/engine.h"\n', "must not include provider/transport"),
+        (TCP, '#include "rdma_backend/registry.h"\n', "must not include rdma_backend/registry.h"),
+        (ENGINE, ' #  include "provider/session/stream.h"\n', "must not include provider/session"),
+        (ENGINE, "#include <pthread.h>\n", "pthread.h"),
+        (SOCKET, '#include "rdma_backend/registry.h"\n', "must not include rdma_backend/registry"),
+        (SOCKET, '#include "rdma_backend/tcp/tcp.c"\n', "must not include rdma_backend/tcp"),
+        (SOCKET, "#include <infiniband/verbs.h>\n", "infiniband/verbs.h"),
+        (SHIM, '#include "provider/session/stream.h"\n', "must not include provider/session"),
+        (SHIM, '#include "rdma_backend/registry.h"\n', "must not include rdma_backend/registry"),
+        ("provider/other/new.c", HEAD, "no layer rule"),
+    ],
+    "sizes": [
+        (TCP, "\n" * 601, "file of"),
+        (SOCKET, "static int long_one(int a,\n\t\tint b)\n{\n" + "\ta();\n" * 99 + "}\n",
+         "function long_one of 101 lines"),
+    ],
+    "headers": [
+        ("provider/session/new.c", "int a;\n", "licence"),
+        ("provider/session/new.h", "/* SPDX-License-Identifier: BSD-2-Clause */\nint a;\n",
+         "include guard"),
+        ("tests/new.py", "import os\n", "licence"),
+        (SOCKET, "int a; \n", "blanks"),
+        (SOCKET, "\t" * 15 + "int a;\n", "wider"),
+    ],
+    "banned": [
+        (SOCKET, "int a = strcpy(b, c);\n", "strcpy"),
+        (SOCKET, "int a = sprintf (b, c);\n", "sprintf"),
+        (SOCKET, "void *a = malloc(1);\n", "malloc"),
+        (TCP, "int a = free(b);\n", "free"),
+        (ENGINE, "int a = getenv(b);\n", "getenv"),
+        (SHIM, "int a = usleep(1);\n", "usleep"),
+    ],
+    "params": [
+        (ENGINE, 'int e = wsd_param_text("NEW", "x");\n', "NEW"),
+        (TCP, 'int e = host->param_text("tcp", "other", "x");\n', "TCP_OTHER"),
+        (TCP, 'int e = d->host->param_uint(\n\tname, "more", 1);\n', "TCP_MORE"),
+        ("rdma_backend/base/param_names.h", 'X("UNUSED", "")\n', "nobody asks for UNUSED"),
+    ],
+}
+
+
+def run(check, fault):
+    """Output and exit code of the check on the clean tree plus one fault."""
+    with tempfile.TemporaryDirectory() as top:
+        files = dict(CLEAN)
+        files["provider/include/openwsd/winsock2.h"] = HEADER
+        if fault:
+            path, text, _ = fault
+            files[path] = files.get(path, "") + text
+        for path, text in files.items():
+            where = os.path.join(top, path)
+            os.makedirs(os.path.dirname(where), exist_ok=True)
+            with open(where, "w", encoding="utf-8") as file:
+                file.write(text)
+        done = subprocess.run([sys.executable, check, top], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
+        return done.stdout, done.returncode
+
+
+def main(top, name):
+    check = os.path.join(top, "tests", "style", f"check_{name}.py")
+    failures = 0
+    output, code = run(check, None)
+    if code:
+        print(f"the clean tree is not clean:\n{output}")
+        failures += 1
+    for fault in FAULTS[name]:
+        output, code = run(check, fault)
+        if code != 1 or fault[2] not in output:
+            print(f"not found: {fault[1].strip()[:60]!r} in {fault[0]} (exit {code})\n{output}")
+            failures += 1
+    sys.exit(1 if failures else 0)
+
+
+main(sys.argv[1], sys.argv[2])

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* test_base_param.c - where parameters come from, and what is said about bad ones. */
+
+#include "tests/lib/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rdma_backend/base/base.h"
+#include "rdma_backend/base/internal.h"
+
+static char config_path[512];
+static char log_path[512];
+
+static void use_config(const char *text)
+{
+	snprintf(config_path, sizeof(config_path), "%s", test_write_file("conf", text));
+	setenv("WSD_CONFIG", config_path, 1);
+	wsd_log_reset();
+	wsd_param_reset();
+}
+
+/* Everything logged so far. */
+static const char *log_text(void)
+{
+	static char text[8192];
+	FILE *file = fopen(log_path, "r");
+	size_t length = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
+
+	text[length] = '\0';
+	if (file)
+		fclose(file);
+	return text;
+}
+
+static unsigned occurrences(const char *text, const char *part)
+{
+	unsigned n = 0;
+
+	while ((text = strstr(text, part)) != NULL) {
+		text++;
+		n++;
+	}
+	return n;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	snprintf(log_path, sizeof(log_path), "%s", test_path("log"));
+	unlink(log_path);
+	setenv("WSD_LOG", "warning", 1);
+	setenv("WSD_LOG_FILE", log_path, 1);
+	unsetenv("WSD_BACKENDS");
+	unsetenv("WSD_SIM_DEPTH");
+	use_config("");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	unlink(log_path);
+	unlink(config_path);
+	return 0;
+}
+
+static void test_standard_value_when_nobody_says_otherwise(void **state)
+{
+	(void)state;
+	assert_int_equal(wsd_param_uint("SIM_DEPTH", 7, 1, 10), 7);
+	assert_string_equal(wsd_param_text("BACKENDS", "shm,tcp"), "shm,tcp");
+	assert_null(wsd_param_text("BACKENDS", NULL));
+	assert_string_equal(log_text(), "");
+}
+
+static void test_environment_wins_over_file(void **state)
+{
+	enum wsd_param_origin origin;
+
+	(void)state;
+	use_config("# a comment\n\n  backends =  sim \nsim-depth = 3\n");
+	assert_string_equal(wsd_param_text("BACKENDS", "x"), "sim");
+	assert_int_equal(wsd_param_uint("sim_depth", 7, 1, 10), 3);
+	setenv("WSD_SIM_DEPTH", "4", 1);
+	assert_int_equal(wsd_param_uint("sim_depth", 7, 1, 10), 4);
+	assert_string_equal(wsd_param_find("SIM_DEPTH", &origin), "4");
+	assert_int_equal(origin, WSD_PARAM_ENVIRONMENT);
+	wsd_param_find("BACKENDS", &origin);
+	assert_int_equal(origin, WSD_PARAM_FILE);
+	wsd_param_find("LOG_NOTHING", &origin);
+	assert_int_equal(origin, WSD_PARAM_STANDARD);
+	assert_string_equal(log_text(), "");
+}
+
+static void test_last_line_of_a_key_counts(void **state)
+{
+	(void)state;
+	use_config("backends = sim\nbackends = tcp");
+	assert_string_equal(wsd_param_text("BACKENDS", "x"), "tcp");
+}
+
+static void test_text_survives_a_changed_environment(void **state)
+{
+	const char *before;
+
+	(void)state;
+	setenv("WSD_BACKENDS", "first", 1);
+	before = wsd_param_text("BACKENDS", NULL);
+	setenv("WSD_BACKENDS", "a much longer second value", 1);
+	assert_string_equal(wsd_param_text("BACKENDS", NULL), "a much longer second value");
+	assert_string_equal(before, "first");
+}
+
+static void test_numbers_with_suffix_and_limits(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t value;
+		bool good;
+	} cases[] = {
+		{ "0", 0, true },	 { "10", 10, true },
+		{ "0x10", 16, true },	 { "4k", 4096, true },
+		{ "2M", 2u << 20, true }, { "1g", 1u << 30, true },
+		{ "", 99, false },	 { "-1", 99, false },
+		{ "1kk", 99, false },	 { "x", 99, false },
+		{ "5000000000", 99, false }, { "18446744073709551615g", 99, false },
+		{ "0x", 99, false },	 { "99999999999999999999999999", 99, false },
+		{ "1 2", 99, false },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		unsigned complaints;
+
+		setenv("WSD_SIM_DEPTH", cases[i].text, 1);
+		complaints = occurrences(log_text(), "SIM_DEPTH");
+		assert_int_equal(wsd_param_uint("SIM_DEPTH", 99, 0, 4000000000u), cases[i].value);
+		assert_int_equal(occurrences(log_text(), "SIM_DEPTH") - complaints,
+				 cases[i].good ? 0 : 1);
+	}
+}
+
+static void test_bad_number_is_reported_once(void **state)
+{
+	(void)state;
+	setenv("WSD_SIM_DEPTH", "11", 1);
+	assert_int_equal(wsd_param_uint("SIM_DEPTH", 7, 1, 10), 7);
+	assert_int_equal(wsd_param_uint("SIM_DEPTH", 7, 1, 10), 7);
+	assert_int_equal(occurrences(log_text(), "SIM_DEPTH: 11 is not a number from 1 to 10, using 7"),
+			 1);
+}
+
+static void test_problems_of_the_file_name_the_line(void **state)
+{
+	(void)state;
+	use_config("backends = acme\nbackendz = sim\nno equals here\nacme_depth = 3\nacmex = 1\n");
+	wsd_param_text("BACKENDS", NULL);
+	wsd_param_text("BACKENDS", NULL);
+	assert_int_equal(occurrences(log_text(), "line 2: unknown key BACKENDZ"), 1);
+	assert_int_equal(occurrences(log_text(), "line 3: not key = value"), 1);
+	assert_int_equal(occurrences(log_text(), "line 5: unknown key ACMEX"), 1);
+	assert_int_equal(occurrences(log_text(), "line "), 3);
+}
+
+static void test_line_that_is_too_long_ends_where_it_ends(void **state)
+{
+	static char text[6000];
+
+	(void)state;
+	memset(text, 'x', 5000);
+	snprintf(text + 5000, 900, "\nbackends = sim\n");
+	use_config(text);
+	assert_string_equal(wsd_param_text("BACKENDS", "x"), "sim");
+	assert_int_equal(occurrences(log_text(), "line 1: not key = value"), 1);
+}
+
+static void test_log_is_cut_never_overrun(void **state)
+{
+	static char text[4096];
+	const char *log;
+
+	(void)state;
+	memset(text, 'y', sizeof(text) - 1);
+	wsd_log(WSD_LOG_ERROR, "test", "%s", text);
+	wsd_log(WSD_LOG_INFO, "test", "not at this level");
+	wsd_log(WSD_LOG_WARNING, "test", "after");
+	log = log_text();
+	assert_int_equal(occurrences(log, "\n"), 2);
+	assert_int_equal(strchr(log, '\n') - log + 1, 511);
+	assert_int_equal(occurrences(log, " warning test: after\n"), 1);
+	assert_false(wsd_log_enabled(WSD_LOG_NOTICE));
+	assert_true(wsd_log_enabled(WSD_LOG_ERROR));
+}
+
+static void test_log_is_silent_unless_asked(void **state)
+{
+	(void)state;
+	unsetenv("WSD_LOG");
+	wsd_log_reset();
+	wsd_log(WSD_LOG_ERROR, "test", "nobody asked");
+	assert_string_equal(log_text(), "");
+	assert_false(wsd_log_enabled(WSD_LOG_ERROR));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_standard_value_when_nobody_says_otherwise),
+		TEST(test_environment_wins_over_file),
+		TEST(test_last_line_of_a_key_counts),
+		TEST(test_text_survives_a_changed_environment),
+		TEST(test_numbers_with_suffix_and_limits),
+		TEST(test_bad_number_is_reported_once),
+		TEST(test_problems_of_the_file_name_the_line),
+		TEST(test_line_that_is_too_long_ends_where_it_ends),
+		TEST(test_log_is_cut_never_overrun),
+		TEST(test_log_is_silent_unless_asked),
+	};
+
+	test_deadline(20);
+	return cmocka_run_group_tests_name("base_param", tests, NULL, NULL);
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * test_registry.c - finding, checking and completing backends. Built with a list of built-in
+ * backends of its own (registry/backends.inc); WSD_MODULE_DIR names the folder of the test modules.
+ */
+
+#include "tests/lib/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rdma_backend/base/platform.h"
+#include "rdma_backend/ops_default.h"
+#include "rdma_backend/registry.h"
+#include "tests/unit/registry/null_ops.h"
+
+extern const struct wsd_backend_ops wsd_backend_one, wsd_backend_broken;
+
+const struct wsd_backend_ops wsd_backend_one = {
+	.size = sizeof(struct wsd_backend_ops),
+	.abi = WSD_BACKEND_ABI,
+	.name = "one",
+	.open = null_open,
+	.poll = null_poll,
+	NULL_OPS_REST,
+};
+
+const struct wsd_backend_ops wsd_backend_broken = {
+	.size = sizeof(struct wsd_backend_ops),
+	.abi = WSD_BACKEND_ABI,
+	.name = "broken",
+	.poll = null_poll,
+	NULL_OPS_REST,
+};
+
+static char reason[300];
+
+static enum wsd_status find(const char *name, const struct wsd_backend_ops **ops)
+{
+	*ops = NULL;
+	reason[0] = '\0';
+	return wsd_registry_find(name, ops, reason, sizeof(reason));
+}
+
+static void assert_reason(const char *part)
+{
+	if (!strstr(reason, part))
+		fail_msg("\"%s\" is not in the reason \"%s\"", part, reason);
+	assert_null(strchr(reason, '\n'));
+}
+
+static void test_builtin_is_completed_and_stays_put(void **state)
+{
+	const struct wsd_backend_ops *ops, *again;
+	uint64_t now;
+
+	(void)state;
+	assert_int_equal(find("one", &ops), WSD_OK);
+	assert_ptr_not_equal(ops, &wsd_backend_one);
+	assert_ptr_equal(ops->open, null_open);
+	now = wsd_clock_ns();
+	assert_true(ops->clock(NULL) >= now);
+	assert_string_equal(ops->description, "");
+	assert_int_equal(find("one", &again), WSD_OK);
+	assert_ptr_equal(again, ops);
+}
+
+static void test_missing_starred_entry_is_named(void **state)
+{
+	const struct wsd_backend_ops *ops;
+
+	(void)state;
+	assert_int_equal(find("broken", &ops), WSD_EINVAL);
+	assert_reason("broken lacks the operation open");
+	assert_null(ops);
+	assert_int_equal(find("nopoll", &ops), WSD_EINVAL);
+	assert_reason("nopoll lacks the operation poll");
+}
+
+/* Leaving out any one operation is noticed, except for those with a filler. */
+static void test_every_operation_is_checked(void **state)
+{
+	size_t first = offsetof(struct wsd_backend_ops, open);
+	size_t count = (sizeof(struct wsd_backend_ops) - first) / sizeof(void (*)(void));
+	unsigned required = 0;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < count; i++) {
+		struct wsd_backend_ops ops = wsd_backend_one, full;
+		size_t offset = first + i * sizeof(void (*)(void));
+		enum wsd_status status;
+
+		memset((char *)&ops + offset, 0, sizeof(void (*)(void)));
+		status = wsd_ops_complete(&ops, &full, reason, sizeof(reason));
+		if (offset == offsetof(struct wsd_backend_ops, clock)) {
+			assert_int_equal(status, WSD_OK);
+			assert_non_null(full.clock);
+		} else {
+			assert_int_equal(status, WSD_EINVAL);
+			required++;
+		}
+	}
+	assert_int_equal(required, count - 1);
+}
+
+static void test_abi_and_size_must_match(void **state)
+{
+	struct wsd_backend_ops ops = wsd_backend_one, full;
+	const struct wsd_backend_ops *found;
+
+	(void)state;
+	ops.size -= 1;
+	assert_int_equal(wsd_ops_complete(&ops, &full, reason, sizeof(reason)), WSD_EABI);
+	ops.size += 2;
+	assert_int_equal(wsd_ops_complete(&ops, &full, reason, sizeof(reason)), WSD_EABI);
+	assert_int_equal(find("otherabi", &found), WSD_EABI);
+	assert_reason("ABI 2");
+	assert_int_equal(find("refuses", &found), WSD_EABI);
+	assert_reason("does not support ABI 1");
+	assert_int_equal(find("empty", &found), WSD_EABI);
+	assert_reason("exports no wsd_backend_query");
+}
+
+static void test_names_cannot_leave_the_folder(void **state)
+{
+	static const char *const bad[] = { "", "../good", "Good", "a-b", "sixteencharacter", "a/b" };
+	const struct wsd_backend_ops *ops;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(find(bad[i], &ops), WSD_NOTFOUND);
+		assert_false(wsd_ops_name_valid(bad[i]));
+	}
+	assert_false(wsd_ops_name_valid(NULL));
+	assert_true(wsd_ops_name_valid("fifteencharactr"));
+}
+
+static void test_module_is_found_by_name(void **state)
+{
+	const struct wsd_backend_ops *ops, *again;
+
+	(void)state;
+	assert_int_equal(find("good", &ops), WSD_OK);
+	assert_string_equal(ops->name, "good");
+	assert_non_null(ops->clock);
+	assert_int_equal(find("good", &again), WSD_OK);
+	assert_ptr_equal(again, ops);
+	assert_int_equal(find("absent", &ops), WSD_NOTFOUND);
+	assert_reason("openwsd-backend-absent.so");
+	assert_int_equal(find("liar", &ops), WSD_EINVAL);
+	assert_reason("calls itself honest");
+}
+
+static void test_module_is_loaded_by_path(void **state)
+{
+	const struct wsd_backend_ops *ops;
+	char path[1024];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/openwsd-backend-good.so", getenv("WSD_MODULE_DIR"));
+	assert_int_equal(wsd_registry_load(path, &ops, reason, sizeof(reason)), WSD_OK);
+	assert_string_equal(ops->name, "good");
+	assert_int_equal(wsd_registry_load("/nonexistent.so", &ops, reason, sizeof(reason)),
+			 WSD_NOTFOUND);
+	assert_reason("/nonexistent.so");
+}
+
+static void test_names_are_builtin_first_then_sorted_modules(void **state)
+{
+	static const char *const expected[] = { "one",	"broken", "empty",    "good",
+						"liar", "nopoll", "otherabi", "refuses" };
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
+		assert_string_equal(wsd_registry_name(i), expected[i]);
+	assert_null(wsd_registry_name(i));
+	assert_null(wsd_registry_name(i + 1));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_builtin_is_completed_and_stays_put),
+		cmocka_unit_test(test_missing_starred_entry_is_named),
+		cmocka_unit_test(test_every_operation_is_checked),
+		cmocka_unit_test(test_abi_and_size_must_match),
+		cmocka_unit_test(test_names_cannot_leave_the_folder),
+		cmocka_unit_test(test_module_is_found_by_name),
+		cmocka_unit_test(test_module_is_loaded_by_path),
+		cmocka_unit_test(test_names_are_builtin_first_then_sorted_modules),
+	};
+
+	test_deadline(20);
+	return cmocka_run_group_tests_name("registry", tests, NULL, NULL);
+}

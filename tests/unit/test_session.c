@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * test_session.c - two streams of one process over a real engine: `test_session BACKEND`.
+ * Everything is driven through the public functions of stream.h, as the socket layer does.
+ */
+#include "tests/unit/session_pair.h"
+
+/* --- tests --- */
+
+static void bytes_cross_both_ways(void **state)
+{
+	struct server sv;
+	struct end c, a;
+
+	(void)state;
+	pair(&sv, &c, &a, UINT32_MAX);
+	transfer(&c, &a, 1, 1, 64);
+	transfer(&a, &c, 100, 1, 7);
+	transfer(&c, &a, 50000, 64, 4096);
+	transfer(&a, &c, 50000, 1000, 333);
+	close_both(&sv, &c, &a);
+}
+
+static void rings_grow_and_stay_exact(void **state)
+{
+	struct server sv;
+	struct end c, a;
+
+	(void)state;
+	pair(&sv, &c, &a, UINT32_MAX);
+	transfer(&c, &a, 4u << 20, 70001, 65536);
+	transfer(&a, &c, 1u << 20, 1u << 20, 1013);
+	close_both(&sv, &c, &a);
+}
+
+static void half_close_then_the_other_way(void **state)
+{
+	struct server sv;
+	struct end c, a;
+
+	(void)state;
+	pair(&sv, &c, &a, UINT32_MAX);
+	end_lock(&c);
+	assert_int_equal(wsd_stream_shutdown_send(c.stream), WSD_OK);
+	end_unlock(&c, NULL);
+	WAIT_FOR(read_becomes(&a, WSD_EOF));
+	transfer(&a, &c, 10000, 500, 900);
+	close_both(&sv, &c, &a);
+}
+
+static void data_written_before_close_arrives(void **state)
+{
+	struct server sv;
+	struct end c, a;
+	uint8_t byte = 0;
+	struct wsd_iovec iov = { &byte, 1 };
+	size_t n;
+
+	(void)state;
+	pair(&sv, &c, &a, UINT32_MAX);
+	for (unsigned i = 0; i < 200; i++) {
+		end_lock(&c);
+		byte = (uint8_t)i;
+		assert_int_equal(wsd_stream_write(c.stream, &iov, 1, &n), WSD_OK);
+		end_unlock(&c, NULL);
+		if (i % 20 == 0)
+			for (unsigned e = 0; e < wsd_engine_count(); e++)
+				wsd_engine_poll(wsd_engine_at(e));
+	}
+	end_close(&c, false);
+	for (unsigned i = 0; i < 200; i++) {
+		WAIT_FOR(read_one(&a, &byte) == WSD_OK);
+		assert_int_equal(byte, i);
+	}
+	WAIT_FOR(read_becomes(&a, WSD_EOF));
+	end_close(&a, false);
+	end_free(&c);
+	end_free(&a);
+	server_close(&sv);
+}
+
+static void close_with_unread_data_resets(void **state)
+{
+	struct server sv;
+	struct end c, a;
+	uint8_t byte = 7;
+	struct wsd_iovec iov = { &byte, 1 };
+	size_t n;
+
+	(void)state;
+	pair(&sv, &c, &a, UINT32_MAX);
+	end_lock(&c);
+	assert_int_equal(wsd_stream_write(c.stream, &iov, 1, &n), WSD_OK);
+	end_unlock(&c, NULL);
+	WAIT_FOR(a.changes & WSD_CHANGE_READABLE);
+	end_close(&a, false);
+	WAIT_FOR(end_state_is(&c, WSD_STREAM_RESET));
+	assert_int_equal(read_one(&c, &byte), WSD_ERESET);
+	end_close(&c, false);
+	end_free(&c);
+	end_free(&a);
+	server_close(&sv);
+}
+
+static void abort_resets_the_peer(void **state)
+{
+	struct server sv;
+	struct end c, a;
+
+	(void)state;
+	pair(&sv, &c, &a, UINT32_MAX);
+	end_close(&c, true);
+	WAIT_FOR(read_becomes(&a, WSD_ERESET));
+	end_close(&a, false);
+	end_free(&c);
+	end_free(&a);
+	server_close(&sv);
+}
+
+static void nobody_listens(void **state)
+{
+	struct wsd_addr to = loopback(next_port++);
+	struct end c;
+	enum wsd_status error;
+
+	(void)state;
+	client_start(&c, &to, 0);
+	WAIT_FOR(end_state_is(&c, WSD_STREAM_FAILED));
+	end_lock(&c);
+	error = wsd_stream_error(c.stream);
+	end_unlock(&c, NULL);
+	assert_true(error == WSD_ENOLISTENER || error == WSD_EREFUSED);
+	end_close(&c, false);
+	end_free(&c);
+}
+
+static void full_backlog_refuses(void **state)
+{
+	struct server sv;
+	struct wsd_addr at;
+	struct end c[2];
+	enum wsd_status error;
+
+	(void)state;
+	server_open(&sv, &at, 1, false);
+	client_start(&c[0], &at, 0);
+	WAIT_FOR(server_pending(&sv));
+	client_start(&c[1], &at, 0);
+	WAIT_FOR(end_state_is(&c[1], WSD_STREAM_FAILED));
+	end_lock(&c[1]);
+	error = wsd_stream_error(c[1].stream);
+	end_unlock(&c[1], NULL);
+	assert_int_equal(error, WSD_EREFUSED);
+	server_close(&sv); /* resets the one in the queue */
+	WAIT_FOR(end_state_is(&c[0], WSD_STREAM_RESET));
+	for (unsigned i = 0; i < 2; i++) {
+		end_close(&c[i], false);
+		end_free(&c[i]);
+	}
+}
+
+static void conditional_accept_waits_and_rejects(void **state)
+{
+	struct server sv;
+	struct wsd_addr at;
+	struct end c, a;
+
+	(void)state;
+	server_open(&sv, &at, 4, true);
+	client_start(&c, &at, 0);
+	WAIT_FOR(server_pending(&sv));
+	assert_true(end_state_is(&c, WSD_STREAM_CONNECTING));
+	server_accept(&sv, &a);
+	WAIT_FOR(end_state_is(&c, WSD_STREAM_OPEN));
+	transfer(&c, &a, 300, 100, 100);
+	end_close(&c, false);
+	end_close(&a, false);
+	end_free(&c);
+	end_free(&a);
+
+	client_start(&c, &at, 0);
+	WAIT_FOR(server_pending(&sv));
+	server_lock(&sv);
+	wsd_listener_reject(sv.listener);
+	server_unlock(&sv, NULL);
+	wsd_listener_kick(sv.listener);
+	WAIT_FOR(end_state_is(&c, WSD_STREAM_FAILED));
+	end_lock(&c);
+	assert_int_equal(wsd_stream_error(c.stream), WSD_EREFUSED);
+	end_unlock(&c, NULL);
+	end_close(&c, false);
+	end_free(&c);
+	server_close(&sv);
+}
+
+static bool urgent_here(struct end *e)
+{
+	bool pending;
+
+	end_lock(e);
+	pending = wsd_stream_urgent_pending(e->stream);
+	end_unlock(e, NULL);
+	return pending;
+}
+
+static void urgent_byte_and_its_mark(void **state)
+{
+	struct server sv;
+	struct end c, a;
+	uint8_t text[8] = "abcd", byte = 0;
+	struct wsd_iovec iov = { text, 2 };
+	size_t n = 0;
+
+	(void)state;
+	pair(&sv, &c, &a, UINT32_MAX);
+	end_lock(&c);
+	assert_int_equal(wsd_stream_write(c.stream, &iov, 1, &n), WSD_OK);
+	assert_int_equal(wsd_stream_write_urgent(c.stream, '!'), WSD_OK);
+	iov.base = text + 2;
+	assert_int_equal(wsd_stream_write(c.stream, &iov, 1, &n), WSD_OK);
+	end_unlock(&c, NULL);
+	WAIT_FOR(urgent_here(&a));
+	WAIT_FOR(a.changes & WSD_CHANGE_READABLE);
+	end_lock(&a);
+	iov = (struct wsd_iovec){ text, sizeof(text) };
+	assert_int_equal(wsd_stream_read(a.stream, &iov, 1, 0, NULL, &n), WSD_OK);
+	assert_int_equal(n, 2); /* never across the mark */
+	assert_int_equal(wsd_stream_read_urgent(a.stream, true, &byte), WSD_OK);
+	assert_int_equal(byte, '!');
+	assert_int_equal(wsd_stream_read_urgent(a.stream, false, &byte), WSD_OK);
+	assert_int_equal(wsd_stream_read_urgent(a.stream, false, &byte), WSD_AGAIN);
+	end_unlock(&a, NULL);
+	WAIT_FOR(read_one(&a, &byte) == WSD_OK);
+	assert_int_equal(byte, 'c');
+	assert_int_equal(read_one(&a, &byte), WSD_OK);
+	close_both(&sv, &c, &a);
+}
+
+static bool loan_done(struct end *e, struct wsd_loan *loan)
+{
+	bool done;
+
+	end_lock(e);
+	done = loan->status != WSD_PENDING;
+	end_unlock(e, NULL);
+	return done;
+}
+
+static void a_loan_nobody_reads_directly_is_refused(void **state)
+{
+	struct server sv;
+	struct end c, a;
+	struct wsd_loan loan = { 0 };
+	uint8_t *data = calloc(1, 200000);
+	enum wsd_status status;
+
+	(void)state;
+	pair(&sv, &c, &a, 65536);
+	transfer(&c, &a, 100000, 1000, 5000); /* there is a ring now */
+	loan.data = (struct wsd_iovec){ data, 200000 };
+	end_lock(&c);
+	if (!wsd_stream_can_lend(c.stream, 200000)) {
+		end_unlock(&c, NULL);
+		print_message("this device cannot READ\n");
+	} else {
+		status = wsd_stream_lend(c.stream, &loan);
+		end_unlock(&c, NULL);
+		assert_int_equal(status, WSD_PENDING);
+		WAIT_FOR(loan_done(&c, &loan));
+		assert_int_equal(loan.status, WSD_AGAIN);
+		assert_int_equal(loan.moved, 0);
+	}
+	transfer(&c, &a, 300000, 200000, 65536); /* the stream goes on */
+	close_both(&sv, &c, &a);
+	free(data);
+}
+
+static int start(void **state)
+{
+	(void)state;
+	return wsd_engines_start() == WSD_OK && wsd_engine_count() > 0 ? 0 : -1;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	wsd_streams_drain(wsd_clock_ns() + DEADLINE_NS);
+	wsd_engines_stop();
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bytes_cross_both_ways),
+		cmocka_unit_test(rings_grow_and_stay_exact),
+		cmocka_unit_test(half_close_then_the_other_way),
+		cmocka_unit_test(data_written_before_close_arrives),
+		cmocka_unit_test(close_with_unread_data_resets),
+		cmocka_unit_test(abort_resets_the_peer),
+		cmocka_unit_test(nobody_listens),
+		cmocka_unit_test(full_backlog_refuses),
+		cmocka_unit_test(conditional_accept_waits_and_rejects),
+		cmocka_unit_test(urgent_byte_and_its_mark),
+		cmocka_unit_test(a_loan_nobody_reads_directly_is_refused),
+	};
+
+	if (argc < 2) {
+		fprintf(stderr, "usage: test_session BACKEND [ipv6]\n");
+		return 2;
+	}
+	setenv("WSD_BACKENDS", argv[1], 1);
+	family_ipv6 = argc > 2;
+	next_port = (uint16_t)(21000 + wsd_process_id() % 20000);
+	return cmocka_run_group_tests(tests, start, stop);
+}

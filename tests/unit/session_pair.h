@@ -6,6 +6,8 @@
 #ifndef WSD_TEST_SESSION_PAIR_H
 #define WSD_TEST_SESSION_PAIR_H
 
+#include <stdatomic.h>
+
 #include "tests/lib/test.h"
 
 #include <stdio.h>
@@ -23,6 +25,10 @@ struct end {
 	struct wsd_stream *stream;
 	unsigned changes;
 	bool dead;
+	/* a posted receive: read directly when something is offered */
+	struct wsd_iovec want;
+	struct wsd_direct direct;
+	size_t got;
 };
 
 struct server {
@@ -34,45 +40,66 @@ struct server {
 static uint16_t next_port = 21000;
 static unsigned family_ipv6;
 
-static void end_lock(void *owner)
+static inline void end_lock(void *owner)
 {
 	wsd_mutex_lock(&((struct end *)owner)->mutex);
 }
 
-static void end_unlock(void *owner, struct wsd_engine *engine)
+static inline void end_unlock(void *owner, struct wsd_engine *engine)
 {
 	(void)engine;
 	wsd_mutex_unlock(&((struct end *)owner)->mutex);
 }
 
-static void end_changed(void *owner, unsigned changes)
+/* What the socket layer does for an overlapped receive: copy what is there, else read directly. */
+static inline void end_serve(struct end *e)
+{
+	size_t n = 0;
+
+	if (e->direct.status == WSD_PENDING)
+		return;
+	e->got += e->direct.moved;
+	e->want.base = (char *)e->want.base + e->direct.moved;
+	e->want.length -= e->direct.moved;
+	e->direct.moved = 0;
+	while (e->want.length > 0 && wsd_stream_read(e->stream, &e->want, 1, WSD_READ_DIRECT, &e->direct,
+						     &n) == WSD_OK) {
+		e->got += n;
+		e->want.base = (char *)e->want.base + n;
+		e->want.length -= n;
+	}
+}
+
+static inline void end_changed(void *owner, unsigned changes)
 {
 	struct end *e = owner;
 
 	e->changes |= changes;
 	if (changes & WSD_CHANGE_DEAD)
 		e->dead = true;
+	if (e->want.length > 0)
+		end_serve(e);
 }
 
 static const struct wsd_stream_owner end_ops = { end_lock, end_unlock, end_changed };
 
-static void server_lock(void *owner)
+static inline void server_lock(void *owner)
 {
 	wsd_mutex_lock(&((struct server *)owner)->mutex);
 }
 
-static void server_unlock(void *owner, struct wsd_engine *engine)
+static inline void server_unlock(void *owner, struct wsd_engine *engine)
 {
 	(void)engine;
 	wsd_mutex_unlock(&((struct server *)owner)->mutex);
 }
 
-static void server_arrived(void *owner)
+static inline void server_arrived(void *owner)
 {
 	(void)owner;
 }
 
-static void server_gone(void *owner)
+static inline void server_gone(void *owner)
 {
 	((struct server *)owner)->gone = true;
 }
@@ -81,7 +108,7 @@ static const struct wsd_listener_owner server_ops = { server_lock, server_unlock
 						      server_gone };
 
 /* Wait by driving the engines until the expression holds; fail the test at the deadline. */
-static bool always_false(void *arg)
+static inline bool always_false(void *arg)
 {
 	(void)arg;
 	return false;
@@ -97,7 +124,7 @@ static bool always_false(void *arg)
 		}                                                                        \
 	} while (0)
 
-static bool end_state_is(struct end *e, enum wsd_stream_state state)
+static inline bool end_state_is(struct end *e, enum wsd_stream_state state)
 {
 	bool is;
 
@@ -107,7 +134,7 @@ static bool end_state_is(struct end *e, enum wsd_stream_state state)
 	return is;
 }
 
-static bool end_dead(struct end *e)
+static inline bool end_dead(struct end *e)
 {
 	bool dead;
 
@@ -117,7 +144,7 @@ static bool end_dead(struct end *e)
 	return dead;
 }
 
-static struct wsd_addr loopback(uint16_t port)
+static inline struct wsd_addr loopback(uint16_t port)
 {
 	struct wsd_addr addr = { .family = WSD_FAMILY_IPV4, .port = port, .bytes = { 127, 0, 0, 1 } };
 
@@ -129,7 +156,7 @@ static struct wsd_addr loopback(uint16_t port)
 	return addr;
 }
 
-static void server_open(struct server *sv, struct wsd_addr *at, unsigned backlog, bool conditional)
+static inline void server_open(struct server *sv, struct wsd_addr *at, unsigned backlog, bool conditional)
 {
 	struct wsd_listener_options options = { .backlog = backlog, .conditional = conditional };
 
@@ -139,7 +166,7 @@ static void server_open(struct server *sv, struct wsd_addr *at, unsigned backlog
 	assert_int_equal(wsd_listener_open(&sv->listener, &server_ops, sv, at, &options), WSD_OK);
 }
 
-static bool server_is_gone(struct server *sv)
+static inline bool server_is_gone(struct server *sv)
 {
 	bool gone;
 
@@ -149,7 +176,7 @@ static bool server_is_gone(struct server *sv)
 	return gone;
 }
 
-static void server_close(struct server *sv)
+static inline void server_close(struct server *sv)
 {
 	server_lock(sv);
 	wsd_listener_close(sv->listener);
@@ -160,7 +187,7 @@ static void server_close(struct server *sv)
 	wsd_mutex_fini(&sv->mutex);
 }
 
-static bool server_pending(struct server *sv)
+static inline bool server_pending(struct server *sv)
 {
 	unsigned n;
 
@@ -170,7 +197,7 @@ static bool server_pending(struct server *sv)
 	return n > 0;
 }
 
-static void client_start(struct end *c, const struct wsd_addr *to, uint32_t zcopy_min)
+static inline void client_start(struct end *c, const struct wsd_addr *to, uint32_t zcopy_min)
 {
 	struct wsd_stream_options options = { .connect_timeout = 5000000000ull, .zcopy_min = zcopy_min };
 	struct wsd_addr local = loopback(next_port++);
@@ -185,7 +212,7 @@ static void client_start(struct end *c, const struct wsd_addr *to, uint32_t zcop
 	wsd_stream_kick(c->stream);
 }
 
-static void server_accept(struct server *sv, struct end *a)
+static inline void server_accept(struct server *sv, struct end *a)
 {
 	enum wsd_status status;
 
@@ -200,7 +227,7 @@ static void server_accept(struct server *sv, struct end *a)
 	WAIT_FOR(end_state_is(a, WSD_STREAM_OPEN));
 }
 
-static void pair(struct server *sv, struct end *c, struct end *a, uint32_t zcopy_min)
+static inline void pair(struct server *sv, struct end *c, struct end *a, uint32_t zcopy_min)
 {
 	struct wsd_addr at;
 
@@ -210,7 +237,7 @@ static void pair(struct server *sv, struct end *c, struct end *a, uint32_t zcopy
 	WAIT_FOR(end_state_is(c, WSD_STREAM_OPEN));
 }
 
-static void end_close(struct end *e, bool abort)
+static inline void end_close(struct end *e, bool abort)
 {
 	end_lock(e);
 	wsd_stream_close(e->stream, abort, 3000000000ull);
@@ -218,14 +245,14 @@ static void end_close(struct end *e, bool abort)
 	wsd_stream_kick(e->stream);
 }
 
-static void end_free(struct end *e)
+static inline void end_free(struct end *e)
 {
 	WAIT_FOR(end_dead(e));
 	wsd_stream_free(e->stream);
 	wsd_mutex_fini(&e->mutex);
 }
 
-static void close_both(struct server *sv, struct end *c, struct end *a)
+static inline void close_both(struct server *sv, struct end *c, struct end *a)
 {
 	end_close(c, false);
 	end_close(a, false);
@@ -234,13 +261,13 @@ static void close_both(struct server *sv, struct end *c, struct end *a)
 	server_close(sv);
 }
 
-static uint8_t pattern(size_t at)
+static inline uint8_t pattern(size_t at)
 {
 	return (uint8_t)(at * 31 + at / 251);
 }
 
 /* Move total bytes in pieces of the given size; the reader checks every one. */
-static void transfer(struct end *from, struct end *to, size_t total, size_t piece, size_t read_piece)
+static inline void transfer(struct end *from, struct end *to, size_t total, size_t piece, size_t read_piece)
 {
 	uint8_t *out = malloc(piece), *in = malloc(read_piece);
 	size_t sent = 0, got = 0;
@@ -284,7 +311,7 @@ static void transfer(struct end *from, struct end *to, size_t total, size_t piec
 	free(in);
 }
 
-static enum wsd_status read_one(struct end *e, uint8_t *byte)
+static inline enum wsd_status read_one(struct end *e, uint8_t *byte)
 {
 	struct wsd_iovec iov = { byte, 1 };
 	enum wsd_status status;
@@ -296,7 +323,7 @@ static enum wsd_status read_one(struct end *e, uint8_t *byte)
 	return status;
 }
 
-static bool read_becomes(struct end *e, enum wsd_status wanted)
+static inline bool read_becomes(struct end *e, enum wsd_status wanted)
 {
 	uint8_t byte;
 

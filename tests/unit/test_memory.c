@@ -52,6 +52,11 @@ static void remote_rights_end(void **state)
 	wsd_mr_put(cache, b);
 	assert_int_equal(atomic_load(&fake.deregs), 2);
 	assert_int_equal(wsd_mr_invalidate(cache, memory, 64), WSD_NOTFOUND);
+	assert_int_equal(wsd_mr_get(cache, memory, 64, 0, &a), WSD_OK);
+	wsd_mr_put(cache, a);
+	assert_int_equal(wsd_mr_get(cache, memory, 64, WSD_ACCESS_REMOTE_WRITE, &b), WSD_OK);
+	assert_int_equal(b->access, WSD_ACCESS_REMOTE_WRITE); /* not the cached one without rights */
+	wsd_mr_put(cache, b);
 	fake_engine_end(engine);
 }
 

@@ -275,6 +275,88 @@ static void a_loan_nobody_reads_directly_is_refused(void **state)
 	free(data);
 }
 
+static bool all_there(struct end *e)
+{
+	bool done;
+
+	end_lock(e);
+	done = e->want.length == 0;
+	end_unlock(e, NULL);
+	return done;
+}
+
+/* A receive is posted: the large buffer goes straight into it, then the stream goes on. */
+static void a_loan_is_read_into_a_posted_receive(void **state)
+{
+	struct server sv;
+	struct end c, a;
+	struct wsd_loan loan = { 0 };
+	size_t total = 3u << 20;
+	uint8_t *from = malloc(total), *to = calloc(1, total);
+	enum wsd_status status = WSD_AGAIN;
+
+	(void)state;
+	for (size_t i = 0; i < total; i++)
+		from[i] = pattern(i);
+	pair(&sv, &c, &a, 65536);
+	transfer(&c, &a, 100000, 1000, 5000);
+	end_lock(&a);
+	a.want = (struct wsd_iovec){ to, total };
+	end_unlock(&a, NULL);
+	loan.data = (struct wsd_iovec){ from, total };
+	end_lock(&c);
+	if (wsd_stream_can_lend(c.stream, total))
+		status = wsd_stream_lend(c.stream, &loan);
+	end_unlock(&c, NULL);
+	if (status == WSD_PENDING) {
+		WAIT_FOR(loan_done(&c, &loan));
+		WAIT_FOR(all_there(&a));
+		assert_int_equal(loan.status, WSD_OK);
+		assert_int_equal(loan.moved, total);
+		assert_int_equal(a.got, total);
+		assert_memory_equal(from, to, total);
+	} else {
+		print_message("this device cannot READ\n");
+		end_lock(&a);
+		a.want.length = 0;
+		end_unlock(&a, NULL);
+	}
+	transfer(&c, &a, 50000, 5000, 5000);
+	close_both(&sv, &c, &a);
+	free(from);
+	free(to);
+}
+
+/* The peer vanishes while it reads: the lender gets its memory back with an error. */
+static void a_loan_ends_with_the_connection(void **state)
+{
+	struct server sv;
+	struct end c, a;
+	struct wsd_loan loan = { 0 };
+	uint8_t *from = calloc(1, 1u << 20);
+	enum wsd_status status = WSD_AGAIN;
+
+	(void)state;
+	pair(&sv, &c, &a, 65536);
+	transfer(&c, &a, 100000, 1000, 5000);
+	loan.data = (struct wsd_iovec){ from, 1u << 20 };
+	end_close(&a, true);
+	end_lock(&c);
+	if (wsd_stream_can_lend(c.stream, 1u << 20))
+		status = wsd_stream_lend(c.stream, &loan);
+	end_unlock(&c, NULL);
+	if (status == WSD_PENDING) {
+		WAIT_FOR(loan_done(&c, &loan));
+		assert_int_not_equal(loan.status, WSD_OK);
+	}
+	WAIT_FOR(end_state_is(&c, WSD_STREAM_RESET));
+	end_close(&c, false);
+	end_free(&c);
+	end_free(&a);
+	server_close(&sv);
+	free(from);
+}
+
 static int start(void **state)
 {
 	(void)state;
@@ -303,6 +385,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(conditional_accept_waits_and_rejects),
 		cmocka_unit_test(urgent_byte_and_its_mark),
 		cmocka_unit_test(a_loan_nobody_reads_directly_is_refused),
+		cmocka_unit_test(a_loan_is_read_into_a_posted_receive),
+		cmocka_unit_test(a_loan_ends_with_the_connection),
 	};
 
 	if (argc < 2) {

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * test_session_hostile.c - a peer that speaks the backend but not the protocol: `test_session_hostile
+ * BACKEND`. Each lie cuts its own connection with WSD_EPROTOCOL, counted; a bystander goes on.
+ */
+#include "tests/unit/session_pair.h"
+
+#include "provider/session/wire.h"
+
+struct rogue {
+	struct wsd_event_sink sink; /* first: the endpoint's context */
+	struct wsd_task task;
+	struct wsd_engine *engine;
+	struct wsd_endpoint *endpoint;
+	struct wsd_region *memory;
+	struct wsd_addr local, to;
+	uint8_t hello[WSD_HELLO_BYTES];
+	uint8_t message[256];
+	uint32_t length;
+	unsigned step; /* 0 connect, 1 send, 2 destroy */
+	atomic_bool connected, failed, done;
+	enum wsd_status status;
+};
+
+static void rogue_events(struct wsd_event_sink *sink, struct wsd_engine *engine,
+			 const struct wsd_event *events, uint32_t count)
+{
+	struct rogue *r = wsd_container(sink, struct rogue, sink);
+
+	(void)engine;
+	for (uint32_t i = 0; i < count; i++) {
+		if (events[i].type == WSD_EV_CONNECTED)
+			atomic_store(&r->connected, true);
+		if (events[i].type == WSD_EV_CONNECT_FAILED) {
+			r->status = events[i].status;
+			atomic_store(&r->failed, true);
+		}
+	}
+}
+
+static enum wsd_status rogue_connect(struct rogue *r, const struct wsd_backend_ops *ops)
+{
+	struct wsd_endpoint_attr attr = { .size = sizeof(attr), .send_depth = 64, .recv_depth = 64,
+					  .recv_bytes = 256, .max_send_sge = 1 };
+	struct wsd_recv recv = { .next = NULL };
+	enum wsd_status status;
+	uint32_t posted;
+
+	status = ops->endpoint_create(wsd_engine_queue(r->engine), NULL, &attr, &r->sink, &r->endpoint);
+	if (status == WSD_OK)
+		status = ops->mem_alloc(r->endpoint, 65 * 256, WSD_ACCESS_LOCAL_WRITE, &r->memory);
+	for (uint32_t i = 0; status == WSD_OK && i < 64; i++) {
+		recv.id = i;
+		recv.sge = (struct wsd_sge){ (char *)r->memory->base + i * 256, 256, r->memory };
+		status = ops->post_recv(r->endpoint, &recv, &posted);
+	}
+	if (status == WSD_OK)
+		status = ops->connect(r->endpoint, &r->local, &r->to, r->hello, sizeof(r->hello),
+				      5000000000ull);
+	return status;
+}
+
+static void rogue_step(struct wsd_task *task, struct wsd_engine *engine)
+{
+	struct rogue *r = wsd_container(task, struct rogue, task);
+	const struct wsd_backend_ops *ops = wsd_engine_ops(engine);
+	uint32_t posted = 0;
+
+	if (r->step == 0) {
+		r->status = rogue_connect(r, ops);
+	} else if (r->step == 1) {
+		struct wsd_sge sge = { (char *)r->memory->base + 64 * 256, r->length, r->memory };
+		struct wsd_work work = { .op = WSD_OP_SEND, .sge = &sge, .sge_count = 1 };
+
+		memcpy(sge.addr, r->message, r->length);
+		r->status = ops->post_send(r->endpoint, &work, &posted);
+	} else {
+		ops->mem_free(r->memory);
+		ops->endpoint_destroy(r->endpoint);
+		wsd_engine_forget(engine, &r->sink);
+	}
+	atomic_store(&r->done, true);
+}
+
+static void rogue_do(struct rogue *r, unsigned step)
+{
+	r->step = step;
+	atomic_store(&r->done, false);
+	wsd_engine_queue_task(r->engine, &r->task);
+	wsd_engine_kick(r->engine);
+	WAIT_FOR(atomic_load(&r->done));
+}
+
+static void rogue_start(struct rogue *r, const struct wsd_addr *to, const struct wsd_hello *hello)
+{
+	memset(r, 0, sizeof(*r));
+	r->sink.events = rogue_events;
+	r->engine = wsd_engine_at(0);
+	r->to = *to;
+	r->local = loopback(next_port++);
+	wsd_task_init(&r->task, rogue_step);
+	wsd_hello_encode(r->hello, hello);
+	rogue_do(r, 0);
+	assert_int_equal(r->status, WSD_OK);
+}
+
+static void rogue_send(struct rogue *r, const struct wsd_header *header, const void *payload,
+		       uint32_t length)
+{
+	wsd_header_encode(r->message, header);
+	if (length)
+		memcpy(r->message + WSD_HEADER_BYTES, payload, length);
+	r->length = WSD_HEADER_BYTES + length;
+	rogue_do(r, 1);
+	assert_int_equal(r->status, WSD_OK);
+}
+
+static const struct wsd_hello honest = { .version = WSD_WIRE_VERSION, .mode = WSD_MODE_STREAM,
+					 .slots = 64, .slot_bytes = 256, .window = 2048 };
+
+static void wrong_hello_is_refused(void **state)
+{
+	struct wsd_hello bad[3] = { honest, honest, honest };
+	struct wsd_addr at;
+	struct server sv;
+	struct rogue r;
+
+	(void)state;
+	bad[0].version = 9;
+	bad[1].mode = WSD_MODE_SAN;
+	bad[2].slots = 0;
+	server_open(&sv, &at, 4, false);
+	for (unsigned i = 0; i < 3; i++) {
+		rogue_start(&r, &at, &bad[i]);
+		WAIT_FOR(atomic_load(&r.failed));
+		assert_int_equal(r.status, WSD_EREFUSED);
+		rogue_do(&r, 2);
+	}
+	assert_false(server_pending(&sv));
+	server_close(&sv);
+}
+
+struct lie {
+	const char *name;
+	struct wsd_header header;
+	const char *payload;
+	uint32_t length;
+};
+
+static const struct lie lies[] = {
+	{ "unknown type", { .type = 99, .credits = 64, .limit = 2048 }, "", 0 },
+	{ "type zero", { .type = 0, .credits = 64, .limit = 2048 }, "", 0 },
+	{ "payload that is not there", { .type = WSD_MSG_DATA, .length = 200, .credits = 64 }, "x", 1 },
+	{ "wrong position", { .type = WSD_MSG_DATA, .length = 1, .credits = 64, .position = 5 }, "x", 1 },
+	{ "ring beyond the window", { .type = WSD_MSG_RING, .credits = 64, .position = 1u << 30 }, "", 0 },
+	{ "absurd credits", { .type = WSD_MSG_CREDIT, .credits = 1u << 30 }, "", 0 },
+	{ "absurd window", { .type = WSD_MSG_CREDIT, .credits = 64, .limit = ~0ull }, "", 0 },
+	{ "end elsewhere", { .type = WSD_MSG_FIN, .credits = 64, .position = 1 }, "", 0 },
+	{ "switch to nothing", { .type = WSD_MSG_SWITCH, .credits = 64, .argument = 1 }, "", 0 },
+	{ "empty grant", { .type = WSD_MSG_GRANT, .credits = 64 }, "", 0 },
+	{ "answer to no offer", { .type = WSD_MSG_SOURCE_DONE, .credits = 64 }, "", 0 },
+	{ "short offer", { .type = WSD_MSG_SOURCE, .length = 3, .credits = 64 }, "abc", 3 },
+	{ "urgent without a byte", { .type = WSD_MSG_URGENT, .credits = 64 }, "", 0 },
+};
+
+static bool victim_is_cut(struct end *e)
+{
+	return end_state_is(e, WSD_STREAM_RESET);
+}
+
+static void every_lie_cuts_its_own_connection(void **state)
+{
+	uint64_t *cut = wsd_counter("session", "protocol_errors", "");
+	struct end client, bystander, victim;
+	struct server sv;
+	struct wsd_addr at;
+	struct rogue r;
+
+	(void)state;
+	server_open(&sv, &at, 8, false);
+	client_start(&client, &at, UINT32_MAX);
+	server_accept(&sv, &bystander);
+	WAIT_FOR(end_state_is(&client, WSD_STREAM_OPEN));
+	for (unsigned i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		uint64_t before = *cut;
+
+		rogue_start(&r, &at, &honest);
+		server_accept(&sv, &victim);
+		WAIT_FOR(atomic_load(&r.connected));
+		rogue_send(&r, &lies[i].header, lies[i].payload, lies[i].length);
+		WAIT_FOR(victim_is_cut(&victim));
+		end_lock(&victim);
+		if (wsd_stream_error(victim.stream) != WSD_EPROTOCOL)
+			fail_msg("%s: status %d", lies[i].name, wsd_stream_error(victim.stream));
+		end_unlock(&victim, NULL);
+		assert_true(*cut == before + 1);
+		end_close(&victim, false);
+		end_free(&victim);
+		rogue_do(&r, 2);
+	}
+	transfer(&client, &bystander, 20000, 900, 900);
+	end_close(&client, false);
+	end_close(&bystander, false);
+	end_free(&client);
+	end_free(&bystander);
+	server_close(&sv);
+}
+
+/* Headers of a fixed pseudo-random sequence: whatever they do, nothing crashes and all is freed. */
+static void garbage_is_survived(void **state)
+{
+	uint32_t seed = 12345;
+	struct end victim;
+	struct server sv;
+	struct wsd_addr at;
+	struct rogue r;
+
+	(void)state;
+	server_open(&sv, &at, 8, false);
+	for (unsigned round = 0; round < 60; round++) {
+		rogue_start(&r, &at, &honest);
+		server_accept(&sv, &victim);
+		WAIT_FOR(atomic_load(&r.connected));
+		for (unsigned n = 0; n < 8; n++) {
+			for (unsigned i = 0; i < sizeof(r.message); i++) {
+				seed = seed * 1664525u + 1013904223u;
+				r.message[i] = n % 2 ? (uint8_t)(seed >> 28) : (uint8_t)(seed >> 24);
+			}
+			r.message[0] = (uint8_t)(1 + (seed >> 8) % 17);
+			r.length = WSD_HEADER_BYTES + (seed >> 16) % 200;
+			rogue_do(&r, 1);
+			if (r.status != WSD_OK)
+				break; /* cut already */
+		}
+		end_close(&victim, true);
+		end_free(&victim);
+		rogue_do(&r, 2);
+	}
+	server_close(&sv);
+}
+
+static int start(void **state)
+{
+	(void)state;
+	return wsd_engines_start() == WSD_OK && wsd_engine_count() > 0 ? 0 : -1;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	wsd_engines_stop();
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(wrong_hello_is_refused),
+		cmocka_unit_test(every_lie_cuts_its_own_connection),
+		cmocka_unit_test(garbage_is_survived),
+	};
+
+	if (argc < 2) {
+		fprintf(stderr, "usage: test_session_hostile BACKEND\n");
+		return 2;
+	}
+	setenv("WSD_BACKENDS", argv[1], 1);
+	next_port = (uint16_t)(21000 + wsd_process_id() % 20000);
+	test_deadline(60);
+	return cmocka_run_group_tests(tests, start, stop);
+}

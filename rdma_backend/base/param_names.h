@@ -12,6 +12,7 @@
 	X("BACKENDS", "backends to use, in path order")                                         \
 	X("ENGINE_THREAD", "0: no background thread, callers make all progress")                \
 	X("ENGINE_TICK_US", "how often the background thread looks at a busy engine, in us")   \
+	X("EXIT_LINGER", "longest wait for closing sockets at exit, in ms")                     \
 	X("HANDLES_MAX", "most sockets and events of a process")                                \
 	X("LOG", "log level: error, warning, notice, info or debug")                            \
 	X("LOG_FILE", "file for log lines, %p is the process id; else standard error")          \

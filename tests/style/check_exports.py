@@ -39,7 +39,7 @@ def preprocessed(path):
         marker = re.match(r'# \d+ "([^"]*)"', line)
         if marker:
             own = os.path.basename(marker.group(1)) == os.path.basename(path)
-        elif own:
+        elif own and not line.startswith("#"):
             lines.append(line)
     return "\n".join(lines)
 
@@ -54,7 +54,7 @@ def declared_names(path):
         if depth <= 0:
             plain.append(character)
         elif character == "}" and depth == 1:
-            plain.append(" ")
+            plain.append(";")
         depth -= character == "}" and depth > 0
     names = set()
     for statement in "".join(plain).split(";"):

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * tcp_listen.c - the passive side until a connection exists: companion port, banner, the request of a
+ * connector, and its refusal. All of it runs in the owner of the queue.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "rdma_backend/tcp/tcp.h"
+
+#define OS_BACKLOG 4096u	       /* the system cuts it to its own limit */
+#define ACCEPTS_AT_ONCE 16	       /* per poll and listener */
+#define RETRY_NS (100u * 1000 * 1000) /* accepting after the descriptor limit was met */
+
+static void resume_accepting(struct tcp_timer *timer, uint64_t now)
+{
+	struct wsd_listener_ep *listener = wsd_container(timer, struct wsd_listener_ep, resume);
+
+	(void)now;
+	tcp_os_set_change(listener->queue->set, listener->source.fd, TCP_READ, &listener->source);
+}
+
+/* The set is level-triggered: a listener that cannot accept would spin. */
+static void pause_accepting(struct wsd_listener_ep *listener)
+{
+	struct wsd_queue *queue = listener->queue;
+
+	tcp_count(queue->device->counters.accept_limits);
+	tcp_os_set_change(queue->set, listener->source.fd, 0, &listener->source);
+	tcp_timer_start(queue, &listener->resume, queue->device->host->now() + RETRY_NS);
+}
+
+static int bind_companion(const struct wsd_addr *local)
+{
+	int fd = -EADDRINUSE;
+
+	for (unsigned i = 0; i < TCP_CANDIDATES; i++) {
+		uint16_t port = tcp_candidate_port(local->port, i);
+
+		if (port == 0)
+			continue;
+		fd = tcp_os_listen(local, port, OS_BACKLOG);
+		if (fd != -EADDRINUSE)
+			return fd;
+	}
+	return fd;
+}
+
+static bool already_listening(const struct wsd_queue *queue, const struct wsd_addr *local)
+{
+	struct wsd_list *node;
+
+	wsd_list_for_each(node, &queue->listeners) {
+		const struct wsd_addr *other =
+			&wsd_container(node, struct wsd_listener_ep, link)->local;
+
+		if (other->family == local->family && other->port == local->port &&
+		    other->scope == local->scope &&
+		    memcmp(other->bytes, local->bytes, sizeof(local->bytes)) == 0)
+			return true;
+	}
+	return false;
+}
+
+enum wsd_status tcp_listen(struct wsd_queue *queue, const struct wsd_addr *local, uint32_t backlog,
+			   void *context, struct wsd_listener_ep **made)
+{
+	const struct wsd_host *host = queue->device->host;
+	struct wsd_listener_ep *listener;
+	int error;
+
+	if (local->port == 0 ||
+	    (local->family != WSD_FAMILY_IPV4 && local->family != WSD_FAMILY_IPV6))
+		return WSD_EINVAL;
+	/* Another candidate would be free, and never be found. */
+	if (already_listening(queue, local))
+		return WSD_EADDRINUSE;
+	listener = host->alloc(sizeof(*listener));
+	if (!listener)
+		return WSD_ENOMEM;
+	tcp_source_init(&listener->source, TCP_SOURCE_LISTENER, bind_companion(local));
+	listener->queue = queue;
+	listener->context = context;
+	listener->local = *local;
+	listener->backlog = backlog ? backlog : 1;
+	wsd_list_init(&listener->incoming);
+	wsd_list_init(&listener->resume.link);
+	listener->resume.expired = resume_accepting;
+	host->random(&listener->nonce, sizeof(listener->nonce));
+	error = listener->source.fd;
+	if (error >= 0)
+		error = tcp_os_set_add(queue->set, listener->source.fd, TCP_READ,
+				       &listener->source);
+	if (error < 0) {
+		tcp_os_close(listener->source.fd);
+		host->free(listener);
+		return tcp_os_status(-error);
+	}
+	wsd_list_append(&queue->listeners, &listener->link);
+	*made = listener;
+	return WSD_OK;
+}
+
+void tcp_listener_destroy(struct wsd_listener_ep *listener)
+{
+	struct wsd_queue *queue = listener->queue;
+
+	while (!wsd_list_empty(&listener->incoming))
+		tcp_reject(wsd_container(listener->incoming.next, struct wsd_request, link), NULL,
+			   0);
+	tcp_timer_stop(&listener->resume);
+	wsd_list_remove(&listener->link);
+	tcp_source_close(queue, &listener->source);
+	queue->device->host->free(listener);
+}
+
+void tcp_request_free(struct wsd_request *request)
+{
+	struct wsd_listener_ep *listener = request->listener;
+
+	if (request->state >= TCP_REQ_READY)
+		listener->reported--;
+	wsd_list_remove(&request->link);
+	tcp_timer_stop(&request->timer);
+	tcp_source_close(listener->queue, &request->source);
+	tcp_retire(listener->queue, &request->retired, request);
+}
+
+static void request_expired(struct tcp_timer *timer, uint64_t now)
+{
+	(void)now;
+	tcp_request_free(wsd_container(timer, struct wsd_request, timer));
+}
+
+static bool send_banner(const struct wsd_listener_ep *listener, int fd)
+{
+	struct tcp_banner banner = { .version = TCP_WIRE_VERSION,
+				     .nonce = listener->nonce,
+				     .served = listener->local };
+	uint8_t bytes[TCP_BANNER_BYTES];
+	struct iovec iov = { .iov_base = bytes, .iov_len = sizeof(bytes) };
+
+	tcp_banner_encode(&banner, bytes);
+	/* The buffer of a new socket holds more than this. */
+	return tcp_os_send(fd, &iov, 1) == (ssize_t)sizeof(bytes);
+}
+
+static void take(struct wsd_listener_ep *listener, int fd)
+{
+	struct wsd_queue *queue = listener->queue;
+	const struct wsd_host *host = queue->device->host;
+	struct wsd_request *request = host->alloc(sizeof(*request));
+
+	if (!request) {
+		tcp_os_close(fd);
+		return;
+	}
+	tcp_source_init(&request->source, TCP_SOURCE_INCOMING, fd);
+	request->listener = listener;
+	wsd_list_init(&request->timer.link);
+	request->timer.expired = request_expired;
+	if (!send_banner(listener, fd) ||
+	    tcp_os_set_add(queue->set, fd, TCP_READ, &request->source) != 0) {
+		tcp_os_close(fd);
+		host->free(request);
+		return;
+	}
+	wsd_list_append(&listener->incoming, &request->link);
+	tcp_timer_start(queue, &request->timer, host->now() + queue->device->request_limit);
+}
+
+void tcp_listener_ready(struct wsd_listener_ep *listener)
+{
+	for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
+		int fd = tcp_os_accept(listener->source.fd);
+
+		if (fd >= 0) {
+			take(listener, fd);
+			continue;
+		}
+		/* Anything but "no more" and one connection's own failure is a lack of something. */
+		if (fd != -EAGAIN && fd != -ECONNABORTED && fd != -EINTR)
+			pause_accepting(listener);
+		return;
+	}
+}
+
+/* What the connector claims about itself is believed for its port only. */
+static bool request_valid(struct wsd_request *request)
+{
+	struct wsd_listener_ep *listener = request->listener;
+	const struct tcp_hello *hello = &request->hello;
+	uint16_t source_port;
+
+	if (hello->nonce != listener->nonce || hello->version != TCP_WIRE_VERSION ||
+	    hello->to.port != listener->local.port)
+		return false;
+	tcp_os_local_addr(request->source.fd, &request->local);
+	tcp_os_remote_addr(request->source.fd, &request->remote);
+	if (request->remote.family == WSD_FAMILY_NONE)
+		return false;
+	request->local.port = listener->local.port;
+	source_port = request->remote.port;
+	request->remote.port = hello->from.port ? hello->from.port : source_port;
+	return true;
+}
+
+static void request_complete(struct wsd_request *request)
+{
+	struct wsd_listener_ep *listener = request->listener;
+	struct wsd_queue *queue = listener->queue;
+
+	tcp_timer_stop(&request->timer);
+	if (!tcp_hello_decode(&request->hello, request->bytes + TCP_HEADER_BYTES,
+			      request->frame.length) ||
+	    !request_valid(request)) {
+		tcp_count(queue->device->counters.protocol_errors);
+		tcp_request_free(request);
+		return;
+	}
+	if (listener->reported >= listener->backlog) {
+		tcp_reject(request, NULL, 0);
+		return;
+	}
+	listener->reported++;
+	request->state = TCP_REQ_READY;
+	tcp_os_set_change(queue->set, request->source.fd, TCP_HANGUP, &request->source);
+	tcp_mark_ready(queue, &request->source);
+}
+
+/* Reads exactly the request, so that nothing of the connection's own frames is taken. */
+static void request_read(struct wsd_request *request)
+{
+	struct wsd_queue *queue = request->listener->queue;
+	uint32_t want = request->got < TCP_HEADER_BYTES ? TCP_HEADER_BYTES :
+							  TCP_HEADER_BYTES + request->frame.length;
+	struct iovec iov = { .iov_base = request->bytes + request->got,
+			     .iov_len = want - request->got };
+	ssize_t n = tcp_os_recv(request->source.fd, &iov, 1);
+
+	if (n == -EAGAIN)
+		return;
+	if (n <= 0) {
+		tcp_request_free(request);
+		return;
+	}
+	request->got += (uint32_t)n;
+	if (request->got < want)
+		return;
+	if (want > TCP_HEADER_BYTES) {
+		request_complete(request);
+		return;
+	}
+	if (!tcp_frame_decode(&request->frame, request->bytes) ||
+	    request->frame.type != TCP_FRAME_REQUEST) {
+		tcp_count(queue->device->counters.protocol_errors);
+		tcp_request_free(request);
+		return;
+	}
+	request_read(request);
+}
+
+void tcp_request_ready(struct wsd_request *request)
+{
+	struct wsd_queue *queue = request->listener->queue;
+
+	if (request->state == TCP_REQ_READING) {
+		request_read(request);
+	} else if (request->state == TCP_REQ_READY) {
+		tcp_request_free(request); /* nobody has heard of it */
+	} else if (request->state == TCP_REQ_REPORTED) {
+		request->state = TCP_REQ_GONE;
+		tcp_os_set_remove(queue->set, request->source.fd);
+		tcp_mark_ready(queue, &request->source);
+	}
+}
+
+void tcp_request_emit(struct wsd_request *request, struct tcp_sink *sink)
+{
+	struct wsd_listener_ep *listener = request->listener;
+	struct wsd_event *event;
+
+	if (request->state == TCP_REQ_GONE) {
+		event = tcp_sink_add(sink, WSD_EV_REQUEST_GONE, listener->context, WSD_OK);
+		event->request = request;
+		return;
+	}
+	request->state = TCP_REQ_REPORTED;
+	event = tcp_sink_add(sink, WSD_EV_REQUEST, listener->context, WSD_OK);
+	event->request = request;
+	event->data = request->bytes + TCP_HEADER_BYTES + TCP_HELLO_BYTES;
+	event->data_length = request->hello.data_length;
+	event->local = request->local;
+	event->remote = request->remote;
+}
+
+void tcp_reject(struct wsd_request *request, const void *data, uint32_t data_length)
+{
+	uint8_t bytes[TCP_HEADER_BYTES + TCP_HELLO_BYTES + WSD_REPLY_DATA_MAX];
+	struct iovec iov = { .iov_base = bytes };
+
+	if (data_length > WSD_REPLY_DATA_MAX)
+		data_length = WSD_REPLY_DATA_MAX;
+	if (request->local.family != WSD_FAMILY_NONE && request->state != TCP_REQ_GONE) {
+		iov.iov_len = tcp_greeting(NULL, TCP_FRAME_REJECT, request->hello.nonce,
+					   &request->local, &request->remote, data, data_length,
+					   bytes);
+		/* If it does not fit or the connector is gone there is nobody to tell. */
+		if (tcp_os_send(request->source.fd, &iov, 1) > 0)
+			tcp_os_shutdown_write(request->source.fd);
+	}
+	tcp_request_free(request);
+}

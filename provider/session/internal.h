@@ -137,6 +137,8 @@ struct wsd_rx {
 	} source;
 };
 
+struct orphan;
+
 struct wsd_stream {
 	struct wsd_event_sink sink; /* first: the endpoint's context */
 	_Atomic(const struct wsd_stream_owner *) ops;
@@ -172,6 +174,7 @@ struct wsd_stream {
 		bool on, heard;
 	} keepalive;
 	struct wsd_list link; /* in the listener's queue */
+	struct orphan *orphan; /* there */
 	char *reasons;
 };
 

@@ -58,7 +58,8 @@ static void to_ready(struct wsd_listener *l, struct wsd_stream *s)
 		l->ops->arrived(l->owner);
 }
 
-/* A stream of the queue that nobody will ever see again: it frees itself once it is dead. */
+/* The owner of a queued stream that nobody will ever see: made with the stream, because dropping it must
+ * not fail. It frees both once the stream is dead. */
 static void orphan_lock(void *owner)
 {
 	wsd_mutex_lock(owner);
@@ -103,13 +104,9 @@ static const struct wsd_stream_owner orphan_ops = { orphan_lock, orphan_unlock, 
 /* [listener's lock] Reset a queued stream and forget it. */
 static void discard(struct wsd_stream *s)
 {
-	struct orphan *o = wsd_alloc(sizeof(*o));
+	struct orphan *o = s->orphan;
 
 	wsd_list_remove(&s->link);
-	if (!o) { /* it stays bound to the listener's lock; its deadline cannot run: leak, not a crash */
-		wsd_log(WSD_LOG_ERROR, "session", "out of memory while dropping a connection");
-		return;
-	}
 	wsd_mutex_init(&o->mutex);
 	o->stream = s;
 	o->deferred.run = orphan_free;
@@ -183,7 +180,9 @@ static void on_request(struct listener_port *p, const struct wsd_event *ev)
 		return;
 	}
 	s = wsd_stream_new(&queue_ops, l);
-	if (s) {
+	if (s)
+		s->orphan = wsd_alloc(sizeof(*s->orphan));
+	if (s && s->orphan) {
 		atomic_store(&s->engine, p->engine);
 		s->state = WSD_STREAM_CONNECTING;
 		s->request = ev->request;
@@ -193,6 +192,8 @@ static void on_request(struct listener_port *p, const struct wsd_event *ev)
 	}
 	if (!s || status != WSD_OK) {
 		refuse(p, ev->request, status);
+		if (s)
+			wsd_free(s->orphan);
 		wsd_stream_free(s);
 		return;
 	}
@@ -396,6 +397,8 @@ enum wsd_status wsd_listener_accept(struct wsd_listener *l, const struct wsd_str
 	s = wsd_container(l->ready.next, struct wsd_stream, link);
 	wsd_list_remove(&s->link);
 	l->ready_count--;
+	wsd_free(s->orphan);
+	s->orphan = NULL;
 	wsd_stream_rebind(s, ops, new_owner);
 	if (s->request) {
 		s->deadline = wsd_engine_now(atomic_load(&s->engine)) + 10000000000ull;

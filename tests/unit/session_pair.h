@@ -323,6 +323,18 @@ static inline enum wsd_status read_one(struct end *e, uint8_t *byte)
 	return status;
 }
 
+static inline enum wsd_status write_one(struct end *e, uint8_t byte)
+{
+	struct wsd_iovec iov = { &byte, 1 };
+	enum wsd_status status;
+	size_t n = 0;
+
+	end_lock(e);
+	status = wsd_stream_write(e->stream, &iov, 1, &n);
+	end_unlock(e, NULL);
+	return status;
+}
+
 static inline bool read_becomes(struct end *e, enum wsd_status wanted)
 {
 	uint8_t byte;

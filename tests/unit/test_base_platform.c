@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "rdma_backend/base/base.h"
 #include "rdma_backend/base/platform.h"
 
 #define MS UINT64_C(1000000)
@@ -209,6 +210,46 @@ static void test_mutex_and_condition(void **state)
 	wsd_mutex_fini(&guarded.mutex);
 }
 
+struct traffic {
+	atomic_bool stop;
+	unsigned rounds;
+};
+
+static void use_base(void *arg)
+{
+	struct traffic *traffic = arg;
+
+	while (!atomic_load(&traffic->stop)) {
+		wsd_param_uint("SIM_SEED", 1, 0, 10);
+		wsd_count(wsd_counter("fork", "traffic", ""), 1);
+	}
+}
+
+static void test_fork_leaves_no_lock_held(void **state)
+{
+	struct traffic traffic = { .rounds = 50 };
+	struct wsd_thread *thread;
+	unsigned i;
+
+	(void)state;
+	assert_int_equal(wsd_thread_start(&thread, "traffic", use_base, &traffic), WSD_OK);
+	for (i = 0; i < traffic.rounds; i++) {
+		pid_t child = fork();
+		int status;
+
+		assert_true(child >= 0);
+		if (child == 0) {
+			alarm(5);
+			wsd_param_uint("SIM_SEED", 1, 0, 10);
+			_exit(wsd_counter("fork", "traffic", "") ? 0 : 1);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_int_equal(status, 0);
+	}
+	atomic_store(&traffic.stop, true);
+	wsd_thread_join(thread);
+}
+
 static void read_mask(void *arg)
 {
 	pthread_sigmask(SIG_SETMASK, NULL, arg);
@@ -317,6 +358,7 @@ int main(void)
 		cmocka_unit_test(test_waker_goes_with_its_thread),
 		cmocka_unit_test(test_waker_of_a_forked_child_is_its_own),
 		cmocka_unit_test(test_mutex_and_condition),
+		cmocka_unit_test(test_fork_leaves_no_lock_held),
 		cmocka_unit_test(test_threads_block_signals),
 		cmocka_unit_test(test_shared_memory_is_shared_and_sealed),
 		cmocka_unit_test(test_shared_memory_of_a_hostile_peer_is_refused),

@@ -53,19 +53,12 @@ static void data_written_before_close_arrives(void **state)
 	struct server sv;
 	struct end c, a;
 	uint8_t byte = 0;
-	struct wsd_iovec iov = { &byte, 1 };
-	size_t n;
 
 	(void)state;
 	pair(&sv, &c, &a, UINT32_MAX);
 	for (unsigned i = 0; i < 200; i++) {
-		end_lock(&c);
 		byte = (uint8_t)i;
-		assert_int_equal(wsd_stream_write(c.stream, &iov, 1, &n), WSD_OK);
-		end_unlock(&c, NULL);
-		if (i % 20 == 0)
-			for (unsigned e = 0; e < wsd_engine_count(); e++)
-				wsd_engine_poll(wsd_engine_at(e));
+		WAIT_FOR(write_one(&c, byte) == WSD_OK);
 	}
 	end_close(&c, false);
 	for (unsigned i = 0; i < 200; i++) {
@@ -84,14 +77,10 @@ static void close_with_unread_data_resets(void **state)
 	struct server sv;
 	struct end c, a;
 	uint8_t byte = 7;
-	struct wsd_iovec iov = { &byte, 1 };
-	size_t n;
 
 	(void)state;
 	pair(&sv, &c, &a, UINT32_MAX);
-	end_lock(&c);
-	assert_int_equal(wsd_stream_write(c.stream, &iov, 1, &n), WSD_OK);
-	end_unlock(&c, NULL);
+	WAIT_FOR(write_one(&c, byte) == WSD_OK);
 	WAIT_FOR(a.changes & WSD_CHANGE_READABLE);
 	end_close(&a, false);
 	WAIT_FOR(end_state_is(&c, WSD_STREAM_RESET));
@@ -215,6 +204,7 @@ static void urgent_byte_and_its_mark(void **state)
 	pair(&sv, &c, &a, UINT32_MAX);
 	end_lock(&c);
 	assert_int_equal(wsd_stream_write(c.stream, &iov, 1, &n), WSD_OK);
+	assert_int_equal(n, 2);
 	assert_int_equal(wsd_stream_write_urgent(c.stream, '!'), WSD_OK);
 	iov.base = text + 2;
 	assert_int_equal(wsd_stream_write(c.stream, &iov, 1, &n), WSD_OK);

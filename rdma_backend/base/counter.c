@@ -71,7 +71,7 @@ uint64_t *wsd_counter(const char *topic, const char *name, const char *help)
 	_Atomic(struct counter *) *end;
 	struct counter *counter;
 
-	wsd_mutex_lock(&lock);
+	wsd_mutex_lock_static(&lock, WSD_FORK_RANK_COUNTER);
 	counter = find(topic, name, &end);
 	if (!counter)
 		counter = add(topic, name, help ? help : "", end);

@@ -186,7 +186,7 @@ static bool take_problem(const char *backends, unsigned *line, char *name)
 	struct entry *entry;
 	bool found = false;
 
-	wsd_mutex_lock(&lock);
+	wsd_mutex_lock_static(&lock, WSD_FORK_RANK_PARAM);
 	for (entry = entries; entry && !found; entry = entry->next) {
 		if (entry->kind != ENTRY_FILE || entry->reported)
 			continue;
@@ -208,7 +208,7 @@ static void report_file_problems(void)
 	unsigned line;
 	bool first;
 
-	wsd_mutex_lock(&lock);
+	wsd_mutex_lock_static(&lock, WSD_FORK_RANK_PARAM);
 	first = !file_checked;
 	file_checked = true;
 	wsd_mutex_unlock(&lock);
@@ -237,7 +237,7 @@ const char *wsd_param_find(const char *name, enum wsd_param_origin *origin)
 	if (!canonical_name(full + 4, name))
 		return NULL;
 	text = wsd_env(full);
-	wsd_mutex_lock(&lock);
+	wsd_mutex_lock_static(&lock, WSD_FORK_RANK_PARAM);
 	if (!file_read)
 		read_file();
 	if (text) {
@@ -306,7 +306,7 @@ static bool first_complaint(const char *name, const char *value)
 
 	if (!canonical_name(canonical, name))
 		return false;
-	wsd_mutex_lock(&lock);
+	wsd_mutex_lock_static(&lock, WSD_FORK_RANK_PARAM);
 	if (!find_entry(ENTRY_COMPLAINT, canonical, value))
 		first = add_entry(ENTRY_COMPLAINT, canonical, value) != NULL;
 	wsd_mutex_unlock(&lock);
@@ -347,7 +347,7 @@ void wsd_param_reset(void)
 {
 	struct entry *entry;
 
-	wsd_mutex_lock(&lock);
+	wsd_mutex_lock_static(&lock, WSD_FORK_RANK_PARAM);
 	while ((entry = entries) != NULL) {
 		entries = entry->next;
 		wsd_raw_free(entry);

@@ -11,7 +11,7 @@
 #define WSD_PARAM_LIST(X)                                                                       \
 	X("BACKENDS", "backends to use, in path order")                                         \
 	X("ENGINE_THREAD", "0: no background thread, callers make all progress")                \
-	X("ENGINE_TICK_US", "how often the background thread looks at a busy engine, in us")   \
+	X("ENGINE_TICK_US", "how often the background thread looks at a busy engine, in us")    \
 	X("EXIT_LINGER", "longest wait for closing sockets at exit, in ms")                     \
 	X("HANDLES_MAX", "most sockets and events of a process")                                \
 	X("LOG", "log level: error, warning, notice, info or debug")                            \
@@ -26,7 +26,11 @@
 	X("SIM_SCRIPT", "sim: faults to play")                                                  \
 	X("SIM_SEED", "sim: one seed, one schedule")                                            \
 	X("SPIN_THREADS", "most threads that spin at the same time")                            \
-	X("SPIN_US", "longest spin before a wait sleeps, in us")
+	X("SPIN_US", "longest spin before a wait sleeps, in us")                                \
+	X("TCP_BANNER_LIMIT", "tcp: longest wait for the peer's first bytes, in ms")            \
+	X("TCP_HEAD_START", "tcp: wait for the first candidate before trying others, in ms")    \
+	X("TCP_REQUEST_LIMIT", "tcp: longest wait for a connection request, in ms")             \
+	X("TCP_USER_TIMEOUT", "tcp: peer unreachable for so long is gone, in ms")
 /* clang-format on */
 
 #endif

@@ -38,6 +38,13 @@ void wsd_mutex_lock(struct wsd_mutex *mutex);
 bool wsd_mutex_trylock(struct wsd_mutex *mutex);
 void wsd_mutex_unlock(struct wsd_mutex *mutex);
 
+/*
+ * Take a static mutex that is never found locked by nobody in the child of a fork: fork waits for it.
+ * rank (0 to 7, one for each such mutex) is the order in which fork takes them.
+ */
+enum { WSD_FORK_RANK_REGISTRY, WSD_FORK_RANK_PARAM, WSD_FORK_RANK_COUNTER };
+void wsd_mutex_lock_static(struct wsd_mutex *mutex, unsigned rank);
+
 void wsd_cond_init(struct wsd_cond *cond);
 void wsd_cond_fini(struct wsd_cond *cond);
 /* May wake spuriously. False when the deadline passed. */

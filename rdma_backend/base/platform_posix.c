@@ -80,6 +80,71 @@ void wsd_mutex_unlock(struct wsd_mutex *mutex)
 	must(pthread_mutex_unlock(&mutex->handle));
 }
 
+/* Mutexes that fork takes before it copies the process, by rank. */
+#define FORK_RANKS 8u
+
+static struct wsd_mutex *_Atomic fork_mutexes[FORK_RANKS];
+static struct wsd_mutex *fork_taken[FORK_RANKS]; /* between prepare and release, by one thread */
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+/* A mutex cannot be registered, and so not be locked for the first time, while a fork goes on. */
+static pthread_mutex_t fork_gate = PTHREAD_MUTEX_INITIALIZER;
+
+static void fork_unlock_taken(void)
+{
+	unsigned i;
+
+	for (i = FORK_RANKS; i-- > 0;)
+		if (fork_taken[i])
+			wsd_mutex_unlock(fork_taken[i]);
+}
+
+/* The gate comes last: who holds a registered mutex may be waiting for it to register another. */
+static void fork_prepare(void)
+{
+	bool complete = false;
+	unsigned i;
+
+	while (!complete) {
+		for (i = 0; i < FORK_RANKS; i++) {
+			fork_taken[i] = atomic_load(&fork_mutexes[i]);
+			if (fork_taken[i])
+				wsd_mutex_lock(fork_taken[i]);
+		}
+		must(pthread_mutex_lock(&fork_gate));
+		complete = true;
+		for (i = 0; i < FORK_RANKS; i++)
+			complete &= fork_taken[i] == atomic_load(&fork_mutexes[i]);
+		if (!complete) {
+			must(pthread_mutex_unlock(&fork_gate));
+			fork_unlock_taken();
+		}
+	}
+}
+
+static void fork_release(void)
+{
+	must(pthread_mutex_unlock(&fork_gate));
+	fork_unlock_taken();
+}
+
+static void fork_setup(void)
+{
+	must(pthread_atfork(fork_prepare, fork_release, fork_release));
+}
+
+void wsd_mutex_lock_static(struct wsd_mutex *mutex, unsigned rank)
+{
+	pthread_once(&fork_once, fork_setup);
+	/* Relaxed: whoever has not seen it stores the same pointer again. */
+	if (atomic_load_explicit(&fork_mutexes[rank], memory_order_relaxed) != mutex) {
+		must(pthread_mutex_lock(&fork_gate));
+		atomic_store(&fork_mutexes[rank], mutex);
+		must(pthread_mutex_unlock(&fork_gate));
+	}
+	wsd_mutex_lock(mutex);
+}
+
 void wsd_cond_init(struct wsd_cond *cond)
 {
 	pthread_condattr_t attr;

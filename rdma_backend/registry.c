@@ -145,7 +145,7 @@ enum wsd_status wsd_registry_find(const char *name, const struct wsd_backend_ops
 	}
 	origin = find_builtin(name);
 	snprintf(path, sizeof(path), "%s/" MODULE_PREFIX "%s" MODULE_SUFFIX, folder, name);
-	wsd_mutex_lock(&lock);
+	wsd_mutex_lock_static(&lock, WSD_FORK_RANK_REGISTRY);
 	if (origin)
 		status = adopt(origin, ops, reason, reason_size);
 	else
@@ -162,7 +162,7 @@ enum wsd_status wsd_registry_load(const char *path, const struct wsd_backend_ops
 {
 	enum wsd_status status;
 
-	wsd_mutex_lock(&lock);
+	wsd_mutex_lock_static(&lock, WSD_FORK_RANK_REGISTRY);
 	status = load(path, NULL, ops, reason, reason_size);
 	wsd_mutex_unlock(&lock);
 	return status;
@@ -199,7 +199,7 @@ const char *wsd_registry_name(unsigned index)
 	if (index < BUILTIN_COUNT)
 		return builtin[index]->name;
 	index -= (unsigned)BUILTIN_COUNT;
-	wsd_mutex_lock(&lock);
+	wsd_mutex_lock_static(&lock, WSD_FORK_RANK_REGISTRY);
 	if (!folder_read) {
 		wsd_folder_each(folder, note_module, NULL);
 		folder_read = true;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* devices.c - which engines there are: opening the devices of the configured backends, and closing. */
+/* devices.c - which engines there are: opening the devices of the configured backends, and
+ * closing. */
 #include <stdio.h>
 #include <string.h>
 
@@ -42,7 +43,8 @@ static void queue_events(struct wsd_event_sink *sink, struct wsd_engine *engine,
 		} else if (events[i].type == WSD_EV_DEVICE_GONE && !engine->gone) {
 			engine->gone = true;
 			wsd_log(WSD_LOG_ERROR, "engine", "%s: the device is gone", engine->name);
-			wsd_count(wsd_counter("engine", "device_gone", "devices that were removed"), 1);
+			wsd_count(wsd_counter("engine", "device_gone", "devices that were removed"),
+				  1);
 		}
 	}
 }
@@ -234,7 +236,8 @@ static enum wsd_status open_all(void)
 		at += strspn(at, ", \t");
 		length = strcspn(at, ", \t");
 		if (length >= sizeof(name)) {
-			wsd_log(WSD_LOG_WARNING, "engine", "no backend has so long a name: %.40s", at);
+			wsd_log(WSD_LOG_WARNING, "engine", "no backend has so long a name: %.40s",
+				at);
 		} else if (length) {
 			memcpy(name, at, length);
 			name[length] = '\0';

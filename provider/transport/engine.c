@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* engine.c - ownership of one engine: rounds of progress, tasks, upcalls, and who covers it next. */
+/* engine.c - ownership of one engine: rounds of progress, tasks, upcalls, and who covers it next.
+ */
 #include "provider/transport/engine_internal.h"
 
 #include "rdma_backend/base/base.h"
 
-#define ARM_TRIES 4 /* rounds in which arm may find new events before the thread takes over */
+#define ARM_TRIES   4 /* rounds in which arm may find new events before the thread takes over */
 #define LEAVE_TRIES 4
 
 const struct wsd_backend_ops *wsd_engine_ops(const struct wsd_engine *engine)
@@ -79,8 +80,8 @@ void wsd_engine_wake(void *queue_context)
 
 void wsd_engine_hold(struct wsd_engine *engine)
 {
-	/* The thread may be asleep for lack of need; it decides under leaf from what it reads there,
-	 * so its waker, which keeps the wake, is all that is needed. */
+	/* The thread may be asleep for lack of need; it decides under leaf from what it reads
+	 * there, so its waker, which keeps the wake, is all that is needed. */
 	if (atomic_fetch_add(&engine->holds, 1) == 0) {
 		wsd_mutex_lock(&engine->leaf);
 		wake_thread(engine);
@@ -155,7 +156,8 @@ bool wsd_engine_enter(struct wsd_engine *engine)
 {
 	unsigned free_value = 0;
 
-	/* Looking first keeps the line shared while another thread polls. Both are seq_cst: see own. */
+	/* Looking first keeps the line shared while another thread polls. Both are seq_cst: see
+	 * own. */
 	if (atomic_load(&engine->own) ||
 	    !atomic_compare_exchange_strong(&engine->own, &free_value, 1))
 		return false;
@@ -194,7 +196,8 @@ static bool run_tasks(struct wsd_engine *engine)
 
 static bool poll_events(struct wsd_engine *engine)
 {
-	uint32_t count = engine->ops->poll(engine->queue, engine->events, WSD_ENGINE_BATCH), first, n;
+	uint32_t count = engine->ops->poll(engine->queue, engine->events, WSD_ENGINE_BATCH), first,
+		 n;
 
 	if (count == 0)
 		return false;
@@ -215,7 +218,8 @@ static bool poll_events(struct wsd_engine *engine)
 static bool run_timers(struct wsd_engine *engine)
 {
 	/* relaxed: a timer set meanwhile by another thread is for the next round */
-	uint64_t earliest = atomic_load_explicit(&engine->timers.earliest, memory_order_relaxed), now;
+	uint64_t earliest = atomic_load_explicit(&engine->timers.earliest, memory_order_relaxed),
+		 now;
 	struct wsd_timer *timer;
 	bool any = false;
 
@@ -251,8 +255,9 @@ bool wsd_engine_round(struct wsd_engine *engine)
 }
 
 /*
- * [owner] Before letting go for good: somebody must look after the engine. Rare visitors arm again for
- * the one who sleeps; frequent ones, and those who find nobody asleep, leave it to the thread's ticks.
+ * [owner] Before letting go for good: somebody must look after the engine. Rare visitors arm
+ * again for the one who sleeps; frequent ones, and those who find nobody asleep, leave it to the
+ * thread's ticks.
  */
 static void cover(struct wsd_engine *engine)
 {
@@ -288,8 +293,8 @@ static void run_deferred(struct wsd_list *list)
 }
 
 /*
- * [owner] Let go; upcalls first move to *upcalls. They may take any time, so before them the engine is
- * always covered. True: tasks were queued by somebody who found own taken.
+ * [owner] Let go; upcalls first move to *upcalls. They may take any time, so before them the
+ * engine is always covered. True: tasks were queued by somebody who found own taken.
  */
 static bool leave(struct wsd_engine *engine, bool stay, struct wsd_list *upcalls)
 {
@@ -354,7 +359,8 @@ bool wsd_engine_other_sleeps(struct wsd_engine *engine, const struct wsd_waker *
 	return sleeper && sleeper != waker && sleeper != atomic_load(&engine->thread_waker);
 }
 
-static void follow(struct wsd_engine *engine, struct wsd_waker *waker, struct wsd_follower *follower)
+static void follow(struct wsd_engine *engine, struct wsd_waker *waker,
+		   struct wsd_follower *follower)
 {
 	follower->waker = waker;
 	if (follower->queued)

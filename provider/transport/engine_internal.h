@@ -25,19 +25,20 @@
 #include "provider/transport/memory.h"
 
 #define WSD_ENGINE_BATCH 64u /* events of one poll */
-#define WSD_ENGINE_HOT 8u    /* visits since the thread looked that make an engine "driven" */
-#define WSD_ENGINE_MAX 16u
-#define WSD_ENGINE_NAME 56u
+#define WSD_ENGINE_HOT	 8u  /* visits since the thread looked that make an engine "driven" */
+#define WSD_ENGINE_MAX	 16u
+#define WSD_ENGINE_NAME	 56u
 
 enum wsd_watch {
 	WSD_WATCH_TICK,	 /* the thread is awake, or sleeps for one tick */
 	WSD_WATCH_OWNER, /* it sleeps on the armed wait object */
-	WSD_WATCH_PARKED /* it sleeps until it is woken: a waiter is the sleeping owner, or no need */
+	WSD_WATCH_PARKED /* it sleeps until woken: a waiter is the sleeping owner, or no need */
 };
 
 /*
- * Timers: bucket b > 0 holds those whose highest bit that differs from `last` is bit b - 1, bucket 0
- * those that are due. Setting and cancelling are O(1); a timer moves down at most once per bit.
+ * Timers: bucket b > 0 holds those whose highest bit that differs from `last` is bit b - 1,
+ * bucket 0 those that are due. Setting and cancelling are O(1); a timer moves down at most once
+ * per bit.
  */
 #define WSD_TIMER_BUCKETS 65
 struct wsd_timers {
@@ -82,7 +83,7 @@ struct wsd_engine {
 	struct wsd_mutex leaf;
 	struct wsd_list tasks; /* leaf */
 	atomic_uint task_count;
-	struct wsd_timers timers; /* leaf; earliest is read by anyone */
+	struct wsd_timers timers;	     /* leaf; earliest is read by anyone */
 	_Atomic(struct wsd_waker *) sleeper; /* written with leaf */
 	_Atomic uint64_t sleeper_until;	     /* the same: when it gets up by itself */
 	struct wsd_list followers;	     /* leaf */
@@ -90,7 +91,7 @@ struct wsd_engine {
 
 	atomic_uint holds;
 	atomic_int watch;
-	atomic_bool poked; /* the thread shall look at once */
+	atomic_bool poked;     /* the thread shall look at once */
 	_Atomic uint64_t seen; /* visits when the thread last looked */
 	atomic_uint spin;      /* ns: adaptive bound of the next spin */
 	atomic_uint skipped;   /* rounds that left out this costly engine */
@@ -116,7 +117,7 @@ bool wsd_engine_enter(struct wsd_engine *engine);
 bool wsd_engine_round(struct wsd_engine *engine); /* [owner] true: something was dispatched */
 
 #define WSD_VISIT_CALLER 1u /* counts as a visit */
-#define WSD_VISIT_STAY 2u   /* the caller comes back at once or covers itself */
+#define WSD_VISIT_STAY	 2u /* the caller comes back at once or covers itself */
 /* One round if own is free (*entered), with upcalls outside. True: something was dispatched. */
 bool wsd_engine_visit(struct wsd_engine *engine, unsigned flags, bool *entered);
 

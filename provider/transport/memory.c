@@ -4,12 +4,13 @@
  *
  * Two trees of address ranges. `shared` holds what wsd_mr_get may give out again: every range in it
  * suits every request that it contains and whose rights it has, so one tree per cacheable right.
- * `own` holds what must not be given out: remote rights, invalidated while in use, and registrations
- * that have not completed. The device is never called with the lock held: reg and dereg may be slow.
+ * `own` holds what must not be given out: remote rights, invalidated while in use, and
+ * registrations that have not completed. The device is never called with the lock held: reg and
+ * dereg may be slow.
  *
  * A registration that only completes later (WSD_PENDING) is not waited for, because callers hold
- * socket locks and the event needs the engine: the call answers WSD_EREGISTER, its caller copies, and
- * the region serves the next call once WSD_EV_REG has come.
+ * socket locks and the event needs the engine: the call answers WSD_EREGISTER, its caller copies,
+ * and the region serves the next call once WSD_EV_REG has come.
  */
 #include "provider/transport/memory.h"
 
@@ -67,8 +68,8 @@ struct wsd_mr_cache *wsd_mr_cache_new(struct wsd_engine *engine)
 
 static struct wsd_range_tree *tree_of(struct wsd_mr_cache *cache, const struct entry *entry)
 {
-	return entry->shared ? &cache->shared[entry->access & WSD_ACCESS_LOCAL_WRITE ? 1 : 0] :
-			       &cache->own;
+	return entry->shared ? &cache->shared[entry->access & WSD_ACCESS_LOCAL_WRITE ? 1 : 0]
+			     : &cache->own;
 }
 
 /* Lock held: take it out of everything; the caller deregisters it without the lock. */
@@ -114,7 +115,8 @@ void wsd_mr_cache_free(struct wsd_mr_cache *cache)
 static void evict(struct wsd_mr_cache *cache, struct wsd_list *dead, bool everything)
 {
 	while (!wsd_list_empty(&cache->idle) &&
-	       (everything || cache->entries > cache->entries_max || cache->bytes > cache->bytes_max)) {
+	       (everything || cache->entries > cache->entries_max ||
+		cache->bytes > cache->bytes_max)) {
 		detach(cache, wsd_container(cache->idle.next, struct entry, link), dead);
 		wsd_count(cache->evictions, 1);
 	}
@@ -169,10 +171,11 @@ static void publish(struct wsd_mr_cache *cache, struct entry *entry)
 }
 
 /*
- * Lock held: reg has answered for this entry, which is in the pending list since before the call, for
- * the event may come from another thread before reg returns. WSD_PENDING: not ready yet.
+ * Lock held: reg has answered for this entry, which is in the pending list since before the call,
+ * for the event may come from another thread before reg returns. WSD_PENDING: not ready yet.
  */
-static enum wsd_status settle(struct wsd_mr_cache *cache, struct entry *entry, enum wsd_status status)
+static enum wsd_status settle(struct wsd_mr_cache *cache, struct entry *entry,
+			      enum wsd_status status)
 {
 	entry->range.base = (uintptr_t)entry->region->base;
 	entry->range.end = entry->range.base + entry->region->length;
@@ -192,7 +195,8 @@ static enum wsd_status settle(struct wsd_mr_cache *cache, struct entry *entry, e
 }
 
 /* No lock. Once more without the idle regions when the device or the memory limit is exhausted. */
-static enum wsd_status reg(struct wsd_mr_cache *cache, void *base, uint64_t length, struct entry *entry)
+static enum wsd_status reg(struct wsd_mr_cache *cache, void *base, uint64_t length,
+			   struct entry *entry)
 {
 	struct wsd_engine *engine = cache->engine;
 	struct wsd_list dead;
@@ -376,7 +380,8 @@ enum wsd_status wsd_mr_invalidate(struct wsd_mr_cache *cache, void *base, uint64
 	return status;
 }
 
-/* WSD_EV_REG. Ready regions without remote rights are cached; one with them waits for its caller. */
+/* WSD_EV_REG. Ready regions without remote rights are cached; one with them waits for its caller.
+ */
 void wsd_mr_completed(struct wsd_mr_cache *cache, uint64_t id, enum wsd_status status)
 {
 	struct wsd_list dead, *node;

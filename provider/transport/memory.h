@@ -14,7 +14,8 @@ struct wsd_mr_cache;
 
 struct wsd_mr_cache *wsd_mr_cache_new(struct wsd_engine *engine); /* NULL: out of memory */
 void wsd_mr_cache_free(struct wsd_mr_cache *cache); /* every region has been released */
-/* [any lock] WSD_OK, or what the backend's reg answered (never WSD_PENDING: waits for it). */
+/* [any lock] WSD_OK, or what the backend's reg answered. Never WSD_PENDING: such a call gets
+ * WSD_EREGISTER (copy instead), and the region serves a later one. */
 enum wsd_status wsd_mr_get(struct wsd_mr_cache *cache, void *base, uint64_t length, uint32_t access,
 			   struct wsd_region **region);
 void wsd_mr_put(struct wsd_mr_cache *cache, struct wsd_region *region);

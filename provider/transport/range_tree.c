@@ -77,8 +77,8 @@ void wsd_range_remove(struct wsd_range_tree *tree, struct wsd_range *range)
 	struct wsd_range *up;
 
 	while (range->left && range->right)
-		rotate_up(tree, range->left->priority > range->right->priority ? range->left :
-										 range->right);
+		rotate_up(tree, range->left->priority > range->right->priority ? range->left
+									       : range->right);
 	up = range->parent;
 	replace_child(tree, up, range, range->left ? range->left : range->right);
 	for (; up; up = up->parent)
@@ -86,7 +86,8 @@ void wsd_range_remove(struct wsd_range_tree *tree, struct wsd_range *range)
 	range->left = range->right = range->parent = NULL;
 }
 
-struct wsd_range *wsd_range_containing(const struct wsd_range_tree *tree, uint64_t base, uint64_t end)
+struct wsd_range *wsd_range_containing(const struct wsd_range_tree *tree, uint64_t base,
+				       uint64_t end)
 {
 	struct wsd_range *at = tree->root;
 
@@ -103,7 +104,8 @@ struct wsd_range *wsd_range_containing(const struct wsd_range_tree *tree, uint64
 	return NULL;
 }
 
-struct wsd_range *wsd_range_overlapping(const struct wsd_range_tree *tree, uint64_t base, uint64_t end)
+struct wsd_range *wsd_range_overlapping(const struct wsd_range_tree *tree, uint64_t base,
+					uint64_t end)
 {
 	struct wsd_range *at = tree->root;
 

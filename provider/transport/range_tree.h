@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * range_tree.h - address ranges [base, end) in a balanced tree (a treap) that knows the largest end of
- * every subtree: containment and overlap cost O(log n). Ranges may overlap and be equal.
+ * range_tree.h - address ranges [base, end) in a balanced tree (a treap) that knows the largest
+ * end of every subtree: containment and overlap cost O(log n). Ranges may overlap and be equal.
  */
 #ifndef WSD_TRANSPORT_RANGE_TREE_H
 #define WSD_TRANSPORT_RANGE_TREE_H
@@ -23,9 +23,11 @@ struct wsd_range_tree {
 void wsd_range_insert(struct wsd_range_tree *tree, struct wsd_range *range);
 void wsd_range_remove(struct wsd_range_tree *tree, struct wsd_range *range);
 /* Some range that contains [base, end), or NULL. */
-struct wsd_range *wsd_range_containing(const struct wsd_range_tree *tree, uint64_t base, uint64_t end);
+struct wsd_range *wsd_range_containing(const struct wsd_range_tree *tree, uint64_t base,
+				       uint64_t end);
 /* Some range that shares a byte with [base, end), or NULL. */
-struct wsd_range *wsd_range_overlapping(const struct wsd_range_tree *tree, uint64_t base, uint64_t end);
+struct wsd_range *wsd_range_overlapping(const struct wsd_range_tree *tree, uint64_t base,
+					uint64_t end);
 /* The first range, by base, that does not begin before base; and the one after a range. */
 struct wsd_range *wsd_range_first(const struct wsd_range_tree *tree, uint64_t base);
 struct wsd_range *wsd_range_next(struct wsd_range *range);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * thread.c - the background thread of one engine. It never spins: it sleeps on the armed queue when
- * nobody else moves the engine, ticks while callers do, and is parked while a waiter sleeps as owner.
+ * nobody else moves the engine, ticks while callers do, and is parked while a waiter sleeps as
+ * owner.
  */
 #include "provider/transport/engine_internal.h"
 

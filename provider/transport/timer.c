@@ -2,7 +2,8 @@
 /* timer.c - the timers of one engine, a radix heap (see engine_internal.h). Leaf lock held. */
 #include "provider/transport/engine_internal.h"
 
-/* Longer buckets are not searched for their exact minimum: their lower bound wakes us early instead. */
+/* Longer buckets are not searched for their exact minimum: their lower bound wakes us early
+ * instead. */
 #define SCAN_MAX 64
 
 void wsd_timers_init(struct wsd_timers *timers, uint64_t now)
@@ -85,8 +86,8 @@ static void add_due(struct wsd_timers *timers, struct wsd_timer *timer)
 }
 
 /*
- * Moving `last` from a to b, whose highest differing bit is k - 1: buckets below k are all due, bucket
- * k is sorted anew, and the ones above keep their place.
+ * Moving `last` from a to b, whose highest differing bit is k - 1: buckets below k are all due,
+ * bucket k is sorted anew, and the ones above keep their place.
  */
 void wsd_timers_advance(struct wsd_timers *timers, uint64_t now)
 {

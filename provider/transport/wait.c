@@ -4,9 +4,10 @@
 
 #include "rdma_backend/base/base.h"
 
-#define COSTLY_EVERY 32u /* of several engines, those with a system call per poll: each so many rounds */
+#define COSTLY_EVERY \
+	32u /* of several engines, those with a system call per poll: each so many rounds */
 #define CLOCK_EVERY 4u
-#define SPIN_LEAST 2000u /* ns */
+#define SPIN_LEAST  2000u /* ns */
 
 struct wait {
 	struct wsd_engine *engines[WSD_ENGINE_MAX];
@@ -63,7 +64,8 @@ static bool leave_out(struct wait *w, struct wsd_engine *engine)
 		return true;
 	/* relaxed: only a rate */
 	return atomic_fetch_add_explicit(&engine->skipped, 1, memory_order_relaxed) %
-		       COSTLY_EVERY != COSTLY_EVERY - 1;
+		       COSTLY_EVERY !=
+	       COSTLY_EVERY - 1;
 }
 
 static bool drive(struct wait *w)
@@ -118,7 +120,8 @@ static void spin_learn(struct wait *w, uint64_t asleep)
 	atomic_store_explicit(&w->engines[0]->spin, (unsigned)own, memory_order_relaxed);
 }
 
-/* After a round that found nothing, or now and then: WSD_OK go on, WSD_AGAIN sleep, WSD_ETIMEDOUT. */
+/* After a round that found nothing, or now and then: WSD_OK go on, WSD_AGAIN sleep,
+ * WSD_ETIMEDOUT. */
 static enum wsd_status spin(struct wait *w, bool any)
 {
 	uint64_t now;
@@ -145,9 +148,9 @@ static void sleep_until(struct wait *w, const intptr_t *objects, unsigned count,
 }
 
 /*
- * The wake-ups: reset comes before settle and before the last look at done; whatever makes done true
- * after that look is either an event of an engine this thread sleeps on, or done by another thread,
- * which wakes the waker. Timers: settle published when this thread gets up.
+ * The wake-ups: reset comes before settle and before the last look at done; whatever makes done
+ * true after that look is either an event of an engine this thread sleeps on, or done by another
+ * thread, which wakes the waker. Timers: settle published when this thread gets up.
  */
 static bool sleep_as_owner(struct wait *w, bool (*done)(void *arg), void *arg)
 {
@@ -190,8 +193,8 @@ static bool sleep_as_owner(struct wait *w, bool (*done)(void *arg), void *arg)
 	return result;
 }
 
-/* Give the engine to another waiter that sleeps. One that waits for this engine never just goes away:
- * it settles again or ends with finish. */
+/* Give the engine to another waiter that sleeps. One that waits for this engine never just goes
+ * away: it settles again or ends with finish. */
 static bool hand_over(struct wsd_engine *engine)
 {
 	struct wsd_list *node = NULL;
@@ -226,13 +229,14 @@ static void finish(struct wait *w, struct wsd_engine *engine)
 	if (atomic_load(&engine->armed) && atomic_load(&engine->sleeper))
 		return;
 	wsd_engine_visit(engine, WSD_VISIT_CALLER, &entered);
-	/* Who has it may have decided before this thread's name left the door: do not rely on it. */
+	/* Who has it may have decided before this thread's name left the door: do not rely on it.
+	 */
 	if (!entered)
 		wsd_engine_watch(engine);
 }
 
-bool wsd_engine_wait(struct wsd_engine *const *set, unsigned count, bool (*done)(void *arg), void *arg,
-		     uint64_t deadline, struct wsd_waker *waker)
+bool wsd_engine_wait(struct wsd_engine *const *set, unsigned count, bool (*done)(void *arg),
+		     void *arg, uint64_t deadline, struct wsd_waker *waker)
 {
 	struct wait w;
 	bool result = done(arg);

@@ -122,48 +122,86 @@ static unsigned open_descriptors(void)
 	return n;
 }
 
+/* Descriptors that a program started by the application would inherit. */
+static unsigned inherited_descriptors(void)
+{
+	unsigned n = 0;
+	int fd;
+
+	for (fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) == 0;
+	return n;
+}
+
+struct waker_use {
+	bool made;
+	unsigned open, inherited;
+};
+
 static void use_waker(void *arg)
 {
-	*(bool *)arg = wsd_waker_self() != NULL;
+	struct waker_use *use = arg;
+
+	use->made = wsd_waker_self() != NULL;
+	use->open = open_descriptors();
+	use->inherited = inherited_descriptors();
 }
 
 static void test_waker_goes_with_its_thread(void **state)
 {
 	unsigned before = open_descriptors();
+	unsigned inherited = inherited_descriptors();
+	struct waker_use use = { .made = false };
 	struct wsd_thread *thread;
-	bool made = false;
 
 	(void)state;
-	assert_int_equal(wsd_thread_start(&thread, "short", use_waker, &made), WSD_OK);
+	assert_int_equal(wsd_thread_start(&thread, "short", use_waker, &use), WSD_OK);
 	wsd_thread_join(thread);
-	assert_true(made);
+	assert_true(use.made);
+	assert_true(use.open > before);
+	assert_int_equal(use.inherited, inherited);
 	assert_int_equal(open_descriptors(), before);
 }
 
+static void keep_waking(void *arg)
+{
+	struct handshake *shake = arg;
+
+	while (atomic_load(&shake->turn) == 0)
+		wsd_waker_wake(atomic_load(&shake->waker));
+}
+
+/* The parent is woken all the time; its child, on a copy of the same thread, must not notice. */
 static void test_waker_of_a_forked_child_is_its_own(void **state)
 {
+	struct handshake shake = { .rounds = 0 };
 	struct wsd_waker *waker = wsd_waker_self();
-	uint64_t start;
+	struct wsd_thread *thread;
 	int status;
-	pid_t child;
+	pid_t child, ended = 0;
 
 	(void)state;
-	wsd_waker_reset(waker);
+	atomic_store(&shake.waker, waker);
 	child = fork();
 	assert_true(child >= 0);
 	if (child == 0) {
-		/* Leave a token behind, as if a wake had come while asleep. */
 		struct wsd_waker *own = wsd_waker_self();
+		uint64_t start = wsd_clock_ns();
 
-		wsd_waker_wake(own);
-		wsd_waker_sleep(own, NULL, 0, FAR);
-		_exit(own ? 0 : 1);
+		wsd_waker_reset(own);
+		wsd_waker_sleep(own, NULL, 0, start + 100 * MS);
+		_exit(wsd_clock_ns() - start >= 100 * MS ? 0 : 1);
 	}
-	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(wsd_thread_start(&thread, "waking", keep_waking, &shake), WSD_OK);
+	while (ended == 0) {
+		wsd_waker_reset(waker);
+		wsd_waker_sleep(waker, NULL, 0, FAR);
+		ended = waitpid(child, &status, WNOHANG);
+	}
+	atomic_store(&shake.turn, 1);
+	wsd_thread_join(thread);
+	assert_int_equal(ended, child);
 	assert_int_equal(status, 0);
-	start = wsd_clock_ns();
-	wsd_waker_sleep(waker, NULL, 0, start + 5 * MS);
-	assert_true(wsd_clock_ns() - start >= 5 * MS);
 }
 
 struct guarded {

@@ -160,8 +160,8 @@ static void task_and_upcall_from_handler(void **state)
 	fake_engine_end(engine);
 }
 
-/* A task queued while own is taken, as by another thread whose kick came too late: the owner runs it
- * before poll returns. */
+/* A task queued while own is taken, as by another thread whose kick came too late: the owner runs
+ * it before poll returns. */
 static void kick_while_owned(void **state)
 {
 	struct wsd_engine *engine = fake_engine();

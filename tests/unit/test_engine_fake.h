@@ -151,8 +151,8 @@ static inline void fake_post(void *context, enum wsd_event_type type, uint64_t i
 	wsd_mutex_unlock(&fake.lock);
 }
 
-static enum wsd_status fake_reg(struct wsd_queue *queue, void *base, uint64_t length, uint32_t access,
-				uint64_t id, struct wsd_region **region)
+static enum wsd_status fake_reg(struct wsd_queue *queue, void *base, uint64_t length,
+				uint32_t access, uint64_t id, struct wsd_region **region)
 {
 	(void)queue;
 	(void)id;
@@ -197,8 +197,9 @@ static struct wsd_engine *fake_engine(void)
 	wsd_mutex_init(&fake.lock);
 	fake.descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	memset(&attr, 0, sizeof(attr));
-	assert_int_equal(wsd_engine_create(&ops, (struct wsd_device *)(void *)&fake, &attr, "fake",
-					   &engine), WSD_OK);
+	assert_int_equal(
+		wsd_engine_create(&ops, (struct wsd_device *)(void *)&fake, &attr, "fake", &engine),
+		WSD_OK);
 	return engine;
 }
 

@@ -47,7 +47,8 @@ static void random_timers(void **state)
 		if (next_random() % 5 == 0)
 			wsd_timers_set(&heap, timer, 0);
 		else
-			wsd_timers_set(&heap, timer, now + next_random() % (1ull << next_random() % 40));
+			wsd_timers_set(&heap, timer,
+				       now + next_random() % (1ull << next_random() % 40));
 		assert_true(atomic_load(&heap.earliest) <= least(timers));
 		if (next_random() % 4)
 			continue;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* test_engine_wait.c - waiting callers: wake-ups, hand-over, many threads. Run with WSD_SPIN_US=0 too. */
+/* test_engine_wait.c - waiting callers: wake-ups, hand-over, many threads. Run with WSD_SPIN_US=0
+ * too. */
 #include "tests/unit/test_engine_fake.h"
 
-#define SECOND 1000000000ull
-#define ROUNDS 10000u
+#define SECOND	1000000000ull
+#define ROUNDS	10000u
 #define THREADS 4u
 
 /* A waker that its thread takes away before it ends; rank 30 like a socket's lock. */
@@ -152,8 +153,8 @@ static void deadlines(void **state)
 	assert_true(wsd_clock_ns() >= began + SECOND / 100);
 	began = wsd_clock_ns();
 	wsd_engine_hold(engine);
-	assert_false(wsd_engine_wait(&engine, 1, never, NULL, began + SECOND / 100,
-				     wsd_waker_self()));
+	assert_false(
+		wsd_engine_wait(&engine, 1, never, NULL, began + SECOND / 100, wsd_waker_self()));
 	assert_true(wsd_clock_ns() >= began + SECOND / 100);
 	assert_false(wsd_engine_wait(&engine, 1, never, NULL, began + SECOND / 50, NULL));
 	wsd_engine_release(engine);
@@ -322,7 +323,8 @@ static void tasks_from_everywhere(void **state)
 		wsd_task_init(&workers[i].task, worker_task);
 		workers[i].timer.expired = worker_timer;
 		workers[i].engine = engine;
-		assert_int_equal(wsd_thread_start(&threads[i], "worker", work, &workers[i]), WSD_OK);
+		assert_int_equal(wsd_thread_start(&threads[i], "worker", work, &workers[i]),
+				 WSD_OK);
 	}
 	for (unsigned i = 0; i < THREADS; i++) {
 		wsd_thread_join(threads[i]);
@@ -335,10 +337,13 @@ static void tasks_from_everywhere(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(deadlines),	       cmocka_unit_test(timer_while_waiting),
-		cmocka_unit_test(blocking_budget),     cmocka_unit_test(ping_pong),
+		cmocka_unit_test(deadlines),
+		cmocka_unit_test(timer_while_waiting),
+		cmocka_unit_test(blocking_budget),
+		cmocka_unit_test(ping_pong),
 		cmocka_unit_test(leaver_hands_over),
-		cmocka_unit_test(many_waiters),	       cmocka_unit_test(tasks_from_everywhere),
+		cmocka_unit_test(many_waiters),
+		cmocka_unit_test(tasks_from_everywhere),
 	};
 
 	return cmocka_run_group_tests_name("engine_wait", tests, NULL, NULL);

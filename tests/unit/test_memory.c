@@ -55,7 +55,8 @@ static void remote_rights_end(void **state)
 	assert_int_equal(wsd_mr_get(cache, memory, 64, 0, &a), WSD_OK);
 	wsd_mr_put(cache, a);
 	assert_int_equal(wsd_mr_get(cache, memory, 64, WSD_ACCESS_REMOTE_WRITE, &b), WSD_OK);
-	assert_int_equal(b->access, WSD_ACCESS_REMOTE_WRITE); /* not the cached one without rights */
+	assert_int_equal(b->access,
+			 WSD_ACCESS_REMOTE_WRITE); /* not the cached one without rights */
 	wsd_mr_put(cache, b);
 	fake_engine_end(engine);
 }
@@ -99,7 +100,8 @@ static void limits_evict_the_oldest(void **state)
 		wsd_mr_put(cache, region);
 	}
 	assert_int_equal(atomic_load(&fake.deregs), 1);
-	assert_int_equal(wsd_mr_invalidate(cache, memory, 100), WSD_NOTFOUND); /* it was the first */
+	assert_int_equal(wsd_mr_invalidate(cache, memory, 100),
+			 WSD_NOTFOUND); /* it was the first */
 	fake.reg_answer = WSD_ENOMEM; /* the device is full: idle regions go, then it still fails */
 	assert_int_equal(wsd_mr_get(cache, memory, 100, 0, &region), WSD_ENOMEM);
 	assert_int_equal(atomic_load(&fake.deregs), 4);

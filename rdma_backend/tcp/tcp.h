@@ -156,9 +156,6 @@ struct tcp_out {
 	uint32_t works;	     /* work requests that are sent when this is: 0 or 1 */
 	uint32_t fence;	     /* READs that must have completed before, if fenced */
 	bool fenced, credit, read, begun;
-	/* Fenced work sends what the READs before it bring: its sources are read when it leaves. */
-	uint32_t source_count;
-	struct tcp_place *sources;
 	uint8_t bytes[];
 };
 
@@ -166,7 +163,8 @@ struct tcp_sent {
 	uint64_t id;
 	int32_t status;
 	uint8_t op, flags;
-	bool done; /* READ: all data here */
+	bool done;     /* READ: all data here */
+	bool doubtful; /* SEND: may be too long for the peer's receive */
 };
 
 struct tcp_posted {
@@ -246,7 +244,9 @@ struct wsd_endpoint {
 	uint32_t last_write; /* number after the last WRITE, if has_write */
 	uint32_t failed_work;
 	bool has_write, has_failed;
-	uint32_t credit, credit_used, peer_depth;
+	uint32_t credit, credit_used, peer_depth, peer_bytes;
+	uint32_t short_from; /* SENDs from this number on wait for an acknowledgement */
+	bool peer_short;     /* the peer has receives shorter than peer_bytes */
 	uint32_t reads_posted, reads_sent, reads_done;
 	struct tcp_read *reads, *reads_tail;
 
@@ -273,6 +273,7 @@ struct wsd_endpoint {
 	uint32_t rx_posted, rx_used, announced;
 	uint32_t rx_works, acked; /* carried out; told to the peer */
 	bool ack_due, output_due;
+	bool rx_short; /* a receive shorter than recv_bytes was posted */
 	uint8_t header_got;
 	enum tcp_target target;
 	uint32_t payload_at; /* of frame.length */
@@ -379,8 +380,8 @@ void tcp_output_stamp(const struct wsd_endpoint *endpoint, uint8_t *header);
 void tcp_output_stamped(struct wsd_endpoint *endpoint); /* a stamped header has gone out */
 void tcp_output_want(struct wsd_endpoint *endpoint, bool write);
 void tcp_output_drop(struct wsd_endpoint *endpoint, bool begun_too);
-/* A frame of length bytes with room for as many sources; to be queued by tcp_output_queue. */
-struct tcp_out *tcp_output_new(struct wsd_endpoint *endpoint, uint32_t length, uint32_t sources);
+/* A frame of length bytes, to be queued by tcp_output_queue. */
+struct tcp_out *tcp_output_new(struct wsd_endpoint *endpoint, uint32_t length);
 void tcp_output_queue(struct wsd_endpoint *endpoint, struct tcp_out *out);
 void tcp_output_failed(struct wsd_endpoint *endpoint, int error);
 bool tcp_output_may(const struct wsd_endpoint *endpoint, const struct tcp_out *out);

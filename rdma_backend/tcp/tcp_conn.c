@@ -100,6 +100,7 @@ uint32_t tcp_greeting(struct wsd_endpoint *endpoint, enum tcp_frame_type type, u
 
 	if (endpoint) {
 		frame.credit = endpoint->rx_posted;
+		frame.flags = endpoint->rx_short ? TCP_FLAG_SHORT : 0;
 		endpoint->announced = endpoint->rx_posted;
 	}
 	tcp_frame_encode(&frame, bytes);
@@ -114,6 +115,8 @@ void tcp_endpoint_greeted(struct wsd_endpoint *endpoint, const struct tcp_hello 
 {
 	wsd_mutex_lock(&endpoint->lock);
 	endpoint->peer_depth = hello->recv_depth;
+	endpoint->peer_bytes = hello->recv_bytes;
+	endpoint->peer_short = frame->flags & TCP_FLAG_SHORT;
 	endpoint->state = TCP_EP_OPEN;
 	endpoint->report_open = true;
 	if (frame->credit > hello->recv_depth)

@@ -28,6 +28,11 @@ static bool absorb(struct wsd_endpoint *endpoint)
 		return false;
 	if (more_acked > endpoint->tx_sent - endpoint->tx_acked)
 		return false;
+	/* Told with the credit for the first short one at the latest: what left before fits. */
+	if ((frame->flags & TCP_FLAG_SHORT) && !endpoint->peer_short) {
+		endpoint->peer_short = true;
+		endpoint->short_from = endpoint->tx_sent;
+	}
 	endpoint->credit = frame->credit;
 	endpoint->tx_acked = frame->ack;
 	if (more_credit && endpoint->out)
@@ -270,7 +275,8 @@ void tcp_frame_end(struct wsd_endpoint *endpoint, struct tcp_sink *sink)
 		return;
 	}
 	endpoint->rx_works++;
-	if (frame->flags & TCP_FLAG_ACK)
+	if ((frame->flags & TCP_FLAG_ACK) ||
+	    (endpoint->rx_short && frame->type == TCP_FRAME_SEND))
 		endpoint->ack_due = true;
 	if (frame->type == TCP_FRAME_WRITE)
 		return;

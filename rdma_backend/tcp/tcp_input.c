@@ -20,8 +20,9 @@ enum wsd_status tcp_post_recv(struct wsd_endpoint *endpoint, const struct wsd_re
 		const struct wsd_sge *sge = &list->sge;
 		struct tcp_posted *slot;
 
-		if (sge->length &&
-		    (!sge->region || !tcp_region_covers(sge->region, sge->addr, sge->length))) {
+		if (sge->length > endpoint->recv_bytes ||
+		    (sge->length && (!sge->region || !tcp_region_covers(sge->region, sge->addr,
+									sge->length)))) {
 			status = WSD_EINVAL;
 			break;
 		}
@@ -34,6 +35,7 @@ enum wsd_status tcp_post_recv(struct wsd_endpoint *endpoint, const struct wsd_re
 			break;
 		}
 		slot = &endpoint->posted[endpoint->rx_posted++ & endpoint->recv_mask];
+		endpoint->rx_short |= sge->length < endpoint->recv_bytes;
 		slot->id = list->id;
 		slot->addr = sge->addr;
 		slot->length = sge->length;

@@ -5,22 +5,17 @@
  * the control frames. A frame that has begun is always finished before another begins.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "rdma_backend/tcp/tcp.h"
 
 enum step { STEP_MORE, STEP_BLOCKED, STEP_IDLE };
 
-struct tcp_out *tcp_output_new(struct wsd_endpoint *endpoint, uint32_t length, uint32_t sources)
+struct tcp_out *tcp_output_new(struct wsd_endpoint *endpoint, uint32_t length)
 {
-	size_t before = sizeof(struct tcp_out) + ((length + 7u) & ~(size_t)7);
-	struct tcp_out *out = endpoint->queue->device->host->alloc(
-		before + sources * sizeof(struct tcp_place));
+	struct tcp_out *out = endpoint->queue->device->host->alloc(sizeof(*out) + length);
 
 	if (out) {
 		out->length = length;
-		out->source_count = sources;
-		out->sources = (struct tcp_place *)(void *)((uint8_t *)out + before);
 		tcp_count(endpoint->queue->device->counters.out_copied);
 	}
 	return out;
@@ -115,8 +110,8 @@ bool tcp_control_worth(const struct wsd_endpoint *endpoint)
 		return false;
 	if (endpoint->ack_due && endpoint->acked != endpoint->rx_works)
 		return true;
-	return untold > 0 && (endpoint->announced == endpoint->rx_used ||
-			      untold >= (endpoint->recv_depth + 1) / 2);
+	/* Half of what is posted, which includes: the peer has none left. */
+	return untold > 0 && untold >= (endpoint->rx_posted - endpoint->rx_used + 1) / 2;
 }
 
 /*
@@ -141,7 +136,8 @@ void tcp_control_later(struct wsd_endpoint *endpoint)
 
 void tcp_output_stamp(const struct wsd_endpoint *endpoint, uint8_t *header)
 {
-	tcp_frame_stamp(header, endpoint->rx_posted, endpoint->rx_works);
+	tcp_frame_stamp(header, endpoint->rx_short ? TCP_FLAG_SHORT : 0, endpoint->rx_posted,
+			endpoint->rx_works);
 }
 
 void tcp_output_stamped(struct wsd_endpoint *endpoint)
@@ -175,27 +171,6 @@ static ssize_t push(struct wsd_endpoint *endpoint, struct iovec *iov, int count)
 	return n;
 }
 
-/* The READs that a fenced frame waited for are done: fill it. */
-static bool fill(struct wsd_endpoint *endpoint, struct tcp_out *out)
-{
-	struct wsd_queue *queue = endpoint->queue;
-	uint8_t *to = out->bytes + TCP_HEADER_BYTES;
-	bool there = true;
-
-	wsd_mutex_lock(&queue->regions.lock);
-	for (uint32_t i = 0; i < out->source_count && there; i++) {
-		const struct tcp_place *from = &out->sources[i];
-
-		there = tcp_region_find(queue, endpoint, from->key, WSD_ACCESS_LOCAL) != NULL;
-		if (there)
-			memcpy(to, from->addr, from->length);
-		to += from->length;
-	}
-	wsd_mutex_unlock(&queue->regions.lock);
-	out->source_count = 0;
-	return there;
-}
-
 static void admit(struct wsd_endpoint *endpoint, struct tcp_out *out)
 {
 	if (out->credit)
@@ -220,10 +195,6 @@ static enum step send_items(struct wsd_endpoint *endpoint)
 				    (count > 0 && endpoint->state == TCP_EP_CLOSED)))
 			break;
 		admit(endpoint, out);
-		if (out->source_count && !fill(endpoint, out)) {
-			tcp_endpoint_end(endpoint, WSD_EABORTED);
-			return STEP_MORE;
-		}
 		if (!out->begun)
 			tcp_output_stamp(endpoint, out->bytes);
 		iov[count].iov_base = out->bytes + out->at;

@@ -287,8 +287,10 @@ uint32_t tcp_poll(struct wsd_queue *queue, struct wsd_event *events, uint32_t co
 
 enum wsd_status tcp_arm(struct wsd_queue *queue)
 {
-	bool waiting;
+	bool waiting, late;
 
+	/* A timer that nobody needs any more has fired too: it would wake for nothing. */
+	late = queue->timer_set != UINT64_MAX && queue->timer_set <= queue->device->host->now();
 	do {
 		flush_control(queue);
 		wsd_mutex_lock(&queue->lock);
@@ -298,7 +300,7 @@ enum wsd_status tcp_arm(struct wsd_queue *queue)
 		wsd_mutex_unlock(&queue->lock);
 	} while (waiting);
 	wsd_mutex_lock(&queue->lock);
-	waiting = !wsd_list_empty(&queue->ready) || queue->scratch_owner;
+	waiting = late || queue->scratch_owner || !wsd_list_empty(&queue->ready);
 	if (waiting)
 		queue->armed = false;
 	wsd_mutex_unlock(&queue->lock);

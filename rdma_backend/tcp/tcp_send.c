@@ -4,7 +4,7 @@
  * it needs; what the socket does not take, and what must wait for credit, is copied behind it. So
  * sources are free when the post returns.
  *
- * A SEND is done when the system has all of it; WRITEs when the peer's acknowledgement says that they
+ * A SEND that fits every receive of the peer is done when the system has all of it; others, and WRITEs, when the peer's acknowledgement says that they
  * were carried out; READs when their data is here. Completions come in the order of the posts.
  */
 #include <errno.h>
@@ -35,7 +35,10 @@ static bool work_done(const struct wsd_endpoint *endpoint, uint32_t n)
 		return sent->done;
 	if (endpoint->has_failed && before(n, endpoint->failed_work))
 		return true; /* the peer carries out in order */
-	return before(n, sent->op == WSD_OP_SEND ? endpoint->tx_sent : endpoint->tx_acked);
+	if (sent->op == WSD_OP_SEND && !sent->doubtful &&
+	    (!endpoint->peer_short || before(n, endpoint->short_from)))
+		return before(n, endpoint->tx_sent);
+	return before(n, endpoint->tx_acked);
 }
 
 bool tcp_send_done(const struct wsd_endpoint *endpoint)
@@ -200,7 +203,7 @@ static void work_encode(struct wsd_endpoint *endpoint, const struct wsd_work *wo
 }
 
 /* The work is taken: number it. */
-static void work_record(struct wsd_endpoint *endpoint, const struct wsd_work *work)
+static void work_record(struct wsd_endpoint *endpoint, const struct wsd_work *work, uint32_t bytes)
 {
 	struct tcp_sent *sent = &endpoint->sent[endpoint->tx_posted++ & endpoint->send_mask];
 
@@ -209,6 +212,7 @@ static void work_record(struct wsd_endpoint *endpoint, const struct wsd_work *wo
 	sent->op = (uint8_t)work->op;
 	sent->flags = (uint8_t)work->flags;
 	sent->done = false;
+	sent->doubtful = bytes > endpoint->peer_bytes;
 	if (work->op == WSD_OP_READ)
 		endpoint->reads_posted++;
 	if (work->op == WSD_OP_WRITE || work->op == WSD_OP_WRITE_IMM) {
@@ -238,7 +242,7 @@ static void batch_rest(struct wsd_endpoint *endpoint, struct batch *batch, uint3
 {
 	for (uint32_t i = first; i < batch->works; i++) {
 		struct tcp_out *out =
-			tcp_output_new(endpoint, batch->lengths[i] - (uint32_t)skip, 0);
+			tcp_output_new(endpoint, batch->lengths[i] - (uint32_t)skip);
 
 		if (!out) {
 			/* Half a frame may be out: there is no way back. */
@@ -317,30 +321,12 @@ static bool batch_room(const struct batch *batch, const struct wsd_work *work)
 	       batch->iovs + 1 + (int)work->sge_count <= (int)TCP_BATCH_IOV;
 }
 
-/*
- * Fenced work usually sends what a READ brings, so its sources cannot be copied now. They must be
- * registered for that, because they are used after the post.
- */
-static bool fill_later(const struct wsd_endpoint *endpoint, const struct wsd_work *work,
-		       const struct tcp_out *gate)
-{
-	if (!gate->fenced || endpoint->reads_done == gate->fence || work->op == WSD_OP_READ)
-		return false;
-	for (uint32_t i = 0; i < work->sge_count; i++) {
-		if (!work->sge[i].region)
-			return false;
-	}
-	return true;
-}
-
 /* Copy a whole frame behind what waits. */
 static enum wsd_status work_queue(struct wsd_endpoint *endpoint, const struct wsd_work *work,
 				  uint32_t bytes, const struct tcp_out *gate)
 {
 	uint32_t payload = work->op == WSD_OP_READ ? 0 : bytes;
-	bool later = fill_later(endpoint, work, gate);
-	struct tcp_out *out = tcp_output_new(endpoint, TCP_HEADER_BYTES + payload,
-					     later ? work->sge_count : 0);
+	struct tcp_out *out = tcp_output_new(endpoint, TCP_HEADER_BYTES + payload);
 	uint8_t *to;
 
 	if (!out)
@@ -355,14 +341,10 @@ static enum wsd_status work_queue(struct wsd_endpoint *endpoint, const struct ws
 	for (uint32_t i = 0; payload > 0 && i < work->sge_count; i++) {
 		const struct wsd_sge *sge = &work->sge[i];
 
-		if (later) {
-			out->sources[i].addr = sge->addr;
-			out->sources[i].length = sge->length;
-			out->sources[i].key = sge->region->remote_key;
-		} else if (sge->length) {
-			memcpy(to, sge->addr, sge->length);
-			to += sge->length;
-		}
+		if (sge->length == 0)
+			continue;
+		memcpy(to, sge->addr, sge->length);
+		to += sge->length;
 	}
 	tcp_output_queue(endpoint, out);
 	return WSD_OK;
@@ -404,7 +386,7 @@ static enum wsd_status post_one(struct wsd_endpoint *endpoint, struct batch *bat
 		status = work_queue(endpoint, work, bytes, &gate);
 	}
 	if (status == WSD_OK)
-		work_record(endpoint, work);
+		work_record(endpoint, work, bytes);
 	else if (work->op == WSD_OP_READ)
 		read_undo(endpoint);
 	return status;

@@ -86,8 +86,9 @@ void tcp_frame_encode(const struct tcp_frame *frame, uint8_t *bytes)
 	put64(bytes + 24, frame->addr);
 }
 
-void tcp_frame_stamp(uint8_t *bytes, uint32_t credit, uint32_t ack)
+void tcp_frame_stamp(uint8_t *bytes, uint8_t flags, uint32_t credit, uint32_t ack)
 {
+	bytes[1] |= flags;
 	put32(bytes + 8, credit);
 	put32(bytes + 12, ack);
 }
@@ -124,7 +125,7 @@ static bool frame_valid(const struct tcp_frame *frame)
 
 bool tcp_frame_decode(struct tcp_frame *frame, const uint8_t *bytes)
 {
-	if (get16(bytes + 2) != HEADER_MARK || (bytes[1] & ~TCP_FLAG_ACK) != 0)
+	if (get16(bytes + 2) != HEADER_MARK || (bytes[1] & ~(TCP_FLAG_ACK | TCP_FLAG_SHORT)) != 0)
 		return false;
 	frame->type = bytes[0];
 	frame->flags = bytes[1];

@@ -36,7 +36,8 @@ enum tcp_frame_type {
 	TCP_FRAME_DISCONNECT
 };
 
-#define TCP_FLAG_ACK 0x01u /* tell soon how far the work has been carried out */
+#define TCP_FLAG_ACK 0x01u   /* tell soon how far the work has been carried out */
+#define TCP_FLAG_SHORT 0x02u /* some receives are shorter than the greeting said */
 
 struct tcp_frame {
 	uint8_t type; /* enum tcp_frame_type */
@@ -68,8 +69,8 @@ struct tcp_hello {
 uint16_t tcp_candidate_port(uint16_t port, unsigned index);
 
 void tcp_frame_encode(const struct tcp_frame *frame, uint8_t *bytes);
-/* Renew the two cumulative fields of an encoded header. */
-void tcp_frame_stamp(uint8_t *bytes, uint32_t credit, uint32_t ack);
+/* Renew the two cumulative fields of an encoded header, and add flags. */
+void tcp_frame_stamp(uint8_t *bytes, uint8_t flags, uint32_t credit, uint32_t ack);
 /* False: no frame of this protocol (unknown type, flag, length out of the type's range). */
 bool tcp_frame_decode(struct tcp_frame *frame, const uint8_t *bytes);
 

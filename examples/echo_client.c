@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * echo_client PORT [MESSAGES [BYTES]] - send messages to echo_server and check what comes back, with blocking
+ * calls. Prints how many messages a second made the round trip.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef _WIN32
+#include <winsock2.h>
+#else
+#include <openwsd/winsock2.h>
+#endif
+
+static int fail(const char *what)
+{
+	fprintf(stderr, "echo_client: %s: error %d\n", what, WSAGetLastError());
+	return 1;
+}
+
+static int round_trip(SOCKET s, const char *out, char *in, int bytes)
+{
+	int done, n;
+
+	for (done = 0; done < bytes; done += n) {
+		n = send(s, out + done, bytes - done, 0);
+		if (n == SOCKET_ERROR)
+			return fail("send");
+	}
+	for (done = 0; done < bytes; done += n) {
+		n = recv(s, in + done, bytes - done, 0);
+		if (n == SOCKET_ERROR)
+			return fail("recv");
+		if (n == 0) {
+			fprintf(stderr, "echo_client: the server closed the connection\n");
+			return 1;
+		}
+	}
+	if (memcmp(out, in, (size_t)bytes) != 0) {
+		fprintf(stderr, "echo_client: the answer differs\n");
+		return 1;
+	}
+	return 0;
+}
+
+static int run(SOCKET s, int messages, int bytes)
+{
+	char *out = malloc((size_t)bytes), *in = malloc((size_t)bytes);
+	LARGE_INTEGER start, end, second;
+	int i, j, result = 0;
+
+	if (!out || !in)
+		return fail("out of memory");
+	QueryPerformanceFrequency(&second);
+	QueryPerformanceCounter(&start);
+	for (i = 0; i < messages && result == 0; i++) {
+		for (j = 0; j < bytes; j++)
+			out[j] = (char)(i + j);
+		result = round_trip(s, out, in, bytes);
+	}
+	QueryPerformanceCounter(&end);
+	if (result == 0)
+		printf("%d messages of %d bytes came back, %.0f a second\n", messages, bytes,
+		       messages * (double)second.QuadPart / (double)(end.QuadPart - start.QuadPart + 1));
+	free(out);
+	free(in);
+	return result;
+}
+
+int main(int argc, char **argv)
+{
+	int messages = argc > 2 ? atoi(argv[2]) : 10000, bytes = argc > 3 ? atoi(argv[3]) : 64;
+	struct sockaddr_in to;
+	WSADATA data;
+	SOCKET s;
+
+	if (argc < 2 || messages < 1 || bytes < 1 || bytes > 1 << 16) {
+		fprintf(stderr, "usage: echo_client PORT [MESSAGES [BYTES up to 65536]]\n");
+		return 2;
+	}
+	if (WSAStartup(MAKEWORD(2, 2), &data) != 0)
+		return fail("WSAStartup");
+	s = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
+	if (s == INVALID_SOCKET)
+		return fail("socket");
+	memset(&to, 0, sizeof(to));
+	to.sin_family = AF_INET;
+	to.sin_port = htons((u_short)atoi(argv[1]));
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (connect(s, (struct sockaddr *)&to, sizeof(to)) != 0)
+		return fail("cannot connect");
+	if (run(s, messages, bytes) != 0)
+		return 1;
+	if (closesocket(s) != 0)
+		return fail("closesocket");
+	return WSACleanup() == 0 ? 0 : fail("WSACleanup");
+}

@@ -1,0 +1,19 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# run_echo.sh SERVER CLIENT - the echo pair as two processes, over the backend named in WSD_BACKENDS.
+set -eu
+server=$1 client=$2
+out=$(mktemp)
+trap 'kill $pid 2>/dev/null || true; rm -f "$out"' EXIT
+"$server" 0 2 >"$out" &
+pid=$!
+i=0
+while ! grep -q 'listening on port' "$out"; do
+	i=$((i + 1))
+	[ $i -lt 100 ] || { echo "run_echo.sh: the server does not listen"; exit 1; }
+	sleep 0.05
+done
+port=$(sed -n 's/listening on port //p' "$out")
+"$client" "$port" 20000 64
+"$client" "$port" 200 65536
+wait $pid

@@ -393,6 +393,7 @@ void bc_pair_nodes(struct bc_pair *pair, const struct bc_options *options)
 		pair->options = *options;
 	bc_open(&pair->a);
 	bc_open(&pair->b);
+	pair->options.receives = at_most(pair->options.receives, pair->a.attr.max_recv);
 	if (!bc_address(&pair->b, pair->options.family, &pair->addr))
 		bc_skip("the device serves no address of that family");
 	pair->port_holder = bc_hold_port(&pair->addr);

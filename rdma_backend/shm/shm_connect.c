@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * shm_connect.c - from connect or accept to an open connection.
+ *
+ * connector: REQUEST on a fresh socket -> acceptor: ACCEPT, naming a link that both may share and an id
+ * for the fresh socket -> connector: ACK with the one it uses. It shares when it has that link, too;
+ * the acceptor pins its offer, so that the link cannot go away in between. When the acceptor has
+ * none, the fresh socket is the link at once, so that a burst of connections ends up on one.
+ */
+
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "rdma_backend/shm/shm_internal.h"
+
+#define RETRY_NS 5000000u	      /* the listener's kernel queue was full */
+#define ACK_NS UINT64_C(10000000000) /* the connector has our answer and does not say so */
+
+static void handshake_stop(struct shm_handshake *handshake)
+{
+	shm_timer_cancel(&handshake->deadline);
+	shm_timer_cancel(&handshake->retry);
+	shm_source_remove(&handshake->source);
+	shm_fd_close(&handshake->source.fd);
+	if (handshake->shared)
+		shm_link_put(handshake->shared);
+	handshake->shared = NULL;
+	if (handshake->inbox)
+		wsd_shared_unmap(handshake->inbox, SHM_INBOX_BYTES);
+	handshake->inbox = NULL;
+	if (handshake->active)
+		handshake->source.queue->handshakes--;
+	handshake->active = false;
+}
+
+/* Freed at the next poll: events may show its data until then. */
+void shm_handshake_end(struct wsd_endpoint *endpoint)
+{
+	struct shm_handshake *handshake = endpoint->handshake;
+
+	if (!handshake)
+		return;
+	endpoint->handshake = NULL;
+	handshake_stop(handshake);
+	shm_source_bury(&handshake->source);
+}
+
+static void fail(struct wsd_endpoint *endpoint, enum wsd_status status)
+{
+	handshake_stop(endpoint->handshake);
+	wsd_mutex_lock(&endpoint->lock);
+	endpoint->state = SHM_FAILED;
+	endpoint->reason = status;
+	endpoint->notice = true;
+	wsd_mutex_unlock(&endpoint->lock);
+	shm_queue_mark(endpoint->queue, endpoint->index);
+}
+
+void shm_accept_failed(struct wsd_endpoint *endpoint, enum wsd_status status)
+{
+	/* The connector may believe that it is open. */
+	atomic_store(&endpoint->peer->gone, SHM_GONE_RESET);
+	if (endpoint->link)
+		endpoint->link->opening = NULL;
+	fail(endpoint, status);
+}
+
+static void deadline_expired(struct shm_timer *timer)
+{
+	struct shm_handshake *handshake = wsd_container(timer, struct shm_handshake, deadline);
+
+	if (handshake->endpoint->state == SHM_ACCEPTING)
+		shm_accept_failed(handshake->endpoint, WSD_ETIMEDOUT);
+	else
+		fail(handshake->endpoint, WSD_ETIMEDOUT);
+}
+
+static struct shm_handshake *handshake_new(struct wsd_endpoint *endpoint)
+{
+	struct shm_handshake *handshake = endpoint->queue->host->alloc(sizeof(*handshake));
+
+	if (!handshake)
+		return NULL;
+	handshake->source.queue = endpoint->queue;
+	handshake->source.fd = -1;
+	handshake->endpoint = endpoint;
+	handshake->deadline.expired = deadline_expired;
+	wsd_list_init(&handshake->deadline.node);
+	wsd_list_init(&handshake->retry.node);
+	handshake->active = true;
+	endpoint->queue->handshakes++;
+	endpoint->handshake = handshake;
+	return handshake;
+}
+
+static void fill_hello(struct wsd_endpoint *endpoint, struct shm_msg_hello *hello, uint16_t type,
+		       const void *data, uint32_t data_length)
+{
+	memset(hello, 0, sizeof(*hello));
+	hello->head = (struct shm_msg){ SHM_MAGIC, SHM_VERSION, type };
+	memcpy(hello->engine, endpoint->queue->engine, sizeof(hello->engine));
+	hello->index = endpoint->index;
+	hello->generation = endpoint->generation;
+	hello->recv_depth = endpoint->recv_depth;
+	hello->recv_bytes = endpoint->recv_bytes;
+	hello->data_length = data_length;
+	if (data_length)
+		memcpy(hello->data, data, data_length);
+}
+
+static enum wsd_status send_hello(struct wsd_endpoint *endpoint, int fd,
+				  const struct shm_msg_hello *hello)
+{
+	int fds[2] = { endpoint->queue->inbox_fd, endpoint->own_fd };
+
+	return shm_os_send(fd, hello, sizeof(*hello), fds, 2);
+}
+
+/* Both sides know each other: the connection uses link. */
+static void open_endpoint(struct wsd_endpoint *endpoint)
+{
+	handshake_stop(endpoint->handshake);
+	wsd_mutex_lock(&endpoint->lock);
+	shm_fd_close(&endpoint->own_fd);
+	endpoint->state = SHM_OPEN;
+	endpoint->notice = true;
+	endpoint->link_lost = endpoint->link->lost;
+	shm_mem_announce(endpoint);
+	wsd_mutex_unlock(&endpoint->lock);
+	shm_count(endpoint->queue->device->connects);
+	shm_queue_mark(endpoint->queue, endpoint->index);
+}
+
+/* The fresh socket becomes a link of its own. */
+static enum wsd_status link_from_fresh(struct wsd_endpoint *endpoint, bool acceptor)
+{
+	struct shm_handshake *handshake = endpoint->handshake;
+	struct shm_link *link;
+	enum wsd_status status;
+	int fd = handshake->source.fd;
+
+	status = shm_link_new(endpoint->queue, handshake->engine, acceptor, handshake->fresh_id, &link);
+	if (status)
+		return status;
+	shm_source_remove(&handshake->source);
+	handshake->source.fd = -1;
+	status = shm_link_start(link, fd, handshake->inbox);
+	handshake->inbox = NULL;
+	if (!status) {
+		wsd_mutex_lock(&endpoint->lock);
+		shm_link_attach(link, endpoint);
+		wsd_mutex_unlock(&endpoint->lock);
+	}
+	shm_link_put(link);
+	return status;
+}
+
+static enum wsd_status send_ack(int fd, uint64_t id)
+{
+	struct shm_msg_ack ack = { { SHM_MAGIC, SHM_VERSION, SHM_MSG_ACK }, id };
+
+	return shm_os_send(fd, &ack, sizeof(ack), NULL, 0);
+}
+
+static enum wsd_status use_answer(struct wsd_endpoint *endpoint, const struct shm_msg_hello *hello)
+{
+	struct shm_handshake *handshake = endpoint->handshake;
+	struct shm_link *link = NULL;
+	enum wsd_status status;
+
+	memcpy(handshake->engine, hello->engine, sizeof(handshake->engine));
+	handshake->fresh_id = hello->link_fresh;
+	if (hello->link_shared)
+		link = shm_link_find(endpoint->queue, hello->engine, false, hello->link_shared);
+	shm_mem_count(endpoint);
+	if (link) {
+		status = send_ack(handshake->source.fd, link->id);
+		if (!status) {
+			wsd_mutex_lock(&endpoint->lock);
+			shm_link_attach(link, endpoint);
+			wsd_mutex_unlock(&endpoint->lock);
+		}
+		return status;
+	}
+	status = send_ack(handshake->source.fd, handshake->fresh_id);
+	return status ? status : link_from_fresh(endpoint, false);
+}
+
+static enum wsd_status map_answer(struct wsd_endpoint *endpoint, const struct shm_msg_hello *hello,
+				  const int *fds, unsigned count)
+{
+	struct shm_layout layout;
+	enum wsd_status status;
+	void *address;
+
+	if (!shm_layout_make(&layout, hello->recv_depth, hello->recv_bytes))
+		return WSD_EPROTOCOL;
+	if (count != 2)
+		return WSD_ENOFILES;
+	status = wsd_shared_attach(fds[0], SHM_INBOX_BYTES, &address);
+	if (status)
+		return status == WSD_EINVAL ? WSD_EPROTOCOL : status;
+	endpoint->handshake->inbox = address;
+	status = wsd_shared_attach(fds[1], layout.length, &address);
+	if (status)
+		return status == WSD_EINVAL ? WSD_EPROTOCOL : status;
+	shm_endpoint_set_peer(endpoint, address, &layout, hello);
+	return WSD_OK;
+}
+
+static enum wsd_status refusal(int32_t status)
+{
+	switch (status) {
+	case WSD_EREFUSED:
+	case WSD_EVERSION:
+	case WSD_ENOFILES:
+	case WSD_ENOMEM:
+		return (enum wsd_status)status;
+	default:
+		return WSD_EPROTOCOL;
+	}
+}
+
+static enum wsd_status hear_answer(struct wsd_endpoint *endpoint, const union shm_packet *packet,
+				   size_t length, const int *fds, unsigned count)
+{
+	enum wsd_status status;
+
+	if (!length)
+		return WSD_ENOLISTENER; /* it closed before it answered */
+	if (shm_hello_valid(packet, length, SHM_MSG_REJECT)) {
+		endpoint->handshake->hello = packet->hello;
+		return refusal(packet->hello.status);
+	}
+	if (!shm_hello_valid(packet, length, SHM_MSG_ACCEPT))
+		return packet->head.magic == SHM_MAGIC && packet->head.version != SHM_VERSION ?
+			       WSD_EVERSION :
+			       WSD_EPROTOCOL;
+	status = map_answer(endpoint, &packet->hello, fds, count);
+	if (status)
+		return status;
+	endpoint->handshake->hello = packet->hello;
+	return use_answer(endpoint, &packet->hello);
+}
+
+static void answer_ready(struct shm_source *source, uint32_t events)
+{
+	struct shm_handshake *handshake = (struct shm_handshake *)(void *)source;
+	struct wsd_endpoint *endpoint = handshake->endpoint;
+	union shm_packet packet;
+	enum wsd_status status;
+	unsigned count = 2;
+	size_t length;
+	int fds[2];
+
+	(void)events;
+	if (source->fd < 0)
+		return; /* stopped in this round of events */
+	status = shm_os_receive(source->fd, &packet, &length, fds, &count);
+	if (status == WSD_AGAIN)
+		return;
+	handshake->hello.data_length = 0;
+	status = hear_answer(endpoint, &packet, length, fds, count);
+	shm_fd_close(&fds[0]);
+	shm_fd_close(&fds[1]);
+	if (status == WSD_EPROTOCOL)
+		shm_count(endpoint->queue->device->protocol_errors);
+	if (status)
+		fail(endpoint, status);
+	else
+		open_endpoint(endpoint);
+}
+
+static enum wsd_status start_socket(struct shm_handshake *handshake)
+{
+	struct wsd_endpoint *endpoint = handshake->endpoint;
+	struct wsd_queue *queue = endpoint->queue;
+	enum wsd_status status;
+	int fd;
+
+	status = shm_os_connect(&handshake->remote, &fd);
+	if (status == WSD_AGAIN) {
+		shm_timer_set(queue, &handshake->retry, queue->host->now() + RETRY_NS);
+		return WSD_OK;
+	}
+	if (status)
+		return status;
+	handshake->source.fd = fd;
+	status = shm_source_add(&handshake->source, EPOLLIN);
+	if (!status)
+		status = send_hello(endpoint, fd, &handshake->hello);
+	return status;
+}
+
+static void retry_expired(struct shm_timer *timer)
+{
+	struct shm_handshake *handshake = wsd_container(timer, struct shm_handshake, retry);
+	enum wsd_status status = start_socket(handshake);
+
+	if (status)
+		fail(handshake->endpoint, status);
+}
+
+enum wsd_status shm_connect(struct wsd_endpoint *endpoint, const struct wsd_addr *local,
+			    const struct wsd_addr *remote, const void *data, uint32_t data_length,
+			    uint64_t timeout)
+{
+	struct wsd_queue *queue = endpoint->queue;
+	struct shm_handshake *handshake;
+	enum wsd_status status;
+	uint64_t now;
+
+	if (endpoint->state != SHM_IDLE || endpoint->request)
+		return WSD_ESTATE;
+	if (data_length > WSD_REQUEST_DATA_MAX || !remote->port ||
+	    (local->family != WSD_FAMILY_NONE && local->family != remote->family))
+		return WSD_EINVAL;
+	if (!shm_address_is_local(remote))
+		return WSD_EUNREACHABLE;
+	handshake = handshake_new(endpoint);
+	if (!handshake)
+		return WSD_ENOMEM;
+	handshake->source.ready = answer_ready;
+	handshake->retry.expired = retry_expired;
+	handshake->local = local->family ? *local : *remote;
+	if (!local->family)
+		handshake->local.port = 0;
+	handshake->remote = *remote;
+	fill_hello(endpoint, &handshake->hello, SHM_MSG_REQUEST, data, data_length);
+	shm_addr_to_wire(&handshake->hello.local, &handshake->local);
+	shm_addr_to_wire(&handshake->hello.remote, remote);
+	status = start_socket(handshake);
+	if (status) {
+		shm_handshake_end(endpoint);
+		return status;
+	}
+	now = queue->host->now();
+	shm_timer_set(queue, &handshake->deadline, timeout < UINT64_MAX - now ? now + timeout : UINT64_MAX);
+	endpoint->state = SHM_CONNECTING;
+	return WSD_OK;
+}
+
+/* Acceptor, fresh socket beside a link that was offered. */
+static enum wsd_status hear_ack(struct wsd_endpoint *endpoint, const union shm_packet *packet,
+				size_t length)
+{
+	struct shm_handshake *handshake = endpoint->handshake;
+	struct shm_link *shared = handshake->shared;
+
+	if (!length)
+		return WSD_ERESET;
+	if (length != sizeof(packet->ack) || packet->head.magic != SHM_MAGIC ||
+	    packet->head.version != SHM_VERSION || packet->head.type != SHM_MSG_ACK)
+		return WSD_EPROTOCOL;
+	if (packet->ack.link == handshake->fresh_id)
+		return link_from_fresh(endpoint, true);
+	if (packet->ack.link != shared->id)
+		return WSD_EPROTOCOL;
+	if (shared->lost)
+		return WSD_ERESET;
+	wsd_mutex_lock(&endpoint->lock);
+	shm_link_attach(shared, endpoint);
+	wsd_mutex_unlock(&endpoint->lock);
+	return WSD_OK;
+}
+
+static void ack_ready(struct shm_source *source, uint32_t events)
+{
+	struct shm_handshake *handshake = (struct shm_handshake *)(void *)source;
+	struct wsd_endpoint *endpoint = handshake->endpoint;
+	union shm_packet packet;
+	enum wsd_status status;
+	unsigned count = 0;
+	size_t length;
+
+	(void)events;
+	if (source->fd < 0)
+		return;
+	status = shm_os_receive(source->fd, &packet, &length, NULL, &count);
+	if (status == WSD_AGAIN)
+		return;
+	status = hear_ack(endpoint, &packet, length);
+	if (status)
+		shm_accept_failed(endpoint, status);
+	else
+		open_endpoint(endpoint);
+}
+
+void shm_link_acked(struct wsd_endpoint *endpoint)
+{
+	endpoint->link->opening = NULL;
+	open_endpoint(endpoint);
+}
+
+/* Everything that the request brought is the endpoint's now. */
+static struct shm_handshake *take_over(struct wsd_endpoint *endpoint, struct wsd_request *request)
+{
+	struct shm_handshake *handshake = handshake_new(endpoint);
+
+	if (!handshake)
+		return NULL;
+	handshake->source.ready = ack_ready;
+	shm_source_remove(&request->source);
+	handshake->source.fd = request->source.fd;
+	request->source.fd = -1;
+	handshake->inbox = request->inbox;
+	request->inbox = NULL;
+	memcpy(handshake->engine, request->hello.engine, sizeof(handshake->engine));
+	shm_addr_from_wire(&handshake->remote, &request->hello.local);
+	shm_addr_from_wire(&handshake->local, &request->hello.remote);
+	shm_endpoint_set_peer(endpoint, request->segment, &request->layout, &request->hello);
+	request->segment = NULL;
+	handshake->fresh_id = ++endpoint->queue->next_link;
+	handshake->shared = shm_link_find(endpoint->queue, handshake->engine, true, 0);
+	if (handshake->shared)
+		handshake->shared->references++;
+	return handshake;
+}
+
+static enum wsd_status answer(struct wsd_endpoint *endpoint, const void *data, uint32_t data_length)
+{
+	struct shm_handshake *handshake = endpoint->handshake;
+	enum wsd_status status;
+
+	fill_hello(endpoint, &handshake->hello, SHM_MSG_ACCEPT, data, data_length);
+	handshake->hello.link_fresh = handshake->fresh_id;
+	handshake->hello.link_shared = handshake->shared ? handshake->shared->id : 0;
+	shm_mem_count(endpoint);
+	status = send_hello(endpoint, handshake->source.fd, &handshake->hello);
+	handshake->hello.data_length = 0;
+	if (status)
+		return status == WSD_AGAIN ? WSD_ERESET : status;
+	if (handshake->shared)
+		return shm_source_add(&handshake->source, EPOLLIN);
+	status = link_from_fresh(endpoint, true);
+	if (!status)
+		endpoint->link->opening = endpoint;
+	return status;
+}
+
+enum wsd_status shm_accept(struct wsd_endpoint *endpoint, const void *data, uint32_t data_length)
+{
+	struct wsd_request *request = endpoint->request;
+	struct wsd_queue *queue = endpoint->queue;
+	struct shm_handshake *handshake;
+	enum wsd_status status;
+
+	if (!request || endpoint->state != SHM_IDLE)
+		return WSD_ESTATE;
+	if (data_length > WSD_REPLY_DATA_MAX) {
+		shm_reject(request, NULL, 0);
+		return WSD_EINVAL;
+	}
+	handshake = request->state == SHM_REQUEST_GONE ? NULL : take_over(endpoint, request);
+	status = request->state == SHM_REQUEST_GONE ? WSD_ERESET : WSD_ENOMEM;
+	shm_request_free(request);
+	if (!handshake)
+		return status;
+	status = answer(endpoint, data, data_length);
+	if (status) {
+		endpoint->state = SHM_FAILED;
+		shm_handshake_end(endpoint);
+		return status;
+	}
+	endpoint->state = SHM_ACCEPTING;
+	shm_timer_set(queue, &handshake->deadline, queue->host->now() + ACK_NS);
+	return WSD_OK;
+}

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * shm_queue.c - a queue: its inbox, its epoll set with doorbell and alarm, poll, arm, and timers.
+ *
+ * Poll normally makes no system call. The sockets (connection requests, deaths of peers) are looked at
+ * after a sleep and every so many polls, more often while an answer is due.
+ */
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "rdma_backend/shm/shm_internal.h"
+
+#define SOCKET_EVENTS 32
+#define TAKE_AT_ONCE 32u
+#define POLLS_HANDSHAKE 4u
+#define POLLS_LISTENING 64u
+#define POLLS_LINKED 256u
+
+enum wsd_status shm_source_add(struct shm_source *source, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data = { .ptr = source } };
+
+	if (epoll_ctl(source->queue->epoll_fd, EPOLL_CTL_ADD, source->fd, &event))
+		return errno == ENOSPC ? WSD_ENOFILES : shm_os_status(errno);
+	return WSD_OK;
+}
+
+void shm_source_change(struct shm_source *source, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data = { .ptr = source } };
+
+	epoll_ctl(source->queue->epoll_fd, EPOLL_CTL_MOD, source->fd, &event);
+}
+
+void shm_source_remove(struct shm_source *source)
+{
+	/* The descriptor may live on in a forked child, so that closing alone would not do. */
+	if (source->fd >= 0)
+		epoll_ctl(source->queue->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
+}
+
+static void ready_dead(struct shm_source *source, uint32_t events)
+{
+	(void)source;
+	(void)events;
+}
+
+void shm_source_bury(struct shm_source *source)
+{
+	struct wsd_queue *queue = source->queue;
+
+	shm_source_remove(source);
+	shm_fd_close(&source->fd);
+	source->ready = ready_dead;
+	source->next_dead = queue->dead;
+	queue->dead = source;
+}
+
+static void free_dead(struct wsd_queue *queue)
+{
+	struct shm_source *dead;
+
+	while ((dead = queue->dead) != NULL) {
+		queue->dead = dead->next_dead;
+		queue->host->free(dead);
+	}
+}
+
+static void set_alarm(struct wsd_queue *queue)
+{
+	struct itimerspec time = { 0 };
+	struct shm_timer *first;
+	uint64_t now, wait;
+
+	if (!wsd_list_empty(&queue->timers)) {
+		first = wsd_container(queue->timers.next, struct shm_timer, node);
+		now = queue->host->now();
+		wait = first->when > now ? first->when - now : 1;
+		time.it_value.tv_sec = (time_t)(wait / 1000000000u);
+		time.it_value.tv_nsec = (long)(wait % 1000000000u);
+	}
+	timerfd_settime(queue->alarm.fd, 0, &time, NULL);
+}
+
+void shm_timer_set(struct wsd_queue *queue, struct shm_timer *timer, uint64_t when)
+{
+	struct wsd_list *at = &queue->timers;
+
+	shm_timer_cancel(timer);
+	timer->when = when;
+	/* From the end: deadlines are mostly set in the order in which they expire. */
+	while (at->prev != &queue->timers &&
+	       wsd_container(at->prev, struct shm_timer, node)->when > when)
+		at = at->prev;
+	wsd_list_insert_before(at, &timer->node);
+	if (queue->timers.next == &timer->node)
+		set_alarm(queue);
+}
+
+/* The alarm may then come for nobody, which costs one look. */
+void shm_timer_cancel(struct shm_timer *timer)
+{
+	wsd_list_remove(&timer->node);
+}
+
+static void drain_counter(int fd)
+{
+	uint64_t value;
+
+	if (read(fd, &value, sizeof(value)) < 0)
+		return; /* not readable any more: nothing to take back */
+}
+
+static void alarm_ready(struct shm_source *source, uint32_t events)
+{
+	struct wsd_queue *queue = source->queue;
+	struct shm_timer *timer;
+	uint64_t now = queue->host->now();
+
+	(void)events;
+	drain_counter(source->fd);
+	while (!wsd_list_empty(&queue->timers)) {
+		timer = wsd_container(queue->timers.next, struct shm_timer, node);
+		if (timer->when > now)
+			break;
+		wsd_list_remove(&timer->node);
+		timer->expired(timer);
+	}
+	set_alarm(queue);
+}
+
+static void doorbell_ready(struct shm_source *source, uint32_t events)
+{
+	(void)events;
+	drain_counter(source->fd);
+}
+
+static enum wsd_status open_descriptors(struct wsd_queue *queue)
+{
+	enum wsd_status status;
+
+	queue->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (queue->epoll_fd < 0)
+		return shm_os_status(errno);
+	queue->doorbell.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (queue->doorbell.fd < 0)
+		return shm_os_status(errno);
+	queue->alarm.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (queue->alarm.fd < 0)
+		return shm_os_status(errno);
+	status = shm_source_add(&queue->doorbell, EPOLLIN);
+	return status ? status : shm_source_add(&queue->alarm, EPOLLIN);
+}
+
+static void queue_free(struct wsd_queue *queue)
+{
+	free_dead(queue);
+	if (queue->inbox)
+		wsd_shared_unmap(queue->inbox, SHM_INBOX_BYTES);
+	shm_fd_close(&queue->inbox_fd);
+	shm_fd_close(&queue->doorbell.fd);
+	shm_fd_close(&queue->alarm.fd);
+	shm_fd_close(&queue->epoll_fd);
+	wsd_mutex_fini(&queue->region_lock);
+	queue->host->free(queue->regions);
+	queue->host->free(queue->endpoints);
+	queue->host->free(queue);
+}
+
+enum wsd_status shm_queue_create(struct wsd_device *device, uint32_t depth, void *context,
+				 struct wsd_queue **result)
+{
+	struct wsd_queue *queue = device->host->alloc(sizeof(*queue));
+	enum wsd_status status;
+	intptr_t handle = -1;
+	void *address = NULL;
+
+	(void)depth; /* completions wait in their endpoints */
+	if (!queue)
+		return WSD_ENOMEM;
+	queue->device = device;
+	queue->host = device->host;
+	queue->context = context;
+	queue->epoll_fd = queue->doorbell.fd = queue->alarm.fd = queue->inbox_fd = -1;
+	queue->doorbell.queue = queue->alarm.queue = queue;
+	queue->doorbell.ready = doorbell_ready;
+	queue->alarm.ready = alarm_ready;
+	wsd_list_init(&queue->timers);
+	wsd_list_init(&queue->links);
+	wsd_list_init(&queue->listeners);
+	wsd_list_init(&queue->reports);
+	wsd_mutex_init(&queue->region_lock);
+	queue->host->random(queue->engine, sizeof(queue->engine));
+	status = open_descriptors(queue);
+	if (!status)
+		status = wsd_shared_create(SHM_INBOX_BYTES, &handle, &address);
+	if (status) {
+		queue_free(queue);
+		return status;
+	}
+	queue->inbox_fd = (int)handle;
+	queue->inbox = address;
+	*result = queue;
+	return WSD_OK;
+}
+
+void shm_queue_destroy(struct wsd_queue *queue)
+{
+	queue_free(queue);
+}
+
+struct wsd_endpoint *shm_queue_endpoint(struct wsd_queue *queue, uint32_t index)
+{
+	return index < queue->endpoint_capacity ? queue->endpoints[index] : NULL;
+}
+
+struct wsd_event *shm_sink_next(struct shm_sink *sink)
+{
+	struct wsd_event *event;
+
+	if (sink->count == sink->limit)
+		return NULL;
+	event = &sink->events[sink->count++];
+	memset(event, 0, sizeof(*event));
+	return event;
+}
+
+static void look_at_sockets(struct wsd_queue *queue)
+{
+	struct epoll_event events[SOCKET_EVENTS];
+	struct shm_source *source;
+	int i, count;
+
+	do {
+		count = epoll_wait(queue->epoll_fd, events, SOCKET_EVENTS, 0);
+		for (i = 0; i < count; i++) {
+			source = events[i].data.ptr;
+			source->ready(source, events[i].events);
+		}
+	} while (count < 0 && errno == EINTR);
+	queue->slept = false;
+	if (count == SOCKET_EVENTS)
+		queue->until_sockets = 1;
+	else if (queue->handshakes)
+		queue->until_sockets = POLLS_HANDSHAKE;
+	else if (queue->listener_count)
+		queue->until_sockets = POLLS_LISTENING;
+	else
+		queue->until_sockets = POLLS_LINKED;
+}
+
+static void look_at_endpoints(struct wsd_queue *queue, struct shm_sink *sink)
+{
+	uint32_t indexes[TAKE_AT_ONCE], count, i;
+	struct wsd_endpoint *endpoint;
+
+	count = shm_inbox_take(queue->inbox, indexes, TAKE_AT_ONCE);
+	for (i = 0; i < count; i++) {
+		endpoint = shm_queue_endpoint(queue, indexes[i]);
+		if (endpoint && !shm_endpoint_progress(endpoint, sink))
+			shm_inbox_set(queue->inbox, indexes[i]);
+	}
+}
+
+uint32_t shm_queue_poll(struct wsd_queue *queue, struct wsd_event *events, uint32_t count)
+{
+	struct shm_sink sink = { events, 0, count };
+
+	if (!count)
+		return 0;
+	if (queue->dead)
+		free_dead(queue);
+	if (queue->handshakes && queue->until_sockets > POLLS_HANDSHAKE)
+		queue->until_sockets = POLLS_HANDSHAKE;
+	if (queue->slept || queue->until_sockets <= 1)
+		look_at_sockets(queue);
+	else
+		queue->until_sockets--;
+	if (!wsd_list_empty(&queue->reports))
+		shm_requests_report(queue, &sink);
+	if (!shm_inbox_empty(queue->inbox))
+		look_at_endpoints(queue, &sink);
+	return sink.count;
+}
+
+enum wsd_status shm_queue_arm(struct wsd_queue *queue)
+{
+	atomic_store(&queue->inbox->armed, 1);
+	queue->slept = true;
+	if (shm_inbox_empty(queue->inbox) && wsd_list_empty(&queue->reports))
+		return WSD_OK;
+	shm_queue_disarm(queue);
+	return WSD_AGAIN;
+}
+
+void shm_queue_disarm(struct wsd_queue *queue)
+{
+	/* Cleared by somebody else: a doorbell was or will be rung, which a later poll takes back. */
+	if (atomic_exchange(&queue->inbox->armed, 0) == 0)
+		drain_counter(queue->doorbell.fd);
+}
+
+wsd_wait_object shm_queue_wait_object(struct wsd_queue *queue)
+{
+	return queue->epoll_fd;
+}
+
+void shm_queue_mark(struct wsd_queue *queue, uint32_t index)
+{
+	static const uint64_t one = 1;
+
+	shm_inbox_set(queue->inbox, index);
+	if (atomic_load(&queue->inbox->armed) == 0 || atomic_exchange(&queue->inbox->armed, 0) == 0)
+		return;
+	if (write(queue->doorbell.fd, &one, sizeof(one)) < 0)
+		return; /* full: readable all the same */
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * shm_ring.c - the sending half of a connection: claim a posted receive, place the bytes, publish a
+ * completion entry. Numbers that the peer writes are loaded once and checked before use.
+ */
+
+#include <string.h>
+
+#include "rdma_backend/shm/shm_internal.h"
+
+/* Entry fields are relaxed: seq, stored with release and loaded with acquire, orders them. */
+#define PUT(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
+#define GET(field) atomic_load_explicit(&(field), memory_order_relaxed)
+
+enum wsd_status shm_ring_push(struct wsd_endpoint *endpoint, const struct shm_entry *entry)
+{
+	uint32_t size = endpoint->peer_layout.cq_size, position = endpoint->cq_tail;
+	struct shm_cqe *slot = &endpoint->peer_cq[position & (size - 1)];
+
+	if (position - endpoint->cq_taken >= size) {
+		endpoint->cq_taken =
+			/* acquire: the peer has finished reading the slots that it gives back */
+			atomic_load_explicit(&endpoint->peer->cq_head, memory_order_acquire);
+		/* Sized so that it never fills between honest peers. */
+		if (position - endpoint->cq_taken >= size) {
+			shm_violation(endpoint, "completion ring overrun");
+			return WSD_EPROTOCOL;
+		}
+	}
+	PUT(slot->type, entry->type);
+	PUT(slot->length, entry->length);
+	PUT(slot->imm, entry->imm);
+	PUT(slot->key, entry->key);
+	PUT(slot->address_low, (uint32_t)entry->address);
+	PUT(slot->address_high, (uint32_t)(entry->address >> 32));
+	PUT(slot->tag, entry->tag);
+	/* release: publishes the entry and every byte placed before it */
+	atomic_store_explicit(&slot->seq, position + 1, memory_order_release);
+	endpoint->cq_tail = position + 1;
+	endpoint->ring = true;
+	return WSD_OK;
+}
+
+void shm_gather(const struct shm_op *op, uint32_t offset, void *to, uint32_t length)
+{
+	uint8_t *out = to;
+	uint32_t i, part;
+
+	for (i = 0; i < op->sge_count && length; i++) {
+		if (offset >= op->sge[i].length) {
+			offset -= op->sge[i].length;
+			continue;
+		}
+		part = op->sge[i].length - offset;
+		if (part > length)
+			part = length;
+		memcpy(out, (const uint8_t *)op->sge[i].addr + offset, part);
+		out += part;
+		length -= part;
+		offset = 0;
+	}
+}
+
+void shm_scatter(const struct shm_op *op, uint32_t offset, const void *from, uint32_t length)
+{
+	const uint8_t *in = from;
+	uint32_t i, part;
+
+	for (i = 0; i < op->sge_count && length; i++) {
+		if (offset >= op->sge[i].length) {
+			offset -= op->sge[i].length;
+			continue;
+		}
+		part = op->sge[i].length - offset;
+		if (part > length)
+			part = length;
+		memcpy((uint8_t *)op->sge[i].addr + offset, in, part);
+		in += part;
+		length -= part;
+		offset = 0;
+	}
+}
+
+static enum wsd_status look_for_receives(struct wsd_endpoint *endpoint)
+{
+	uint32_t tail = atomic_load(&endpoint->peer->rq_tail);
+
+	if (tail - endpoint->rq_next > endpoint->peer_layout.rq_size) {
+		shm_violation(endpoint, "receive queue overrun");
+		return WSD_EPROTOCOL;
+	}
+	endpoint->rq_seen = tail;
+	return tail == endpoint->rq_next ? WSD_AGAIN : WSD_OK;
+}
+
+/* Is there a posted receive? WSD_AGAIN: the peer rings us when it posts one. */
+static enum wsd_status claim(struct wsd_endpoint *endpoint)
+{
+	enum wsd_status status = WSD_OK;
+
+	if (endpoint->rq_next == endpoint->rq_seen)
+		status = look_for_receives(endpoint);
+	if (status == WSD_AGAIN && !endpoint->waiting) {
+		/* seq_cst on both sides: either we see the receive or its poster sees the flag. */
+		atomic_store(&endpoint->peer->waits, 1);
+		endpoint->waiting = true;
+		status = look_for_receives(endpoint);
+	}
+	if (!status && endpoint->waiting) {
+		/* relaxed: a ring too many does no harm */
+		atomic_store_explicit(&endpoint->peer->waits, 0, memory_order_relaxed);
+		endpoint->waiting = false;
+	}
+	return status;
+}
+
+enum wsd_status shm_push_imm(struct wsd_endpoint *endpoint, const struct shm_op *op)
+{
+	struct shm_entry entry = { .type = SHM_CQE_IMM, .length = op->length, .imm = op->imm };
+	enum wsd_status status = claim(endpoint);
+
+	if (status)
+		return status;
+	endpoint->rq_next++;
+	return shm_ring_push(endpoint, &entry);
+}
+
+static enum wsd_status execute_send(struct wsd_endpoint *endpoint, const struct shm_op *op)
+{
+	struct shm_entry entry = { .type = SHM_CQE_RECV, .length = op->length };
+	uint32_t slot, length, key;
+	struct shm_peer_mem *mem;
+	enum wsd_status status;
+	struct shm_rqe *rqe;
+	uint64_t offset;
+
+	status = claim(endpoint);
+	if (status)
+		return status;
+	slot = endpoint->rq_next++ & (endpoint->peer_layout.rq_size - 1);
+	rqe = &endpoint->peer_rq[slot];
+	length = GET(rqe->length);
+	key = GET(rqe->key);
+	offset = GET(rqe->offset_low) | (uint64_t)GET(rqe->offset_high) << 32;
+	if (op->length > length || op->length > endpoint->peer_layout.slot_bytes) {
+		entry.type = SHM_CQE_RECV_LONG;
+		status = shm_ring_push(endpoint, &entry);
+		return status ? status : WSD_ELENGTH;
+	}
+	/* A region that we have not heard of yet: the bounce slot does. */
+	mem = key ? shm_peer_mem_find(endpoint, key) : NULL;
+	if (mem && offset <= mem->length && op->length <= mem->length - offset) {
+		shm_gather(op, 0, mem->base + offset, op->length);
+	} else {
+		entry.type = SHM_CQE_RECV_BOUNCE;
+		shm_gather(op, 0,
+			   (uint8_t *)endpoint->peer + endpoint->peer_layout.slot_offset +
+				   (size_t)slot * endpoint->peer_layout.slot_bytes,
+			   op->length);
+	}
+	return shm_ring_push(endpoint, &entry);
+}
+
+/* Where op reaches in the mapped memory of the peer. WSD_PENDING: not mapped, ask the target. */
+static enum wsd_status locate(struct wsd_endpoint *endpoint, const struct shm_op *op, uint32_t right,
+			      uint8_t **address)
+{
+	struct shm_peer_mem *mem = shm_peer_mem_find(endpoint, op->remote_key);
+	uint64_t offset = op->remote_addr - SHM_MEM_ADDR;
+
+	if (!mem) {
+		if (op->remote_key >> 31)
+			return WSD_PENDING;
+		/* acquire: pairs with the peer's count, stored before the key was told */
+		if (atomic_load_explicit(&endpoint->own->mem_sent, memory_order_acquire) !=
+			    endpoint->mem_seen && !endpoint->link_lost)
+			return WSD_AGAIN;
+		return WSD_EREMOTE_ACCESS;
+	}
+	if (!(mem->access & right) || (mem->access & SHM_ACCESS_BOUNCE) ||
+	    op->remote_addr < SHM_MEM_ADDR || offset > mem->length || op->length > mem->length - offset)
+		return WSD_EREMOTE_ACCESS;
+	*address = mem->base + offset;
+	return WSD_OK;
+}
+
+static enum wsd_status execute_write(struct wsd_endpoint *endpoint, const struct shm_op *op)
+{
+	enum wsd_status status;
+	uint8_t *address;
+
+	if (op->length) {
+		status = locate(endpoint, op, WSD_ACCESS_REMOTE_WRITE, &address);
+		if (status)
+			return status;
+		if (op->op == WSD_OP_WRITE_IMM && (status = claim(endpoint)) != WSD_OK)
+			return status;
+		shm_gather(op, 0, address, op->length);
+	}
+	return op->op == WSD_OP_WRITE_IMM ? shm_push_imm(endpoint, op) : WSD_OK;
+}
+
+static enum wsd_status execute_read(struct wsd_endpoint *endpoint, const struct shm_op *op)
+{
+	enum wsd_status status;
+	uint8_t *address;
+
+	if (!op->length)
+		return WSD_OK;
+	status = locate(endpoint, op, WSD_ACCESS_REMOTE_READ, &address);
+	if (!status)
+		shm_scatter(op, 0, address, op->length);
+	return status;
+}
+
+/* WSD_OK: done. WSD_AGAIN: later. WSD_PENDING: the target's engine has to. Else it failed. */
+enum wsd_status shm_execute(struct wsd_endpoint *endpoint, const struct shm_op *op)
+{
+	switch ((enum wsd_work_op)op->op) {
+	case WSD_OP_SEND:
+		return execute_send(endpoint, op);
+	case WSD_OP_WRITE:
+	case WSD_OP_WRITE_IMM:
+		return execute_write(endpoint, op);
+	case WSD_OP_READ:
+		return execute_read(endpoint, op);
+	}
+	return WSD_EINVAL;
+}

@@ -39,6 +39,7 @@ struct wsd_op {
 	bool finished;
 	bool cancelled; /* finish with error as soon as the device is done with the memory */
 	bool lent, reading, filling;
+	uint8_t urgent; /* MSG_OOB: the last byte, not in iov */
 	int error;	/* WSA code, 0 = success */
 	int cancel_error;
 	DWORD flags;	/* of the call */
@@ -87,6 +88,9 @@ void wsd_op_untake(struct wsd_op *op);
 void wsd_op_finish(struct wsd_socket *on, struct wsd_op *op, int error);
 /* [lock] Ask for an end; it may finish at once or when the device has let go. */
 void wsd_op_cancel(struct wsd_socket *on, struct wsd_op *op, int error);
+/* [lock, dropped meanwhile] Block until a sync operation has finished. 0 or a WSA code; what moved before
+ * a time-out counts as success. */
+int wsd_op_wait(struct wsd_socket *sock, struct wsd_op *op, uint64_t deadline);
 /* [no lock] Make the indication of a finished operation and free it. */
 void wsd_op_deliver(struct wsd_op *op);
 /* [no lock] The indication of a call that finished at once, without an operation. The caller holds a

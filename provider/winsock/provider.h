@@ -27,6 +27,12 @@ struct wsd_file_reader {
 void wsd_upcalls_set_file_reader(const struct wsd_file_reader *reader);
 const struct wsd_file_reader *wsd_upcalls_file_reader(void); /* NULL: none */
 
+/* A queued APC that will never run (its thread ended): frees what it carries. */
+void wsd_provider_apc_dropped(LPWSAUSERAPC routine, DWORD_PTR context);
+
+/* Extension functions have no lpErrno: this carries their error (WSASetLastError of the host). */
+void wsd_upcalls_set_last_error(void (*set)(int error));
+
 /* Normal process exit: close every open socket gracefully and wait at most WSD_EXIT_LINGER ms. */
 void wsd_provider_exit(void);
 /* In the child after a fork: forget everything without touching a peer. */

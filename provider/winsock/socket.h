@@ -94,9 +94,10 @@ struct wsd_socket {
 	DWORD catalog_id;
 	enum wsd_socket_state state;
 	uint16_t family; /* enum wsd_family */
-	bool closed, nonblocking, overlapped, accepted, reserved, deciding, quiet;
-	bool in_settle, deferred_queued, lock_in_stream;
-	bool send_shut, receive_shut, connect_failed, connect_told, close_told;
+	atomic_bool quiet; /* WSPCleanup: no indications any more */
+	bool closed, nonblocking, overlapped, accepted, reserved, deciding;
+	bool in_settle, deferred_queued, kick_all;
+	bool send_shut, receive_shut, connect_failed, connect_told;
 	bool accept_context; /* AcceptEx without SO_UPDATE_ACCEPT_CONTEXT yet: no difference here */
 	int error;	     /* SO_ERROR */
 	int broken_error;    /* why BROKEN */
@@ -117,6 +118,8 @@ struct wsd_socket {
 	struct wsd_list pool;	  /* unused operations */
 	struct wsd_list parked;	  /* AcceptEx operations that wait in another socket */
 	struct wsd_list waiters;
+	struct wsd_socket *to_settle, *next_settle; /* accepted ones, to be settled after unlock */
+	struct wsd_op *fill; /* a transmission that wants its file read */
 	unsigned pool_count, op_count;
 	struct wsd_deferred deferred;
 };

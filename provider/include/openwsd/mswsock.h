@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* mswsock.h - the Microsoft extensions: AcceptEx, ConnectEx, DisconnectEx, TransmitFile and others. */
+/*
+ * mswsock.h - the Microsoft extensions: AcceptEx, ConnectEx, DisconnectEx, TransmitFile and others.
+ */
 #ifndef OPENWSD_MSWSOCK_H
 #define OPENWSD_MSWSOCK_H
 

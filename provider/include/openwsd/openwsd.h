@@ -18,7 +18,8 @@
  * "verbs"; empty while not connected. *optlen returns the length with the terminating NUL; a buffer
  * that is too small fails with WSAEFAULT and *optlen holds the length needed.
  *
- * SO_OPENWSD_REASONS (get, char[]): one line for every path that was not taken, "name: number text\n".
+ * SO_OPENWSD_REASONS (get, char[]): one line for every path that was not taken, "name: number
+ * text\n".
  *
  * SO_OPENWSD_ZCOPY_MIN (get and set, DWORD): sends and receives of at least so many bytes may go
  * without a copy. 0 means the threshold of the backend, 0xFFFFFFFF means never.
@@ -39,10 +40,10 @@ int wsd_event_fd(WSAEVENT event);
 
 /*
  * A descriptor that is readable while at least one of the network events in fd_events (FD_READ,
- * FD_WRITE, FD_ACCEPT, FD_CONNECT, FD_CLOSE ...) is recorded for the socket. It replaces a selection
- * made with WSAEventSelect and, like that, makes the socket nonblocking; fd_events 0 ends it and gives
- * -1 with error 0. Call WSAEnumNetworkEvents(s, NULL, ...) when it is readable. It belongs to the
- * socket: never read, write or close it.
+ * FD_WRITE, FD_ACCEPT, FD_CONNECT, FD_CLOSE ...) is recorded for the socket. It replaces a
+ * selection made with WSAEventSelect and, like that, makes the socket nonblocking; fd_events 0 ends
+ * it and gives -1 with error 0. Call WSAEnumNetworkEvents(s, NULL, ...) when it is readable. It
+ * belongs to the socket: never read, write or close it.
  */
 int wsd_socket_fd(SOCKET s, long fd_events);
 

@@ -139,7 +139,10 @@ DWORD WINAPI WaitForMultipleObjectsEx(DWORD nCount, const HANDLE *lpHandles, BOO
 VOID WINAPI Sleep(DWORD dwMilliseconds);
 DWORD WINAPI SleepEx(DWORD dwMilliseconds, BOOL bAlertable);
 
-/* dwStackSize 0 means the default; dwCreationFlags must be 0. The exit code is the routine's result. */
+/*
+ * dwStackSize 0 means the default; dwCreationFlags must be 0. The exit code is the routine's
+ * result.
+ */
 HANDLE WINAPI CreateThread(LPSECURITY_ATTRIBUTES lpAttributes, SIZE_T dwStackSize,
 			   LPTHREAD_START_ROUTINE lpStartAddress, LPVOID lpParameter,
 			   DWORD dwCreationFlags, LPDWORD lpThreadId);
@@ -152,8 +155,8 @@ DWORD WINAPI QueueUserAPC(PAPCFUNC pfnAPC, HANDLE hThread, ULONG_PTR dwData);
 
 /*
  * Completion ports. FileHandle is a SOCKET cast to HANDLE, or INVALID_HANDLE_VALUE to make a port
- * only. NumberOfConcurrentThreads is ignored: every thread that waits runs as soon as a packet is there.
- * Closing the port wakes its waiters with ERROR_ABANDONED_WAIT_0.
+ * only. NumberOfConcurrentThreads is ignored: every thread that waits runs as soon as a packet is
+ * there. Closing the port wakes its waiters with ERROR_ABANDONED_WAIT_0.
  */
 HANDLE WINAPI CreateIoCompletionPort(HANDLE FileHandle, HANDLE ExistingCompletionPort,
 				     ULONG_PTR CompletionKey, DWORD NumberOfConcurrentThreads);
@@ -166,6 +169,10 @@ BOOL WINAPI GetQueuedCompletionStatusEx(HANDLE CompletionPort, LPOVERLAPPED_ENTR
 BOOL WINAPI PostQueuedCompletionStatus(HANDLE CompletionPort, DWORD dwNumberOfBytesTransferred,
 				       ULONG_PTR dwCompletionKey, LPOVERLAPPED lpOverlapped);
 BOOL WINAPI SetFileCompletionNotificationModes(HANDLE FileHandle, UCHAR Flags);
+/* hFile is a SOCKET cast to HANDLE. */
+BOOL WINAPI GetOverlappedResult(HANDLE hFile, LPOVERLAPPED lpOverlapped,
+				LPDWORD lpNumberOfBytesTransferred, BOOL bWait);
+#define HasOverlappedIoCompleted(overlapped) ((overlapped)->Internal != STATUS_PENDING)
 
 /* Plain files, synchronous; an OVERLAPPED gives the position and is completed before the return. */
 HANDLE WINAPI CreateFileA(LPCSTR lpFileName, DWORD dwDesiredAccess, DWORD dwShareMode,
@@ -191,6 +198,5 @@ WSD_DECLS_END
 #define CreateEvent CreateEventA
 #endif
 #define CreateFile CreateFileA
-#define ZeroMemory(dst, len) memset((dst), 0, (len))
 
 #endif

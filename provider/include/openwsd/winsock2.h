@@ -2,9 +2,9 @@
 /*
  * winsock2.h - Winsock 2 for systems that are not Windows: same names, layouts and numeric values.
  *
- * Differences from Windows that a program can notice: struct timeval is the system's own; names that
- * the C library also has are macros (wsanames.h); a SOCKET is never a file descriptor (openwsd.h gives
- * one that can be polled). u_long and DWORD print with %u.
+ * Differences from Windows that a program can notice: struct timeval is the system's own; names
+ * that the C library also has are macros (wsanames.h); a SOCKET is never a file descriptor
+ * (openwsd.h gives one that can be polled). u_long and DWORD print with %u.
  */
 #ifndef OPENWSD_WINSOCK2_H
 #define OPENWSD_WINSOCK2_H
@@ -327,7 +327,9 @@ static inline int bind(SOCKET s, const struct sockaddr *name, int namelen)
 #define WSAStringToAddress WSAStringToAddressA
 #endif
 
-/* An fd_set is a counted array of sockets. FD_SET drops a socket that does not fit, as on Windows. */
+/*
+ * An fd_set is a counted array of sockets. FD_SET drops a socket that does not fit, as on Windows.
+ */
 static inline void wsd_fd_add(SOCKET s, wsd_fd_set *set)
 {
 	u_int i;

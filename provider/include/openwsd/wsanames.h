@@ -8,8 +8,8 @@
  * macros have no arguments: a structure member of the same name is renamed where it is declared and
  * where it is used. Include these headers before a library header that has such members.
  *
- * A source file that calls the C library's own sockets must not include winsock2.h.
- * Define WSD_KEEP_HOST_POLL to keep the system's poll.h names; then WSAPoll takes WSD_POLLIN and so on.
+ * A source file that calls the C library's own sockets must not include winsock2.h. Define
+ * WSD_KEEP_HOST_POLL to keep the system's poll.h names; then WSAPoll takes WSD_POLLIN and so on.
  */
 #ifndef OPENWSD_WSANAMES_H
 #define OPENWSD_WSANAMES_H
@@ -79,7 +79,9 @@ enum { WSD_FD_SETSIZE = FD_SETSIZE };
 #define setsockopt   wsd_setsockopt
 #define shutdown     wsd_shutdown
 #define socket	     wsd_socket
-/* A macro would take std::bind away from C++; winsock2.h has an overload of bind() there instead. */
+/*
+ * A macro would take std::bind away from C++; winsock2.h has an overload of bind() there instead.
+ */
 #ifndef __cplusplus
 #define bind wsd_bind
 #endif

@@ -2,9 +2,9 @@
 /*
  * wsatypes.h - the basic Windows types, with the widths they have on Windows.
  *
- * DWORD, LONG, ULONG and u_long are 32 bits wide and WCHAR is 16 bits wide on every platform, so that
- * structures keep their documented layout. A wide literal is written WSD_L("text"): it is u"text" here
- * and would be L"text" on Windows.
+ * DWORD, LONG, ULONG and u_long are 32 bits wide and WCHAR is 16 bits wide on every platform, so
+ * that structures keep their documented layout. A wide literal is written WSD_L("text"): it is
+ * u"text" here and would be L"text" on Windows.
  */
 #ifndef OPENWSD_WSATYPES_H
 #define OPENWSD_WSATYPES_H

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* bind.c - WSPSocket, WSPBind and the names of a socket. */
+#include "provider/winsock/spi_calls.h"
+
+#include <string.h>
+
+#include "rdma_backend/base/base.h"
+
+#define KNOWN_FLAGS                                                                   \
+	(WSA_FLAG_OVERLAPPED | WSA_FLAG_ACCESS_SYSTEM_SECURITY | WSA_FLAG_NO_HANDLE_INHERIT | \
+	 WSA_FLAG_REGISTERED_IO)
+#define MULTIPOINT_FLAGS                                                     \
+	(WSA_FLAG_MULTIPOINT_C_ROOT | WSA_FLAG_MULTIPOINT_C_LEAF |           \
+	 WSA_FLAG_MULTIPOINT_D_ROOT | WSA_FLAG_MULTIPOINT_D_LEAF)
+
+/* Replace FROM_PROTOCOL_INFO and wildcards by values. */
+static int resolve(int *af, int *type, int *protocol, const WSAPROTOCOL_INFOW *info)
+{
+	if (info == NULL &&
+	    (*af == FROM_PROTOCOL_INFO || *type == FROM_PROTOCOL_INFO ||
+	     *protocol == FROM_PROTOCOL_INFO))
+		return WSAEINVAL;
+	if (*af == FROM_PROTOCOL_INFO || (*af == 0 && info != NULL))
+		*af = info->iAddressFamily;
+	if (*type == FROM_PROTOCOL_INFO || (*type == 0 && info != NULL))
+		*type = info->iSocketType;
+	if (*protocol == FROM_PROTOCOL_INFO)
+		*protocol = info->iProtocol;
+	if (*af == 0)
+		*af = AF_INET;
+	if (*type == 0)
+		*type = SOCK_STREAM;
+	if (*protocol == 0)
+		*protocol = IPPROTO_TCP;
+	return 0;
+}
+
+static int check_kind(int af, int type, int protocol, GROUP g, DWORD flags)
+{
+	if (wsd_family_of(af) == WSD_FAMILY_NONE)
+		return WSAEAFNOSUPPORT;
+	if (type != SOCK_STREAM)
+		return WSAESOCKTNOSUPPORT;
+	if (protocol == IPPROTO_UDP)
+		return WSAEPROTOTYPE;
+	if (protocol != IPPROTO_TCP)
+		return WSAEPROTONOSUPPORT;
+	if (g > SG_CONSTRAINED_GROUP || (flags & MULTIPOINT_FLAGS) != 0 ||
+	    (flags & ~(DWORD)(KNOWN_FLAGS | MULTIPOINT_FLAGS)) != 0)
+		return WSAEINVAL;
+	return 0;
+}
+
+SOCKET WSPAPI wsd_spi_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW lpProtocolInfo,
+			     GROUP g, DWORD dwFlags, LPINT lpErrno)
+{
+	INT scratch, *out = lpErrno != NULL ? lpErrno : &scratch;
+	struct wsd_socket *sock;
+	DWORD catalog_id;
+	int error;
+
+	if (!wsd_provider_started()) {
+		*out = WSANOTINITIALISED;
+		return INVALID_SOCKET;
+	}
+	error = resolve(&af, &type, &protocol, lpProtocolInfo);
+	if (error == 0)
+		error = check_kind(af, type, protocol, g, dwFlags);
+	if (error == 0 && lpProtocolInfo != NULL && lpProtocolInfo->dwProviderReserved != 0)
+		error = WSAEINVAL; /* a duplication token: none was ever given out */
+	if (error != 0) {
+		*out = error;
+		return INVALID_SOCKET;
+	}
+	catalog_id = lpProtocolInfo != NULL ? lpProtocolInfo->dwCatalogEntryId
+					    : wsd_provider_catalog_id();
+	sock = wsd_socket_new(wsd_family_of(af), catalog_id, (dwFlags & WSA_FLAG_OVERLAPPED) != 0,
+			      &error);
+	if (sock == NULL) {
+		*out = error;
+		return INVALID_SOCKET;
+	}
+	return sock->handle;
+}
+
+int wsd_socket_bind(struct wsd_socket *sock, const struct wsd_addr *want)
+{
+	enum wsd_port_sharing sharing = WSD_PORT_DEFAULT;
+	enum wsd_status status;
+
+	if (sock->options.exclusive)
+		sharing = WSD_PORT_EXCLUSIVE;
+	else if (sock->options.reuse)
+		sharing = WSD_PORT_REUSE;
+	status = wsd_port_hold(want, sharing, &sock->port, &sock->local);
+	if (status != WSD_OK)
+		return wsd_error(status, WSD_CALL_BIND);
+	(void)wsd_socket_move(sock, WSD_SOCK_ON_BIND);
+	return 0;
+}
+
+int WSPAPI wsd_spi_bind(SOCKET s, const struct sockaddr *name, int namelen, LPINT lpErrno)
+{
+	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
+	struct wsd_addr want;
+	int error;
+
+	if (sock == NULL)
+		return SOCKET_ERROR;
+	error = wsd_sockaddr_decode(name, namelen, &want);
+	if (error == WSAEAFNOSUPPORT || (error == 0 && want.family != sock->family))
+		error = WSAEFAULT;
+	if (error == 0 && (sock->state != WSD_SOCK_NEW || sock->reserved))
+		error = WSAEINVAL;
+	if (error == 0)
+		error = wsd_socket_bind(sock, &want);
+	return wsd_socket_return(sock, error, lpErrno);
+}
+
+int WSPAPI wsd_spi_get_sock_name(SOCKET s, struct sockaddr *name, LPINT namelen, LPINT lpErrno)
+{
+	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
+	int error;
+
+	if (sock == NULL)
+		return SOCKET_ERROR;
+	if (name == NULL || namelen == NULL)
+		error = WSAEFAULT;
+	else if (sock->state == WSD_SOCK_NEW)
+		error = WSAEINVAL;
+	else
+		error = wsd_sockaddr_encode(&sock->local, name, namelen);
+	return wsd_socket_return(sock, error, lpErrno);
+}
+
+int WSPAPI wsd_spi_get_peer_name(SOCKET s, struct sockaddr *name, LPINT namelen, LPINT lpErrno)
+{
+	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
+	int error;
+
+	if (sock == NULL)
+		return SOCKET_ERROR;
+	if (name == NULL || namelen == NULL)
+		error = WSAEFAULT;
+	else if (sock->state != WSD_SOCK_CONNECTED && !(sock->accepted && !sock->closed))
+		error = WSAENOTCONN;
+	else
+		error = wsd_sockaddr_encode(&sock->remote, name, namelen);
+	return wsd_socket_return(sock, error, lpErrno);
+}

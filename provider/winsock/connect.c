@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* connect.c - WSPConnect and what happens when an attempt ends. */
+#include "provider/winsock/spi_calls.h"
+
+#include <string.h>
+
+#include "rdma_backend/base/base.h"
+
+/* [lock] The result of connecting for a ConnectEx that waits for it. */
+static void finish_op(struct wsd_socket *sock, int error)
+{
+	struct wsd_list *node, *after;
+
+	wsd_list_for_each_safe(node, after, &sock->queues[WSD_Q_CONTROL]) {
+		struct wsd_op *op = wsd_container(node, struct wsd_op, link);
+
+		if (op->kind != WSD_OP_KIND_CONNECT)
+			continue;
+		if (error != 0 || op->total == 0) {
+			wsd_op_finish(sock, op, error);
+			continue;
+		}
+		/* Its first data goes out before anything else. */
+		wsd_list_remove(&op->link);
+		wsd_list_prepend(&sock->queues[WSD_Q_SEND], &op->link);
+	}
+}
+
+static void established(struct wsd_socket *sock)
+{
+	struct wsd_addr local, remote;
+
+	wsd_stream_addresses(sock->stream, &local, &remote);
+	if (local.family == sock->family && !wsd_addr_is_any(&local)) {
+		local.port = sock->accepted ? local.port : sock->local.port;
+		sock->local = local;
+	}
+	(void)wsd_socket_move(sock, WSD_SOCK_ON_ESTABLISHED);
+	sock->connected_at = wsd_clock_ns();
+	if (!sock->accepted) {
+		sock->connect_error = 0;
+		wsd_fd_arm(&sock->fd, FD_CONNECT | FD_WRITE);
+	}
+	wsd_socket_apply_options(sock);
+	finish_op(sock, 0);
+	sock->changes |= WSD_CHANGE_IO;
+}
+
+static void failed(struct wsd_socket *sock)
+{
+	int error = wsd_error(wsd_stream_error(sock->stream), WSD_CALL_CONNECT);
+
+	if (error == 0)
+		error = WSAETIMEDOUT;
+	if (sock->accepted) {
+		(void)wsd_socket_move(sock, WSD_SOCK_ON_BROKEN);
+		sock->broken_error = WSAECONNRESET;
+		sock->error = WSAECONNRESET;
+		wsd_socket_drop_stream(sock);
+		sock->changes |= WSD_CHANGE_IO;
+		return;
+	}
+	(void)wsd_socket_move(sock, WSD_SOCK_ON_FAILED);
+	wsd_socket_drop_stream(sock);
+	sock->connect_error = error;
+	sock->connect_failed = true;
+	sock->error = error;
+	finish_op(sock, error);
+}
+
+void wsd_connect_settle(struct wsd_socket *sock)
+{
+	if (sock->state != WSD_SOCK_CONNECTING || sock->stream == NULL)
+		return;
+	switch (wsd_stream_state(sock->stream)) {
+	case WSD_STREAM_IDLE:
+	case WSD_STREAM_CONNECTING:
+		break;
+	case WSD_STREAM_OPEN:
+		established(sock);
+		break;
+	case WSD_STREAM_RESET: /* opened and broken before anybody looked */
+		established(sock);
+		wsd_socket_broken(sock, wsd_stream_error(sock->stream));
+		break;
+	case WSD_STREAM_FAILED:
+	case WSD_STREAM_DEAD:
+		failed(sock);
+		break;
+	}
+}
+
+static uint64_t connect_timeout(void)
+{
+	return wsd_param_uint("CONNECT_TIMEOUT", 21000, 1, 3600000) * WSD_NS_PER_MS;
+}
+
+int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote)
+{
+	struct wsd_stream_options options = { .connect_timeout = connect_timeout(),
+					      .zcopy_min = sock->options.zcopy_min,
+					      .receive_buffer = sock->options.receive_buffer,
+					      .send_buffer = sock->options.send_buffer };
+	struct wsd_addr any = { .family = sock->family };
+	enum wsd_status status;
+	int error;
+
+	if (sock->zombie_count + 1 >= WSD_ZOMBIES)
+		return WSAENOBUFS; /* failed attempts are still being cleared away */
+	if (sock->state == WSD_SOCK_NEW) {
+		error = wsd_socket_bind(sock, &any);
+		if (error != 0)
+			return error == WSAEADDRINUSE ? WSAENOBUFS : error;
+	}
+	sock->remote = *remote;
+	sock->connect_failed = false;
+	sock->connect_told = false;
+	sock->connect_error = -1;
+	wsd_fd_arm(&sock->fd, FD_CONNECT | FD_CLOSE);
+	status = wsd_stream_connect(&sock->stream, &wsd_socket_stream_owner, sock, &sock->local,
+				    remote, &options);
+	if (status != WSD_PENDING && status != WSD_OK) {
+		sock->connect_error = wsd_error(status, WSD_CALL_CONNECT);
+		sock->error = sock->connect_error;
+		return sock->connect_error;
+	}
+	wsd_socket_ref(sock);
+	wsd_streams_count(1);
+	(void)wsd_socket_move(sock, WSD_SOCK_ON_CONNECT);
+	sock->changes |= WSD_CHANGE_CONNECTED; /* it may be open already */
+	return 0;
+}
+
+static int check_state(const struct wsd_socket *sock)
+{
+	switch (sock->state) {
+	case WSD_SOCK_NEW:
+	case WSD_SOCK_BOUND:
+		return sock->reserved ? WSAEINVAL : 0;
+	case WSD_SOCK_CONNECTING:
+		return WSAEALREADY;
+	case WSD_SOCK_LISTENING:
+		return WSAEINVAL;
+	case WSD_SOCK_CONNECTED:
+	case WSD_SOCK_BROKEN:
+		return WSAEISCONN;
+	case WSD_SOCK_CLOSED:
+	case WSD_SOCK_STATES:
+		break;
+	}
+	return WSAENOTSOCK;
+}
+
+static int check_address(const struct wsd_socket *sock, const struct sockaddr *name, int namelen,
+			 struct wsd_addr *remote)
+{
+	int error = wsd_sockaddr_decode(name, namelen, remote);
+
+	if (error != 0)
+		return error;
+	if (remote->family != sock->family)
+		return WSAEAFNOSUPPORT;
+	if (wsd_addr_is_any(remote) || remote->port == 0)
+		return WSAEADDRNOTAVAIL;
+	return 0;
+}
+
+/* [lock] Until the attempt ended. A call that was cancelled leaves no attempt behind. */
+static int wait_connected(struct wsd_socket *sock)
+{
+	while (sock->state == WSD_SOCK_CONNECTING && !sock->closed) {
+		int error = wsd_socket_wait(sock, WSD_CHANGE_CONNECTED, WSD_FOREVER);
+
+		if (error != 0 && !sock->closed && sock->stream != NULL &&
+		    sock->state == WSD_SOCK_CONNECTING)
+			wsd_stream_close(sock->stream, true, 0);
+		if (error != 0)
+			return error;
+	}
+	if (sock->closed)
+		return WSAEINTR;
+	return sock->connect_error > 0 ? sock->connect_error : 0;
+}
+
+int WSPAPI wsd_spi_connect(SOCKET s, const struct sockaddr *name, int namelen, LPWSABUF lpCallerData,
+			   LPWSABUF lpCalleeData, LPQOS lpSQOS, LPQOS lpGQOS, LPINT lpErrno)
+{
+	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
+	struct wsd_addr remote;
+	int error;
+
+	(void)lpGQOS; /* reserved */
+	if (sock == NULL)
+		return SOCKET_ERROR;
+	error = check_state(sock);
+	if (error == 0)
+		error = check_address(sock, name, namelen, &remote);
+	if (error == 0 && lpCallerData != NULL && lpCallerData->len > 0)
+		error = WSAEPROTONOSUPPORT;
+	if (error == 0 && lpSQOS != NULL)
+		error = WSAEOPNOTSUPP;
+	if (error == 0 && !sock->nonblocking && wsd_wait_running())
+		error = WSAEINPROGRESS;
+	if (error == 0)
+		error = wsd_connect_start(sock, &remote);
+	if (error != 0)
+		return wsd_socket_return(sock, error, lpErrno);
+	if (lpCalleeData != NULL)
+		lpCalleeData->len = 0;
+	if (sock->nonblocking)
+		return wsd_socket_return(sock, WSAEWOULDBLOCK, lpErrno);
+	wsd_socket_ref(sock);
+	error = wait_connected(sock);
+	(void)wsd_socket_return(sock, error, lpErrno);
+	wsd_socket_unref(sock);
+	return error == 0 ? 0 : SOCKET_ERROR;
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * event.c - FD_* events: the record and its re-enabling rules, WSPEventSelect, WSPEnumNetworkEvents.
+ *
+ * Re-enabling: a receive call arms FD_READ and FD_OOB, WSPAccept arms FD_ACCEPT unless it deferred, a
+ * send that failed WSAEWOULDBLOCK arms FD_WRITE, connecting arms FD_CONNECT and FD_CLOSE once, the
+ * change ioctls arm theirs, and WSPEventSelect arms everything.
+ */
+#include "provider/winsock/spi_calls.h"
+
+#include <string.h>
+
+/* --- the record --- */
+
+void wsd_fd_init(struct wsd_fd_record *fd)
+{
+	memset(fd, 0, sizeof(*fd));
+	fd->event = WSA_INVALID_EVENT;
+	fd->armed = FD_ALL_EVENTS;
+}
+
+void wsd_fd_select(struct wsd_fd_record *fd, WSAEVENT event, long mask)
+{
+	wsd_fd_init(fd);
+	fd->mask = mask;
+	if (mask != 0)
+		fd->event = event;
+}
+
+void wsd_fd_inherit(struct wsd_fd_record *fd, const struct wsd_fd_record *from)
+{
+	wsd_fd_select(fd, from->event, from->mask);
+	/* It was accepted, not connected: there is no result of connecting to report. */
+	fd->armed &= ~(long)FD_CONNECT;
+}
+
+static unsigned bit_number(long bit)
+{
+	unsigned n = 0;
+
+	while (n < FD_MAX_EVENTS - 1 && (bit & (1L << n)) == 0)
+		n++;
+	return n;
+}
+
+bool wsd_fd_raise(struct wsd_fd_record *fd, long bit, int error)
+{
+	if ((fd->mask & fd->armed & bit) == 0)
+		return false;
+	fd->armed &= ~bit;
+	fd->record |= bit;
+	fd->error[bit_number(bit)] = error;
+	fd->signal = true;
+	return true;
+}
+
+void wsd_fd_arm(struct wsd_fd_record *fd, long bits)
+{
+	fd->armed |= bits;
+}
+
+void wsd_fd_fetch(struct wsd_fd_record *fd, LPWSANETWORKEVENTS out)
+{
+	out->lNetworkEvents = (LONG)fd->record;
+	for (unsigned n = 0; n < FD_MAX_EVENTS; n++)
+		if (fd->record & (1L << n))
+			out->iErrorCode[n] = fd->error[n];
+	fd->record = 0;
+}
+
+/* --- conditions --- */
+
+bool wsd_socket_ended(const struct wsd_socket *sock, int *error)
+{
+	*error = 0;
+	if (sock->state != WSD_SOCK_CONNECTED && sock->state != WSD_SOCK_BROKEN)
+		return false;
+	if (sock->stream != NULL && wsd_stream_at_end(sock->stream))
+		return true;
+	if (sock->state != WSD_SOCK_BROKEN)
+		return false;
+	/* Bytes that arrived before the end can still be read: the end comes after them. */
+	if (sock->stream != NULL && wsd_stream_readable(sock->stream) > 0)
+		return false;
+	*error = sock->broken_error;
+	return true;
+}
+
+bool wsd_socket_readable(const struct wsd_socket *sock)
+{
+	int error;
+
+	if (sock->listener != NULL)
+		return wsd_listener_pending(sock->listener) > 0;
+	if (sock->stream != NULL && sock->state != WSD_SOCK_CONNECTING &&
+	    wsd_stream_readable(sock->stream) > 0)
+		return true;
+	return wsd_socket_ended(sock, &error);
+}
+
+bool wsd_socket_writable(const struct wsd_socket *sock)
+{
+	if (sock->state == WSD_SOCK_BROKEN)
+		return true; /* a send would not wait: it fails */
+	if (sock->state != WSD_SOCK_CONNECTED || sock->stream == NULL)
+		return false;
+	return sock->send_shut || (wsd_list_empty(&sock->queues[WSD_Q_SEND]) &&
+				   wsd_stream_writable(sock->stream));
+}
+
+static void look_connect(struct wsd_socket *sock)
+{
+	if (sock->accepted || sock->connect_told || sock->connect_error < 0)
+		return;
+	if (wsd_fd_raise(&sock->fd, FD_CONNECT, sock->connect_error))
+		sock->connect_told = true;
+}
+
+void wsd_event_look(struct wsd_socket *sock)
+{
+	struct wsd_fd_record *fd = &sock->fd;
+	int error;
+
+	if (fd->mask == 0 || sock->closed)
+		return;
+	look_connect(sock);
+	if (sock->listener != NULL) {
+		if (!sock->deciding && wsd_listener_pending(sock->listener) > 0)
+			(void)wsd_fd_raise(fd, FD_ACCEPT, 0);
+		return;
+	}
+	if (sock->stream == NULL || sock->state == WSD_SOCK_CONNECTING)
+		return;
+	if (!sock->receive_shut && wsd_stream_readable(sock->stream) > 0)
+		(void)wsd_fd_raise(fd, FD_READ, 0);
+	if (!sock->options.oob_inline && wsd_stream_urgent_pending(sock->stream))
+		(void)wsd_fd_raise(fd, FD_OOB, 0);
+	if (sock->state == WSD_SOCK_CONNECTED && !sock->send_shut &&
+	    wsd_stream_writable(sock->stream))
+		(void)wsd_fd_raise(fd, FD_WRITE, 0);
+	if (wsd_socket_ended(sock, &error))
+		(void)wsd_fd_raise(fd, FD_CLOSE, error);
+}
+
+/* --- the calls --- */
+
+int WSPAPI wsd_spi_event_select(SOCKET s, WSAEVENT hEventObject, long lNetworkEvents, LPINT lpErrno)
+{
+	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
+
+	if (sock == NULL)
+		return SOCKET_ERROR;
+	if ((lNetworkEvents & ~(long)FD_ALL_EVENTS) != 0 ||
+	    (lNetworkEvents != 0 && hEventObject == WSA_INVALID_EVENT))
+		return wsd_socket_return(sock, WSAEINVAL, lpErrno);
+	wsd_fd_select(&sock->fd, hEventObject, lNetworkEvents);
+	sock->nonblocking = true;
+	sock->connect_told = false;
+	sock->changes |= WSD_CHANGE_LOOK;
+	return wsd_socket_return(sock, 0, lpErrno);
+}
+
+int WSPAPI wsd_spi_enum_network_events(SOCKET s, WSAEVENT hEventObject,
+				       LPWSANETWORKEVENTS lpNetworkEvents, LPINT lpErrno)
+{
+	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
+	INT ignored = 0;
+
+	if (sock == NULL)
+		return SOCKET_ERROR;
+	if (lpNetworkEvents == NULL)
+		return wsd_socket_return(sock, WSAEFAULT, lpErrno);
+	if (hEventObject != WSA_INVALID_EVENT) {
+		/* Reset before fetching: an event that comes in between sets the object again, and one
+		 * recorded before is fetched below. The handle may be bad: then nothing is cleared. */
+		wsd_socket_ref(sock);
+		wsd_socket_leave(sock);
+		if (!wsd_upcalls()->lpWPUResetEvent(hEventObject, &ignored)) {
+			wsd_socket_unref(sock);
+			*lpErrno = WSAEINVAL;
+			return SOCKET_ERROR;
+		}
+		wsd_mutex_lock(&sock->lock);
+		wsd_socket_unref(sock);
+		if (sock->closed || sock->handle != s)
+			return wsd_socket_return(sock, WSAENOTSOCK, lpErrno);
+		sock->fd.signal = false;
+	}
+	wsd_fd_fetch(&sock->fd, lpNetworkEvents);
+	return wsd_socket_return(sock, 0, lpErrno);
+}
+
+int WSPAPI wsd_spi_async_select(SOCKET s, HWND hWnd, unsigned int wMsg, long lEvent, LPINT lpErrno)
+{
+	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
+
+	(void)hWnd;
+	(void)wMsg;
+	(void)lEvent;
+	if (sock == NULL)
+		return SOCKET_ERROR;
+	return wsd_socket_return(sock, WSAEOPNOTSUPP, lpErrno);
+}

@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* ioctl.c - WSPIoctl: one table from code to handler. */
+#include "provider/winsock/spi_calls.h"
+
+#include <string.h>
+
+#ifdef _WIN32
+#include <mstcpip.h>
+#else
+#include <openwsd/mstcpip.h>
+#endif
+
+#include "rdma_backend/base/base.h"
+
+#define ADDRESSES_MAX 256u
+
+struct ioctl_call {
+	const void *in;
+	DWORD in_size;
+	void *out;
+	DWORD out_size;
+	DWORD bytes; /* returned; also the size needed when error is WSAEFAULT */
+	bool overlapped;
+};
+
+/* With the lock held; 0 or a WSA code. WSA_IO_PENDING: completes with the next change. */
+typedef int (*ioctl_fn)(struct wsd_socket *sock, struct ioctl_call *call);
+
+struct ioctl_row {
+	DWORD code;
+	DWORD in_least, out_least;
+	ioctl_fn run;
+};
+
+/* --- modes and state --- */
+
+static int do_fionbio(struct wsd_socket *sock, struct ioctl_call *call)
+{
+	u_long value;
+
+	memcpy(&value, call->in, sizeof(value));
+	if (value == 0 && sock->fd.mask != 0)
+		return WSAEINVAL;
+	sock->nonblocking = value != 0;
+	return 0;
+}
+
+static int put(struct ioctl_call *call, const void *value, size_t size)
+{
+	memcpy(call->out, value, size);
+	call->bytes = (DWORD)size;
+	return 0;
+}
+
+static int do_fionread(struct wsd_socket *sock, struct ioctl_call *call)
+{
+	u_long bytes = 0;
+
+	if (sock->state == WSD_SOCK_LISTENING)
+		return WSAEINVAL;
+	if (sock->stream != NULL && sock->state != WSD_SOCK_CONNECTING) {
+		size_t readable = wsd_stream_readable(sock->stream);
+
+		bytes = readable > UINT32_MAX ? UINT32_MAX : (u_long)readable;
+	}
+	return put(call, &bytes, sizeof(bytes));
+}
+
+static int do_atmark(struct wsd_socket *sock, struct ioctl_call *call)
+{
+	BOOL at_mark;
+
+	if (sock->stream == NULL)
+		return WSAENOTCONN;
+	at_mark = wsd_stream_at_mark(sock->stream);
+	return put(call, &at_mark, sizeof(at_mark));
+}
+
+static int do_keepalive(struct wsd_socket *sock, struct ioctl_call *call)
+{
+	struct tcp_keepalive values;
+
+	memcpy(&values, call->in, sizeof(values));
+	if (values.onoff != 0 && (values.keepalivetime == 0 || values.keepaliveinterval == 0))
+		return WSAEINVAL;
+	sock->options.keepalive = values.onoff != 0;
+	if (values.onoff != 0) {
+		sock->options.keep_idle = values.keepalivetime;
+		sock->options.keep_interval = values.keepaliveinterval;
+	}
+	wsd_socket_apply_options(sock);
+	return 0;
+}
+
+static int do_own_handle(struct wsd_socket *sock, struct ioctl_call *call)
+{
+	return put(call, &sock->handle, sizeof(sock->handle));
+}
+
+static int do_nothing(struct wsd_socket *sock, struct ioctl_call *call)
+{
+	(void)sock;
+	(void)call;
+	return 0;
+}
+
+static int do_unsupported(struct wsd_socket *sock, struct ioctl_call *call)
+{
+	(void)sock;
+	(void)call;
+	return WSAENOPROTOOPT;
+}
+
+/* --- addresses --- */
+
+static bool known(const struct wsd_addr *list, unsigned count, const struct wsd_addr *addr)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (memcmp(list[i].bytes, addr->bytes, sizeof(addr->bytes)) == 0 &&
+		    list[i].scope == addr->scope)
+			return true;
+	return false;
+}
+
+/* Local addresses of every engine, each once, of one family, without loopback ones if asked. */
+static unsigned local_addresses(uint16_t family, bool loopback, struct wsd_addr *list)
+{
+	struct wsd_addr found[ADDRESSES_MAX];
+	unsigned count = 0;
+
+	for (unsigned e = 0; e < wsd_engine_count(); e++) {
+		struct wsd_engine *engine = wsd_engine_at(e);
+		uint32_t n = wsd_engine_ops(engine)->addresses(wsd_engine_device(engine), found,
+							       ADDRESSES_MAX);
+
+		for (uint32_t i = 0; i < n && i < ADDRESSES_MAX && count < ADDRESSES_MAX; i++) {
+			if (found[i].family != family || known(list, count, &found[i]) ||
+			    (!loopback && wsd_addr_is_loopback(&found[i])))
+				continue;
+			list[count] = found[i];
+			list[count++].port = 0;
+		}
+	}
+	return count;
+}
+
+/* Windows leaves the loopback addresses out; a host that has no other keeps them. */
+static unsigned listed_addresses(uint16_t family, struct wsd_addr *list)
+{
+	unsigned count = local_addresses(family, false, list);
+
+	return count > 0 ? count : local_addresses(family, true, list);
+}
+
+static int do_address_list(struct wsd_socket *sock, struct ioctl_call *call)
+{
+	struct wsd_addr list[ADDRESSES_MAX];
+	unsigned count = listed_addresses(sock->family, list);
+	size_t size = (size_t)wsd_sockaddr_size(sock->family);
+	size_t head = offsetof(SOCKET_ADDRESS_LIST, Address) + count * sizeof(SOCKET_ADDRESS);
+	SOCKET_ADDRESS_LIST *out = call->out;
+	char *at;
+
+	if (head < sizeof(SOCKET_ADDRESS_LIST))
+		head = sizeof(SOCKET_ADDRESS_LIST);
+	call->bytes = (DWORD)(head + count * size);
+	if (call->out == NULL || call->out_size < call->bytes)
+		return WSAEFAULT;
+	out->iAddressCount = (INT)count;
+	at = (char *)call->out + head;
+	for (unsigned i = 0; i < count; i++, at += size) {
+		int room = (int)size;
+
+		(void)wsd_sockaddr_encode(&list[i], (struct sockaddr *)(void *)at, &room);
+		out->Address[i].lpSockaddr = (LPSOCKADDR)(void *)at;
+		out->Address[i].iSockaddrLength = (INT)size;
+	}
+	return 0;
+}
+
+/* INTERFACE_INFO of ws2ipdef.h: flags and three addresses of 24 bytes each. */
+struct interface_row {
+	u_long flags;
+	char addr[24], broadcast[24], mask[24];
+};
+
+#define INTERFACE_UP 0x1u
+#define INTERFACE_LOOPBACK 0x4u
+
+static int do_interface_list(struct wsd_socket *sock, struct ioctl_call *call)
+{
+	struct wsd_addr list[ADDRESSES_MAX];
+	unsigned count = local_addresses(WSD_FAMILY_IPV4, true, list);
+
+	(void)sock;
+	call->bytes = (DWORD)(count * sizeof(struct interface_row));
+	if (call->out == NULL || call->out_size < call->bytes)
+		return WSAEFAULT;
+	for (unsigned i = 0; i < count; i++) {
+		struct interface_row row;
+		int room = sizeof(row.addr);
+
+		memset(&row, 0, sizeof(row));
+		row.flags = INTERFACE_UP;
+		if (wsd_addr_is_loopback(&list[i]))
+			row.flags |= INTERFACE_LOOPBACK;
+		(void)wsd_sockaddr_encode(&list[i], (struct sockaddr *)(void *)row.addr, &room);
+		memcpy((char *)call->out + i * sizeof(row), &row, sizeof(row));
+	}
+	return 0;
+}
+
+static int do_route(struct wsd_socket *sock, struct ioctl_call *call)
+{
+	struct wsd_addr remote, local;
+	bool reachable = false;
+	int error, room;
+
+	error = wsd_sockaddr_decode(call->in, (int)(call->in_size < 1024 ? call->in_size : 1024),
+				    &remote);
+	if (error == 0 && remote.family != sock->family)
+		error = WSAEAFNOSUPPORT;
+	if (error != 0)
+		return error;
+	call->bytes = (DWORD)wsd_sockaddr_size(sock->family);
+	if (call->out == NULL || call->out_size < call->bytes)
+		return WSAEFAULT;
+	call->bytes = 0;
+	memset(&local, 0, sizeof(local));
+	local.family = sock->family;
+	for (unsigned e = 0; e < wsd_engine_count() && !reachable; e++)
+		reachable = wsd_engine_ops(wsd_engine_at(e))
+				    ->reachable(wsd_engine_device(wsd_engine_at(e)), &local,
+						&remote) == WSD_OK;
+	if (!reachable || wsd_os_route(&remote, &local) != WSD_OK)
+		return WSAENETUNREACH;
+	room = (int)call->out_size;
+	error = wsd_sockaddr_encode(&local, call->out, &room);
+	call->bytes = (DWORD)room;
+	return error;
+}
+
+/* Changes of the local addresses are not observed yet: the notice ends with the socket. */
+static int do_change(struct wsd_socket *sock, struct ioctl_call *call)
+{
+	wsd_fd_arm(&sock->fd, FD_ADDRESS_LIST_CHANGE | FD_ROUTING_INTERFACE_CHANGE);
+	if (call->overlapped)
+		return WSA_IO_PENDING;
+	if (sock->nonblocking)
+		return WSAEWOULDBLOCK;
+	return wsd_socket_wait(sock, 0, WSD_FOREVER);
+}
+
+static const struct ioctl_row ioctl_rows[] = {
+	{ FIONBIO, sizeof(u_long), 0, do_fionbio },
+	{ FIONREAD, 0, sizeof(u_long), do_fionread },
+	{ SIOCATMARK, 0, sizeof(BOOL), do_atmark },
+	{ SIO_KEEPALIVE_VALS, sizeof(struct tcp_keepalive), 0, do_keepalive },
+	{ SIO_LOOPBACK_FAST_PATH, sizeof(u_long), 0, do_nothing },
+	{ SIO_GET_INTERFACE_LIST, 0, 0, do_interface_list },
+	{ SIO_ADDRESS_LIST_QUERY, 0, 0, do_address_list },
+	{ SIO_ADDRESS_LIST_CHANGE, 0, 0, do_change },
+	{ SIO_ROUTING_INTERFACE_QUERY, 0, 0, do_route },
+	{ SIO_ROUTING_INTERFACE_CHANGE, 0, 0, do_change },
+	{ SIO_QUERY_TARGET_PNP_HANDLE, 0, sizeof(SOCKET), do_own_handle },
+	{ SIO_BASE_HANDLE, 0, sizeof(SOCKET), do_own_handle },
+	{ SIO_BSP_HANDLE, 0, sizeof(SOCKET), do_own_handle },
+	{ SIO_BSP_HANDLE_SELECT, 0, sizeof(SOCKET), do_own_handle },
+	{ SIO_BSP_HANDLE_POLL, 0, sizeof(SOCKET), do_own_handle },
+	{ SIO_ASSOCIATE_HANDLE, 0, 0, do_unsupported },
+	{ SIO_ENABLE_CIRCULAR_QUEUEING, 0, 0, do_unsupported },
+	{ SIO_FIND_ROUTE, 0, 0, do_unsupported },
+	{ SIO_FLUSH, 0, 0, do_unsupported },
+	{ SIO_GET_BROADCAST_ADDRESS, 0, 0, do_unsupported },
+	{ SIO_GET_QOS, 0, 0, do_unsupported },
+	{ SIO_GET_GROUP_QOS, 0, 0, do_unsupported },
+	{ SIO_SET_QOS, 0, 0, do_unsupported },
+	{ SIO_SET_GROUP_QOS, 0, 0, do_unsupported },
+	{ SIO_MULTIPOINT_LOOPBACK, 0, 0, do_unsupported },
+	{ SIO_MULTICAST_SCOPE, 0, 0, do_unsupported },
+	{ SIO_TRANSLATE_HANDLE, 0, 0, do_unsupported },
+};
+
+static int dispatch(struct wsd_socket *sock, DWORD code, struct ioctl_call *call)
+{
+	for (size_t i = 0; i < sizeof(ioctl_rows) / sizeof(ioctl_rows[0]); i++) {
+		const struct ioctl_row *row = &ioctl_rows[i];
+
+		if (row->code != code)
+			continue;
+		if ((row->in_least > 0 && (call->in == NULL || call->in_size < row->in_least)) ||
+		    (row->out_least > 0 && (call->out == NULL || call->out_size < row->out_least)))
+			return WSAEFAULT;
+		return row->run(sock, call);
+	}
+	return WSAEINVAL;
+}
+
+/* Needs no socket: hosts ask with whatever they have. */
+static int extension_pointer(const struct ioctl_call *call, DWORD *bytes)
+{
+	wsd_any_function function;
+	int error = 0;
+	GUID id;
+
+	if (call->in == NULL || call->in_size < sizeof(id) || call->out == NULL ||
+	    call->out_size < sizeof(function))
+		return WSAEFAULT;
+	memcpy(&id, call->in, sizeof(id));
+	function = wsd_extension_find(&id, &error);
+	if (function == NULL)
+		return error;
+	memcpy(call->out, &function, sizeof(function));
+	*bytes = sizeof(function);
+	return 0;
+}
+
+/* [lock, released] Overlapped calls get their indication also when they finish at once. */
+static int finish(struct wsd_socket *sock, const struct ioctl_call *call,
+		  const struct wsd_op_request *request, int error, LPINT out)
+{
+	struct wsd_op *op;
+
+	if (request->overlapped == NULL || (error != 0 && error != WSA_IO_PENDING))
+		return wsd_socket_return(sock, error, out);
+	wsd_socket_leave(sock);
+	wsd_op_reset_event(request);
+	wsd_mutex_lock(&sock->lock);
+	if (sock->closed)
+		return wsd_socket_return(sock, WSAENOTSOCK, out);
+	op = wsd_op_take(sock, WSD_OP_KIND_NOTICE, request);
+	if (op == NULL)
+		return wsd_socket_return(sock, WSAENOBUFS, out);
+	wsd_list_append(&sock->queues[WSD_Q_CONTROL], &op->link);
+	if (error == 0) {
+		op->moved = call->bytes;
+		wsd_op_finish(sock, op, 0);
+	}
+	return wsd_socket_return(sock, error, out);
+}
+
+int WSPAPI wsd_spi_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD cbInBuffer,
+			 LPVOID lpvOutBuffer, DWORD cbOutBuffer, LPDWORD lpcbBytesReturned,
+			 LPWSAOVERLAPPED lpOverlapped,
+			 LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine,
+			 LPWSATHREADID lpThreadId, LPINT lpErrno)
+{
+	struct wsd_op_request request = { lpOverlapped, lpCompletionRoutine, lpThreadId };
+	struct ioctl_call call = { lpvInBuffer, cbInBuffer, lpvOutBuffer, cbOutBuffer, 0,
+				   lpOverlapped != NULL };
+	INT scratch, *out = lpErrno != NULL ? lpErrno : &scratch;
+	struct wsd_socket *sock;
+	int error, result;
+
+	if (dwIoControlCode == SIO_GET_EXTENSION_FUNCTION_POINTER && lpOverlapped == NULL) {
+		DWORD bytes = 0;
+
+		error = wsd_provider_started() ? extension_pointer(&call, &bytes)
+					       : WSANOTINITIALISED;
+		if (error == 0 && lpcbBytesReturned != NULL)
+			*lpcbBytesReturned = bytes;
+		if (error != 0)
+			*out = error;
+		return error == 0 ? 0 : SOCKET_ERROR;
+	}
+	sock = wsd_socket_enter(s, out);
+	if (sock == NULL)
+		return SOCKET_ERROR;
+	wsd_socket_ref(sock);
+	if (lpcbBytesReturned == NULL && lpOverlapped == NULL)
+		error = WSAEFAULT;
+	else if (lpOverlapped != NULL && !sock->overlapped)
+		error = WSAEINVAL;
+	else if (dwIoControlCode == SIO_GET_EXTENSION_FUNCTION_POINTER)
+		error = extension_pointer(&call, &call.bytes);
+	else
+		error = dispatch(sock, dwIoControlCode, &call);
+	result = finish(sock, &call, &request, error, out);
+	/* WSAEFAULT for a small buffer also tells the size that is needed. */
+	if (lpcbBytesReturned != NULL && (result == 0 || (error == WSAEFAULT && call.bytes > 0)))
+		*lpcbBytesReturned = call.bytes;
+	wsd_socket_unref(sock);
+	return result;
+}

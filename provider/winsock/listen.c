@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* listen.c - WSPListen. */
+#include "provider/winsock/spi_calls.h"
+
+#define BACKLOG_MOST 4096
+#define BACKLOG_SOMAXCONN 512
+#define BACKLOG_HINT_LEAST 200
+
+static unsigned clamp_backlog(int backlog)
+{
+	if (backlog == SOMAXCONN)
+		return BACKLOG_SOMAXCONN;
+	if (backlog < 0) { /* SOMAXCONN_HINT(n) is -n */
+		backlog = backlog < -BACKLOG_MOST ? BACKLOG_MOST : -backlog;
+		return backlog < BACKLOG_HINT_LEAST ? BACKLOG_HINT_LEAST : (unsigned)backlog;
+	}
+	if (backlog == 0)
+		return 1;
+	return backlog > BACKLOG_MOST ? BACKLOG_MOST : (unsigned)backlog;
+}
+
+/* [lock] Opening waits for the engines, so the lock is dropped; the socket is reserved meanwhile. */
+static int open_listener(struct wsd_socket *sock)
+{
+	struct wsd_listener_options options = { .backlog = sock->backlog,
+						.conditional = sock->options.conditional };
+	struct wsd_addr local = sock->local;
+	struct wsd_listener *listener = NULL;
+	enum wsd_status status;
+
+	sock->reserved = true;
+	wsd_socket_ref(sock);
+	wsd_streams_count(1);
+	wsd_mutex_unlock(&sock->lock);
+	status = wsd_listener_open(&listener, &wsd_socket_listener_owner, sock, &local, &options);
+	wsd_mutex_lock(&sock->lock);
+	sock->reserved = false;
+	if (status != WSD_OK) {
+		wsd_streams_count(-1);
+		return wsd_error(status, WSD_CALL_LISTEN);
+	}
+	sock->listener = listener;
+	if (sock->closed) {
+		wsd_listener_close(listener);
+		sock->kick_all = true;
+		return WSAENOTSOCK;
+	}
+	(void)wsd_socket_move(sock, WSD_SOCK_ON_LISTEN);
+	sock->changes |= WSD_CHANGE_ARRIVED;
+	return 0;
+}
+
+int WSPAPI wsd_spi_listen(SOCKET s, int backlog, LPINT lpErrno)
+{
+	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
+	bool opened = false;
+	int error = 0;
+
+	if (sock == NULL)
+		return SOCKET_ERROR;
+	if (sock->state == WSD_SOCK_LISTENING) {
+		sock->backlog = clamp_backlog(backlog);
+		wsd_listener_set_backlog(sock->listener, sock->backlog);
+		sock->kick_all = true;
+	} else if (sock->state == WSD_SOCK_CONNECTED || sock->state == WSD_SOCK_BROKEN) {
+		error = WSAEISCONN;
+	} else if (sock->state != WSD_SOCK_BOUND || sock->reserved) {
+		error = WSAEINVAL;
+	} else {
+		wsd_socket_ref(sock);
+		opened = true;
+		sock->backlog = clamp_backlog(backlog);
+		error = open_listener(sock);
+	}
+	if (opened) {
+		bool failed = sock->listener == NULL;
+
+		(void)wsd_socket_return(sock, error, lpErrno);
+		if (failed)
+			wsd_socket_unref(sock); /* the listener's, which never was */
+		wsd_socket_unref(sock);
+		return error == 0 ? 0 : SOCKET_ERROR;
+	}
+	return wsd_socket_return(sock, error, lpErrno);
+}

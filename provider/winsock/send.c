@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * send.c - WSPSend. A small send is one lookup, one lock, one copy. What does not fit, or is worth
+ * lending instead of copying, becomes an operation in the send queue.
+ */
+#include "provider/winsock/spi_calls.h"
+
+#define LEGAL_FLAGS (MSG_OOB | MSG_DONTROUTE)
+
+static int gone_error(const struct wsd_socket *sock)
+{
+	return sock->broken_error != 0 ? sock->broken_error : WSAENOTCONN;
+}
+
+/* [lock] Is the rest one buffer that is worth lending? */
+static bool lend(struct wsd_socket *sock, struct wsd_op *op)
+{
+	struct wsd_iovec rest[1];
+
+	if (op->kind == WSD_OP_KIND_TRANSMIT || wsd_op_rest(op, rest, 1) == 0 ||
+	    !wsd_stream_can_lend(sock->stream, rest[0].length))
+		return false;
+	op->loan.data = rest[0];
+	op->loan.moved = 0;
+	op->loan.status = WSD_PENDING;
+	op->lent = true;
+	if (wsd_stream_lend(sock->stream, &op->loan) == WSD_PENDING)
+		return true;
+	op->lent = false;
+	return false;
+}
+
+/* [lock] True while the device still reads the buffer. */
+static bool loan_running(struct wsd_op *op, enum wsd_status *status)
+{
+	*status = WSD_OK;
+	if (!op->lent)
+		return false;
+	if (op->loan.status == WSD_PENDING)
+		return true;
+	op->lent = false;
+	wsd_op_advance(op, op->loan.moved);
+	if (op->loan.status < 0)
+		*status = op->loan.status;
+	return false;
+}
+
+/* [lock] WSD_OK: all bytes are taken; WSD_AGAIN: later (or lent, or a file is to be read). */
+static enum wsd_status drain_op(struct wsd_socket *sock, struct wsd_op *op)
+{
+	struct wsd_iovec rest[WSD_OP_IOV];
+	enum wsd_status status;
+	size_t bytes = 0;
+
+	for (;;) {
+		unsigned count = wsd_op_rest(op, rest, WSD_OP_IOV);
+
+		if (count == 0 && op->kind == WSD_OP_KIND_TRANSMIT && wsd_transmit_more(op)) {
+			if (!op->filling)
+				continue;
+			sock->fill = op;
+			return WSD_AGAIN;
+		}
+		if (count == 0)
+			break;
+		if (lend(sock, op))
+			return WSD_AGAIN;
+		status = wsd_stream_write(sock->stream, rest, count, &bytes);
+		if (status != WSD_OK)
+			return status;
+		wsd_op_advance(op, bytes);
+	}
+	if ((op->flags & MSG_OOB) && op->moved < op->total) {
+		status = wsd_stream_write_urgent(sock->stream, op->urgent);
+		if (status != WSD_OK)
+			return status;
+		op->moved++;
+	}
+	return WSD_OK;
+}
+
+void wsd_send_run(struct wsd_socket *sock)
+{
+	struct wsd_list *queue = &sock->queues[WSD_Q_SEND];
+
+	while (!wsd_list_empty(queue)) {
+		struct wsd_op *op = wsd_container(queue->next, struct wsd_op, link);
+		enum wsd_status status;
+
+		if (op->filling || loan_running(op, &status))
+			return;
+		if (op->cancelled) {
+			wsd_op_finish(sock, op, op->cancel_error);
+			continue;
+		}
+		if (sock->stream == NULL) {
+			wsd_op_finish(sock, op, op->error != 0 ? op->error : gone_error(sock));
+			continue;
+		}
+		if (sock->state == WSD_SOCK_CONNECTING)
+			return;
+		if (status == WSD_OK && op->error == 0)
+			status = drain_op(sock, op);
+		if (status == WSD_AGAIN)
+			return;
+		wsd_op_finish(sock, op,
+			      op->error != 0 ? op->error : wsd_error(status, WSD_CALL_SEND));
+	}
+}
+
+/* --- the call --- */
+
+struct send_call {
+	LPWSABUF buffers;
+	DWORD count;
+	DWORD flags;
+	size_t total;
+	DWORD bytes;
+};
+
+static int check_call(struct wsd_socket *sock, struct send_call *call, bool overlapped)
+{
+	int error = wsd_buffers_check(call->buffers, call->count, &call->total);
+
+	if (error != 0)
+		return error;
+	if (call->flags & ~(DWORD)LEGAL_FLAGS)
+		return WSAEOPNOTSUPP;
+	if (overlapped && !sock->overlapped)
+		return WSAEINVAL;
+	error = wsd_socket_io_error(sock);
+	if (error != 0)
+		return error;
+	return sock->send_shut ? WSAESHUTDOWN : 0;
+}
+
+/* [lock] Copy what fits now; call->bytes counts it. WSD_AGAIN: nothing fitted. */
+static enum wsd_status try_once(struct wsd_socket *sock, struct send_call *call)
+{
+	struct wsd_iovec iov[WSD_OP_IOV];
+	size_t bytes = 0, sum = 0, want = 0;
+	enum wsd_status status = WSD_OK;
+	DWORD next = 0;
+
+	if (sock->state == WSD_SOCK_CONNECTING || !wsd_list_empty(&sock->queues[WSD_Q_SEND]))
+		return WSD_AGAIN;
+	if (sock->stream == NULL)
+		return WSD_ERESET;
+	while (next < call->count && sum == want) {
+		unsigned n = 0;
+
+		for (; next < call->count && n < WSD_OP_IOV; next++) {
+			if (call->buffers[next].len == 0)
+				continue;
+			iov[n].base = call->buffers[next].buf;
+			iov[n++].length = call->buffers[next].len;
+			want += call->buffers[next].len;
+		}
+		if (n == 0)
+			break;
+		status = wsd_stream_write(sock->stream, iov, n, &bytes);
+		if (status != WSD_OK)
+			break;
+		sum += bytes;
+	}
+	call->bytes = (DWORD)sum;
+	return sum > 0 ? WSD_OK : status;
+}
+
+/* The urgent byte is the last one; it travels apart from the others. */
+static void split_urgent(struct wsd_op *op)
+{
+	unsigned i = op->count;
+
+	if (!(op->flags & MSG_OOB))
+		return;
+	while (i > 0 && op->iov[i - 1].length == 0)
+		i--;
+	if (i == 0)
+		return;
+	op->iov[i - 1].length--;
+	op->urgent = ((uint8_t *)op->iov[i - 1].base)[op->iov[i - 1].length];
+}
+
+static int prepare(struct wsd_op *op, const struct send_call *call)
+{
+	int error = wsd_op_set_buffers(op, call->buffers, call->count);
+
+	if (error != 0)
+		return error;
+	op->flags = call->flags;
+	split_urgent(op);
+	return 0;
+}
+
+static int send_queued(struct wsd_socket *sock, struct send_call *call)
+{
+	uint64_t deadline = wsd_deadline_ms(sock->options.send_timeout);
+	struct wsd_op op;
+	int error;
+
+	if (!sock->nonblocking && wsd_wait_running())
+		return WSAEINPROGRESS;
+	wsd_op_init(&op, WSD_OP_KIND_SEND, sock);
+	error = prepare(&op, call);
+	if (error != 0)
+		return error;
+	op.sync = true;
+	wsd_op_advance(&op, call->bytes);
+	wsd_list_append(&sock->queues[WSD_Q_SEND], &op.link);
+	wsd_send_run(sock);
+	if (sock->nonblocking && !op.finished)
+		wsd_op_cancel(sock, &op, WSAETIMEDOUT); /* only for MSG_OOB: never lent */
+	error = wsd_op_wait(sock, &op, deadline);
+	call->bytes = (DWORD)op.moved;
+	/* A stream with a hole in it is of no use: a call that was cancelled half way breaks it. */
+	if (error == WSAEINTR && op.moved > 0 && !sock->closed && sock->stream != NULL) {
+		wsd_stream_close(sock->stream, true, 0);
+		wsd_socket_broken(sock, WSD_EABORTED);
+	}
+	wsd_op_free_buffers(&op);
+	return error;
+}
+
+/* [lock] Look at the device once, credits may have come, and try again. */
+static int send_nonblocking(struct wsd_socket *sock, struct send_call *call)
+{
+	struct wsd_engine *engine = sock->stream != NULL ? wsd_stream_engine(sock->stream) : NULL;
+	enum wsd_status status;
+
+	wsd_socket_leave(sock);
+	if (engine != NULL)
+		(void)wsd_engine_poll(engine);
+	wsd_mutex_lock(&sock->lock);
+	if (sock->closed)
+		return WSAENOTSOCK;
+	status = try_once(sock, call);
+	if (status == WSD_AGAIN) {
+		/* The one thing that makes FD_WRITE come again. */
+		wsd_fd_arm(&sock->fd, FD_WRITE);
+		sock->changes |= WSD_CHANGE_LOOK;
+	}
+	return wsd_error(status, WSD_CALL_SEND);
+}
+
+static int send_urgent(struct wsd_socket *sock, struct send_call *call)
+{
+	int error;
+
+	if (sock->nonblocking && !wsd_list_empty(&sock->queues[WSD_Q_SEND]))
+		return WSAEWOULDBLOCK;
+	error = send_queued(sock, call);
+	if (sock->nonblocking && error == WSAETIMEDOUT) {
+		wsd_fd_arm(&sock->fd, FD_WRITE);
+		return WSAEWOULDBLOCK;
+	}
+	return error;
+}
+
+static int send_sync(struct wsd_socket *sock, struct send_call *call, bool *referenced)
+{
+	enum wsd_status status;
+
+	if (call->total == 0)
+		return 0;
+	if ((call->flags & MSG_OOB) == 0 &&
+	    (sock->nonblocking || sock->stream == NULL ||
+	     !wsd_stream_can_lend(sock->stream, call->buffers[0].len))) {
+		status = try_once(sock, call);
+		if (status == WSD_OK && (call->bytes == call->total || sock->nonblocking))
+			return 0;
+		if (status != WSD_OK && status != WSD_AGAIN)
+			return sock->stream == NULL ? gone_error(sock)
+						    : wsd_error(status, WSD_CALL_SEND);
+	}
+	wsd_socket_ref(sock);
+	*referenced = true;
+	if (call->flags & MSG_OOB)
+		return send_urgent(sock, call);
+	return sock->nonblocking ? send_nonblocking(sock, call) : send_queued(sock, call);
+}
+
+/* [lock; dropped and taken again when it has to wait] 0 finished at once, or a code. */
+static int send_overlapped(struct wsd_socket *sock, struct send_call *call,
+			   const struct wsd_op_request *request)
+{
+	enum wsd_status status;
+	struct wsd_op *op;
+	int error;
+
+	if (request->routine == NULL && !(call->flags & MSG_OOB) && sock->stream != NULL &&
+	    (call->total == 0 || !wsd_stream_can_lend(sock->stream, call->buffers[0].len))) {
+		status = call->total == 0 ? WSD_OK : try_once(sock, call);
+		if (status == WSD_OK && call->bytes == call->total)
+			return 0;
+		if (status != WSD_OK && status != WSD_AGAIN)
+			return wsd_error(status, WSD_CALL_SEND);
+	}
+	/* Bytes are under way already: from here on the operation exists, or the stream breaks. */
+	op = wsd_op_take(sock, WSD_OP_KIND_SEND, request);
+	error = op == NULL ? WSAEWOULDBLOCK : prepare(op, call);
+	if (error != 0) {
+		if (op != NULL)
+			wsd_op_untake(op);
+		if (call->bytes > 0) {
+			wsd_stream_close(sock->stream, true, 0);
+			wsd_socket_broken(sock, WSD_EABORTED);
+		}
+		return call->bytes > 0 ? WSAENOBUFS : error;
+	}
+	wsd_op_advance(op, call->bytes);
+	/* In the queue it keeps its place; it is held back until the event has been reset. */
+	op->filling = true;
+	wsd_list_append(&sock->queues[WSD_Q_SEND], &op->link);
+	wsd_socket_leave(sock);
+	wsd_op_reset_event(request);
+	wsd_mutex_lock(&sock->lock);
+	op->filling = false;
+	sock->changes |= WSD_CHANGE_WRITABLE;
+	return WSA_IO_PENDING;
+}
+
+int WSPAPI wsd_spi_send(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount,
+			LPDWORD lpNumberOfBytesSent, DWORD dwFlags, LPWSAOVERLAPPED lpOverlapped,
+			LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine,
+			LPWSATHREADID lpThreadId, LPINT lpErrno)
+{
+	struct wsd_op_request request = { lpOverlapped, lpCompletionRoutine, lpThreadId };
+	struct send_call call = { .buffers = lpBuffers, .count = dwBufferCount, .flags = dwFlags };
+	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
+	bool referenced = false;
+	int error, result;
+
+	if (sock == NULL)
+		return SOCKET_ERROR;
+	error = check_call(sock, &call, lpOverlapped != NULL);
+	if (error == 0 && lpOverlapped == NULL && lpNumberOfBytesSent == NULL)
+		error = WSAEFAULT;
+	if (error == 0 && lpOverlapped != NULL) {
+		wsd_socket_ref(sock);
+		wsd_handle_ref(sock);
+		error = send_overlapped(sock, &call, &request);
+		result = wsd_socket_return(sock, error, lpErrno);
+		if (result == 0)
+			wsd_op_indicate(sock, &request, call.bytes, 0, 0);
+		wsd_handle_unref(sock);
+		wsd_socket_unref(sock);
+	} else {
+		if (error == 0)
+			error = send_sync(sock, &call, &referenced);
+		result = wsd_socket_return(sock, error, lpErrno);
+		if (referenced)
+			wsd_socket_unref(sock);
+	}
+	if (result == 0 && lpNumberOfBytesSent != NULL)
+		*lpNumberOfBytesSent = call.bytes;
+	return result;
+}
+
+int WSPAPI wsd_spi_send_to(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount,
+			   LPDWORD lpNumberOfBytesSent, DWORD dwFlags, const struct sockaddr *lpTo,
+			   int iTolen, LPWSAOVERLAPPED lpOverlapped,
+			   LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine,
+			   LPWSATHREADID lpThreadId, LPINT lpErrno)
+{
+	(void)lpTo; /* a connected stream: the peer is known */
+	(void)iTolen;
+	return wsd_spi_send(s, lpBuffers, dwBufferCount, lpNumberOfBytesSent, dwFlags, lpOverlapped,
+			    lpCompletionRoutine, lpThreadId, lpErrno);
+}

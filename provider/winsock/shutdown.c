@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * shutdown.c - half close, disconnect, close.
+ *
+ *   SO_DONTLINGER (standard)   graceful in the background, bounded by WSD_CLOSE_TIMEOUT
+ *   SO_LINGER, 0               reset
+ *   SO_LINGER, n, blocking     graceful; waits at most n seconds, then reset
+ *   SO_LINGER, n, nonblocking  WSAEWOULDBLOCK unless everything has been acknowledged
+ *
+ * Close is the last word on a descriptor: operations end with WSA_OPERATION_ABORTED and their
+ * indication, blocked calls of other threads with WSAEINTR (Windows answers WSAEINTR or, when the
+ * transport was faster, WSAECONNABORTED), and WPUCloseSocketHandle comes after all of them.
+ */
+#include "provider/winsock/spi_calls.h"
+
+#include "rdma_backend/base/base.h"
+
+/* --- WSPShutdown and disconnect --- */
+
+static int shut_down(struct wsd_socket *sock, bool send_side, bool receive_side)
+{
+	if (sock->state != WSD_SOCK_CONNECTED || sock->stream == NULL)
+		return sock->state == WSD_SOCK_BROKEN && sock->broken_error != 0 &&
+				       sock->stream != NULL ?
+			       sock->broken_error : WSAENOTCONN;
+	if (send_side && !sock->send_shut) {
+		sock->send_shut = true;
+		/* Sends that were accepted before still go out: FIN follows the last of them. */
+		if (wsd_list_empty(&sock->queues[WSD_Q_SEND]))
+			(void)wsd_stream_shutdown_send(sock->stream);
+	}
+	if (receive_side && !sock->receive_shut) {
+		sock->receive_shut = true;
+		wsd_stream_shutdown_receive(sock->stream);
+	}
+	sock->changes |= WSD_CHANGE_IO | WSD_CHANGE_LOOK;
+	return 0;
+}
+
+int WSPAPI wsd_spi_shutdown(SOCKET s, int how, LPINT lpErrno)
+{
+	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
+	int error;
+
+	if (sock == NULL)
+		return SOCKET_ERROR;
+	if (how != SD_RECEIVE && how != SD_SEND && how != SD_BOTH)
+		error = WSAEINVAL;
+	else
+		error = shut_down(sock, how != SD_RECEIVE, how != SD_SEND);
+	return wsd_socket_return(sock, error, lpErrno);
+}
+
+int WSPAPI wsd_spi_send_disconnect(SOCKET s, LPWSABUF lpOutboundDisconnectData, LPINT lpErrno)
+{
+	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
+	int error;
+
+	if (sock == NULL)
+		return SOCKET_ERROR;
+	if (lpOutboundDisconnectData != NULL && lpOutboundDisconnectData->len > 0)
+		error = WSAENOPROTOOPT;
+	else
+		error = shut_down(sock, true, false);
+	return wsd_socket_return(sock, error, lpErrno);
+}
+
+int WSPAPI wsd_spi_recv_disconnect(SOCKET s, LPWSABUF lpInboundDisconnectData, LPINT lpErrno)
+{
+	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
+	int error = 0;
+
+	if (sock == NULL)
+		return SOCKET_ERROR;
+	if (lpInboundDisconnectData != NULL && lpInboundDisconnectData->len > 0)
+		error = WSAENOPROTOOPT;
+	else if (sock->state != WSD_SOCK_CONNECTED)
+		error = WSAENOTCONN;
+	else
+		sock->receive_shut = true; /* the window stays as it is: unread data does not reset */
+	return wsd_socket_return(sock, error, lpErrno);
+}
+
+/* --- operations that end a connection --- */
+
+static void back_to_bound(struct wsd_socket *sock)
+{
+	(void)wsd_socket_move(sock, WSD_SOCK_ON_REUSE);
+	sock->send_shut = false;
+	sock->receive_shut = false;
+	sock->accepted = false;
+	sock->connect_error = -1;
+	sock->connect_failed = false;
+	sock->broken_error = 0;
+	sock->error = 0;
+}
+
+void wsd_control_run(struct wsd_socket *sock)
+{
+	struct wsd_list *node, *after;
+
+	/* FIN waits for the sends that were queued before the shutdown. */
+	if (sock->send_shut && sock->stream != NULL && sock->state == WSD_SOCK_CONNECTED &&
+	    wsd_list_empty(&sock->queues[WSD_Q_SEND]))
+		(void)wsd_stream_shutdown_send(sock->stream);
+	wsd_list_for_each_safe(node, after, &sock->queues[WSD_Q_CONTROL]) {
+		struct wsd_op *op = wsd_container(node, struct wsd_op, link);
+
+		if (op->kind != WSD_OP_KIND_DISCONNECT)
+			continue;
+		if (sock->stream == NULL) {
+			if (op->flags & TF_REUSE_SOCKET)
+				back_to_bound(sock);
+			wsd_op_finish(sock, op, 0);
+		} else if (!(op->flags & TF_REUSE_SOCKET) && wsd_stream_flushed(sock->stream)) {
+			wsd_op_finish(sock, op, 0);
+		}
+	}
+}
+
+/* --- close --- */
+
+static uint64_t close_timeout(void)
+{
+	return wsd_param_uint("CLOSE_TIMEOUT", 60000, 1, 3600000) * WSD_NS_PER_MS;
+}
+
+/* [lock] Ask every operation of the socket to end. */
+static void cancel_all(struct wsd_socket *sock)
+{
+	for (unsigned q = 0; q < WSD_Q_COUNT; q++) {
+		struct wsd_list *node, *after;
+
+		wsd_list_for_each_safe(node, after, &sock->queues[q])
+			wsd_op_cancel(sock, wsd_container(node, struct wsd_op, link),
+				      WSA_OPERATION_ABORTED);
+	}
+}
+
+/* [lock of listener, dropped meanwhile] AcceptEx operations that already moved to their socket and wait
+ * for data there. One at a time: the other lock must not be taken below ours. */
+static void cancel_parked(struct wsd_socket *sock)
+{
+	struct wsd_list *node;
+
+	while ((node = wsd_list_pop(&sock->parked)) != NULL) {
+		struct wsd_op *op = wsd_container(node, struct wsd_op, parked_link);
+		struct wsd_socket *child = op->child;
+		struct wsd_list *other, *after;
+
+		wsd_socket_ref(child);
+		wsd_mutex_unlock(&sock->lock);
+		wsd_mutex_lock(&child->lock);
+		/* It may have been delivered meanwhile: only what is still queued there counts. */
+		wsd_list_for_each_safe(other, after, &child->queues[WSD_Q_RECV])
+			if (wsd_container(other, struct wsd_op, link) == op && op->home == sock)
+				wsd_op_cancel(child, op, WSA_OPERATION_ABORTED);
+		wsd_socket_leave(child);
+		wsd_socket_unref(child);
+		wsd_mutex_lock(&sock->lock);
+	}
+}
+
+/* [lock, released on return] */
+static void close_now(struct wsd_socket *sock, bool abort_it, bool quiet)
+{
+	atomic_store(&sock->quiet, quiet);
+	wsd_socket_ref(sock);
+	sock->closed = true;
+	wsd_fd_init(&sock->fd);
+	cancel_all(sock);
+	cancel_parked(sock);
+	if (sock->stream != NULL)
+		wsd_stream_close(sock->stream, abort_it, close_timeout());
+	if (sock->listener != NULL)
+		wsd_listener_close(sock->listener);
+	sock->kick_all = sock->kick_all || sock->listener != NULL;
+	(void)wsd_socket_move(sock, WSD_SOCK_ON_CLOSE);
+	/* A recalled loan or a direct read may have ended in the close just now. */
+	sock->changes |= WSD_CHANGE_DIRECT;
+	wsd_socket_wake(sock, WSD_CHANGE_CLOSED);
+	wsd_socket_leave(sock);
+	wsd_handle_unref(sock);
+	wsd_socket_unref(sock);
+}
+
+void wsd_socket_shut(struct wsd_socket *sock, bool abort_it, bool quiet)
+{
+	wsd_mutex_lock(&sock->lock);
+	if (sock->closed || sock->handle == INVALID_SOCKET) {
+		wsd_mutex_unlock(&sock->lock);
+		return;
+	}
+	close_now(sock, abort_it || (sock->options.linger_on && sock->options.linger_seconds == 0),
+		  quiet);
+}
+
+/* [lock, dropped meanwhile] Wait until the peer has everything. True: it has. */
+static bool linger_wait(struct wsd_socket *sock)
+{
+	uint64_t deadline = wsd_deadline_ms(sock->options.linger_seconds * 1000u);
+
+	(void)wsd_stream_shutdown_send(sock->stream);
+	while (sock->stream != NULL && !wsd_stream_flushed(sock->stream)) {
+		/* Nothing need tell us of an acknowledgement: look now and then as well. */
+		uint64_t step = wsd_clock_ns() + 20 * WSD_NS_PER_MS;
+		int error = wsd_socket_wait(sock, WSD_CHANGE_FLUSHED | WSD_CHANGE_READABLE |
+							  WSD_CHANGE_DEAD,
+					    step < deadline ? step : deadline);
+
+		if (sock->closed)
+			return false;
+		if (error == WSAETIMEDOUT && wsd_clock_ns() < deadline)
+			continue;
+		if (error != 0)
+			return false;
+	}
+	return true;
+}
+
+int WSPAPI wsd_spi_close_socket(SOCKET s, LPINT lpErrno)
+{
+	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
+	bool abort_it = false, lingers;
+
+	if (sock == NULL)
+		return SOCKET_ERROR;
+	lingers = sock->options.linger_on && sock->stream != NULL &&
+		  sock->state == WSD_SOCK_CONNECTED;
+	if (lingers && sock->options.linger_seconds == 0) {
+		abort_it = true;
+	} else if (lingers && sock->nonblocking) {
+		if (!wsd_list_empty(&sock->queues[WSD_Q_SEND]) || !wsd_stream_flushed(sock->stream))
+			return wsd_socket_return(sock, WSAEWOULDBLOCK, lpErrno);
+	} else if (lingers) {
+		wsd_socket_ref(sock);
+		cancel_all(sock);
+		abort_it = !linger_wait(sock);
+		if (sock->closed) { /* another thread closed it meanwhile */
+			(void)wsd_socket_return(sock, WSAENOTSOCK, lpErrno);
+			wsd_socket_unref(sock);
+			return SOCKET_ERROR;
+		}
+		close_now(sock, abort_it, false);
+		wsd_socket_unref(sock);
+		return 0;
+	}
+	close_now(sock, abort_it, false);
+	return 0;
+}

@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* socket.c - struct wsd_socket: life, lookup, state, settling of changes, delivery outside the lock. */
+#include "provider/winsock/spi_calls.h"
+
+#include <string.h>
+
+#include "rdma_backend/base/base.h"
+
+#define LIFE_OFFSET offsetof(struct wsd_socket, refs)
+
+/* What is told after the lock has been dropped. */
+struct delivery {
+	struct wsd_list ops;
+	WSAEVENT event; /* to be set, or WSA_INVALID_EVENT */
+	struct wsd_op *fill;
+	struct wsd_socket *children; /* each referenced */
+	struct wsd_stream *streams[WSD_ZOMBIES];
+	unsigned stream_count;
+	struct wsd_listener *listener;
+};
+
+/* --- state --- */
+
+#define NO WSD_SOCK_STATES
+static const enum wsd_socket_state moves[WSD_SOCK_STATES][WSD_SOCK_EVENTS] = {
+	/*                       bind            listen               connect */
+	/*                       established     failed    broken     reuse         close */
+	[WSD_SOCK_NEW] = { WSD_SOCK_BOUND, NO, WSD_SOCK_CONNECTING,
+			   WSD_SOCK_CONNECTED, NO, NO, NO, WSD_SOCK_CLOSED },
+	[WSD_SOCK_BOUND] = { NO, WSD_SOCK_LISTENING, WSD_SOCK_CONNECTING,
+			     NO, NO, NO, NO, WSD_SOCK_CLOSED },
+	[WSD_SOCK_LISTENING] = { NO, WSD_SOCK_LISTENING, NO,
+				 NO, NO, NO, NO, WSD_SOCK_CLOSED },
+	[WSD_SOCK_CONNECTING] = { NO, NO, NO,
+				  WSD_SOCK_CONNECTED, WSD_SOCK_BOUND, WSD_SOCK_BROKEN, NO,
+				  WSD_SOCK_CLOSED },
+	[WSD_SOCK_CONNECTED] = { NO, NO, NO,
+				 NO, NO, WSD_SOCK_BROKEN, WSD_SOCK_BOUND, WSD_SOCK_CLOSED },
+	[WSD_SOCK_BROKEN] = { NO, NO, NO,
+			      NO, NO, NO, WSD_SOCK_BOUND, WSD_SOCK_CLOSED },
+	[WSD_SOCK_CLOSED] = { NO, NO, NO, NO, NO, NO, NO, NO },
+};
+
+bool wsd_socket_next_state(enum wsd_socket_state state, enum wsd_socket_event event,
+			   enum wsd_socket_state *next)
+{
+	*next = moves[state][event];
+	return *next != NO;
+}
+#undef NO
+
+bool wsd_socket_move(struct wsd_socket *sock, enum wsd_socket_event event)
+{
+	enum wsd_socket_state next;
+
+	if (!wsd_socket_next_state(sock->state, event, &next))
+		return false;
+	sock->state = next;
+	return true;
+}
+
+/* --- life --- */
+
+void wsd_socket_ref(struct wsd_socket *sock)
+{
+	/* relaxed: a reference is only made from one that exists */
+	atomic_fetch_add_explicit(&sock->refs, 1, memory_order_relaxed);
+}
+
+void wsd_handle_ref(struct wsd_socket *sock)
+{
+	/* relaxed: as above */
+	atomic_fetch_add_explicit(&sock->handle_refs, 1, memory_order_relaxed);
+}
+
+static void recycle(struct wsd_socket *sock)
+{
+	struct wsd_list *node;
+
+	wsd_mutex_lock(&sock->lock);
+	sock->closed = true;
+	sock->handle = INVALID_SOCKET;
+	while ((node = wsd_list_pop(&sock->pool)) != NULL)
+		wsd_free(wsd_container(node, struct wsd_op, link));
+	wsd_port_release(sock->port);
+	sock->port = NULL;
+	wsd_mutex_unlock(&sock->lock);
+	wsd_slot_put(sock);
+}
+
+void wsd_socket_unref(struct wsd_socket *sock)
+{
+	if (atomic_fetch_sub(&sock->refs, 1) == 1)
+		recycle(sock);
+}
+
+void wsd_handle_unref(struct wsd_socket *sock)
+{
+	INT ignored;
+
+	if (atomic_fetch_sub(&sock->handle_refs, 1) != 1)
+		return;
+	(void)wsd_upcalls()->lpWPUCloseSocketHandle(sock->handle, &ignored);
+	wsd_socket_unref(sock);
+}
+
+static void deferred_run(struct wsd_deferred *deferred);
+
+static void begin_life(struct wsd_socket *sock, uint16_t family, DWORD catalog_id, bool overlapped)
+{
+	memset((char *)sock + LIFE_OFFSET, 0, sizeof(*sock) - LIFE_OFFSET);
+	atomic_init(&sock->refs, 1);
+	atomic_init(&sock->handle_refs, 1);
+	sock->handle = INVALID_SOCKET;
+	sock->family = family;
+	sock->catalog_id = catalog_id;
+	sock->overlapped = overlapped;
+	sock->connect_error = -1;
+	sock->local.family = family;
+	sock->options.keep_idle = 7200000;
+	sock->options.keep_interval = 1000;
+	sock->options.keep_count = 10;
+	sock->options.receive_buffer = 65536;
+	sock->options.send_buffer = 65536;
+	sock->options.v6only = true;
+	wsd_fd_init(&sock->fd);
+	for (unsigned i = 0; i < WSD_Q_COUNT; i++)
+		wsd_list_init(&sock->queues[i]);
+	wsd_list_init(&sock->finished);
+	wsd_list_init(&sock->pool);
+	wsd_list_init(&sock->parked);
+	wsd_list_init(&sock->waiters);
+	wsd_list_init(&sock->deferred.link);
+	sock->deferred.run = deferred_run;
+}
+
+struct wsd_socket *wsd_socket_new(uint16_t family, DWORD catalog_id, bool overlapped, int *error)
+{
+	struct wsd_socket *sock = wsd_slot_take();
+	INT upcall_error = WSAENOBUFS;
+	SOCKET handle;
+
+	if (sock == NULL) {
+		*error = WSAENOBUFS;
+		return NULL;
+	}
+	wsd_mutex_lock(&sock->lock);
+	begin_life(sock, family, catalog_id, overlapped);
+	wsd_mutex_unlock(&sock->lock);
+	handle = wsd_upcalls()->lpWPUCreateSocketHandle(catalog_id, sock->context, &upcall_error);
+	if (handle == INVALID_SOCKET) {
+		*error = upcall_error;
+		wsd_socket_unref(sock);
+		return NULL;
+	}
+	wsd_mutex_lock(&sock->lock);
+	sock->handle = handle;
+	wsd_mutex_unlock(&sock->lock);
+	return sock;
+}
+
+void wsd_socket_discard(struct wsd_socket *sock)
+{
+	wsd_mutex_lock(&sock->lock);
+	sock->closed = true;
+	(void)wsd_socket_move(sock, WSD_SOCK_ON_CLOSE);
+	wsd_mutex_unlock(&sock->lock);
+	wsd_handle_unref(sock);
+}
+
+struct wsd_socket *wsd_socket_enter(SOCKET s, LPINT error)
+{
+	struct wsd_socket *sock;
+	DWORD_PTR context = 0;
+	INT upcall_error = 0, scratch;
+
+	if (error == NULL)
+		error = &scratch;
+	if (!wsd_provider_started()) {
+		*error = WSANOTINITIALISED;
+		return NULL;
+	}
+	if (wsd_upcalls()->lpWPUQuerySocketHandleContext(s, &context, &upcall_error) != 0 ||
+	    (sock = wsd_slot_get(context)) == NULL) {
+		*error = WSAENOTSOCK;
+		return NULL;
+	}
+	wsd_mutex_lock(&sock->lock);
+	if (sock->closed || sock->handle != s) {
+		wsd_mutex_unlock(&sock->lock);
+		*error = WSAENOTSOCK;
+		return NULL;
+	}
+	return sock;
+}
+
+/* --- delivery --- */
+
+static bool has_work(const struct wsd_socket *sock)
+{
+	return !wsd_list_empty(&sock->finished) || sock->fd.signal || sock->zombie_count > 0 ||
+	       sock->dead_listener != NULL || sock->fill != NULL || sock->to_settle != NULL;
+}
+
+/* [lock] A stream that ended in the engine's hands is freed when the engine has let go: by the deferred
+ * work, never by an application thread that happens to come first. */
+static void collect(struct wsd_socket *sock, struct delivery *d)
+{
+	d->event = WSA_INVALID_EVENT;
+	d->stream_count = 0;
+	d->listener = NULL;
+	d->fill = sock->fill;
+	sock->fill = NULL;
+	d->children = sock->to_settle;
+	sock->to_settle = NULL;
+	wsd_list_init(&d->ops);
+	wsd_list_splice(&d->ops, &sock->finished);
+	if (sock->fd.signal) {
+		sock->fd.signal = false;
+		d->event = sock->fd.event;
+	}
+	if (sock->deferred_queued)
+		return;
+	for (unsigned i = 0; i < sock->zombie_count; i++)
+		d->streams[d->stream_count++] = sock->zombies[i];
+	sock->zombie_count = 0;
+	d->listener = sock->dead_listener;
+	sock->dead_listener = NULL;
+}
+
+static void settle_children(struct wsd_socket *child)
+{
+	while (child != NULL) {
+		struct wsd_socket *next = child->next_settle;
+
+		wsd_mutex_lock(&child->lock);
+		wsd_socket_leave(child);
+		wsd_socket_unref(child);
+		child = next;
+	}
+}
+
+static void deliver(struct wsd_socket *sock, struct delivery *d)
+{
+	struct wsd_list *node;
+	unsigned ended = d->stream_count + (d->listener != NULL ? 1 : 0);
+	INT ignored;
+
+	settle_children(d->children);
+	while ((node = wsd_list_pop(&d->ops)) != NULL)
+		wsd_op_deliver(wsd_container(node, struct wsd_op, link));
+	if (d->event != WSA_INVALID_EVENT && !atomic_load(&sock->quiet))
+		(void)wsd_upcalls()->lpWPUSetEvent(d->event, &ignored);
+	if (d->fill != NULL)
+		wsd_transmit_fill(d->fill);
+	for (unsigned i = 0; i < d->stream_count; i++)
+		wsd_stream_free(d->streams[i]);
+	if (d->listener != NULL)
+		wsd_listener_free(d->listener);
+	for (; ended > 0; ended--) {
+		wsd_streams_count(-1);
+		wsd_socket_unref(sock);
+	}
+}
+
+static void deferred_run(struct wsd_deferred *deferred)
+{
+	struct wsd_socket *sock = wsd_container(deferred, struct wsd_socket, deferred);
+	struct delivery d;
+
+	wsd_mutex_lock(&sock->lock);
+	sock->deferred_queued = false;
+	collect(sock, &d);
+	wsd_mutex_unlock(&sock->lock);
+	deliver(sock, &d);
+	wsd_socket_unref(sock);
+}
+
+static void kick(struct wsd_engine *engine, bool all)
+{
+	if (all) {
+		for (unsigned i = 0; i < wsd_engine_count(); i++)
+			wsd_engine_kick(wsd_engine_at(i));
+	} else if (engine != NULL) {
+		wsd_engine_kick(engine);
+	}
+}
+
+void wsd_socket_leave(struct wsd_socket *sock)
+{
+	struct wsd_engine *engine = NULL;
+	struct delivery d;
+	bool work, all;
+
+	if (sock->changes != 0)
+		wsd_socket_settle(sock);
+	if (sock->stream != NULL)
+		engine = wsd_stream_engine(sock->stream);
+	all = sock->kick_all;
+	sock->kick_all = false;
+	work = has_work(sock);
+	if (work) {
+		wsd_socket_ref(sock);
+		collect(sock, &d);
+	}
+	wsd_mutex_unlock(&sock->lock);
+	kick(engine, all);
+	if (work) {
+		deliver(sock, &d);
+		wsd_socket_unref(sock);
+	}
+}
+
+int wsd_socket_return(struct wsd_socket *sock, int error, LPINT out)
+{
+	wsd_socket_leave(sock);
+	if (error == 0)
+		return 0;
+	if (out != NULL)
+		*out = error;
+	return SOCKET_ERROR;
+}
+
+/* --- settling --- */
+
+void wsd_socket_wake(struct wsd_socket *sock, unsigned changes)
+{
+	struct wsd_list *node;
+
+	wsd_list_for_each(node, &sock->waiters) {
+		struct wsd_wait_node *wait = wsd_container(node, struct wsd_wait_node, link);
+
+		if ((wait->interest & changes) == 0)
+			continue;
+		atomic_store(&wait->waiter->signalled, true);
+		wsd_waker_wake(wait->waiter->waker);
+	}
+}
+
+void wsd_socket_broken(struct wsd_socket *sock, enum wsd_status status)
+{
+	if (!wsd_socket_move(sock, WSD_SOCK_ON_BROKEN))
+		return;
+	sock->broken_error = wsd_error(status, WSD_CALL_OTHER);
+	if (sock->error == 0)
+		sock->error = sock->broken_error;
+	sock->changes |= WSD_CHANGE_IO;
+}
+
+int wsd_socket_io_error(struct wsd_socket *sock)
+{
+	switch (sock->state) {
+	case WSD_SOCK_CONNECTED:
+		return 0;
+	case WSD_SOCK_BROKEN:
+		/* A keep-alive failure ends the calls in progress with WSAENETRESET, later ones so. */
+		if (sock->broken_error == WSAENETRESET)
+			return WSAENOTCONN;
+		return sock->stream != NULL ? 0 : sock->broken_error;
+	case WSD_SOCK_CONNECTING:
+		return sock->accepted ? 0 : WSAENOTCONN;
+	case WSD_SOCK_NEW:
+	case WSD_SOCK_BOUND:
+	case WSD_SOCK_LISTENING:
+	case WSD_SOCK_CLOSED:
+	case WSD_SOCK_STATES:
+		break;
+	}
+	return WSAENOTCONN;
+}
+
+static void add_zombie(struct wsd_socket *sock)
+{
+	if (sock->stream == NULL || sock->zombie_count == WSD_ZOMBIES)
+		return; /* connecting refuses while the places are taken */
+	sock->zombies[sock->zombie_count++] = sock->stream;
+	sock->stream = NULL;
+}
+
+void wsd_socket_drop_stream(struct wsd_socket *sock)
+{
+	add_zombie(sock);
+}
+
+/* [lock] The stream's last word: whatever it still had is over. */
+static void stream_dead(struct wsd_socket *sock)
+{
+	for (unsigned q = 0; q < WSD_Q_COUNT; q++) {
+		struct wsd_list *node;
+
+		wsd_list_for_each(node, &sock->queues[q]) {
+			struct wsd_op *op = wsd_container(node, struct wsd_op, link);
+
+			if (op->lent && op->loan.status == WSD_PENDING)
+				op->loan.status = WSD_ERESET;
+			if (op->reading && op->direct.status == WSD_PENDING)
+				op->direct.status = WSD_ERESET;
+		}
+	}
+	wsd_socket_drop_stream(sock);
+}
+
+static void settle_io(struct wsd_socket *sock)
+{
+	if (sock->stream != NULL && wsd_stream_state(sock->stream) == WSD_STREAM_RESET &&
+	    !sock->closed)
+		wsd_socket_broken(sock, wsd_stream_error(sock->stream));
+	wsd_urgent_run(sock);
+	wsd_recv_run(sock);
+	wsd_send_run(sock);
+}
+
+void wsd_socket_settle(struct wsd_socket *sock)
+{
+	unsigned seen = 0;
+
+	if (sock->in_settle)
+		return;
+	sock->in_settle = true;
+	while (sock->changes != 0) {
+		unsigned now = sock->changes;
+
+		sock->changes = 0;
+		seen |= now;
+		if (now & WSD_CHANGE_CONNECTED)
+			wsd_connect_settle(sock);
+		if (now & WSD_CHANGE_ARRIVED)
+			wsd_accept_run_ops(sock);
+		if (now & WSD_CHANGE_DEAD)
+			stream_dead(sock);
+		if (now & (WSD_CHANGE_IO | WSD_CHANGE_DEAD)) {
+			settle_io(sock);
+			wsd_control_run(sock);
+		}
+		if (now & WSD_CHANGE_GONE) {
+			sock->dead_listener = sock->listener;
+			sock->listener = NULL;
+		}
+	}
+	wsd_event_look(sock);
+	wsd_socket_wake(sock, seen);
+	sock->in_settle = false;
+}
+
+/* --- called by streams and listeners --- */
+
+static void owner_lock(void *owner)
+{
+	struct wsd_socket *sock = owner;
+
+	wsd_mutex_lock(&sock->lock);
+}
+
+static void owner_unlock(void *owner, struct wsd_engine *engine)
+{
+	struct wsd_socket *sock = owner;
+
+	if (engine == NULL) {
+		wsd_socket_leave(sock);
+		return;
+	}
+	if (sock->changes != 0)
+		wsd_socket_settle(sock);
+	if (has_work(sock) && !sock->deferred_queued) {
+		sock->deferred_queued = true;
+		wsd_socket_ref(sock);
+		wsd_engine_defer(engine, &sock->deferred);
+	}
+	wsd_mutex_unlock(&sock->lock);
+}
+
+static void stream_changed(void *owner, unsigned changes)
+{
+	struct wsd_socket *sock = owner;
+
+	sock->changes |= changes;
+	/* A peer's offer is refused unless a posted receive takes it before we return. */
+	if ((changes & (WSD_CHANGE_READABLE | WSD_CHANGE_DIRECT)) && !sock->in_settle &&
+	    !wsd_list_empty(&sock->queues[WSD_Q_RECV])) {
+		sock->in_settle = true;
+		wsd_recv_run(sock);
+		sock->in_settle = false;
+	}
+}
+
+const struct wsd_stream_owner wsd_socket_stream_owner = {
+	.lock = owner_lock,
+	.unlock = owner_unlock,
+	.changed = stream_changed,
+};
+
+static void listener_arrived(void *owner)
+{
+	struct wsd_socket *sock = owner;
+
+	sock->changes |= WSD_CHANGE_ARRIVED;
+}
+
+static void listener_gone(void *owner)
+{
+	struct wsd_socket *sock = owner;
+
+	sock->changes |= WSD_CHANGE_GONE;
+}
+
+const struct wsd_listener_owner wsd_socket_listener_owner = {
+	.lock = owner_lock,
+	.unlock = owner_unlock,
+	.arrived = listener_arrived,
+	.gone = listener_gone,
+};

@@ -101,9 +101,8 @@ static uint8_t *sim_target(struct wsd_endpoint *peer, const struct sim_work *wor
 
 	if (!r || (r->endpoint && r->endpoint != peer) || !(r->region.access & access))
 		return NULL;
-	offset = work->remote_addr - r->region.remote_addr;
-	if (work->remote_addr < r->region.remote_addr || offset > r->region.length ||
-	    work->bytes > r->region.length - offset)
+	offset = work->remote_addr - r->region.remote_addr; /* below the start: a huge number */
+	if (offset > r->region.length || work->bytes > r->region.length - offset)
 		return NULL;
 	return (uint8_t *)r->region.base + offset;
 }

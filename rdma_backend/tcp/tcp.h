@@ -3,9 +3,10 @@
  * tcp.h - the objects of the tcp backend and what its files offer each other.
  *
  * Locks, in this order: endpoint, regions, queue. The endpoint lock covers everything of one
- * connection, because posts come from any thread while the owner polls. The region lock is held over
- * every system call that touches registered memory on behalf of the peer, so that dereg waits for at
- * most one of them. The queue lock covers the lists below it and is never held over a system call.
+ * connection, because posts come from any thread while the owner polls. The region lock is held
+ * over every system call that touches registered memory on behalf of the peer, so that dereg
+ * waits for at most one of them. The queue lock covers the lists below it and is never held
+ * over a system call.
  */
 #ifndef WSD_TCP_H
 #define WSD_TCP_H
@@ -19,15 +20,15 @@
 #include "rdma_backend/tcp/tcp_os.h"
 #include "rdma_backend/tcp/tcp_wire.h"
 
-#define TCP_MAX_SGE 16u
+#define TCP_MAX_SGE	  16u
 #define TCP_SCRATCH_BYTES 8192u
-#define TCP_BATCH_READY 64
-#define TCP_BATCH_WORKS 16u
-#define TCP_BATCH_IOV 64u
-#define TCP_BATCH_BYTES (256u * 1024)
-#define TCP_OUT_LIMIT (256u * 1024) /* queued output above which posts answer WSD_AGAIN */
-#define TCP_IO_BYTES (1024u * 1024) /* most bytes of one receive call, bounds the region lock */
-#define TCP_IO_ROUNDS 8		    /* receive calls for one connection in one poll */
+#define TCP_BATCH_READY	  64
+#define TCP_BATCH_WORKS	  16u
+#define TCP_BATCH_IOV	  64u
+#define TCP_BATCH_BYTES	  (256u * 1024)
+#define TCP_OUT_LIMIT	  (256u * 1024)	 /* queued output above which posts answer WSD_AGAIN */
+#define TCP_IO_BYTES	  (1024u * 1024) /* most of one receive call: bounds the region lock */
+#define TCP_IO_ROUNDS	  8		 /* receive calls for one connection in one poll */
 
 struct tcp_counters {
 	uint64_t *protocol_errors, *access_errors, *connects, *accepts, *wrong_banners;
@@ -53,8 +54,8 @@ enum tcp_source_kind {
 
 struct tcp_source {
 	enum tcp_source_kind kind;
-	int fd;			/* -1 = none */
-	struct wsd_list ready;	/* in queue->ready: has events to hand out without the set */
+	int fd;		       /* -1 = none */
+	struct wsd_list ready; /* in queue->ready: has events to hand out without the set */
 };
 
 struct tcp_timer {
@@ -105,7 +106,7 @@ struct wsd_queue {
 
 	/* Owner only from here on. */
 	struct wsd_list timers, listeners;
-	uint64_t timer_set; /* when the timer will fire; UINT64_MAX = not set */
+	uint64_t timer_set;	 /* when the timer will fire; UINT64_MAX = not set */
 	struct wsd_list retired; /* struct tcp_retired */
 	struct tcp_ready batch[TCP_BATCH_READY];
 	int batch_at, batch_count;
@@ -232,7 +233,7 @@ struct wsd_endpoint {
 	enum tcp_ep_state state;
 	int32_t end_status;
 	bool report_open, report_failed, report_end; /* events not handed out yet */
-	bool end_waits; /* report_end once the last output has gone */
+	bool end_waits;				     /* report_end once the last output has gone */
 	uint32_t send_depth, send_mask, recv_depth, recv_mask, recv_bytes, max_send_sge;
 	uint32_t traffic_class;
 	struct wsd_addr local;
@@ -315,8 +316,8 @@ void tcp_regions_fini(struct wsd_queue *queue);
 struct tcp_region *tcp_region_find(struct wsd_queue *queue, const struct wsd_endpoint *endpoint,
 				   uint32_t key, uint32_t access);
 /* [region lock] Its bytes [addr, addr + length), or NULL. */
-uint8_t *tcp_region_range(struct wsd_queue *queue, const struct wsd_endpoint *endpoint, uint32_t key,
-			  uint32_t access, uint64_t addr, uint32_t length);
+uint8_t *tcp_region_range(struct wsd_queue *queue, const struct wsd_endpoint *endpoint,
+			  uint32_t key, uint32_t access, uint64_t addr, uint32_t length);
 bool tcp_region_covers(const struct wsd_region *region, const void *addr, uint32_t length);
 enum wsd_status tcp_reg(struct wsd_queue *queue, void *base, uint64_t length, uint32_t access,
 			uint64_t id, struct wsd_region **region);
@@ -352,7 +353,7 @@ enum wsd_status tcp_accept(struct wsd_endpoint *endpoint, const void *data, uint
 enum wsd_status tcp_disconnect(struct wsd_endpoint *endpoint);
 void tcp_endpoint_ready(struct wsd_endpoint *endpoint, uint32_t events, struct tcp_sink *sink);
 void tcp_endpoint_emit(struct wsd_endpoint *endpoint, struct tcp_sink *sink);
-/* [endpoint lock] The connection has ended; reported after the completions. Later calls are ignored. */
+/* [endpoint lock] The connection has ended; reported after the completions. First call counts. */
 void tcp_endpoint_end(struct wsd_endpoint *endpoint, enum wsd_status status);
 /* [endpoint lock] The peer broke the protocol. */
 void tcp_endpoint_violation(struct wsd_endpoint *endpoint, const char *what);
@@ -372,8 +373,8 @@ void tcp_send_emit(struct wsd_endpoint *endpoint, struct tcp_sink *sink); /* [en
 void tcp_read_free(struct wsd_queue *queue, struct tcp_read *read);
 
 /* tcp_output.c: all [endpoint lock] */
-void tcp_output(struct wsd_endpoint *endpoint); /* send what can be sent now */
-bool tcp_output_idle(const struct wsd_endpoint *endpoint); /* may new frames go straight out? */
+void tcp_output(struct wsd_endpoint *endpoint);		     /* send what can be sent now */
+bool tcp_output_idle(const struct wsd_endpoint *endpoint);   /* may new frames go straight out? */
 bool tcp_control_worth(const struct wsd_endpoint *endpoint); /* is a CREDIT frame due? */
 void tcp_control_later(struct wsd_endpoint *endpoint);	     /* by the next poll, or now */
 void tcp_output_stamp(const struct wsd_endpoint *endpoint, uint8_t *header);

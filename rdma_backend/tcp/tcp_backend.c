@@ -15,14 +15,14 @@ static void device_counters(const struct wsd_host *host, struct tcp_counters *co
 {
 	counters->protocol_errors =
 		host->counter("tcp", "protocol_errors", "connections ended for a protocol error");
-	counters->access_errors =
-		host->counter("tcp", "access_errors", "work of a peer refused (key, rights, range)");
+	counters->access_errors = host->counter("tcp", "access_errors",
+						"work of a peer refused (key, rights, range)");
 	counters->connects = host->counter("tcp", "connects", "connections opened by us");
 	counters->accepts = host->counter("tcp", "accepts", "connections accepted");
 	counters->wrong_banners =
 		host->counter("tcp", "wrong_banners", "companion ports held by something else");
-	counters->accept_limits =
-		host->counter("tcp", "accept_limits", "pauses of accepting for lack of descriptors");
+	counters->accept_limits = host->counter("tcp", "accept_limits",
+						"pauses of accepting for lack of descriptors");
 	counters->out_copied =
 		host->counter("tcp", "out_copied", "frames copied because the socket was full");
 }

@@ -18,9 +18,9 @@ static uint32_t power_of_two(uint32_t n)
 
 static bool attr_valid(const struct wsd_endpoint_attr *attr)
 {
-	return attr->send_depth >= 1 && attr->send_depth <= TCP_MAX_DEPTH && attr->recv_depth >= 1 &&
-	       attr->recv_depth <= TCP_MAX_DEPTH && attr->recv_bytes <= TCP_MAX_MESSAGE &&
-	       attr->max_send_sge <= TCP_MAX_SGE;
+	return attr->send_depth >= 1 && attr->send_depth <= TCP_MAX_DEPTH &&
+	       attr->recv_depth >= 1 && attr->recv_depth <= TCP_MAX_DEPTH &&
+	       attr->recv_bytes <= TCP_MAX_MESSAGE && attr->max_send_sge <= TCP_MAX_SGE;
 }
 
 enum wsd_status tcp_endpoint_create(struct wsd_queue *queue, struct wsd_request *request,

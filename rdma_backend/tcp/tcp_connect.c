@@ -266,8 +266,8 @@ static void answer_complete(struct tcp_connect *connect)
 void tcp_connect_ready(struct tcp_connect *connect)
 {
 	struct wsd_endpoint *endpoint = connect->endpoint;
-	uint32_t want = connect->got < TCP_HEADER_BYTES ? TCP_HEADER_BYTES :
-							  TCP_HEADER_BYTES + connect->frame.length;
+	uint32_t want = connect->got < TCP_HEADER_BYTES ? TCP_HEADER_BYTES
+							: TCP_HEADER_BYTES + connect->frame.length;
 	struct iovec iov = { .iov_base = connect->bytes + connect->got,
 			     .iov_len = want - connect->got };
 	ssize_t n = tcp_os_recv(endpoint->source.fd, &iov, 1);
@@ -331,8 +331,8 @@ enum wsd_status tcp_connect(struct wsd_endpoint *endpoint, const struct wsd_addr
 	if (!connect)
 		return WSD_ENOMEM;
 	connect->started = endpoint->queue->device->host->now();
-	connect->deadline = timeout > UINT64_MAX - connect->started ? UINT64_MAX :
-								      connect->started + timeout;
+	connect->deadline =
+		timeout > UINT64_MAX - connect->started ? UINT64_MAX : connect->started + timeout;
 	connect->data_length = data_length;
 	if (data_length)
 		memcpy(connect->data, data, data_length);

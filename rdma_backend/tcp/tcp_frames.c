@@ -130,7 +130,7 @@ static void begin_answer(struct wsd_endpoint *endpoint)
 static void refused(struct wsd_endpoint *endpoint)
 {
 	uint32_t work = endpoint->frame.imm;
-	enum wsd_status status = (enum wsd_status)-(int)endpoint->frame.key;
+	enum wsd_status status = (enum wsd_status) - (int)endpoint->frame.key;
 
 	if (status != WSD_EREMOTE_ACCESS && status != WSD_ELENGTH) {
 		tcp_endpoint_violation(endpoint, "status of a NAK");
@@ -275,8 +275,7 @@ void tcp_frame_end(struct wsd_endpoint *endpoint, struct tcp_sink *sink)
 		return;
 	}
 	endpoint->rx_works++;
-	if ((frame->flags & TCP_FLAG_ACK) ||
-	    (endpoint->rx_short && frame->type == TCP_FRAME_SEND))
+	if ((frame->flags & TCP_FLAG_ACK) || (endpoint->rx_short && frame->type == TCP_FRAME_SEND))
 		endpoint->ack_due = true;
 	if (frame->type == TCP_FRAME_WRITE)
 		return;

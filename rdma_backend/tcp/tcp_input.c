@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_input.c - what comes in. The rest of a begun payload is received straight into its place; what
- * follows goes into the queue's scratch buffer and is parsed from there, so that small frames cost one
- * system call for many and a connection owns no buffer. post_recv is here too.
+ * tcp_input.c - what comes in. The rest of a begun payload is received straight into its place;
+ * what follows goes into the queue's scratch buffer and is parsed from there, so that small
+ * frames cost one system call for many and a connection owns no buffer. post_recv is here too.
  */
 #include <errno.h>
 #include <string.h>
@@ -21,8 +21,8 @@ enum wsd_status tcp_post_recv(struct wsd_endpoint *endpoint, const struct wsd_re
 		struct tcp_posted *slot;
 
 		if (sge->length > endpoint->recv_bytes ||
-		    (sge->length && (!sge->region || !tcp_region_covers(sge->region, sge->addr,
-									sge->length)))) {
+		    (sge->length &&
+		     (!sge->region || !tcp_region_covers(sge->region, sge->addr, sge->length)))) {
 			status = WSD_EINVAL;
 			break;
 		}

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_listen.c - the passive side until a connection exists: companion port, banner, the request of a
- * connector, and its refusal. All of it runs in the owner of the queue.
+ * tcp_listen.c - the passive side until a connection exists: companion port, banner, the
+ * request of a connector, and its refusal. All of it runs in the owner of the queue.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "rdma_backend/tcp/tcp.h"
 
-#define OS_BACKLOG 4096u	       /* the system cuts it to its own limit */
-#define ACCEPTS_AT_ONCE 16	       /* per poll and listener */
-#define RETRY_NS (100u * 1000 * 1000) /* accepting after the descriptor limit was met */
+#define OS_BACKLOG	4096u		     /* the system cuts it to its own limit */
+#define ACCEPTS_AT_ONCE 16		     /* per poll and listener */
+#define RETRY_NS	(100u * 1000 * 1000) /* accepting after the descriptor limit was met */
 
 static void resume_accepting(struct tcp_timer *timer, uint64_t now)
 {
@@ -178,7 +178,7 @@ void tcp_listener_ready(struct wsd_listener_ep *listener)
 			take(listener, fd);
 			continue;
 		}
-		/* Anything but "no more" and one connection's own failure is a lack of something. */
+		/* Beside "no more" and one connection's own failure: a lack of something. */
 		if (fd != -EAGAIN && fd != -ECONNABORTED && fd != -EINTR)
 			pause_accepting(listener);
 		return;
@@ -232,8 +232,8 @@ static void request_complete(struct wsd_request *request)
 static void request_read(struct wsd_request *request)
 {
 	struct wsd_queue *queue = request->listener->queue;
-	uint32_t want = request->got < TCP_HEADER_BYTES ? TCP_HEADER_BYTES :
-							  TCP_HEADER_BYTES + request->frame.length;
+	uint32_t want = request->got < TCP_HEADER_BYTES ? TCP_HEADER_BYTES
+							: TCP_HEADER_BYTES + request->frame.length;
 	struct iovec iov = { .iov_base = request->bytes + request->got,
 			     .iov_len = want - request->got };
 	ssize_t n = tcp_os_recv(request->source.fd, &iov, 1);
@@ -302,9 +302,9 @@ void tcp_reject(struct wsd_request *request, const void *data, uint32_t data_len
 	if (data_length > WSD_REPLY_DATA_MAX)
 		data_length = WSD_REPLY_DATA_MAX;
 	if (request->local.family != WSD_FAMILY_NONE && request->state != TCP_REQ_GONE) {
-		iov.iov_len = tcp_greeting(NULL, TCP_FRAME_REJECT, request->hello.nonce,
-					   &request->local, &request->remote, data, data_length,
-					   bytes);
+		iov.iov_len =
+			tcp_greeting(NULL, TCP_FRAME_REJECT, request->hello.nonce, &request->local,
+				     &request->remote, data, data_length, bytes);
 		/* If it does not fit or the connector is gone there is nobody to tell. */
 		if (tcp_os_send(request->source.fd, &iov, 1) > 0)
 			tcp_os_shutdown_write(request->source.fd);

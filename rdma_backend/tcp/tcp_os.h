@@ -12,8 +12,8 @@
 
 #include <openwsd/backend.h>
 
-#define TCP_READ 1u   /* readable, or the peer closed, or the socket failed */
-#define TCP_WRITE 2u  /* writable */
+#define TCP_READ   1u /* readable, or the peer closed, or the socket failed */
+#define TCP_WRITE  2u /* writable */
 #define TCP_HANGUP 4u /* only: the peer closed, or the socket failed */
 
 struct tcp_ready {

@@ -235,7 +235,8 @@ ssize_t tcp_os_recv(int fd, struct iovec *iov, int count)
 	ssize_t n;
 
 	do {
-		n = count == 1 ? recv(fd, iov->iov_base, iov->iov_len, 0) : recvmsg(fd, &message, 0);
+		n = count == 1 ? recv(fd, iov->iov_base, iov->iov_len, 0)
+			       : recvmsg(fd, &message, 0);
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }

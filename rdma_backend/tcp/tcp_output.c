@@ -347,8 +347,8 @@ static enum step step(struct wsd_endpoint *endpoint)
 	if (endpoint->nak_status)
 		return begin_control(endpoint, TCP_FRAME_NAK);
 	if (endpoint->state == TCP_EP_CLOSED)
-		return endpoint->disconnect_due ? begin_control(endpoint, TCP_FRAME_DISCONNECT) :
-						  STEP_IDLE;
+		return endpoint->disconnect_due ? begin_control(endpoint, TCP_FRAME_DISCONNECT)
+						: STEP_IDLE;
 	if (endpoint->control_due)
 		return begin_control(endpoint, TCP_FRAME_CREDIT);
 	/* Turn by turn, so that neither starves. */

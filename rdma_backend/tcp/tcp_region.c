@@ -8,9 +8,9 @@
 
 #include "rdma_backend/tcp/tcp.h"
 
-#define SLOT_BITS 18
-#define SLOT_MASK ((1u << SLOT_BITS) - 1)
-#define PAGE 4096u
+#define SLOT_BITS  18
+#define SLOT_MASK  ((1u << SLOT_BITS) - 1)
+#define PAGE	   4096u
 #define ALL_RIGHTS (WSD_ACCESS_LOCAL_WRITE | WSD_ACCESS_REMOTE_READ | WSD_ACCESS_REMOTE_WRITE)
 
 void tcp_regions_init(struct wsd_queue *queue)
@@ -103,8 +103,8 @@ struct tcp_region *tcp_region_find(struct wsd_queue *queue, const struct wsd_end
 	return region;
 }
 
-uint8_t *tcp_region_range(struct wsd_queue *queue, const struct wsd_endpoint *endpoint, uint32_t key,
-			  uint32_t access, uint64_t addr, uint32_t length)
+uint8_t *tcp_region_range(struct wsd_queue *queue, const struct wsd_endpoint *endpoint,
+			  uint32_t key, uint32_t access, uint64_t addr, uint32_t length)
 {
 	struct tcp_region *region = tcp_region_find(queue, endpoint, key, access);
 
@@ -151,7 +151,8 @@ enum wsd_status tcp_reg(struct wsd_queue *queue, void *base, uint64_t length, ui
 	enum wsd_status status;
 
 	(void)id;
-	if (length == 0 || !base || (access & ~ALL_RIGHTS) || length > UINTPTR_MAX - (uintptr_t)base)
+	if (length == 0 || !base || (access & ~ALL_RIGHTS) ||
+	    length > UINTPTR_MAX - (uintptr_t)base)
 		return WSD_EINVAL;
 	status = region_new(queue, base, length, access, &made);
 	if (status == WSD_OK)

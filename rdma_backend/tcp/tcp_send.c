@@ -4,8 +4,9 @@
  * it needs; what the socket does not take, and what must wait for credit, is copied behind it. So
  * sources are free when the post returns.
  *
- * A SEND that fits every receive of the peer is done when the system has all of it; others, and WRITEs, when the peer's acknowledgement says that they
- * were carried out; READs when their data is here. Completions come in the order of the posts.
+ * A SEND that fits every receive of the peer is done when the system has all of it; others, and
+ * WRITEs, when the peer's acknowledgement says that they were carried out; READs when their
+ * data is here. Completions come in the order of the posts.
  */
 #include <errno.h>
 #include <string.h>
@@ -47,8 +48,7 @@ bool tcp_send_done(const struct wsd_endpoint *endpoint)
 
 	if (n == endpoint->tx_posted)
 		return false;
-	return work_done(endpoint, n) ||
-	       (endpoint->has_failed && before(n, endpoint->failed_work));
+	return work_done(endpoint, n) || (endpoint->has_failed && before(n, endpoint->failed_work));
 }
 
 void tcp_send_emit(struct wsd_endpoint *endpoint, struct tcp_sink *sink)
@@ -241,8 +241,7 @@ static void batch_rest(struct wsd_endpoint *endpoint, struct batch *batch, uint3
 		       size_t skip, const struct iovec *iov)
 {
 	for (uint32_t i = first; i < batch->works; i++) {
-		struct tcp_out *out =
-			tcp_output_new(endpoint, batch->lengths[i] - (uint32_t)skip);
+		struct tcp_out *out = tcp_output_new(endpoint, batch->lengths[i] - (uint32_t)skip);
 
 		if (!out) {
 			/* Half a frame may be out: there is no way back. */
@@ -289,8 +288,8 @@ static void batch_send(struct wsd_endpoint *endpoint, struct batch *batch)
 	batch->iovs = 0;
 }
 
-static void batch_add(struct wsd_endpoint *endpoint, struct batch *batch, const struct wsd_work *work,
-		      uint32_t bytes)
+static void batch_add(struct wsd_endpoint *endpoint, struct batch *batch,
+		      const struct wsd_work *work, uint32_t bytes)
 {
 	uint8_t *header = batch->headers[batch->works];
 	int first = batch->iovs;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * tcp_wire.c - encoding and decoding of the tcp backend's frames. All that arrives here is hostile:
- * a decoder looks at a private copy, accepts exactly what the encoder can produce, and says no to the
- * rest. What depends on the connection (keys, credits, sequence) is checked by the receiver.
+ * a decoder looks at a private copy, accepts exactly what the encoder can produce, and says no
+ * to the rest. What depends on the connection (keys, credits, sequence) is checked by the
+ * receiver.
  */
 #include <string.h>
 
@@ -100,7 +101,8 @@ static bool frame_valid(const struct tcp_frame *frame)
 
 	switch (frame->type) {
 	case TCP_FRAME_REQUEST:
-		return length >= TCP_HELLO_BYTES && length <= TCP_HELLO_BYTES + WSD_REQUEST_DATA_MAX;
+		return length >= TCP_HELLO_BYTES &&
+		       length <= TCP_HELLO_BYTES + WSD_REQUEST_DATA_MAX;
 	case TCP_FRAME_ACCEPT:
 	case TCP_FRAME_REJECT:
 		return length >= TCP_HELLO_BYTES && length <= TCP_HELLO_BYTES + WSD_REPLY_DATA_MAX;
@@ -181,5 +183,6 @@ bool tcp_hello_decode(struct tcp_hello *hello, const uint8_t *bytes, uint32_t le
 	if (!get_addr(&hello->from, bytes + 32) || !get_addr(&hello->to, bytes + 56))
 		return false;
 	return hello->recv_depth >= 1 && hello->recv_depth <= TCP_MAX_DEPTH &&
-	       hello->recv_bytes <= TCP_MAX_MESSAGE && hello->data_length == length - TCP_HELLO_BYTES;
+	       hello->recv_bytes <= TCP_MAX_MESSAGE &&
+	       hello->data_length == length - TCP_HELLO_BYTES;
 }

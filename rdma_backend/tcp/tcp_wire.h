@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * tcp_wire.h - the bytes of the tcp backend: the banner, the frame header, the greeting inside
- * REQUEST and ACCEPT, and the formula of the companion ports. docs/protocol-tcp.md is the specification.
- * Pure functions over byte arrays: no state, no memory, no system calls.
+ * REQUEST and ACCEPT, and the formula of the companion ports. docs/protocol-tcp.md is the
+ * specification. Pure functions over byte arrays: no state, no memory, no system calls.
  */
 #ifndef WSD_TCP_WIRE_H
 #define WSD_TCP_WIRE_H
@@ -11,16 +11,16 @@
 
 #define TCP_WIRE_VERSION 1u
 
-#define TCP_CANDIDATES 8u
+#define TCP_CANDIDATES	 8u
 #define TCP_BANNER_BYTES 48u
 #define TCP_HEADER_BYTES 32u
-#define TCP_HELLO_BYTES 80u
+#define TCP_HELLO_BYTES	 80u
 
 #define TCP_MAX_MESSAGE (64u * 1024)
-#define TCP_MAX_RDMA (8u * 1024 * 1024)
-#define TCP_MAX_READ 16u /* READs outstanding in one direction */
-#define TCP_READ_CHUNK (256u * 1024)
-#define TCP_MAX_DEPTH 16384u
+#define TCP_MAX_RDMA	(8u * 1024 * 1024)
+#define TCP_MAX_READ	16u /* READs outstanding in one direction */
+#define TCP_READ_CHUNK	(256u * 1024)
+#define TCP_MAX_DEPTH	16384u
 
 enum tcp_frame_type {
 	TCP_FRAME_REQUEST = 1,
@@ -36,7 +36,7 @@ enum tcp_frame_type {
 	TCP_FRAME_DISCONNECT
 };
 
-#define TCP_FLAG_ACK 0x01u   /* tell soon how far the work has been carried out */
+#define TCP_FLAG_ACK   0x01u /* tell soon how far the work has been carried out */
 #define TCP_FLAG_SHORT 0x02u /* some receives are shorter than the greeting said */
 
 struct tcp_frame {
@@ -60,12 +60,12 @@ struct tcp_hello {
 	uint16_t version;
 	uint32_t recv_depth;
 	uint32_t recv_bytes;
-	uint64_t nonce;		   /* of the banner */
-	struct wsd_addr from, to;  /* as the application knows them */
-	uint32_t data_length;	   /* private data, behind the greeting */
+	uint64_t nonce;		  /* of the banner */
+	struct wsd_addr from, to; /* as the application knows them */
+	uint32_t data_length;	  /* private data, behind the greeting */
 };
 
-/* The companion port number index (0 .. TCP_CANDIDATES - 1) of an application port; 0 = left out. */
+/* Companion port number index (0 .. TCP_CANDIDATES - 1) of an application port; 0 = left out. */
 uint16_t tcp_candidate_port(uint16_t port, unsigned index);
 
 void tcp_frame_encode(const struct tcp_frame *frame, uint8_t *bytes);

@@ -49,13 +49,13 @@ static void test_addresses(void)
 		BC_CHECK(list[i].family == WSD_FAMILY_IPV4 || list[i].family == WSD_FAMILY_IPV6,
 			 "family %u", list[i].family);
 		BC_CHECK(list[i].port == 0, "an address with a port");
-		BC_OK(bc_ops->reachable(node.device, NULL, &list[i]));
+		BC_OK(bc_ops->reachable(node.device, &bc_any, &list[i]));
 	}
 	memset(&one, 0, sizeof(one));
 	one.family = WSD_FAMILY_IPV4;
 	memcpy(one.bytes, "\xc0\x00\x02\x01", 4); /* 192.0.2.1: documentation, nobody's */
 	if (node.attr.caps & WSD_CAP_SAME_HOST)
-		BC_CHECK(bc_ops->reachable(node.device, NULL, &one) == WSD_EUNREACHABLE,
+		BC_CHECK(bc_ops->reachable(node.device, &bc_any, &one) == WSD_EUNREACHABLE,
 			 "a foreign address is reachable inside this host");
 	bc_close(&node);
 }
@@ -83,7 +83,7 @@ static void try_private_data(uint32_t ask, uint32_t answer)
 	bc_fill(reply, sizeof(reply), 2);
 	bc_pair_nodes(&p, NULL);
 	bc_endpoint(&p.c, &p.a, NULL, NULL);
-	BC_OK(bc_ops->connect(p.c.ep, NULL, &p.addr, request, ask, BC_LIMIT));
+	BC_OK(bc_ops->connect(p.c.ep, &bc_any, &p.addr, request, ask, BC_LIMIT));
 	event = bc_expect(&p.b, &p.listener, WSD_EV_REQUEST);
 	BC_CHECK(event->ev.data_length == ask, "request data %u of %u", event->ev.data_length, ask);
 	BC_CHECK(bc_filled(event->data, ask, 1), "request data differ");
@@ -119,7 +119,7 @@ static void test_private_data_too_long(void)
 
 	bc_pair_nodes(&p, NULL);
 	bc_endpoint(&p.c, &p.a, NULL, NULL);
-	BC_CHECK(bc_ops->connect(p.c.ep, NULL, &p.addr, data, WSD_REQUEST_DATA_MAX + 1, BC_LIMIT) ==
+	BC_CHECK(bc_ops->connect(p.c.ep, &bc_any, &p.addr, data, WSD_REQUEST_DATA_MAX + 1, BC_LIMIT) ==
 			 WSD_EINVAL,
 		 "57 bytes of private data were taken");
 	bc_pair_close(&p);
@@ -162,7 +162,7 @@ static void test_wildcard(void)
 	all.scope = 0;
 	BC_OK(bc_ops->listen(p.b.queue, &all, 4, &any, &any));
 	bc_endpoint(&p.c, &p.a, NULL, NULL);
-	BC_OK(bc_ops->connect(p.c.ep, NULL, &p.addr, NULL, 0, BC_LIMIT));
+	BC_OK(bc_ops->connect(p.c.ep, &bc_any, &p.addr, NULL, 0, BC_LIMIT));
 	event = bc_expect(&p.b, &any, WSD_EV_REQUEST);
 	BC_CHECK(memcmp(event->ev.local.bytes, p.addr.bytes, 16) == 0,
 		 "a wildcard listener does not tell which address was connected to");
@@ -217,7 +217,7 @@ static void try_reject(uint32_t length)
 	bc_fill(data, sizeof(data), 3);
 	bc_pair_nodes(&p, NULL);
 	bc_endpoint(&p.c, &p.a, NULL, NULL);
-	BC_OK(bc_ops->connect(p.c.ep, NULL, &p.addr, "hello", 5, BC_LIMIT));
+	BC_OK(bc_ops->connect(p.c.ep, &bc_any, &p.addr, "hello", 5, BC_LIMIT));
 	event = bc_expect(&p.b, &p.listener, WSD_EV_REQUEST);
 	bc_ops->reject(event->ev.request, data, length);
 	event = bc_expect(&p.a, &p.c, WSD_EV_CONNECT_FAILED);
@@ -245,7 +245,7 @@ static void test_backlog(void)
 	bc_pair_nodes(&p, &options);
 	for (i = 0; i < 3; i++) {
 		bc_endpoint(&c[i], &p.a, NULL, NULL);
-		BC_OK(bc_ops->connect(c[i].ep, NULL, &p.addr, NULL, 0, BC_LIMIT));
+		BC_OK(bc_ops->connect(c[i].ep, &bc_any, &p.addr, NULL, 0, BC_LIMIT));
 		if (i < 2)
 			event[i] = bc_expect(&p.b, &p.listener, WSD_EV_REQUEST);
 	}
@@ -255,7 +255,7 @@ static void test_backlog(void)
 	bc_expect(&p.a, &c[0], WSD_EV_CONNECT_FAILED);
 	bc_destroy(&c[2]);
 	bc_endpoint(&c[2], &p.a, NULL, NULL);
-	BC_OK(bc_ops->connect(c[2].ep, NULL, &p.addr, NULL, 0, BC_LIMIT));
+	BC_OK(bc_ops->connect(c[2].ep, &bc_any, &p.addr, NULL, 0, BC_LIMIT));
 	bc_expect(&p.b, &p.listener, WSD_EV_REQUEST);
 	bc_ops->listener_destroy(p.listener); /* two requests pending */
 	p.listener = NULL;
@@ -278,7 +278,7 @@ static void test_nobody(void)
 	p.listener = NULL;
 	bc_endpoint(&p.c, &p.a, NULL, NULL);
 	start = bc_now();
-	status = bc_ops->connect(p.c.ep, NULL, &p.addr, NULL, 0, BC_LIMIT);
+	status = bc_ops->connect(p.c.ep, &bc_any, &p.addr, NULL, 0, BC_LIMIT);
 	if (status == WSD_OK)
 		status = bc_expect(&p.a, &p.c, WSD_EV_CONNECT_FAILED)->ev.status;
 	BC_CHECK(status == WSD_ENOLISTENER || status == WSD_EREFUSED, "%s",
@@ -296,7 +296,7 @@ static void test_timeout(void)
 	bc_pair_nodes(&p, NULL);
 	bc_endpoint(&p.c, &p.a, NULL, NULL);
 	start = bc_now();
-	BC_OK(bc_ops->connect(p.c.ep, NULL, &p.addr, NULL, 0, 200 * BC_MS));
+	BC_OK(bc_ops->connect(p.c.ep, &bc_any, &p.addr, NULL, 0, 200 * BC_MS));
 	event = bc_expect(&p.b, &p.listener, WSD_EV_REQUEST);
 	BC_CHECK(bc_expect(&p.a, &p.c, WSD_EV_CONNECT_FAILED)->ev.status == WSD_ETIMEDOUT,
 		 "status is not ETIMEDOUT");
@@ -316,7 +316,7 @@ static void test_request_gone(void)
 
 	bc_pair_nodes(&p, NULL);
 	bc_endpoint(&p.c, &p.a, NULL, NULL);
-	BC_OK(bc_ops->connect(p.c.ep, NULL, &p.addr, NULL, 0, BC_LIMIT));
+	BC_OK(bc_ops->connect(p.c.ep, &bc_any, &p.addr, NULL, 0, BC_LIMIT));
 	event = bc_expect(&p.b, &p.listener, WSD_EV_REQUEST);
 	request = event->ev.request;
 	bc_destroy(&p.c);
@@ -336,7 +336,7 @@ static void test_accept_gone(void)
 
 	bc_pair_nodes(&p, NULL);
 	bc_endpoint(&p.c, &p.a, NULL, NULL);
-	BC_OK(bc_ops->connect(p.c.ep, NULL, &p.addr, NULL, 0, BC_LIMIT));
+	BC_OK(bc_ops->connect(p.c.ep, &bc_any, &p.addr, NULL, 0, BC_LIMIT));
 	event = bc_expect(&p.b, &p.listener, WSD_EV_REQUEST);
 	bc_endpoint(&p.s, &p.b, event->ev.request, NULL);
 	bc_destroy(&p.c);
@@ -363,7 +363,7 @@ static void test_destroy_unaccepted(void)
 
 	bc_pair_nodes(&p, NULL);
 	bc_endpoint(&p.c, &p.a, NULL, NULL);
-	BC_OK(bc_ops->connect(p.c.ep, NULL, &p.addr, NULL, 0, BC_LIMIT));
+	BC_OK(bc_ops->connect(p.c.ep, &bc_any, &p.addr, NULL, 0, BC_LIMIT));
 	request = bc_expect(&p.b, &p.listener, WSD_EV_REQUEST)->ev.request;
 	bc_endpoint(&p.s, &p.b, request, NULL);
 	bc_destroy(&p.s); /* the request outlives the endpoint made for it */

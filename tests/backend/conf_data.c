@@ -466,6 +466,29 @@ static void test_disconnect_order(void)
 	bc_pair_close(&p);
 }
 
+/* A message that waits for a receive was posted before the disconnect: it comes first. */
+static void test_disconnect_waits(void)
+{
+	struct bc_event *event;
+	struct bc_pair p;
+
+	bc_pair_open(&p, NULL);
+	bc_fill(p.cbuf.mem, 100, 8);
+	bc_send(&p.c, &p.cbuf, 0, 100, 1, WSD_WORK_SIGNALLED);
+	BC_OK(bc_ops->disconnect(p.c.ep));
+	bc_settle(10 * BC_MS);
+	BC_CHECK(!bc_peek(&p.b, &p.s), "%s before the message", bc_type(bc_peek(&p.b, &p.s)->ev.type));
+	bc_recv(&p.s, &p.sbuf, 0, 100, 2);
+	event = bc_next(&p.b, &p.s, BC_LIMIT);
+	BC_CHECK(event && event->ev.type == WSD_EV_RECV && event->ev.status == WSD_OK,
+		 "%s instead of the message", event ? bc_type(event->ev.type) : "nothing");
+	BC_CHECK(bc_filled(p.sbuf.mem, 100, 8), "bytes");
+	bc_expect(&p.b, &p.s, WSD_EV_DISCONNECTED);
+	bc_done(&p.c, 1, WSD_OK);
+	bc_expect(&p.a, &p.c, WSD_EV_DISCONNECTED);
+	bc_pair_close(&p);
+}
+
 static void test_disconnect_both(void)
 {
 	struct bc_pair p;
@@ -519,6 +542,7 @@ const struct bc_test bc_tests_data[] = {
 	{ "reads-beyond-limit", test_reads_beyond_limit, BC_IN_PROCESS },
 	{ "backend-memory", test_backend_memory, BC_IN_PROCESS },
 	{ "disconnect-order", test_disconnect_order, BC_IN_PROCESS },
+	{ "disconnect-waits", test_disconnect_waits, BC_IN_PROCESS },
 	{ "disconnect-both", test_disconnect_both, BC_IN_PROCESS },
 	{ "destroy-outstanding", test_destroy_outstanding, BC_IN_PROCESS },
 	{ NULL, NULL, 0 },

@@ -18,6 +18,7 @@
 #define BC_BATCH 16u
 #define BC_SPINS 64
 
+const struct wsd_addr bc_any;
 static struct bc_node *open_nodes[BC_NODES_MAX];
 
 uint64_t bc_now(void)
@@ -410,7 +411,7 @@ void bc_connect_more(struct bc_pair *pair, struct bc_conn *c, struct bc_conn *s)
 	bc_endpoint(c, &pair->a, NULL, &pair->options);
 	for (i = 0; i < pair->options.receives; i++)
 		bc_recv(c, &pair->cbuf, i * c->attr.recv_bytes, c->attr.recv_bytes, i);
-	BC_OK(bc_ops->connect(c->ep, NULL, &pair->addr, NULL, 0, BC_LIMIT));
+	BC_OK(bc_ops->connect(c->ep, &bc_any, &pair->addr, NULL, 0, BC_LIMIT));
 	event = bc_expect(&pair->b, &pair->listener, WSD_EV_REQUEST);
 	bc_endpoint(s, &pair->b, event->ev.request, &pair->options);
 	for (i = 0; i < pair->options.receives; i++)

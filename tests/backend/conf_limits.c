@@ -46,7 +46,7 @@ static bool exercise(struct bc_pair *p)
 		p->c.ep = NULL;
 		return false;
 	}
-	if (bc_ops->connect(p->c.ep, NULL, &p->addr, NULL, 0, 300 * BC_MS) != WSD_OK)
+	if (bc_ops->connect(p->c.ep, &bc_any, &p->addr, NULL, 0, 300 * BC_MS) != WSD_OK)
 		goto out;
 	event = bc_try_expect(&p->b, &p->listener, WSD_EV_REQUEST, 400 * BC_MS);
 	if (!event)

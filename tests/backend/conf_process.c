@@ -76,7 +76,7 @@ static void join(struct bc_node *node, struct bc_conn *conn, struct bc_buf *buf,
 	bc_endpoint(conn, node, NULL, options);
 	for (i = 0; i < options->receives; i++)
 		bc_recv(conn, buf, i * 1024, 1024, i);
-	BC_OK(bc_ops->connect(conn->ep, NULL, &addr, NULL, 0, BC_LIMIT));
+	BC_OK(bc_ops->connect(conn->ep, &bc_any, &addr, NULL, 0, BC_LIMIT));
 	event = bc_expect(node, conn, WSD_EV_CONNECTED);
 	BC_CHECK(event->ev.data_length == sizeof(offer), "offer");
 	memcpy(&offer, event->data, sizeof(offer));
@@ -272,7 +272,7 @@ static void test_killed_listener(void)
 	kill(child, SIGKILL);
 	waitpid(child, &status, 0);
 	bc_endpoint(&conn, &node, NULL, &options);
-	result = bc_ops->connect(conn.ep, NULL, &addr, NULL, 0, BC_LIMIT);
+	result = bc_ops->connect(conn.ep, &bc_any, &addr, NULL, 0, BC_LIMIT);
 	if (result == WSD_OK)
 		result = bc_expect(&node, &conn, WSD_EV_CONNECT_FAILED)->ev.status;
 	BC_CHECK(result == WSD_ENOLISTENER || result == WSD_EREFUSED, "%s",

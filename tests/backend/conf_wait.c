@@ -86,7 +86,7 @@ static void test_arm_connect(void)
 	bc_pair_nodes(&p, NULL);
 	bc_endpoint(&p.c, &p.a, NULL, NULL);
 	arm_quiet(&p.b);
-	BC_OK(bc_ops->connect(p.c.ep, NULL, &p.addr, NULL, 0, BC_LIMIT));
+	BC_OK(bc_ops->connect(p.c.ep, &bc_any, &p.addr, NULL, 0, BC_LIMIT));
 	/* The connecting side may need polls of its own for the request to leave. */
 	event = bc_expect(&p.b, &p.listener, WSD_EV_REQUEST);
 	bc_endpoint(&p.s, &p.b, event->ev.request, NULL);
@@ -109,7 +109,7 @@ static void test_arm_timeout(void)
 
 	bc_pair_nodes(&p, NULL);
 	bc_endpoint(&p.c, &p.a, NULL, NULL);
-	BC_OK(bc_ops->connect(p.c.ep, NULL, &p.addr, NULL, 0, 300 * BC_MS));
+	BC_OK(bc_ops->connect(p.c.ep, &bc_any, &p.addr, NULL, 0, 300 * BC_MS));
 	bc_expect(&p.b, &p.listener, WSD_EV_REQUEST);
 	while (!bc_peek(&p.a, &p.c)) {
 		if (bc_ops->arm(p.a.queue) != WSD_AGAIN)

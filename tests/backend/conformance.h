@@ -79,6 +79,7 @@ extern const struct wsd_backend_ops *bc_ops;
 extern const struct wsd_host *bc_host;
 extern uint32_t bc_device_index;
 extern bool bc_one_process;
+extern const struct wsd_addr bc_any; /* "choose yourself" as a local address */
 extern const struct bc_test bc_tests_connect[], bc_tests_data[], bc_tests_wait[], bc_tests_refuse[],
 	bc_tests_limits[], bc_tests_process[];
 

@@ -22,25 +22,32 @@ static void test_ports(void **state)
 				assert_true(seen[i] == 0 || seen[i] != seen[j]);
 			/* No candidate of a near neighbour. */
 			for (unsigned j = 0; j < TCP_CANDIDATES && port > 1; j++)
-				collisions += seen[i] &&
-					      seen[i] == tcp_candidate_port((uint16_t)(port - 1), j);
+				collisions +=
+					seen[i] &&
+					seen[i] == tcp_candidate_port((uint16_t)(port - 1), j);
 		}
 	}
 	assert_int_equal(collisions, 0);
 	/* The formula is part of the protocol. */
 	assert_int_equal(tcp_candidate_port(80, 0), 29520);
 	assert_int_equal(tcp_candidate_port(80, 1), 30121);
-	assert_int_equal(tcp_candidate_port(50000, 7), 20000 + (50000u * 7919u + 7 * 1441u) % 12000u);
+	assert_int_equal(tcp_candidate_port(50000, 7),
+			 20000 + (50000u * 7919u + 7 * 1441u) % 12000u);
 }
 
 static void test_frame(void **state)
 {
-	struct tcp_frame in = { .type = TCP_FRAME_WRITE_IMM, .flags = TCP_FLAG_ACK, .length = 77,
-				.credit = 0x01020304, .ack = 5, .imm = 0xdeadbeef, .key = 9,
+	struct tcp_frame in = { .type = TCP_FRAME_WRITE_IMM,
+				.flags = TCP_FLAG_ACK,
+				.length = 77,
+				.credit = 0x01020304,
+				.ack = 5,
+				.imm = 0xdeadbeef,
+				.key = 9,
 				.addr = 0x1122334455667788 };
 	static const uint8_t bytes[TCP_HEADER_BYTES] = {
-		6, 1, 0x57, 0x44, 77, 0, 0, 0, 4, 3, 2, 1, 5, 0, 0, 0, 0xef, 0xbe, 0xad, 0xde,
-		9, 0, 0, 0, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11
+		6,    1,    0x57, 0x44, 77, 0, 0, 0, 4,	   3,	 2,    1,    5,	   0,	 0,    0,
+		0xef, 0xbe, 0xad, 0xde, 9,  0, 0, 0, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11
 	};
 	uint8_t encoded[TCP_HEADER_BYTES];
 	struct tcp_frame out;
@@ -93,7 +100,10 @@ static void test_frame_hostile(void **state)
 
 static void test_greetings(void **state)
 {
-	struct tcp_hello in = { .version = 1, .recv_depth = 4, .recv_bytes = 256, .nonce = 99,
+	struct tcp_hello in = { .version = 1,
+				.recv_depth = 4,
+				.recv_bytes = 256,
+				.nonce = 99,
 				.from = { .family = WSD_FAMILY_IPV4, .port = 1, .bytes = { 127 } },
 				.to = { .family = WSD_FAMILY_IPV6, .port = 2, .scope = 3 },
 				.data_length = 5 };

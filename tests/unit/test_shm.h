@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* test_shm.h - a small world for the tests of the shm backend: queues, ends of connections, events. */
+#ifndef WSD_TEST_SHM_H
+#define WSD_TEST_SHM_H
+
+#include <openwsd/backend.h>
+
+#define LOG_SIZE 512u
+
+/* Context of an endpoint or listener: what happened to it. */
+struct end {
+	struct wsd_event log[LOG_SIZE]; /* in order, data copied to text */
+	uint32_t count, taken;
+	char text[WSD_REPLY_DATA_MAX + 1];
+	struct wsd_endpoint *endpoint;
+	struct wsd_listener_ep *listener;
+	struct wsd_queue *queue;
+};
+
+extern const struct wsd_backend_ops wsd_backend_shm;
+extern struct wsd_device *shm_device;
+extern const struct wsd_endpoint_attr shm_attr;
+
+void world_open(void);
+void world_close(void);
+struct wsd_queue *world_queue(void);
+struct wsd_addr world_addr(uint16_t port);
+uint16_t world_port(void); /* not used by an earlier test nor by another process */
+unsigned world_fds(void);
+/* Poll every queue of this process once; true when something came. */
+bool world_poll(void);
+/* Poll until end has an event that was not taken; it must be of this type. Fails after 5 s. */
+struct wsd_event *expect(struct end *end, enum wsd_event_type type);
+bool quiet(struct end *end); /* nothing comes in 50 polls */
+struct end *end_new(struct wsd_queue *queue);
+void end_free(struct end *end);
+void listen_on(struct end *end, uint16_t port, uint32_t backlog);
+void connect_to(struct end *end, uint16_t port);
+/* A listener of this process accepts what connect_to started. */
+struct end *accept_on(struct end *listener);
+void post_recv(struct end *end, uint64_t id, void *memory, uint32_t length, struct wsd_region *region);
+enum wsd_status try_post(struct end *end, enum wsd_work_op op, uint64_t id, const void *memory,
+			 uint32_t length, uint64_t addr, uint32_t key, uint32_t imm);
+void post(struct end *end, enum wsd_work_op op, uint64_t id, const void *memory, uint32_t length,
+	  uint64_t addr, uint32_t key, uint32_t imm);
+
+#endif

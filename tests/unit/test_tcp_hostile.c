@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * test_tcp_hostile.c - the tcp backend against strangers: garbage on the companion port, a peer
+ * that breaks the protocol, plain servers on candidate ports, and the descriptor limit.
+ */
+#include "tests/unit/test_tcp.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void hello_bytes(uint8_t *bytes, const struct wsd_addr *addr, uint64_t nonce)
+{
+	struct tcp_frame frame = { .type = TCP_FRAME_REQUEST, .length = TCP_HELLO_BYTES };
+	struct tcp_hello hello = { .version = TCP_WIRE_VERSION,
+				   .recv_depth = 4,
+				   .nonce = nonce,
+				   .from = *addr,
+				   .to = *addr };
+
+	tcp_frame_encode(&frame, bytes);
+	tcp_hello_encode(&hello, bytes + TCP_HEADER_BYTES);
+}
+
+/* A peer that knows the handshake and then sends a frame it may not send. */
+static void hostile_frame(struct client *c, struct tcp_frame frame)
+{
+	uint8_t bytes[TCP_HEADER_BYTES + TCP_HELLO_BYTES], banner[TCP_BANNER_BYTES];
+	uint8_t answer[TCP_HEADER_BYTES + TCP_HELLO_BYTES + sizeof(struct lend)];
+	int fd = raw_connect(tcp_candidate_port(c->addr.port, 0));
+	struct tcp_banner said;
+
+	assert_int_equal(recv(fd, banner, sizeof(banner), MSG_WAITALL), sizeof(banner));
+	assert_true(tcp_banner_decode(&said, banner));
+	hello_bytes(bytes, &c->addr, said.nonce);
+	assert_int_equal(write(fd, bytes, sizeof(bytes)), sizeof(bytes));
+	assert_int_equal(recv(fd, answer, sizeof(answer), MSG_WAITALL), sizeof(answer));
+	tcp_frame_encode(&frame, bytes);
+	assert_int_equal(write(fd, bytes, TCP_HEADER_BYTES), TCP_HEADER_BYTES);
+	drain(fd); /* ends because the server closes */
+	close(fd);
+}
+
+static void test_garbage(void **state)
+{
+	uint8_t bytes[300];
+	struct client c;
+	int fd;
+
+	(void)state;
+	client_open(&c, WSD_FAMILY_IPV4);
+	fill(bytes, sizeof(bytes), 1);
+	fd = raw_connect(tcp_candidate_port(c.addr.port, 0));
+	assert_int_equal(write(fd, bytes, sizeof(bytes)), sizeof(bytes));
+	assert_true(drain(fd) <= TCP_BANNER_BYTES);
+	close(fd);
+	fd = raw_connect(tcp_candidate_port(c.addr.port, 0));
+	hello_bytes(bytes, &c.addr, 12345); /* did not read the banner */
+	assert_int_equal(write(fd, bytes, TCP_HEADER_BYTES + TCP_HELLO_BYTES),
+			 TCP_HEADER_BYTES + TCP_HELLO_BYTES);
+	assert_true(drain(fd) <= TCP_BANNER_BYTES);
+	close(fd);
+	hostile_frame(&c, (struct tcp_frame){ .type = 200 });
+	hostile_frame(&c, (struct tcp_frame){ .type = TCP_FRAME_CREDIT, .credit = 1000 });
+	hostile_frame(&c, (struct tcp_frame){ .type = TCP_FRAME_CREDIT, .ack = 1 });
+	hostile_frame(&c, (struct tcp_frame){ .type = TCP_FRAME_READ_RSP });
+	hostile_frame(&c, (struct tcp_frame){ .type = TCP_FRAME_ACCEPT, .length = 80 });
+	hostile_frame(&c, (struct tcp_frame){ .type = TCP_FRAME_NAK, .key = 1 });
+	hostile_frame(&c, (struct tcp_frame){ .type = TCP_FRAME_WRITE, .key = 1, .length = 1 });
+	echo(&c, 500, 1); /* nobody else was touched */
+	client_close(&c);
+}
+
+/* A server that has nothing to do with us sits on the first candidate and counts what it gets. */
+static int plain_server(uint16_t port, int *result)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+				  .sin_port = htons(port),
+				  .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), ends[2], one = 1;
+	uint64_t total;
+	pid_t pid;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 || listen(fd, 8) != 0) {
+		close(fd);
+		return -1;
+	}
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0) {
+		int got = accept(fd, NULL, NULL);
+
+		alarm(30);
+		total = drain(got);
+		if (write(ends[1], &total, sizeof(total)) < 0)
+			_exit(1);
+		_exit(0);
+	}
+	close(ends[1]);
+	close(fd);
+	*result = ends[0];
+	return pid;
+}
+
+static void test_plain_server(void **state)
+{
+	struct wsd_endpoint *ep;
+	struct wsd_event event;
+	uint64_t total = 1;
+	struct client c;
+	int result, holder;
+	pid_t plain;
+
+	(void)state;
+	memset(&c, 0, sizeof(c));
+	c.addr = address(WSD_FAMILY_IPV4, free_port(WSD_FAMILY_IPV4, &holder));
+	plain = plain_server(tcp_candidate_port(c.addr.port, 0), &result);
+	if (plain < 0)
+		skip();
+	c.server = start_server(c.addr); /* has to take another candidate */
+	side_open(&me);
+	ep = connect_to(c.addr, "idle", LIMIT_NS);
+	expect(&event, WSD_EV_CONNECTED, WSD_OK);
+	assert_int_equal(read(result, &total, sizeof(total)), sizeof(total));
+	assert_int_equal(total, 0);
+	waitpid(plain, NULL, 0);
+	OPS->endpoint_destroy(ep);
+	stop_server(c.server);
+	/* Nobody at all, and quickly. */
+	total = wsd_clock_ns();
+	ep = connect_to(c.addr, "idle", LIMIT_NS);
+	expect(&event, WSD_EV_CONNECT_FAILED, WSD_ENOLISTENER);
+	assert_true(wsd_clock_ns() - total < 1000000000);
+	OPS->endpoint_destroy(ep);
+	/* A silent server only: it has until the deadline to say something. */
+	close(result);
+	plain = plain_server(tcp_candidate_port(c.addr.port, 0), &result);
+	assert_true(plain > 0);
+	ep = connect_to(c.addr, "idle", 300000000);
+	expect(&event, WSD_EV_CONNECT_FAILED, WSD_ETIMEDOUT);
+	OPS->endpoint_destroy(ep);
+	assert_int_equal(read(result, &total, sizeof(total)), sizeof(total));
+	assert_int_equal(total, 0);
+	close(result);
+	waitpid(plain, NULL, 0);
+	side_close(&me);
+	close(holder);
+}
+
+/* After the descriptor limit was met, accepting goes on once there are descriptors again. */
+static void test_descriptor_limit(void **state)
+{
+	struct wsd_listener_ep *listener;
+	struct rlimit limit, low;
+	struct wsd_endpoint *ep;
+	struct wsd_event event;
+	struct wsd_addr addr;
+	int fd, probe, holder;
+	uint8_t banner[TCP_BANNER_BYTES];
+	unsigned polls = 0;
+	uint64_t end;
+
+	(void)state;
+	addr = address(WSD_FAMILY_IPV4, free_port(WSD_FAMILY_IPV4, &holder));
+	side_open(&me);
+	assert_int_equal(OPS->listen(me.queue, &addr, 4, NULL, &listener), WSD_OK);
+	fd = raw_connect(tcp_candidate_port(addr.port, 0));
+	getrlimit(RLIMIT_NOFILE, &limit);
+	low = limit;
+	low.rlim_cur = (rlim_t)fd + 1;
+	probe = dup(0); /* the lowest free one must be above the limit */
+	low.rlim_cur = (rlim_t)(probe > fd ? probe : fd + 1);
+	close(probe);
+	setrlimit(RLIMIT_NOFILE, &low);
+	assert_int_equal(OPS->endpoint_create(me.queue, NULL, &ep_attr, NULL, &ep), WSD_OK);
+	assert_int_equal(OPS->connect(ep, NULL, &addr, NULL, 0, LIMIT_NS), WSD_ENOFILES);
+	OPS->endpoint_destroy(ep);
+	for (end = wsd_clock_ns() + 50000000; wsd_clock_ns() < end; polls++) {
+		struct pollfd p = { .fd = (int)OPS->wait_object(me.queue), .events = POLLIN };
+
+		OPS->poll(me.queue, &event, 1);
+		(void)poll(&p, 1, 10);
+	}
+	assert_true(polls < 20); /* no busy loop */
+	setrlimit(RLIMIT_NOFILE, &limit);
+	assert_false(next_event(&me, &event, 300000000));
+	assert_int_equal(recv(fd, banner, sizeof(banner), MSG_DONTWAIT), sizeof(banner));
+	close(fd);
+	OPS->listener_destroy(listener);
+	side_close(&me);
+	close(holder);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_plain_server),
+		cmocka_unit_test(test_descriptor_limit),
+	};
+
+	test_deadline(120);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -6,6 +6,8 @@
  * without it: a new table goes into the next of a few places and is then published, so that a call that
  * runs during a repeated start-up still sees one whole table.
  */
+#include <openwsd/ws2san.h>
+
 #include "provider/winsock/spi_calls.h"
 
 #include <string.h>
@@ -223,6 +225,16 @@ static bool upcalls_complete(const WSPUPCALLTABLE *table)
 	return table->lpWPUCreateSocketHandle != NULL && table->lpWPUCloseSocketHandle != NULL &&
 	       table->lpWPUQuerySocketHandleContext != NULL && table->lpWPUSetEvent != NULL &&
 	       table->lpWPUResetEvent != NULL && table->lpWPUQueueApc != NULL;
+}
+
+/* Mode S, for a switch above: the contract is not built yet, so it never starts. */
+int WSPAPI WSPStartupEx(WORD wVersionRequested, LPWSPDATA lpWSPData, LPWSAPROTOCOL_INFOW lpProtocolInfo,
+			LPWSPUPCALLTABLEEX lpUpcallTable, LPWSPPROC_TABLE lpProcTable)
+{
+	(void)wVersionRequested;
+	if (lpWSPData == NULL || lpProcTable == NULL || lpProtocolInfo == NULL || lpUpcallTable == NULL)
+		return WSAEFAULT;
+	return WSASYSNOTREADY;
 }
 
 int WSPAPI WSPStartup(WORD wVersionRequested, LPWSPDATA lpWSPData,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* sockopt.c - options: one table of level, name, size and two functions. */
 #include "provider/winsock/spi_calls.h"
-
 #include <string.h>
 
 #ifdef _WIN32

@@ -10,6 +10,8 @@
 /* clang-format off */
 #define WSD_PARAM_LIST(X)                                                                       \
 	X("BACKENDS", "backends to use, in path order")                                         \
+	X("CLOSE_TIMEOUT", "longest closing in the background after closesocket, in ms")        \
+	X("CONNECT_TIMEOUT", "longest connect over all paths together, in ms")                  \
 	X("ENGINE_THREAD", "0: no background thread, callers make all progress")                \
 	X("ENGINE_TICK_US", "how often the background thread looks at a busy engine, in us")    \
 	X("EXIT_LINGER", "longest wait for closing sockets at exit, in ms")                     \

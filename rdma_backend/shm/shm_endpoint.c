@@ -113,6 +113,7 @@ static struct wsd_endpoint *endpoint_alloc(struct wsd_queue *queue,
 	endpoint->context = context;
 	endpoint->own_fd = -1;
 	endpoint->send_depth = attr->send_depth;
+	endpoint->max_send_sge = attr->max_send_sge ? attr->max_send_sge : SHM_MAX_SGE;
 	endpoint->recv_depth = attr->recv_depth ? attr->recv_depth : 1;
 	endpoint->recv_bytes = attr->recv_bytes;
 	endpoint->work_end = &endpoint->work_first;

@@ -220,7 +220,7 @@ struct wsd_endpoint {
 	bool ring;		/* the peer has news that was not announced */
 	bool link_lost;
 	bool deaf;		/* nothing more is taken from the ring */
-	uint32_t send_depth, recv_depth, recv_bytes;
+	uint32_t send_depth, recv_depth, recv_bytes, max_send_sge;
 
 	/* incoming: our segment */
 	struct shm_segment *own;

@@ -236,8 +236,10 @@ void shm_mem_free(struct wsd_region *base)
 		region->freed = true;
 	} else {
 		/* No memory for the message: the peer keeps its mapping until the end. */
-		if (endpoint->mem_announced && !endpoint->link_lost)
-			(void)send_region(endpoint, region, SHM_MSG_MEM_FREE);
+		if (endpoint->mem_announced && !endpoint->link_lost &&
+		    send_region(endpoint, region, SHM_MSG_MEM_FREE) == WSD_OK && endpoint->mem_counted)
+			/* The peer writes nothing more before it has read that message. */
+			atomic_store(&endpoint->peer->mem_sent, ++endpoint->mem_sent);
 		region_free(region);
 	}
 	wsd_mutex_unlock(&endpoint->lock);
@@ -346,6 +348,7 @@ void shm_mem_arrived(struct shm_link *link, const struct shm_msg_mem *message, i
 	if (endpoint->state > SHM_OPEN) {
 		; /* nothing will be written any more */
 	} else if (message->head.type == SHM_MSG_MEM_FREE) {
+		endpoint->mem_seen++;
 		mem = shm_peer_mem_find(endpoint, message->key);
 		if (mem)
 			peer_mem_drop(endpoint, mem);

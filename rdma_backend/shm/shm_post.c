@@ -261,7 +261,7 @@ static enum wsd_status post_one(struct wsd_endpoint *endpoint, const struct wsd_
 
 	if (endpoint->state != SHM_OPEN || endpoint->closing)
 		return WSD_ESTATE;
-	if (!make_op(item, &op))
+	if (item->sge_count > endpoint->max_send_sge || !make_op(item, &op))
 		return WSD_EINVAL;
 	if (endpoint->outstanding >= endpoint->send_depth)
 		return WSD_AGAIN;
@@ -286,6 +286,8 @@ static enum wsd_status post_one(struct wsd_endpoint *endpoint, const struct wsd_
 	endpoint->outstanding++;
 	if (status == WSD_PENDING)
 		shm_work_progress(endpoint);
+	else if (atomic_load(&endpoint->own->mem_sent) != endpoint->mem_seen)
+		shm_queue_mark(endpoint->queue, endpoint->index); /* look at the link soon */
 	return WSD_OK;
 }
 

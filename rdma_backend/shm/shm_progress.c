@@ -246,8 +246,10 @@ static bool run(struct wsd_endpoint *endpoint, struct shm_sink *sink)
 	if (!deliver_sent(endpoint, sink))
 		return false;
 	taken = take_entries(endpoint, sink);
-	if (endpoint->work_first)
+	if (endpoint->work_first) {
+		(void)regions_arrived(endpoint); /* it may wait for one */
 		shm_work_progress(endpoint);
+	}
 	if (endpoint->state == SHM_OPEN)
 		shm_close_when_done(endpoint);
 	if (taken == TAKEN_FULL || !deliver_sent(endpoint, sink))

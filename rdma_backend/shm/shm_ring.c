@@ -168,15 +168,14 @@ static enum wsd_status locate(struct wsd_endpoint *endpoint, const struct shm_op
 	struct shm_peer_mem *mem = shm_peer_mem_find(endpoint, op->remote_key);
 	uint64_t offset = op->remote_addr - SHM_MEM_ADDR;
 
-	if (!mem) {
-		if (op->remote_key >> 31)
-			return WSD_PENDING;
-		/* acquire: pairs with the peer's count, stored before the key was told */
-		if (atomic_load_explicit(&endpoint->own->mem_sent, memory_order_acquire) !=
-			    endpoint->mem_seen && !endpoint->link_lost)
-			return WSD_AGAIN;
+	if (!mem && op->remote_key >> 31)
+		return WSD_PENDING;
+	/* acquire: pairs with the peer's count, stored before the key was told or after it was revoked */
+	if (atomic_load_explicit(&endpoint->own->mem_sent, memory_order_acquire) != endpoint->mem_seen &&
+	    !endpoint->link_lost)
+		return WSD_AGAIN;
+	if (!mem)
 		return WSD_EREMOTE_ACCESS;
-	}
 	if (!(mem->access & right) || (mem->access & SHM_ACCESS_BOUNCE) ||
 	    op->remote_addr < SHM_MEM_ADDR || offset > mem->length || op->length > mem->length - offset)
 		return WSD_EREMOTE_ACCESS;

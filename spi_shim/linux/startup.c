@@ -94,6 +94,7 @@ static int provider_start_locked(void)
 
 	wsd_upcalls_set_complete(WPUCompleteOverlappedRequest);
 	wsd_upcalls_set_file_reader(&wsd_file_reader);
+	wsd_upcalls_set_last_error(WSASetLastError);
 	memset(&state.table, 0, sizeof(state.table));
 	error = WSPStartup(WINSOCK_VERSION, &data, &info, wsd_upcall_table, &state.table);
 	if (error != 0)

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include <openwsd/winsock2.h>
+#include <openwsd/ws2san.h>
+#include <openwsd/ws2spi.h>
 
 #include "tests/conformance/check.h"
 
@@ -233,6 +235,7 @@ int main(void)
 {
 	WSADATA data;
 
+	CHECK_R(6, WSPStartupEx(MAKEWORD(2, 2), NULL, NULL, NULL, NULL) == WSAEFAULT);
 	CHECK_R(1, WSAStartup(MAKEWORD(2, 2), &data) == 0 && data.wVersion == 0x0202);
 	check_sockets();
 	check_connect();

@@ -253,8 +253,10 @@ static void test_malformed(void)
 	memset(&bad, 0, sizeof(bad));
 	bad.id = 666;
 	bad.sge = sge;
-	bad.sge_count = p.c.attr.max_send_sge + 1;
-	malformed(&p, &bad, "too many elements");
+	if (p.a.attr.max_sge < 80) {
+		bad.sge_count = p.a.attr.max_sge + 1; /* up to there a device may be generous */
+		malformed(&p, &bad, "too many elements");
+	}
 	bad.sge_count = 1;
 	bad.op = (enum wsd_work_op)9;
 	malformed(&p, &bad, "unknown operation");

@@ -50,6 +50,11 @@ void wsd_upcalls_set_file_reader(const struct wsd_file_reader *reader)
 	(void)reader;
 }
 
+void wsd_upcalls_set_last_error(void (*set)(int error))
+{
+	(void)set;
+}
+
 void wsd_provider_exit(void)
 {
 	fake.exits++;

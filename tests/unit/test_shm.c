@@ -528,6 +528,50 @@ static void test_out_of_memory(void **state)
 	assert_true(n > 1000);
 }
 
+#define THREAD_MESSAGES 5000u
+
+/* Posts while another thread owns and polls the queue. */
+static void post_many(void *arg)
+{
+	struct end *end = arg;
+	uint32_t i;
+
+	for (i = 0; i < THREAD_MESSAGES;) {
+		if (try_post(end, WSD_OP_SEND, i, &i, sizeof(i), 0, 0, 0) == WSD_OK)
+			i++;
+		else
+			wsd_cpu_relax();
+	}
+}
+
+static void test_threads(void **state)
+{
+	uint32_t in[4], sent = 0, received = 0;
+	struct wsd_thread *thread;
+	struct pair pair;
+	uint64_t i;
+
+	(void)state;
+	pair_new(&pair);
+	for (i = 0; i < 4; i++)
+		post_recv(pair.b, i, &in[i], sizeof(in[i]), NULL);
+	assert_int_equal(wsd_thread_start(&thread, "poster", post_many, pair.a), WSD_OK);
+	while (sent < THREAD_MESSAGES || received < THREAD_MESSAGES) {
+		pair.a->count = pair.a->taken = pair.b->count = pair.b->taken = 0;
+		world_poll();
+		for (i = 0; i < pair.b->count; i++, received++) {
+			uint64_t id = pair.b->log[i].id;
+
+			assert_int_equal(in[id], received);
+			post_recv(pair.b, id, &in[id], sizeof(in[id]), NULL);
+		}
+		for (i = 0; i < pair.a->count; i++, sent++)
+			assert_int_equal(pair.a->log[i].id, sent);
+	}
+	wsd_thread_join(thread);
+	pair_free(&pair);
+}
+
 static void test_addresses(void **state)
 {
 	struct wsd_addr list[32];
@@ -548,7 +592,7 @@ int main(void)
 		TEST(messages),		TEST(same_queue),     TEST(mapped_memory),
 		TEST(registered_memory), TEST(waiting_work),   TEST(posting_errors),
 		TEST(disconnect),	TEST(destroy_cuts),   TEST(answers),	      TEST(early_memory),
-		TEST(arm),		TEST(out_of_memory),  TEST(addresses),
+		TEST(arm),		TEST(threads),	      TEST(out_of_memory),  TEST(addresses),
 		cmocka_unit_test(test_refused),
 	};
 

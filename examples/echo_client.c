@@ -62,7 +62,8 @@ static int run(SOCKET s, int messages, int bytes)
 	QueryPerformanceCounter(&end);
 	if (result == 0)
 		printf("%d messages of %d bytes came back, %.0f a second\n", messages, bytes,
-		       messages * (double)second.QuadPart / (double)(end.QuadPart - start.QuadPart + 1));
+		       messages * (double)second.QuadPart /
+			       (double)(end.QuadPart - start.QuadPart + 1));
 	free(out);
 	free(in);
 	return result;

@@ -58,7 +58,8 @@ int main(int argc, char **argv)
 	at.sin_family = AF_INET;
 	at.sin_port = htons((u_short)atoi(argv[1]));
 	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (bind(listener, (struct sockaddr *)&at, sizeof(at)) != 0 || listen(listener, SOMAXCONN) != 0 ||
+	if (bind(listener, (struct sockaddr *)&at, sizeof(at)) != 0 ||
+	    listen(listener, SOMAXCONN) != 0 ||
 	    getsockname(listener, (struct sockaddr *)&at, &length) != 0)
 		return fail("cannot listen");
 	printf("listening on port %u\n", ntohs(at.sin_port));

@@ -16,16 +16,37 @@ struct entry {
 	size_t offset;
 };
 
-#define ENTRY(member) { #member, offsetof(struct wsd_backend_ops, member) }
+#define ENTRY(member)                                             \
+	{                                                         \
+#member, offsetof(struct wsd_backend_ops, member) \
+	}
 
 /* The entries marked * in backend.h: all but clock. */
 static const struct entry required[] = {
-	ENTRY(open),	     ENTRY(close),	 ENTRY(addresses),	  ENTRY(reachable),
-	ENTRY(queue_create), ENTRY(queue_destroy), ENTRY(poll),		  ENTRY(arm),
-	ENTRY(disarm),	     ENTRY(wait_object), ENTRY(reg),		  ENTRY(dereg),
-	ENTRY(mem_alloc),    ENTRY(mem_free),	 ENTRY(listen),		  ENTRY(listener_destroy),
-	ENTRY(endpoint_create), ENTRY(endpoint_destroy), ENTRY(connect), ENTRY(accept),
-	ENTRY(reject),	     ENTRY(disconnect),	 ENTRY(post_send),	  ENTRY(post_recv),
+	ENTRY(open),
+	ENTRY(close),
+	ENTRY(addresses),
+	ENTRY(reachable),
+	ENTRY(queue_create),
+	ENTRY(queue_destroy),
+	ENTRY(poll),
+	ENTRY(arm),
+	ENTRY(disarm),
+	ENTRY(wait_object),
+	ENTRY(reg),
+	ENTRY(dereg),
+	ENTRY(mem_alloc),
+	ENTRY(mem_free),
+	ENTRY(listen),
+	ENTRY(listener_destroy),
+	ENTRY(endpoint_create),
+	ENTRY(endpoint_destroy),
+	ENTRY(connect),
+	ENTRY(accept),
+	ENTRY(reject),
+	ENTRY(disconnect),
+	ENTRY(post_send),
+	ENTRY(post_recv),
 };
 
 static uint64_t default_clock(struct wsd_queue *queue)
@@ -66,7 +87,8 @@ enum wsd_status wsd_ops_complete(const struct wsd_backend_ops *ops, struct wsd_b
 		return WSD_EABI;
 	}
 	if (!wsd_ops_name_valid(ops->name)) {
-		snprintf(reason, reason_size, "backend has no name of 1 to 15 letters a-z and digits");
+		snprintf(reason, reason_size,
+			 "backend has no name of 1 to 15 letters a-z and digits");
 		return WSD_EINVAL;
 	}
 	for (i = 0; i < sizeof(required) / sizeof(required[0]); i++) {

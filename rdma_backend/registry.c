@@ -22,7 +22,7 @@
 #else
 #define MODULE_SUFFIX ".so"
 #endif
-#define NAME_SIZE 16
+#define NAME_SIZE   16
 #define MODULES_MAX 32u
 
 #define WSD_BUILTIN(name) extern const struct wsd_backend_ops wsd_backend_##name;
@@ -57,8 +57,8 @@ static const char *module_folder(void)
 }
 
 /* [lock] */
-static enum wsd_status adopt(const struct wsd_backend_ops *origin, const struct wsd_backend_ops **ops,
-			     char *reason, size_t reason_size)
+static enum wsd_status adopt(const struct wsd_backend_ops *origin,
+			     const struct wsd_backend_ops **ops, char *reason, size_t reason_size)
 {
 	struct wsd_backend_ops full;
 	struct loaded *loaded;
@@ -130,8 +130,8 @@ static const struct wsd_backend_ops *find_builtin(const char *name)
 	return NULL;
 }
 
-enum wsd_status wsd_registry_find(const char *name, const struct wsd_backend_ops **ops, char *reason,
-				  size_t reason_size)
+enum wsd_status wsd_registry_find(const char *name, const struct wsd_backend_ops **ops,
+				  char *reason, size_t reason_size)
 {
 	const struct wsd_backend_ops *origin;
 	const char *folder = module_folder();
@@ -152,13 +152,13 @@ enum wsd_status wsd_registry_find(const char *name, const struct wsd_backend_ops
 		status = load(path, name, ops, reason, reason_size);
 	wsd_mutex_unlock(&lock);
 	if (status == WSD_NOTFOUND)
-		snprintf(reason, reason_size, "backend %s is not built in, and there is no %s", name,
-			 path);
+		snprintf(reason, reason_size, "backend %s is not built in, and there is no %s",
+			 name, path);
 	return status;
 }
 
-enum wsd_status wsd_registry_load(const char *path, const struct wsd_backend_ops **ops, char *reason,
-				  size_t reason_size)
+enum wsd_status wsd_registry_load(const char *path, const struct wsd_backend_ops **ops,
+				  char *reason, size_t reason_size)
 {
 	enum wsd_status status;
 

@@ -14,11 +14,11 @@
  * WSD_NOTFOUND, WSD_EABI, WSD_EINVAL (a starred entry is missing); reason gets one line for people.
  * *ops stays valid until the process ends (modules are not unloaded).
  */
-enum wsd_status wsd_registry_find(const char *name, const struct wsd_backend_ops **ops, char *reason,
-				  size_t reason_size);
+enum wsd_status wsd_registry_find(const char *name, const struct wsd_backend_ops **ops,
+				  char *reason, size_t reason_size);
 /* Load a module from a path, for vendors' tests. */
-enum wsd_status wsd_registry_load(const char *path, const struct wsd_backend_ops **ops, char *reason,
-				  size_t reason_size);
+enum wsd_status wsd_registry_load(const char *path, const struct wsd_backend_ops **ops,
+				  char *reason, size_t reason_size);
 /* Names in the default path order: built-in list, then modules found. NULL ends. index 0, 1, ... */
 const char *wsd_registry_name(unsigned index);
 

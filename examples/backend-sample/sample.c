@@ -8,7 +8,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define PAGE 4096u
+#define PAGE	   4096u
 #define ACCESS_ALL (WSD_ACCESS_LOCAL_WRITE | WSD_ACCESS_REMOTE_READ | WSD_ACCESS_REMOTE_WRITE)
 
 const struct wsd_host *sample_host;
@@ -30,7 +30,10 @@ enum wsd_status sample_leave(enum wsd_status status)
 
 /* ---- events ---- */
 
-/* Due at once, later, or (0) never. A timer, because the limit of a connect must end a sleep, too. */
+/*
+ * Due at once, later, or (0) never. A timer, because the limit of a connect must end a sleep,
+ * too.
+ */
 static void set_timer(struct wsd_queue *queue, uint64_t ns)
 {
 	struct itimerspec spec = { 0 };
@@ -40,7 +43,8 @@ static void set_timer(struct wsd_queue *queue, uint64_t ns)
 	timerfd_settime(queue->timer, 0, &spec, NULL);
 }
 
-bool sample_source_init(struct source *source, struct wsd_queue *queue, void *context, uint32_t size)
+bool sample_source_init(struct source *source, struct wsd_queue *queue, void *context,
+			uint32_t size)
 {
 	source->queue = queue;
 	source->context = context;
@@ -76,7 +80,8 @@ static void make_ready(struct source *source)
 }
 
 /* A new, empty event at the end of the ring; the caller fills it before it unlocks. */
-struct wsd_event *sample_push(struct source *source, enum wsd_event_type type, enum wsd_status status)
+struct wsd_event *sample_push(struct source *source, enum wsd_event_type type,
+			      enum wsd_status status)
 {
 	struct wsd_event *event = &source->ring[source->tail++ % source->size];
 
@@ -161,7 +166,10 @@ static void sample_queue_destroy(struct wsd_queue *queue)
 	sample_host->free(queue);
 }
 
-/* One event of each ready source in turn; one with private data ends the poll, it uses the buffer. */
+/*
+ * One event of each ready source in turn; one with private data ends the poll, it uses the
+ * buffer.
+ */
 static uint32_t sample_poll(struct wsd_queue *queue, struct wsd_event *events, uint32_t count)
 {
 	struct wsd_event *event;
@@ -356,7 +364,8 @@ __declspec(dllexport)
 #elif defined(__GNUC__)
 __attribute__((visibility("default")))
 #endif
-const struct wsd_backend_ops *wsd_backend_query(uint32_t abi, const struct wsd_host *services);
+	const
+	struct wsd_backend_ops *wsd_backend_query(uint32_t abi, const struct wsd_host *services);
 
 const struct wsd_backend_ops *wsd_backend_query(uint32_t abi, const struct wsd_host *services)
 {

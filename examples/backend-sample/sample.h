@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * sample.h - a complete backend: a loop-back device inside one process. It shows the shape of a module,
- * not speed: one lock for everything, linear look-ups, no READ, no immediate data.
+ * sample.h - a complete backend: a loop-back device inside one process. It shows the shape of a
+ * module, not speed: one lock for everything, linear look-ups, no READ, no immediate data.
  *
- * Work is carried out inside post_send, unless a message finds no receive: then it waits in its ring.
- * Every event has its room reserved when the object is made, so nothing fails for memory afterwards.
+ * Work is carried out inside post_send, unless a message finds no receive: then it waits in its
+ * ring. Every event has its room reserved when the object is made, so nothing fails for memory
+ * afterwards.
  */
 #ifndef SAMPLE_H
 #define SAMPLE_H
@@ -12,7 +13,7 @@
 #include <openwsd/backend.h>
 
 #define MAX_MESSAGE (1u << 20)
-#define MAX_DEPTH 1024u
+#define MAX_DEPTH   1024u
 
 /* Where events come from: an endpoint or a listener. A ring that never overflows. */
 struct source {

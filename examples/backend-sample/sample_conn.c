@@ -7,12 +7,12 @@
 static struct wsd_listener_ep *listeners;
 
 enum wsd_status sample_reachable(struct wsd_device *device, const struct wsd_addr *local,
-					const struct wsd_addr *remote)
+				 const struct wsd_addr *remote)
 {
 	(void)device;
 	(void)local;
 	return remote->family == WSD_FAMILY_IPV4 && remote->bytes[0] == 127 ? WSD_OK
-									   : WSD_EUNREACHABLE;
+									    : WSD_EUNREACHABLE;
 }
 
 /* Answered or abandoned. Frees the request. */
@@ -92,8 +92,7 @@ static struct wsd_listener_ep *find_listener(const struct wsd_addr *addr, bool e
 }
 
 enum wsd_status sample_listen(struct wsd_queue *queue, const struct wsd_addr *local,
-				     uint32_t backlog, void *context,
-				     struct wsd_listener_ep **listener)
+			      uint32_t backlog, void *context, struct wsd_listener_ep **listener)
 {
 	struct wsd_listener_ep *l;
 
@@ -134,8 +133,8 @@ void sample_listener_destroy(struct wsd_listener_ep *listener)
 }
 
 enum wsd_status sample_endpoint_create(struct wsd_queue *queue, struct wsd_request *request,
-					      const struct wsd_endpoint_attr *attr, void *context,
-					      struct wsd_endpoint **endpoint)
+				       const struct wsd_endpoint_attr *attr, void *context,
+				       struct wsd_endpoint **endpoint)
 {
 	struct wsd_endpoint *ep;
 
@@ -150,7 +149,8 @@ enum wsd_status sample_endpoint_create(struct wsd_queue *queue, struct wsd_reque
 	ep->recv = sample_host->alloc(attr->recv_depth * sizeof(*ep->recv));
 	/* One event for each piece of work and each receive, one at the start, one at the end. */
 	if (!ep->work || !ep->recv ||
-	    !sample_source_init(&ep->source, queue, context, attr->send_depth + attr->recv_depth + 2)) {
+	    !sample_source_init(&ep->source, queue, context,
+				attr->send_depth + attr->recv_depth + 2)) {
 		sample_host->free(ep->work);
 		sample_host->free(ep->recv);
 		sample_host->free(ep);
@@ -217,8 +217,8 @@ static enum wsd_status send_request(struct wsd_endpoint *ep, const void *data, u
 }
 
 enum wsd_status sample_connect(struct wsd_endpoint *ep, const struct wsd_addr *local,
-				      const struct wsd_addr *remote, const void *data,
-				      uint32_t data_length, uint64_t timeout)
+			       const struct wsd_addr *remote, const void *data,
+			       uint32_t data_length, uint64_t timeout)
 {
 	enum wsd_status status;
 
@@ -237,7 +237,8 @@ enum wsd_status sample_connect(struct wsd_endpoint *ep, const struct wsd_addr *l
 	status = send_request(ep, data, data_length);
 	if (status == WSD_ENOMEM)
 		return sample_leave(status);
-	ep->deadline = timeout < UINT64_MAX - sample_host->now() ? sample_host->now() + timeout : UINT64_MAX;
+	ep->deadline = timeout < UINT64_MAX - sample_host->now() ? sample_host->now() + timeout
+								 : UINT64_MAX;
 	ep->state = CONNECTING;
 	ep->source.queue->connecting++;
 	if (status != WSD_OK)

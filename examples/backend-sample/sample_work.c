@@ -9,8 +9,9 @@
 void sample_end(struct wsd_endpoint *ep, enum wsd_status status)
 {
 	if (ep->state == CONNECTING || ep->state == OPEN)
-		sample_push(&ep->source, ep->state == OPEN ? WSD_EV_DISCONNECTED : WSD_EV_CONNECT_FAILED,
-		     status);
+		sample_push(&ep->source,
+			    ep->state == OPEN ? WSD_EV_DISCONNECTED : WSD_EV_CONNECT_FAILED,
+			    status);
 	if (ep->state == CONNECTING)
 		ep->source.queue->connecting--;
 	ep->state = CLOSED;
@@ -90,7 +91,7 @@ static bool work_ok(const struct wsd_endpoint *ep, const struct wsd_work *work)
 }
 
 enum wsd_status sample_post_send(struct wsd_endpoint *ep, const struct wsd_work *list,
-					uint32_t *posted)
+				 uint32_t *posted)
 {
 	struct work *slot;
 
@@ -120,14 +121,15 @@ enum wsd_status sample_post_send(struct wsd_endpoint *ep, const struct wsd_work 
 }
 
 enum wsd_status sample_post_recv(struct wsd_endpoint *ep, const struct wsd_recv *list,
-					uint32_t *posted)
+				 uint32_t *posted)
 {
 	*posted = 0;
 	sample_enter();
 	if (ep->state == CLOSED)
 		return sample_leave(WSD_ESTATE);
 	for (; list; list = list->next) {
-		if (list->sge.length > ep->attr.recv_bytes || (list->sge.length && !list->sge.region))
+		if (list->sge.length > ep->attr.recv_bytes ||
+		    (list->sge.length && !list->sge.region))
 			return sample_leave(WSD_EINVAL);
 		if (ep->recv_busy == ep->attr.recv_depth)
 			return sample_leave(WSD_AGAIN);

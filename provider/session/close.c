@@ -33,8 +33,8 @@ void wsd_streams_drain(uint64_t deadline)
 	while (!none_closing(NULL) && wsd_clock_ns() < deadline) {
 		uint64_t step = wsd_clock_ns() + 5000000;
 
-		(void)wsd_engine_wait(NULL, 0, none_closing, NULL, step < deadline ? step : deadline,
-				      waker);
+		(void)wsd_engine_wait(NULL, 0, none_closing, NULL,
+				      step < deadline ? step : deadline, waker);
 	}
 }
 
@@ -65,7 +65,8 @@ bool wsd_stream_flushed(const struct wsd_stream *s)
 	       (s->tx.fin ? s->tx.fin_acked : s->tx.notified == s->tx.position && !s->tx.loan);
 }
 
-void wsd_stream_set_keepalive(struct wsd_stream *s, uint64_t idle, uint64_t interval, unsigned count)
+void wsd_stream_set_keepalive(struct wsd_stream *s, uint64_t idle, uint64_t interval,
+			      unsigned count)
 {
 	s->keepalive.on = idle != 0;
 	s->keepalive.idle = idle;
@@ -167,7 +168,8 @@ void wsd_stream_close(struct wsd_stream *s, bool abort, uint64_t linger)
 		wsd_stream_do(s, WSD_DO_DESTROY);
 		return;
 	}
-	if (s->state == WSD_STREAM_OPEN && (abort || s->rx.produced > s->rx.read || s->rx.source.offered))
+	if (s->state == WSD_STREAM_OPEN &&
+	    (abort || s->rx.produced > s->rx.read || s->rx.source.offered))
 		wsd_stream_break(s, WSD_EABORTED);
 	if (s->state == WSD_STREAM_OPEN) {
 		s->linger = linger ? linger : 1;

@@ -69,7 +69,8 @@ static bool start_path(struct wsd_stream *s)
 
 enum wsd_status wsd_stream_connect(struct wsd_stream **stream, const struct wsd_stream_owner *ops,
 				   void *owner, const struct wsd_addr *local,
-				   const struct wsd_addr *remote, const struct wsd_stream_options *options)
+				   const struct wsd_addr *remote,
+				   const struct wsd_stream_options *options)
 {
 	struct wsd_stream *s = wsd_stream_new(ops, owner);
 
@@ -113,8 +114,8 @@ void wsd_connect_run(struct wsd_stream *s, struct wsd_engine *engine)
 		wsd_stream_hello(s, hello);
 		/* The engine's clock may be virtual: the timer is set on that one. */
 		wsd_engine_set_timer(engine, &s->timer, wsd_engine_now(engine) + left);
-		status = s->backend->connect(s->endpoint, &s->local, &s->remote, hello, sizeof(hello),
-					     left);
+		status = s->backend->connect(s->endpoint, &s->local, &s->remote, hello,
+					     sizeof(hello), left);
 	}
 	if (status != WSD_OK && status != WSD_PENDING)
 		wsd_connect_failed(s, status);

@@ -20,47 +20,47 @@
 #include "provider/transport/memory.h"
 #include "rdma_backend/base/base.h"
 
-#define WSD_SLOTS 64u
-#define WSD_SLOT_BYTES 256u
+#define WSD_SLOTS	 64u
+#define WSD_SLOT_BYTES	 256u
 #define WSD_FIRST_WINDOW 2048u
-#define WSD_FIRST_RING 65536u
-#define WSD_STAGE_BYTES 65536u
-#define WSD_MAX_SGE 16u
-#define WSD_URGENT_MAX 8u
+#define WSD_FIRST_RING	 65536u
+#define WSD_STAGE_BYTES	 65536u
+#define WSD_MAX_SGE	 16u
+#define WSD_URGENT_MAX	 8u
 #define WSD_REASON_BYTES 160u
 
 /* Only data leaves this many credits; FIN and ABORT leave one; CREDIT takes the last. */
-#define WSD_RESERVE_DATA 2u
-#define WSD_RESERVE_FIN 1u
+#define WSD_RESERVE_DATA   2u
+#define WSD_RESERVE_FIN	   1u
 #define WSD_RESERVE_CREDIT 0u
 
 /* Ids of signalled work: the top two bits say what it was. */
 #define WSD_ID_PLAIN 0ull
-#define WSD_ID_READ (1ull << 62)
+#define WSD_ID_READ  (1ull << 62)
 #define WSD_ID_STAGE (2ull << 62)
 #define WSD_ID_VALUE ((1ull << 62) - 1)
 
 /* Control messages that wait to be posted: one bit each, so that nothing is queued or allocated. */
-#define WSD_SEND_START (1u << 0)
-#define WSD_SEND_SWITCH (1u << 1)
-#define WSD_SEND_GRANT (1u << 2)
-#define WSD_SEND_CREDIT (1u << 3)
-#define WSD_SEND_FIN (1u << 4)
-#define WSD_SEND_FIN_ACK (1u << 5)
-#define WSD_SEND_SOURCE (1u << 6)
-#define WSD_SEND_SOURCE_DONE (1u << 7)
+#define WSD_SEND_START	       (1u << 0)
+#define WSD_SEND_SWITCH	       (1u << 1)
+#define WSD_SEND_GRANT	       (1u << 2)
+#define WSD_SEND_CREDIT	       (1u << 3)
+#define WSD_SEND_FIN	       (1u << 4)
+#define WSD_SEND_FIN_ACK       (1u << 5)
+#define WSD_SEND_SOURCE	       (1u << 6)
+#define WSD_SEND_SOURCE_DONE   (1u << 7)
 #define WSD_SEND_SOURCE_REFUSE (1u << 8)
 #define WSD_SEND_SOURCE_CANCEL (1u << 9)
-#define WSD_SEND_PROBE (1u << 10)
-#define WSD_SEND_PROBE_ACK (1u << 11)
-#define WSD_SEND_ABORT (1u << 12)
+#define WSD_SEND_PROBE	       (1u << 10)
+#define WSD_SEND_PROBE_ACK     (1u << 11)
+#define WSD_SEND_ABORT	       (1u << 12)
 
 /* Control work for the engine's owner. */
-#define WSD_DO_CONNECT (1u << 0)
-#define WSD_DO_ACCEPT (1u << 1)
+#define WSD_DO_CONNECT	  (1u << 0)
+#define WSD_DO_ACCEPT	  (1u << 1)
 #define WSD_DO_DISCONNECT (1u << 2)
-#define WSD_DO_DESTROY (1u << 3)
-#define WSD_DO_NEXT_PATH (1u << 4)
+#define WSD_DO_DESTROY	  (1u << 3)
+#define WSD_DO_NEXT_PATH  (1u << 4)
 
 struct wsd_tx_ring {
 	uint64_t addr;
@@ -88,8 +88,8 @@ struct wsd_tx {
 	uint32_t pending; /* WSD_SEND_* */
 	uint32_t unsignalled;
 	struct wsd_tx_ring ring;
-	struct wsd_tx_ring next; /* granted, not yet switched to */
-	struct wsd_region *stage; /* only on devices that read sources later */
+	struct wsd_tx_ring next;	 /* granted, not yet switched to */
+	struct wsd_region *stage;	 /* only on devices that read sources later */
 	uint64_t stage_used, stage_free; /* cumulative */
 	struct wsd_loan *loan;
 	struct wsd_region *loan_region;
@@ -148,18 +148,18 @@ struct wsd_stream {
 	struct wsd_endpoint *endpoint;
 	struct wsd_request *request;
 	enum wsd_stream_state state;
-	enum wsd_status error;	/* why FAILED or RESET */
-	enum wsd_status best;	/* most telling failure of the paths tried */
-	uint32_t todo;		/* WSD_DO_* */
-	bool queued;		/* task is in the engine's queue */
-	unsigned changes;	/* collected for one call of changed() */
-	bool active;		/* we connected */
-	bool closing;		/* the owner has let go */
-	bool disconnected;	/* no work will complete any more */
+	enum wsd_status error; /* why FAILED or RESET */
+	enum wsd_status best;  /* most telling failure of the paths tried */
+	uint32_t todo;	       /* WSD_DO_* */
+	bool queued;	       /* task is in the engine's queue */
+	unsigned changes;      /* collected for one call of changed() */
+	bool active;	       /* we connected */
+	bool closing;	       /* the owner has let go */
+	bool disconnected;     /* no work will complete any more */
 	bool disconnecting;
 	bool held;
 	uint16_t features;
-	unsigned path; /* index of the engine being tried */
+	unsigned path;	   /* index of the engine being tried */
 	uint64_t deadline; /* of connect, then of close */
 	uint64_t linger;
 	struct wsd_stream_options options;
@@ -173,7 +173,7 @@ struct wsd_stream {
 		unsigned count, sent;
 		bool on, heard;
 	} keepalive;
-	struct wsd_list link; /* in the listener's queue */
+	struct wsd_list link;  /* in the listener's queue */
 	struct orphan *orphan; /* there */
 	char *reasons;
 };
@@ -202,8 +202,8 @@ void wsd_tx_completed(struct wsd_stream *stream, const struct wsd_event *event);
 void wsd_tx_want(struct wsd_stream *stream, uint32_t what);
 void wsd_tx_free(struct wsd_stream *stream);
 bool wsd_tx_room(const struct wsd_stream *stream);
-enum wsd_status wsd_tx_read_work(struct wsd_stream *stream, const struct wsd_sge *sge, uint64_t addr,
-				 uint32_t key);
+enum wsd_status wsd_tx_read_work(struct wsd_stream *stream, const struct wsd_sge *sge,
+				 uint64_t addr, uint32_t key);
 
 /* rx.c */
 void wsd_rx_events(struct wsd_stream *stream, const struct wsd_event *events, uint32_t count);

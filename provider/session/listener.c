@@ -308,8 +308,9 @@ static void run_tasks(struct wsd_listener *l,
 	}
 }
 
-enum wsd_status wsd_listener_open(struct wsd_listener **listener, const struct wsd_listener_owner *ops,
-				  void *owner, const struct wsd_addr *local,
+enum wsd_status wsd_listener_open(struct wsd_listener **listener,
+				  const struct wsd_listener_owner *ops, void *owner,
+				  const struct wsd_addr *local,
 				  const struct wsd_listener_options *options)
 {
 	unsigned count = wsd_engine_count();

@@ -98,7 +98,8 @@ static void ring_grant(struct wsd_stream *s, uint32_t bytes)
 
 	if (s->rx.next.bytes || s->rx.fin || s->closing || s->state != WSD_STREAM_OPEN)
 		return;
-	if (s->backend->mem_alloc(s->endpoint, bytes, WSD_ACCESS_REMOTE_WRITE | WSD_ACCESS_LOCAL_WRITE,
+	if (s->backend->mem_alloc(s->endpoint, bytes,
+				  WSD_ACCESS_REMOTE_WRITE | WSD_ACCESS_LOCAL_WRITE,
 				  &region) != WSD_OK) {
 		s->rx.ring_total = 0; /* ask again after as much traffic */
 		s->rx.messages = 0;
@@ -182,7 +183,9 @@ static void on_grant(struct wsd_stream *s, const struct wsd_header *header, cons
 		wsd_stream_violation(s, "bad grant");
 		return;
 	}
-	s->tx.next = (struct wsd_tx_ring){ .addr = grant.addr, .key = grant.key, .bytes = grant.bytes,
+	s->tx.next = (struct wsd_tx_ring){ .addr = grant.addr,
+					   .key = grant.key,
+					   .bytes = grant.bytes,
 					   .generation = grant.generation };
 	wsd_tx_want(s, WSD_SEND_SWITCH);
 }
@@ -330,7 +333,8 @@ void wsd_rx_events(struct wsd_stream *s, const struct wsd_event *events, uint32_
 		s->keepalive.heard = true;
 		if (s->state == WSD_STREAM_OPEN) {
 			if (ev->type == WSD_EV_RECV)
-				on_message(s, (uint8_t *)s->rx.slots->base + ev->id * WSD_SLOT_BYTES,
+				on_message(s,
+					   (uint8_t *)s->rx.slots->base + ev->id * WSD_SLOT_BYTES,
 					   ev->bytes < WSD_SLOT_BYTES ? ev->bytes : WSD_SLOT_BYTES);
 			else
 				on_immediate(s, ev->imm);
@@ -388,10 +392,11 @@ static size_t copy_out(struct wsd_rx *rx, const struct wsd_iovec *iov, unsigned 
 		size_t at = 0;
 
 		while (at < iov[i].length && position < end) {
-			const struct wsd_rx_ring *ring = rx->next.live && position >= rx->next.from ?
-								 &rx->next : &rx->ring;
-			uint64_t stop = ring == &rx->ring && rx->next.live && rx->next.from < end ?
-						rx->next.from : end;
+			const struct wsd_rx_ring *ring =
+				rx->next.live && position >= rx->next.from ? &rx->next : &rx->ring;
+			uint64_t stop = ring == &rx->ring && rx->next.live && rx->next.from < end
+						? rx->next.from
+						: end;
 			uint32_t offset = (uint32_t)((position - ring->from) % ring->bytes);
 			size_t part = ring->bytes - offset;
 

@@ -243,7 +243,8 @@ struct wsd_stream *wsd_stream_new(const struct wsd_stream_owner *ops, void *owne
 enum wsd_status wsd_stream_setup(struct wsd_stream *s, struct wsd_engine *engine)
 {
 	const struct wsd_device_attr *device = wsd_engine_attr(engine);
-	struct wsd_endpoint_attr attr = { .size = sizeof(attr), .recv_depth = WSD_SLOTS,
+	struct wsd_endpoint_attr attr = { .size = sizeof(attr),
+					  .recv_depth = WSD_SLOTS,
 					  .recv_bytes = WSD_SLOT_BYTES };
 	enum wsd_status status;
 
@@ -284,8 +285,10 @@ void wsd_stream_drop_endpoint(struct wsd_stream *s)
 
 void wsd_stream_hello(const struct wsd_stream *s, uint8_t *bytes)
 {
-	struct wsd_hello hello = { .version = WSD_WIRE_VERSION, .mode = WSD_MODE_STREAM,
-				   .slots = WSD_SLOTS, .slot_bytes = WSD_SLOT_BYTES,
+	struct wsd_hello hello = { .version = WSD_WIRE_VERSION,
+				   .mode = WSD_MODE_STREAM,
+				   .slots = WSD_SLOTS,
+				   .slot_bytes = WSD_SLOT_BYTES,
 				   .window = WSD_FIRST_WINDOW };
 	uint32_t caps = wsd_engine_attr(atomic_load(&s->engine))->caps;
 
@@ -350,7 +353,8 @@ void wsd_stream_violation(struct wsd_stream *s, const char *what)
 {
 	char text[WSD_ADDR_TEXT];
 
-	wsd_count(wsd_counter("session", "protocol_errors", "connections cut for breaking the protocol"),
+	wsd_count(wsd_counter("session", "protocol_errors",
+			      "connections cut for breaking the protocol"),
 		  1);
 	wsd_log(WSD_LOG_WARNING, "session", "peer %s broke the protocol: %s",
 		wsd_addr_text(&s->remote, text), what);
@@ -383,7 +387,8 @@ struct wsd_engine *wsd_stream_engine(const struct wsd_stream *s)
 	return atomic_load(&s->engine);
 }
 
-void wsd_stream_addresses(const struct wsd_stream *s, struct wsd_addr *local, struct wsd_addr *remote)
+void wsd_stream_addresses(const struct wsd_stream *s, struct wsd_addr *local,
+			  struct wsd_addr *remote)
 {
 	if (local)
 		*local = s->local;

@@ -28,12 +28,12 @@ struct wsd_iovec {
 
 /* What changed, for owner->changed. Only a hint where to look: the state functions tell the truth. */
 #define WSD_CHANGE_CONNECTED 0x01u /* or failed: wsd_stream_error */
-#define WSD_CHANGE_READABLE 0x02u  /* data, end of stream, or reset */
-#define WSD_CHANGE_WRITABLE 0x04u
-#define WSD_CHANGE_URGENT 0x08u
-#define WSD_CHANGE_DIRECT 0x10u	   /* a direct read or a loan has finished */
-#define WSD_CHANGE_FLUSHED 0x20u   /* everything written has been acknowledged, or never will be */
-#define WSD_CHANGE_DEAD 0x40u	   /* last call: nothing will come any more; the owner may free it */
+#define WSD_CHANGE_READABLE  0x02u /* data, end of stream, or reset */
+#define WSD_CHANGE_WRITABLE  0x04u
+#define WSD_CHANGE_URGENT    0x08u
+#define WSD_CHANGE_DIRECT    0x10u /* a direct read or a loan has finished */
+#define WSD_CHANGE_FLUSHED   0x20u /* everything written has been acknowledged, or never will be */
+#define WSD_CHANGE_DEAD	     0x40u /* last call: nothing will come any more; the owner may free it */
 
 struct wsd_stream_owner {
 	void (*lock)(void *owner);
@@ -53,16 +53,16 @@ struct wsd_stream_options {
 enum wsd_stream_state {
 	WSD_STREAM_IDLE,
 	WSD_STREAM_CONNECTING,
-	WSD_STREAM_OPEN,	/* includes half closed */
-	WSD_STREAM_FAILED,	/* connect failed: error tells; may be freed */
-	WSD_STREAM_RESET,	/* broken or aborted: error tells */
+	WSD_STREAM_OPEN,   /* includes half closed */
+	WSD_STREAM_FAILED, /* connect failed: error tells; may be freed */
+	WSD_STREAM_RESET,  /* broken or aborted: error tells */
 	WSD_STREAM_DEAD
 };
 
 /* A zero-copy send: memory lent until done. Embedded in the owner's operation. */
 struct wsd_loan {
-	struct wsd_iovec data; /* one contiguous buffer */
-	size_t moved;	       /* bytes the peer has taken */
+	struct wsd_iovec data;	/* one contiguous buffer */
+	size_t moved;		/* bytes the peer has taken */
 	enum wsd_status status; /* WSD_PENDING, WSD_OK, WSD_AGAIN (write the rest), or a failure */
 };
 /* A zero-copy read into the owner's buffer. */
@@ -78,35 +78,38 @@ struct wsd_direct {
  */
 enum wsd_status wsd_stream_connect(struct wsd_stream **stream, const struct wsd_stream_owner *ops,
 				   void *owner, const struct wsd_addr *local,
-				   const struct wsd_addr *remote, const struct wsd_stream_options *options);
+				   const struct wsd_addr *remote,
+				   const struct wsd_stream_options *options);
 
-enum wsd_stream_state wsd_stream_state(const struct wsd_stream *stream);		  /* [lock] */
-enum wsd_status wsd_stream_error(const struct wsd_stream *stream);			  /* [lock] */
+enum wsd_stream_state wsd_stream_state(const struct wsd_stream *stream); /* [lock] */
+enum wsd_status wsd_stream_error(const struct wsd_stream *stream);	 /* [lock] */
 struct wsd_engine *wsd_stream_engine(const struct wsd_stream *stream); /* [any] NULL: no path yet */
 void wsd_stream_addresses(const struct wsd_stream *stream, struct wsd_addr *local,
-			  struct wsd_addr *remote);					  /* [lock] */
+			  struct wsd_addr *remote);	      /* [lock] */
 const char *wsd_stream_path(const struct wsd_stream *stream); /* [lock] "shm", "tcp", ... or "" */
-size_t wsd_stream_reasons(const struct wsd_stream *stream, char *text, size_t size);	  /* [lock] */
+size_t wsd_stream_reasons(const struct wsd_stream *stream, char *text, size_t size); /* [lock] */
 void wsd_stream_kick(struct wsd_stream *stream); /* [no lock] run or hand over queued work */
 
 /* [lock] What a read or a write would find, from state alone. */
-size_t wsd_stream_readable(const struct wsd_stream *stream); /* bytes before mark, rendezvous or end */
-bool wsd_stream_at_end(const struct wsd_stream *stream);     /* all read, peer sent FIN */
+size_t wsd_stream_readable(
+	const struct wsd_stream *stream);		 /* bytes before mark, rendezvous or end */
+bool wsd_stream_at_end(const struct wsd_stream *stream); /* all read, peer sent FIN */
 bool wsd_stream_writable(const struct wsd_stream *stream);
 
-#define WSD_READ_PEEK 0x1u
+#define WSD_READ_PEEK	0x1u
 #define WSD_READ_DIRECT 0x2u /* buffers stay valid: a rendezvous may fill them (direct != NULL) */
 /*
  * [lock] WSD_OK: *bytes > 0 were copied. WSD_AGAIN: nothing now. WSD_EOF. WSD_PENDING: a direct read
  * into the first buffer has started; CHANGE_DIRECT, then direct->status. WSD_ERESET and other
  * connection failures, after the bytes that had arrived were read.
  */
-enum wsd_status wsd_stream_read(struct wsd_stream *stream, const struct wsd_iovec *iov, unsigned count,
-				unsigned flags, struct wsd_direct *direct, size_t *bytes);
+enum wsd_status wsd_stream_read(struct wsd_stream *stream, const struct wsd_iovec *iov,
+				unsigned count, unsigned flags, struct wsd_direct *direct,
+				size_t *bytes);
 /* [lock] WSD_OK: *bytes > 0 were taken (maybe less than offered). WSD_AGAIN: CHANGE_WRITABLE tells.
  * WSD_ESTATE: send side shut down. Connection failures. */
-enum wsd_status wsd_stream_write(struct wsd_stream *stream, const struct wsd_iovec *iov, unsigned count,
-				 size_t *bytes);
+enum wsd_status wsd_stream_write(struct wsd_stream *stream, const struct wsd_iovec *iov,
+				 unsigned count, size_t *bytes);
 /* [lock] Would lending this much pay, now? */
 bool wsd_stream_can_lend(const struct wsd_stream *stream, size_t length);
 /* [lock] WSD_PENDING, or WSD_AGAIN = write it instead. */
@@ -140,14 +143,14 @@ void wsd_stream_free(struct wsd_stream *stream); /* [no lock] after CHANGE_DEAD 
 /* [lock] 0 = off. idle then every interval; count probes. WSD_EKEEPALIVE breaks it. */
 void wsd_stream_set_keepalive(struct wsd_stream *stream, uint64_t idle, uint64_t interval,
 			      unsigned count);
-uint32_t wsd_stream_ring_size(const struct wsd_stream *stream);	 /* [lock] for SO_RCVBUF */
+uint32_t wsd_stream_ring_size(const struct wsd_stream *stream); /* [lock] for SO_RCVBUF */
 
 /* Listening. The listener has the owner's lock too. */
 struct wsd_listener_owner {
 	void (*lock)(void *owner);
 	void (*unlock)(void *owner, struct wsd_engine *engine);
 	void (*arrived)(void *owner); /* lock held: the queue was empty or its head changed */
-	void (*gone)(void *owner); /* lock held: after wsd_listener_close, last call; free it */
+	void (*gone)(void *owner);    /* lock held: after wsd_listener_close, last call; free it */
 };
 struct wsd_listener_options {
 	unsigned backlog;
@@ -157,11 +160,12 @@ struct wsd_listener_options {
  * [no lock, may wait for the engines] Listen on every engine that serves local. WSD_OK when at least
  * one does. WSD_EADDRINUSE, WSD_EADDRNOTAVAIL, WSD_ENOFILES, WSD_ENOMEM.
  */
-enum wsd_status wsd_listener_open(struct wsd_listener **listener, const struct wsd_listener_owner *ops,
-				  void *owner, const struct wsd_addr *local,
+enum wsd_status wsd_listener_open(struct wsd_listener **listener,
+				  const struct wsd_listener_owner *ops, void *owner,
+				  const struct wsd_addr *local,
 				  const struct wsd_listener_options *options);
-void wsd_listener_set_backlog(struct wsd_listener *listener, unsigned backlog);		/* [lock] */
-unsigned wsd_listener_pending(const struct wsd_listener *listener);			/* [lock] */
+void wsd_listener_set_backlog(struct wsd_listener *listener, unsigned backlog); /* [lock] */
+unsigned wsd_listener_pending(const struct wsd_listener *listener);		/* [lock] */
 /* [lock] The oldest request without taking it. WSD_AGAIN: none. WSD_ERESET: it was withdrawn (take it
  * with reject). */
 enum wsd_status wsd_listener_peek(struct wsd_listener *listener, struct wsd_addr *local,
@@ -169,8 +173,9 @@ enum wsd_status wsd_listener_peek(struct wsd_listener *listener, struct wsd_addr
 /* [lock] Take the oldest: the stream belongs to the new owner and is OPEN, or CONNECTING when the
  * listener is conditional (CHANGE_CONNECTED follows). new_owner's lock is not needed: nothing calls it
  * before return. */
-enum wsd_status wsd_listener_accept(struct wsd_listener *listener, const struct wsd_stream_owner *ops,
-				    void *new_owner, struct wsd_stream **stream);
+enum wsd_status wsd_listener_accept(struct wsd_listener *listener,
+				    const struct wsd_stream_owner *ops, void *new_owner,
+				    struct wsd_stream **stream);
 void wsd_listener_reject(struct wsd_listener *listener); /* [lock] refuse or reset the oldest */
 void wsd_listener_close(struct wsd_listener *listener);	 /* [lock] resets what is pending */
 void wsd_listener_free(struct wsd_listener *listener);	 /* [no lock] after gone */

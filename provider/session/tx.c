@@ -40,8 +40,8 @@ static uint8_t *stage_take(struct wsd_stream *s, uint32_t length, uint64_t *id)
 	uint32_t offset = (uint32_t)(tx->stage_used % WSD_STAGE_BYTES);
 	uint64_t used = tx->stage_used;
 
-	if (!tx->stage &&
-	    s->backend->mem_alloc(s->endpoint, WSD_STAGE_BYTES, WSD_ACCESS_LOCAL, &tx->stage) != WSD_OK)
+	if (!tx->stage && s->backend->mem_alloc(s->endpoint, WSD_STAGE_BYTES, WSD_ACCESS_LOCAL,
+						&tx->stage) != WSD_OK)
 		return NULL;
 	if (length > WSD_STAGE_BYTES / 2)
 		return NULL;
@@ -75,7 +75,8 @@ static enum wsd_status post(struct wsd_stream *s, struct wsd_work *work)
 
 /* Post one request whose payload is a header (or nothing) and length bytes from the cursor. */
 static enum wsd_status post_payload(struct wsd_stream *s, struct wsd_work *work, uint8_t *header,
-				    uint32_t header_bytes, const struct cursor *from, uint32_t length)
+				    uint32_t header_bytes, const struct cursor *from,
+				    uint32_t length)
 {
 	struct wsd_sge sge[WSD_MAX_SGE + 1];
 	uint64_t used = s->tx.stage_used;
@@ -91,7 +92,8 @@ static enum wsd_status post_payload(struct wsd_stream *s, struct wsd_work *work,
 			if (part == 0)
 				continue;
 			part = part < length ? part : length;
-			sge[n++] = (struct wsd_sge){ (char *)from->iov[i].base + skip, (uint32_t)part, NULL };
+			sge[n++] = (struct wsd_sge){ (char *)from->iov[i].base + skip,
+						     (uint32_t)part, NULL };
 			length -= (uint32_t)part;
 		}
 	} else if (header_bytes + length > 0) {
@@ -125,7 +127,8 @@ static uint32_t gatherable(const struct wsd_stream *s, const struct cursor *c, u
 			   uint32_t header_elements)
 {
 	const struct wsd_device_attr *attr = wsd_engine_attr(atomic_load(&s->engine));
-	uint32_t max = attr->max_sge < WSD_MAX_SGE ? attr->max_sge : WSD_MAX_SGE, n = header_elements;
+	uint32_t max = attr->max_sge < WSD_MAX_SGE ? attr->max_sge : WSD_MAX_SGE,
+		 n = header_elements;
 	size_t sum = 0;
 
 	if (!copies_at_post(s))
@@ -177,10 +180,13 @@ static enum wsd_status send_message(struct wsd_stream *s, struct wsd_header *hea
 	return WSD_OK;
 }
 
-static enum wsd_status send_control(struct wsd_stream *s, enum wsd_message_type type, uint64_t position,
-				    uint64_t argument, const struct wsd_grant *grant, uint32_t reserve)
+static enum wsd_status send_control(struct wsd_stream *s, enum wsd_message_type type,
+				    uint64_t position, uint64_t argument,
+				    const struct wsd_grant *grant, uint32_t reserve)
 {
-	struct wsd_header header = { .type = (uint8_t)type, .position = position, .argument = argument };
+	struct wsd_header header = { .type = (uint8_t)type,
+				     .position = position,
+				     .argument = argument };
 	uint8_t bytes[WSD_GRANT_BYTES];
 	struct wsd_iovec iov = { bytes, sizeof(bytes) };
 	struct cursor from = { &iov, 1, 0 };
@@ -256,8 +262,9 @@ static enum wsd_status send_pending(struct wsd_stream *s, uint32_t what)
 	case WSD_SEND_SOURCE:
 		if (tx->notified != tx->position)
 			return WSD_AGAIN;
-		grant.addr = tx->loan_region->remote_addr +
-			     (uint64_t)((char *)tx->loan->data.base - (char *)tx->loan_region->base);
+		grant.addr =
+			tx->loan_region->remote_addr +
+			(uint64_t)((char *)tx->loan->data.base - (char *)tx->loan_region->base);
 		grant.key = tx->loan_region->remote_key;
 		grant.bytes = (uint32_t)tx->loan->data.length;
 		grant.generation = tx->loan_id;
@@ -269,7 +276,8 @@ static enum wsd_status send_pending(struct wsd_stream *s, uint32_t what)
 		return send_control(s, WSD_MSG_SOURCE_REFUSE, rx->source.answer_id,
 				    rx->source.answer_moved, NULL, WSD_RESERVE_DATA);
 	case WSD_SEND_SOURCE_CANCEL:
-		return send_control(s, WSD_MSG_SOURCE_CANCEL, tx->loan_id, 0, NULL, WSD_RESERVE_DATA);
+		return send_control(s, WSD_MSG_SOURCE_CANCEL, tx->loan_id, 0, NULL,
+				    WSD_RESERVE_DATA);
 	case WSD_SEND_PROBE:
 		return send_control(s, WSD_MSG_PROBE, 0, 0, NULL, WSD_RESERVE_FIN);
 	case WSD_SEND_PROBE_ACK:
@@ -347,14 +355,19 @@ void wsd_tx_completed(struct wsd_stream *s, const struct wsd_event *event)
 	if (kind == WSD_ID_READ)
 		wsd_source_read_done(s, event->status);
 	if (event->status != WSD_OK)
-		wsd_stream_break(s, event->status == WSD_EREMOTE_ACCESS ? WSD_EPROTOCOL : WSD_ERESET);
+		wsd_stream_break(s,
+				 event->status == WSD_EREMOTE_ACCESS ? WSD_EPROTOCOL : WSD_ERESET);
 }
 
 enum wsd_status wsd_tx_read_work(struct wsd_stream *s, const struct wsd_sge *sge, uint64_t addr,
 				 uint32_t key)
 {
-	struct wsd_work work = { .op = WSD_OP_READ, .id = WSD_ID_READ, .sge = sge, .sge_count = 1,
-				 .remote_addr = addr, .remote_key = key };
+	struct wsd_work work = { .op = WSD_OP_READ,
+				 .id = WSD_ID_READ,
+				 .sge = sge,
+				 .sge_count = 1,
+				 .remote_addr = addr,
+				 .remote_key = key };
 
 	return post(s, &work);
 }
@@ -387,7 +400,8 @@ static enum wsd_status write_ring(struct wsd_stream *s, struct cursor *c, uint32
 	uint32_t offset = (uint32_t)((s->tx.position - ring->from) % ring->bytes);
 	uint32_t piece = ring->bytes / 4;
 	bool announced = use_imm(s) && slots_free(s) > WSD_RESERVE_DATA;
-	struct wsd_work work = { .op = announced ? WSD_OP_WRITE_IMM : WSD_OP_WRITE, .id = WSD_ID_PLAIN };
+	struct wsd_work work = { .op = announced ? WSD_OP_WRITE_IMM : WSD_OP_WRITE,
+				 .id = WSD_ID_PLAIN };
 	enum wsd_status status;
 
 	if (piece > 131072)

@@ -11,16 +11,16 @@
 
 #include <openwsd/status.h>
 
-#define WSD_WIRE_MAGIC 0x4453574fu /* "OWSD" */
-#define WSD_WIRE_VERSION 1u
-#define WSD_HELLO_BYTES 48u
-#define WSD_HEADER_BYTES 32u
+#define WSD_WIRE_MAGIC	   0x4453574fu /* "OWSD" */
+#define WSD_WIRE_VERSION   1u
+#define WSD_HELLO_BYTES	   48u
+#define WSD_HEADER_BYTES   32u
 #define WSD_SLOT_BYTES_MIN 96u
 
 #define WSD_MODE_STREAM 0u /* mode D */
-#define WSD_MODE_SAN 1u	   /* mode S */
+#define WSD_MODE_SAN	1u /* mode S */
 
-#define WSD_FEATURE_IMM 0x0001u	 /* ring data announced by immediate data */
+#define WSD_FEATURE_IMM	 0x0001u /* ring data announced by immediate data */
 #define WSD_FEATURE_READ 0x0002u /* may be asked to READ (rendezvous) */
 
 /* Private data of the connection request and of the reply. */
@@ -35,20 +35,20 @@ struct wsd_hello {
 };
 
 enum wsd_message_type {
-	WSD_MSG_START = 1,  /* the connector's first message */
-	WSD_MSG_DATA,	    /* payload = stream bytes from position */
-	WSD_MSG_RING,	    /* ring bytes up to position are in place */
-	WSD_MSG_CREDIT,	    /* header fields only */
-	WSD_MSG_GRANT,	    /* payload = struct wsd_grant */
-	WSD_MSG_SWITCH,	    /* from position on the ring of generation argument is used */
-	WSD_MSG_SOURCE,	    /* payload = struct wsd_grant: READ length argument from position */
+	WSD_MSG_START = 1,     /* the connector's first message */
+	WSD_MSG_DATA,	       /* payload = stream bytes from position */
+	WSD_MSG_RING,	       /* ring bytes up to position are in place */
+	WSD_MSG_CREDIT,	       /* header fields only */
+	WSD_MSG_GRANT,	       /* payload = struct wsd_grant */
+	WSD_MSG_SWITCH,	       /* from position on the ring of generation argument is used */
+	WSD_MSG_SOURCE,	       /* payload = struct wsd_grant: READ length argument from position */
 	WSD_MSG_SOURCE_DONE,   /* argument bytes were read; all of them if done */
 	WSD_MSG_SOURCE_REFUSE, /* argument bytes were read, send the rest by ring */
 	WSD_MSG_SOURCE_CANCEL, /* answer now */
-	WSD_MSG_FIN,	    /* position = final */
+	WSD_MSG_FIN,	       /* position = final */
 	WSD_MSG_FIN_ACK,
-	WSD_MSG_ABORT,	    /* argument = reason */
-	WSD_MSG_URGENT,	    /* payload = one byte, mark at position */
+	WSD_MSG_ABORT,	/* argument = reason */
+	WSD_MSG_URGENT, /* payload = one byte, mark at position */
 	WSD_MSG_PROBE,
 	WSD_MSG_PROBE_ACK,
 	WSD_MSG_LAST
@@ -56,9 +56,9 @@ enum wsd_message_type {
 
 struct wsd_header {
 	uint8_t type;
-	uint16_t length;   /* payload bytes after the header */
-	uint32_t credits;  /* receives posted since the connection began, modulo 2^32 */
-	uint64_t limit;	   /* stream position up to which the peer may send */
+	uint16_t length;  /* payload bytes after the header */
+	uint32_t credits; /* receives posted since the connection began, modulo 2^32 */
+	uint64_t limit;	  /* stream position up to which the peer may send */
 	uint64_t position;
 	uint64_t argument;
 };

@@ -97,7 +97,7 @@ void wsd_engine_release(struct wsd_engine *engine);
  * waker. count 0 = every engine. done is called without locks and may take a socket lock.
  * Whoever makes done true from another thread calls wsd_waker_wake(waker).
  */
-bool wsd_engine_wait(struct wsd_engine *const *set, unsigned count, bool (*done)(void *arg), void *arg,
-		     uint64_t deadline, struct wsd_waker *waker);
+bool wsd_engine_wait(struct wsd_engine *const *set, unsigned count, bool (*done)(void *arg),
+		     void *arg, uint64_t deadline, struct wsd_waker *waker);
 
 #endif

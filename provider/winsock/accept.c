@@ -2,8 +2,8 @@
 /*
  * accept.c - WSPAccept with its condition function, and how a request becomes a socket.
  *
- * The condition function runs without a lock. Meanwhile `deciding` keeps the oldest request for this
- * thread: other accepting threads wait, AcceptEx operations too.
+ * The condition function runs without a lock. Meanwhile `deciding` keeps the oldest request for
+ * this thread: other accepting threads wait, AcceptEx operations too.
  */
 #include "provider/winsock/spi_calls.h"
 
@@ -23,7 +23,7 @@ enum wsd_status wsd_accept_into(struct wsd_socket *listener, struct wsd_socket *
 	struct wsd_stream *stream = NULL;
 	enum wsd_status status;
 
-	wsd_mutex_lock(&child->lock);
+	wsd_socket_lock_child(child);
 	status = child->closed ? WSD_ECANCELLED
 			       : wsd_listener_accept(listener->listener, &wsd_socket_stream_owner,
 						     child, &stream);
@@ -55,7 +55,8 @@ enum wsd_status wsd_accept_into(struct wsd_socket *listener, struct wsd_socket *
 }
 
 /* [lock] Until a request is at the head that nobody else is deciding about. 0 or a WSA code. */
-static int wait_for_request(struct wsd_socket *sock, struct wsd_addr *local, struct wsd_addr *remote)
+static int wait_for_request(struct wsd_socket *sock, struct wsd_addr *local,
+			    struct wsd_addr *remote)
 {
 	bool polled = false;
 
@@ -117,7 +118,8 @@ static int ask(LPCONDITIONPROC condition, DWORD_PTR data, const struct wsd_addr 
 	}
 }
 
-/* [lock] Ask, then make the socket. It is dropped for both; the request stays ours by `deciding`. */
+/* [lock] Ask, then make the socket. It is dropped for both; the request stays ours by `deciding`.
+ */
 static int take(struct wsd_socket *sock, LPCONDITIONPROC condition, DWORD_PTR data,
 		const struct wsd_addr *local, const struct wsd_addr *remote, SOCKET *accepted)
 {

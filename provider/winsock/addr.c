@@ -181,8 +181,8 @@ INT WSPAPI wsd_spi_address_to_string(LPSOCKADDR lpsaAddress, DWORD dwAddressLeng
 	size_t length;
 	int error;
 
-	error = wsd_sockaddr_decode(lpsaAddress, dwAddressLength > 1024 ? 1024 : (int)dwAddressLength,
-				    &addr);
+	error = wsd_sockaddr_decode(lpsaAddress,
+				    dwAddressLength > 1024 ? 1024 : (int)dwAddressLength, &addr);
 	if (error == WSAEAFNOSUPPORT || (error == WSAEFAULT && lpsaAddress != NULL))
 		error = WSAEINVAL;
 	if (error == 0 && lpProtocolInfo != NULL &&

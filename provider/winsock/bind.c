@@ -6,19 +6,18 @@
 
 #include "rdma_backend/base/base.h"
 
-#define KNOWN_FLAGS                                                                   \
+#define KNOWN_FLAGS                                                                           \
 	(WSA_FLAG_OVERLAPPED | WSA_FLAG_ACCESS_SYSTEM_SECURITY | WSA_FLAG_NO_HANDLE_INHERIT | \
 	 WSA_FLAG_REGISTERED_IO)
-#define MULTIPOINT_FLAGS                                                     \
-	(WSA_FLAG_MULTIPOINT_C_ROOT | WSA_FLAG_MULTIPOINT_C_LEAF |           \
-	 WSA_FLAG_MULTIPOINT_D_ROOT | WSA_FLAG_MULTIPOINT_D_LEAF)
+#define MULTIPOINT_FLAGS                                                                        \
+	(WSA_FLAG_MULTIPOINT_C_ROOT | WSA_FLAG_MULTIPOINT_C_LEAF | WSA_FLAG_MULTIPOINT_D_ROOT | \
+	 WSA_FLAG_MULTIPOINT_D_LEAF)
 
 /* Replace FROM_PROTOCOL_INFO and wildcards by values. */
 static int resolve(int *af, int *type, int *protocol, const WSAPROTOCOL_INFOW *info)
 {
-	if (info == NULL &&
-	    (*af == FROM_PROTOCOL_INFO || *type == FROM_PROTOCOL_INFO ||
-	     *protocol == FROM_PROTOCOL_INFO))
+	if (info == NULL && (*af == FROM_PROTOCOL_INFO || *type == FROM_PROTOCOL_INFO ||
+			     *protocol == FROM_PROTOCOL_INFO))
 		return WSAEINVAL;
 	if (*af == FROM_PROTOCOL_INFO || (*af == 0 && info != NULL))
 		*af = info->iAddressFamily;

@@ -182,8 +182,9 @@ static int wait_connected(struct wsd_socket *sock)
 	return sock->connect_error > 0 ? sock->connect_error : 0;
 }
 
-int WSPAPI wsd_spi_connect(SOCKET s, const struct sockaddr *name, int namelen, LPWSABUF lpCallerData,
-			   LPWSABUF lpCalleeData, LPQOS lpSQOS, LPQOS lpGQOS, LPINT lpErrno)
+int WSPAPI wsd_spi_connect(SOCKET s, const struct sockaddr *name, int namelen,
+			   LPWSABUF lpCallerData, LPWSABUF lpCalleeData, LPQOS lpSQOS, LPQOS lpGQOS,
+			   LPINT lpErrno)
 {
 	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
 	struct wsd_addr remote;

@@ -2,8 +2,8 @@
 /*
  * err_map.c - what an application sees of an internal status.
  *
- * The first code is the general one. Connecting has its own column: a WSPConnect may only report what
- * the documentation lists for it, and an application tells "try again" from "give up" by it.
+ * The first code is the general one. Connecting has its own column: a WSPConnect may only report
+ * what the documentation lists for it, and an application tells "try again" from "give up" by it.
  */
 #include "provider/winsock/spi.h"
 

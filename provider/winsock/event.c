@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * event.c - FD_* events: the record and its re-enabling rules, WSPEventSelect, WSPEnumNetworkEvents.
+ * event.c - FD_* events: the record and its re-enabling rules, WSPEventSelect,
+ * WSPEnumNetworkEvents.
  *
- * Re-enabling: a receive call arms FD_READ and FD_OOB, WSPAccept arms FD_ACCEPT unless it deferred, a
- * send that failed WSAEWOULDBLOCK arms FD_WRITE, connecting arms FD_CONNECT and FD_CLOSE once, the
- * change ioctls arm theirs, and WSPEventSelect arms everything.
+ * Re-enabling: a receive call arms FD_READ and FD_OOB, WSPAccept arms FD_ACCEPT unless it deferred,
+ * a send that failed WSAEWOULDBLOCK arms FD_WRITE, connecting arms FD_CONNECT and FD_CLOSE once,
+ * the change ioctls arm theirs, and WSPEventSelect arms everything.
  */
 #include "provider/winsock/spi_calls.h"
 
@@ -104,8 +105,8 @@ bool wsd_socket_writable(const struct wsd_socket *sock)
 		return true; /* a send would not wait: it fails */
 	if (sock->state != WSD_SOCK_CONNECTED || sock->stream == NULL)
 		return false;
-	return sock->send_shut || (wsd_list_empty(&sock->queues[WSD_Q_SEND]) &&
-				   wsd_stream_writable(sock->stream));
+	return sock->send_shut ||
+	       (wsd_list_empty(&sock->queues[WSD_Q_SEND]) && wsd_stream_writable(sock->stream));
 }
 
 static void look_connect(struct wsd_socket *sock)
@@ -171,8 +172,9 @@ int WSPAPI wsd_spi_enum_network_events(SOCKET s, WSAEVENT hEventObject,
 	if (lpNetworkEvents == NULL)
 		return wsd_socket_return(sock, WSAEFAULT, lpErrno);
 	if (hEventObject != WSA_INVALID_EVENT) {
-		/* Reset before fetching: an event that comes in between sets the object again, and one
-		 * recorded before is fetched below. The handle may be bad: then nothing is cleared. */
+		/* Reset before fetching: an event that comes in between sets the object again, and
+		 * one recorded before is fetched below. The handle may be bad: then nothing is
+		 * cleared. */
 		wsd_socket_ref(sock);
 		wsd_socket_leave(sock);
 		if (!wsd_upcalls()->lpWPUResetEvent(hEventObject, &ignored)) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * extension.c - AcceptEx, GetAcceptExSockaddrs, ConnectEx, DisconnectEx, and the GUIDs of all extension
- * functions. They return BOOL and leave their error in the host's last-error value.
+ * extension.c - AcceptEx, GetAcceptExSockaddrs, ConnectEx, DisconnectEx, and the GUIDs of all
+ * extension functions. They return BOOL and leave their error in the host's last-error value.
  */
 #include "provider/winsock/extension.h"
 
@@ -50,7 +50,8 @@ static void put_address(char *area, DWORD size, const struct wsd_addr *addr)
 {
 	int length = (int)(size - sizeof(int));
 
-	if (wsd_sockaddr_encode(addr, (struct sockaddr *)(void *)(area + sizeof(int)), &length) == 0)
+	if (wsd_sockaddr_encode(addr, (struct sockaddr *)(void *)(area + sizeof(int)), &length) ==
+	    0)
 		memcpy(area, &length, sizeof(length));
 }
 
@@ -80,7 +81,8 @@ void wsd_accept_run_ops(struct wsd_socket *sock)
 {
 	struct wsd_list *queue = &sock->queues[WSD_Q_ACCEPT];
 
-	while (sock->listener != NULL && !sock->closed && !sock->deciding && !wsd_list_empty(queue)) {
+	while (sock->listener != NULL && !sock->closed && !sock->deciding &&
+	       !wsd_list_empty(queue)) {
 		struct wsd_op *op = wsd_container(queue->next, struct wsd_op, link);
 		struct wsd_socket *child = op->child;
 		struct wsd_addr local, remote;
@@ -100,7 +102,7 @@ void wsd_accept_run_ops(struct wsd_socket *sock)
 			wsd_op_finish(sock, op, wsd_error(status, WSD_CALL_ACCEPT));
 			continue;
 		}
-		wsd_mutex_lock(&child->lock);
+		wsd_socket_lock_child(child);
 		accepted(sock, op, child);
 		wsd_mutex_unlock(&child->lock);
 	}
@@ -245,7 +247,8 @@ static int check_connect(struct wsd_socket *sock, const struct sockaddr *name, i
 }
 
 BOOL WINAPI wsd_ext_connect(SOCKET s, const struct sockaddr *name, int namelen, PVOID lpSendBuffer,
-			    DWORD dwSendDataLength, LPDWORD lpdwBytesSent, LPOVERLAPPED lpOverlapped)
+			    DWORD dwSendDataLength, LPDWORD lpdwBytesSent,
+			    LPOVERLAPPED lpOverlapped)
 {
 	struct wsd_op_request request = { lpOverlapped, NULL, NULL };
 	WSABUF data = { dwSendDataLength, lpSendBuffer };

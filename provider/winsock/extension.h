@@ -23,8 +23,8 @@ BOOL WINAPI wsd_ext_transmit_file(SOCKET hSocket, HANDLE hFile, DWORD nNumberOfB
 				  DWORD nNumberOfBytesPerSend, LPOVERLAPPED lpOverlapped,
 				  LPTRANSMIT_FILE_BUFFERS lpTransmitBuffers, DWORD dwReserved);
 BOOL WINAPI wsd_ext_transmit_packets(SOCKET hSocket, LPTRANSMIT_PACKETS_ELEMENT lpPacketArray,
-				     DWORD nElementCount, DWORD nSendSize, LPOVERLAPPED lpOverlapped,
-				     DWORD dwFlags);
+				     DWORD nElementCount, DWORD nSendSize,
+				     LPOVERLAPPED lpOverlapped, DWORD dwFlags);
 /* TRUE for 0; else sets the host's last error. */
 BOOL wsd_extension_result(int error);
 /* [lock] */

@@ -184,7 +184,7 @@ struct interface_row {
 	char addr[24], broadcast[24], mask[24];
 };
 
-#define INTERFACE_UP 0x1u
+#define INTERFACE_UP	   0x1u
 #define INTERFACE_LOOPBACK 0x4u
 
 static int do_interface_list(struct wsd_socket *sock, struct ioctl_call *call)
@@ -346,8 +346,8 @@ int WSPAPI wsd_spi_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DW
 			 LPWSATHREADID lpThreadId, LPINT lpErrno)
 {
 	struct wsd_op_request request = { lpOverlapped, lpCompletionRoutine, lpThreadId };
-	struct ioctl_call call = { lpvInBuffer, cbInBuffer, lpvOutBuffer, cbOutBuffer, 0,
-				   lpOverlapped != NULL };
+	struct ioctl_call call = { lpvInBuffer, cbInBuffer, lpvOutBuffer,
+				   cbOutBuffer, 0,	    lpOverlapped != NULL };
 	INT scratch, *out = lpErrno != NULL ? lpErrno : &scratch;
 	struct wsd_socket *sock;
 	int error, result;

@@ -2,8 +2,8 @@
 /* listen.c - WSPListen. */
 #include "provider/winsock/spi_calls.h"
 
-#define BACKLOG_MOST 4096
-#define BACKLOG_SOMAXCONN 512
+#define BACKLOG_MOST	   4096
+#define BACKLOG_SOMAXCONN  512
 #define BACKLOG_HINT_LEAST 200
 
 static unsigned clamp_backlog(int backlog)
@@ -19,7 +19,8 @@ static unsigned clamp_backlog(int backlog)
 	return backlog > BACKLOG_MOST ? BACKLOG_MOST : (unsigned)backlog;
 }
 
-/* [lock] Opening waits for the engines, so the lock is dropped; the socket is reserved meanwhile. */
+/* [lock] Opening waits for the engines, so the lock is dropped; the socket is reserved meanwhile.
+ */
 static int open_listener(struct wsd_socket *sock)
 {
 	struct wsd_listener_options options = { .backlog = sock->backlog,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* op.c - overlapped operations: capture, result conventions of WSAOVERLAPPED, exactly-once delivery. */
+/* op.c - overlapped operations: capture, result conventions of WSAOVERLAPPED, exactly-once
+ * delivery. */
 #include "provider/winsock/spi_calls.h"
 
 #include <string.h>
@@ -7,7 +8,7 @@
 #include "rdma_backend/base/base.h"
 
 #define POOL_MAX 64u
-#define OPS_MAX 65536u /* outstanding on one socket */
+#define OPS_MAX	 65536u /* outstanding on one socket */
 
 /* --- WSAOVERLAPPED --- */
 
@@ -225,8 +226,8 @@ void wsd_op_cancel(struct wsd_socket *on, struct wsd_op *op, int error)
 	wsd_op_finish(on, op, error);
 }
 
-/* [lock] A stack operation until it is done. The device may still write into the caller's memory when
- * the time is over: then wait for it to stop. */
+/* [lock] A stack operation until it is done. The device may still write into the caller's memory
+ * when the time is over: then wait for it to stop. */
 int wsd_op_wait(struct wsd_socket *sock, struct wsd_op *op, uint64_t deadline)
 {
 	while (!op->finished) {
@@ -254,7 +255,8 @@ static void release(struct wsd_op *op)
 	wsd_socket_unref(home);
 }
 
-/* The one value an APC carries is the operation; it is free before the routine runs, which may post. */
+/* The one value an APC carries is the operation; it is free before the routine runs, which may
+ * post. */
 static VOID CALLBACK trampoline(DWORD_PTR context)
 {
 	struct wsd_op *op = (struct wsd_op *)context;
@@ -302,7 +304,8 @@ void wsd_op_deliver(struct wsd_op *op)
 	bool queued = false;
 	INT ignored;
 
-	wsd_socket_ref(home); /* the operation's own reference goes with it, maybe in another thread */
+	wsd_socket_ref(
+		home); /* the operation's own reference goes with it, maybe in another thread */
 	drop_child(op);
 	wsd_op_free_buffers(op);
 	wsd_transmit_free(op->transmit);
@@ -334,7 +337,8 @@ void wsd_op_indicate(struct wsd_socket *sock, const struct wsd_op_request *reque
 	INT ignored;
 
 	overlapped_result(request->overlapped, error, flags);
-	(void)wsd_upcall_complete()(sock->handle, request->overlapped, (DWORD)error, bytes, &ignored);
+	(void)wsd_upcall_complete()(sock->handle, request->overlapped, (DWORD)error, bytes,
+				    &ignored);
 }
 
 /* --- WSPGetOverlappedResult --- */

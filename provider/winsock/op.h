@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * op.h - one operation that takes its time: an overlapped call, or a blocking one on the stack of its
- * caller (sync).
+ * op.h - one operation that takes its time: an overlapped call, or a blocking one on the stack of
+ * its caller (sync).
  *
  * Life: queued on a socket in posting order -> finished (result fixed, under the lock) -> delivered
- * (after unlock, exactly once) -> back in the pool of its home. An operation whose memory the device
- * still uses (loan, direct) stays queued until the stream gives the memory back, even when cancelled.
+ * (after unlock, exactly once) -> back in the pool of its home. An operation whose memory the
+ * device still uses (loan, direct) stays queued until the stream gives the memory back, even when
+ * cancelled.
  */
 #ifndef WSD_WINSOCK_OP_H
 #define WSD_WINSOCK_OP_H
@@ -26,7 +27,7 @@ enum wsd_op_kind {
 	WSD_OP_KIND_NOTICE /* address list or routing change: ends only by cancellation */
 };
 
-#define WSD_OP_IOV 8u
+#define WSD_OP_IOV	8u
 #define WSD_BUFFERS_MAX 1024u /* of one call: a sane bound for what a caller can make us copy */
 
 struct wsd_transmit; /* extension.c */
@@ -35,16 +36,16 @@ struct wsd_op {
 	struct wsd_list link;	     /* in a queue, then in the list of finished ones */
 	struct wsd_list parked_link; /* AcceptEx that waits for data: in its listener's list */
 	enum wsd_op_kind kind;
-	bool sync;	/* on a caller's stack: no indication */
+	bool sync; /* on a caller's stack: no indication */
 	bool finished;
 	bool cancelled; /* finish with error as soon as the device is done with the memory */
 	bool lent, reading, filling;
 	uint8_t urgent; /* MSG_OOB: the last byte, not in iov */
 	int error;	/* WSA code, 0 = success */
 	int cancel_error;
-	DWORD flags;	/* of the call */
+	DWORD flags; /* of the call */
 	DWORD result_flags;
-	struct wsd_socket *home; /* whose handle and pool: referenced until delivered */
+	struct wsd_socket *home;  /* whose handle and pool: referenced until delivered */
 	struct wsd_socket *child; /* ACCEPT: the socket that gets the connection, referenced */
 	LPWSAOVERLAPPED overlapped;
 	LPWSAOVERLAPPED_COMPLETION_ROUTINE routine;
@@ -78,8 +79,8 @@ unsigned wsd_op_rest(const struct wsd_op *op, struct wsd_iovec *rest, unsigned r
 /* Check a WSABUF array: 0, WSAEFAULT, WSAEINVAL, WSAENOBUFS. */
 int wsd_buffers_check(const WSABUF *buffers, DWORD count, size_t *total);
 
-/* [lock of home] A pooled operation, referencing home and its handle; NULL: out of memory. Marks the
- * overlapped structure as in progress. */
+/* [lock of home] A pooled operation, referencing home and its handle; NULL: out of memory. Marks
+ * the overlapped structure as in progress. */
 struct wsd_op *wsd_op_take(struct wsd_socket *home, enum wsd_op_kind kind,
 			   const struct wsd_op_request *request);
 /* [lock of home] Undo take: nothing was started. */
@@ -88,13 +89,13 @@ void wsd_op_untake(struct wsd_op *op);
 void wsd_op_finish(struct wsd_socket *on, struct wsd_op *op, int error);
 /* [lock] Ask for an end; it may finish at once or when the device has let go. */
 void wsd_op_cancel(struct wsd_socket *on, struct wsd_op *op, int error);
-/* [lock, dropped meanwhile] Block until a sync operation has finished. 0 or a WSA code; what moved before
- * a time-out counts as success. */
+/* [lock, dropped meanwhile] Block until a sync operation has finished. 0 or a WSA code; what moved
+ * before a time-out counts as success. */
 int wsd_op_wait(struct wsd_socket *sock, struct wsd_op *op, uint64_t deadline);
 /* [no lock] Make the indication of a finished operation and free it. */
 void wsd_op_deliver(struct wsd_op *op);
-/* [no lock] The indication of a call that finished at once, without an operation. The caller holds a
- * reference on the handle. */
+/* [no lock] The indication of a call that finished at once, without an operation. The caller holds
+ * a reference on the handle. */
 void wsd_op_indicate(struct wsd_socket *sock, const struct wsd_op_request *request, DWORD bytes,
 		     DWORD flags, int error);
 /* [no lock] The event of an overlapped call that is going to be pending. */

@@ -18,7 +18,8 @@ struct wsd_port {
 static struct wsd_mutex ports_lock; /* leaf */
 static struct wsd_list ports;
 
-/* Rows: first bind; columns: second bind; default, reuse, exclusive, each wildcard then specific. */
+/* Rows: first bind; columns: second bind; default, reuse, exclusive, each wildcard then specific.
+ */
 #define OK WSD_OK
 #define IN WSD_EADDRINUSE
 #define AC WSD_EACCESS
@@ -63,7 +64,8 @@ static bool same_port(const struct wsd_port *held, const struct wsd_addr *want)
 }
 
 /* [ports_lock] Does any of our own sockets forbid it? *ours: is the port held by one of them? */
-static enum wsd_status check_own(const struct wsd_addr *want, enum wsd_port_sharing sharing, bool *ours)
+static enum wsd_status check_own(const struct wsd_addr *want, enum wsd_port_sharing sharing,
+				 bool *ours)
 {
 	bool wild = wsd_addr_is_any(want);
 	struct wsd_list *node;

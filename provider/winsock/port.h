@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * port.h - the port space of mode D. A port is owned by holding a bound OS TCP socket, so that the
- * operating system arbitrates between processes, chooses ephemeral ports, guards privileged ones and
- * frees them at death. Between sockets of one process the bind-conflict table of Winsock decides.
+ * operating system arbitrates between processes, chooses ephemeral ports, guards privileged ones
+ * and frees them at death. Between sockets of one process the bind-conflict table of Winsock
+ * decides.
  */
 #ifndef WSD_WINSOCK_PORT_H
 #define WSD_WINSOCK_PORT_H
@@ -20,14 +21,14 @@ struct wsd_port;
 enum wsd_status wsd_port_hold(const struct wsd_addr *want, enum wsd_port_sharing sharing,
 			      struct wsd_port **port, struct wsd_addr *got);
 struct wsd_port *wsd_port_share(struct wsd_port *port); /* one more holder, for accepted sockets */
-void wsd_port_release(struct wsd_port *port); /* NULL allowed */
+void wsd_port_release(struct wsd_port *port);		/* NULL allowed */
 
 /* The table: may a second socket bind when a first holds the same port on the same family and the
  * addresses overlap? WSD_OK, WSD_EADDRINUSE, WSD_EACCESS. */
 enum wsd_status wsd_port_conflict(enum wsd_port_sharing first, bool first_wild,
 				  enum wsd_port_sharing second, bool second_wild);
 
-void wsd_port_init(void); /* before the first use, and in the child after a fork */
+void wsd_port_init(void);     /* before the first use, and in the child after a fork */
 void wsd_port_drop_all(void); /* in the child after a fork, before wsd_port_init */
 
 /* What the operating system does: port_posix.c. */

@@ -2,9 +2,9 @@
 /*
  * provider.c - WSPStartup and WSPCleanup, the copy of the upcall table, the table of sockets.
  *
- * The provider lock (rank 10) guards the start-up count and the list of unused slots. Upcalls are read
- * without it: a new table goes into the next of a few places and is then published, so that a call that
- * runs during a repeated start-up still sees one whole table.
+ * The provider lock (rank 10) guards the start-up count and the list of unused slots. Upcalls are
+ * read without it: a new table goes into the next of a few places and is then published, so that a
+ * call that runs during a repeated start-up still sees one whole table.
  */
 #include <openwsd/ws2san.h>
 
@@ -14,10 +14,10 @@
 
 #include "rdma_backend/base/base.h"
 
-#define CHUNK 1024u
-#define CHUNKS 1024u
+#define CHUNK	      1024u
+#define CHUNKS	      1024u
 #define UPCALL_TABLES 8u
-#define LOWEST_MAJOR 2
+#define LOWEST_MAJOR  2
 
 static struct {
 	atomic_bool ready;
@@ -228,11 +228,13 @@ static bool upcalls_complete(const WSPUPCALLTABLE *table)
 }
 
 /* Mode S, for a switch above: the contract is not built yet, so it never starts. */
-int WSPAPI WSPStartupEx(WORD wVersionRequested, LPWSPDATA lpWSPData, LPWSAPROTOCOL_INFOW lpProtocolInfo,
-			LPWSPUPCALLTABLEEX lpUpcallTable, LPWSPPROC_TABLE lpProcTable)
+int WSPAPI WSPStartupEx(WORD wVersionRequested, LPWSPDATA lpWSPData,
+			LPWSAPROTOCOL_INFOW lpProtocolInfo, LPWSPUPCALLTABLEEX lpUpcallTable,
+			LPWSPPROC_TABLE lpProcTable)
 {
 	(void)wVersionRequested;
-	if (lpWSPData == NULL || lpProcTable == NULL || lpProtocolInfo == NULL || lpUpcallTable == NULL)
+	if (lpWSPData == NULL || lpProcTable == NULL || lpProtocolInfo == NULL ||
+	    lpUpcallTable == NULL)
 		return WSAEFAULT;
 	return WSASYSNOTREADY;
 }
@@ -263,8 +265,9 @@ int WSPAPI WSPStartup(WORD wVersionRequested, LPWSPDATA lpWSPData,
 	if (error != 0)
 		return error;
 	lpWSPData->wHighVersion = MAKEWORD(2, 2);
-	lpWSPData->wVersion = LOBYTE(wVersionRequested) == 2 && HIBYTE(wVersionRequested) < 2 ?
-				      wVersionRequested : MAKEWORD(2, 2);
+	lpWSPData->wVersion = LOBYTE(wVersionRequested) == 2 && HIBYTE(wVersionRequested) < 2
+				      ? wVersionRequested
+				      : MAKEWORD(2, 2);
 	describe(lpWSPData);
 	*lpProcTable = wsd_proc_table;
 	return 0;
@@ -296,10 +299,18 @@ static void wait_for_streams(uint64_t deadline)
 	}
 }
 
+/* First everything falls silent: the other end of a connection may be in this process too, and its
+ * operations must not end with the reset that we are about to cause. */
 static void shut_all(bool abort, bool quiet)
 {
 	unsigned count = wsd_slot_count();
 
+	for (unsigned i = 1; i <= count; i++) {
+		struct wsd_socket *sock = wsd_slot_get(i);
+
+		if (sock != NULL && quiet)
+			wsd_socket_silence(sock);
+	}
 	for (unsigned i = 1; i <= count; i++) {
 		struct wsd_socket *sock = wsd_slot_get(i);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * provider.h - the process-wide part of mode D: start-up count, upcalls, the table of sockets, and what
- * a host (ws2_32 or the Linux shim) has to call besides WSPStartup.
+ * provider.h - the process-wide part of mode D: start-up count, upcalls, the table of sockets, and
+ * what a host (ws2_32 or the Linux shim) has to call besides WSPStartup.
  */
 #ifndef WSD_WINSOCK_PROVIDER_H
 #define WSD_WINSOCK_PROVIDER_H
@@ -21,7 +21,8 @@ void wsd_upcalls_set_complete(LPWPUCOMPLETEOVERLAPPEDREQUEST complete);
 /* How TransmitFile reads: HANDLEs are the host's. */
 struct wsd_file_reader {
 	/* Read at most length bytes into buffer, at *offset or, when *offset is UINT64_MAX, at the
-	 * file's own position, which then moves. Bytes read, 0 at the end, -1 with *error (Win32). */
+	 * file's own position, which then moves. Bytes read, 0 at the end, -1 with *error (Win32).
+	 */
 	int64_t (*read)(HANDLE file, uint64_t offset, void *buffer, uint32_t length, int *error);
 };
 void wsd_upcalls_set_file_reader(const struct wsd_file_reader *reader);
@@ -41,7 +42,7 @@ void wsd_provider_fork_child(void);
 /* --- for this folder --- */
 
 #define WSD_NS_PER_MS 1000000ull
-#define WSD_FOREVER UINT64_MAX
+#define WSD_FOREVER   UINT64_MAX
 
 const WSPUPCALLTABLE *wsd_upcalls(void);
 LPWPUCOMPLETEOVERLAPPEDREQUEST wsd_upcall_complete(void);
@@ -51,9 +52,9 @@ void wsd_provider_protocol(WSAPROTOCOL_INFOW *info); /* a copy of the entry give
 
 /*
  * The table of sockets. A socket's memory is never given back while the provider is started, so a
- * context that went stale is detected under the lock of whatever lives there now, never followed into
- * freed memory. A context is a small number, so that one of another provider cannot be mistaken for a
- * pointer.
+ * context that went stale is detected under the lock of whatever lives there now, never followed
+ * into freed memory. A context is a small number, so that one of another provider cannot be
+ * mistaken for a pointer.
  */
 struct wsd_socket *wsd_slot_get(DWORD_PTR context); /* NULL: not one of ours */
 struct wsd_socket *wsd_slot_take(void);		    /* unused memory, or NULL */

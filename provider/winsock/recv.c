@@ -36,7 +36,8 @@ static enum wsd_status fill_op(struct wsd_socket *sock, struct wsd_op *op)
 		if (status == WSD_OK) {
 			wsd_op_advance(op, bytes);
 			if (op->moved == op->total || !(op->flags & MSG_WAITALL)) {
-				/* Full arrays only when the stream had no more for the rest of it. */
+				/* Full arrays only when the stream had no more for the rest of it.
+				 */
 				if (op->moved == op->total || count < WSD_OP_IOV)
 					return WSD_OK;
 			}
@@ -154,8 +155,8 @@ static int check_call(struct wsd_socket *sock, struct recv_call *call, const LPD
 		return WSAEINVAL;
 	if (overlapped && (f & MSG_PEEK))
 		return WSAEOPNOTSUPP;
-	if ((f & MSG_WAITALL) && ((f & (MSG_OOB | MSG_PEEK | MSG_PARTIAL)) ||
-				  (sock->nonblocking && !overlapped)))
+	if ((f & MSG_WAITALL) &&
+	    ((f & (MSG_OOB | MSG_PEEK | MSG_PARTIAL)) || (sock->nonblocking && !overlapped)))
 		return WSAEOPNOTSUPP;
 	error = wsd_socket_io_error(sock);
 	if (error != 0)
@@ -396,6 +397,6 @@ int WSPAPI wsd_spi_recv_from(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount,
 {
 	(void)lpFrom; /* a connected stream: the peer is known */
 	(void)lpFromlen;
-	return wsd_spi_recv(s, lpBuffers, dwBufferCount, lpNumberOfBytesRecvd, lpFlags, lpOverlapped,
-			    lpCompletionRoutine, lpThreadId, lpErrno);
+	return wsd_spi_recv(s, lpBuffers, dwBufferCount, lpNumberOfBytesRecvd, lpFlags,
+			    lpOverlapped, lpCompletionRoutine, lpThreadId, lpErrno);
 }

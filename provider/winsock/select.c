@@ -28,10 +28,9 @@ static bool is_ready(const struct wsd_socket *sock, enum set_kind kind)
 	case SET_WRITE:
 		return wsd_socket_writable(sock);
 	case SET_EXCEPT:
-		return sock->connect_failed ||
-		       (sock->stream != NULL && !sock->options.oob_inline &&
-			sock->state == WSD_SOCK_CONNECTED &&
-			wsd_stream_urgent_pending(sock->stream));
+		return sock->connect_failed || (sock->stream != NULL && !sock->options.oob_inline &&
+						sock->state == WSD_SOCK_CONNECTED &&
+						wsd_stream_urgent_pending(sock->stream));
 	case SET_KINDS:
 		break;
 	}

@@ -21,8 +21,9 @@ static int shut_down(struct wsd_socket *sock, bool send_side, bool receive_side)
 {
 	if (sock->state != WSD_SOCK_CONNECTED || sock->stream == NULL)
 		return sock->state == WSD_SOCK_BROKEN && sock->broken_error != 0 &&
-				       sock->stream != NULL ?
-			       sock->broken_error : WSAENOTCONN;
+				       sock->stream != NULL
+			       ? sock->broken_error
+			       : WSAENOTCONN;
 	if (send_side && !sock->send_shut) {
 		sock->send_shut = true;
 		/* Sends that were accepted before still go out: FIN follows the last of them. */
@@ -77,7 +78,8 @@ int WSPAPI wsd_spi_recv_disconnect(SOCKET s, LPWSABUF lpInboundDisconnectData, L
 	else if (sock->state != WSD_SOCK_CONNECTED)
 		error = WSAENOTCONN;
 	else
-		sock->receive_shut = true; /* the window stays as it is: unread data does not reset */
+		sock->receive_shut =
+			true; /* the window stays as it is: unread data does not reset */
 	return wsd_socket_return(sock, error, lpErrno);
 }
 
@@ -137,8 +139,8 @@ static void cancel_all(struct wsd_socket *sock)
 	}
 }
 
-/* [lock of listener, dropped meanwhile] AcceptEx operations that already moved to their socket and wait
- * for data there. One at a time: the other lock must not be taken below ours. */
+/* [lock of listener, dropped meanwhile] AcceptEx operations that already moved to their socket and
+ * wait for data there. One at a time: the other lock must not be taken below ours. */
 static void cancel_parked(struct wsd_socket *sock)
 {
 	struct wsd_list *node;
@@ -184,6 +186,21 @@ static void close_now(struct wsd_socket *sock, bool abort_it, bool quiet)
 	wsd_socket_unref(sock);
 }
 
+void wsd_socket_silence(struct wsd_socket *sock)
+{
+	wsd_mutex_lock(&sock->lock);
+	if (sock->closed || sock->handle == INVALID_SOCKET) {
+		wsd_mutex_unlock(&sock->lock);
+		return;
+	}
+	atomic_store(&sock->quiet, true);
+	wsd_socket_ref(sock);
+	cancel_all(sock);
+	cancel_parked(sock);
+	wsd_socket_leave(sock);
+	wsd_socket_unref(sock);
+}
+
 void wsd_socket_shut(struct wsd_socket *sock, bool abort_it, bool quiet)
 {
 	wsd_mutex_lock(&sock->lock);
@@ -204,9 +221,9 @@ static bool linger_wait(struct wsd_socket *sock)
 	while (sock->stream != NULL && !wsd_stream_flushed(sock->stream)) {
 		/* Nothing need tell us of an acknowledgement: look now and then as well. */
 		uint64_t step = wsd_clock_ns() + 20 * WSD_NS_PER_MS;
-		int error = wsd_socket_wait(sock, WSD_CHANGE_FLUSHED | WSD_CHANGE_READABLE |
-							  WSD_CHANGE_DEAD,
-					    step < deadline ? step : deadline);
+		int error = wsd_socket_wait(
+			sock, WSD_CHANGE_FLUSHED | WSD_CHANGE_READABLE | WSD_CHANGE_DEAD,
+			step < deadline ? step : deadline);
 
 		if (sock->closed)
 			return false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* socket.c - struct wsd_socket: life, lookup, state, settling of changes, delivery outside the lock. */
+/* socket.c - struct wsd_socket: life, lookup, state, settling of changes, delivery outside the
+ * lock. */
 #include "provider/winsock/spi_calls.h"
 
 #include <string.h>
@@ -25,19 +26,16 @@ struct delivery {
 static const enum wsd_socket_state moves[WSD_SOCK_STATES][WSD_SOCK_EVENTS] = {
 	/*                       bind            listen               connect */
 	/*                       established     failed    broken     reuse         close */
-	[WSD_SOCK_NEW] = { WSD_SOCK_BOUND, NO, WSD_SOCK_CONNECTING,
-			   WSD_SOCK_CONNECTED, NO, NO, NO, WSD_SOCK_CLOSED },
-	[WSD_SOCK_BOUND] = { NO, WSD_SOCK_LISTENING, WSD_SOCK_CONNECTING,
-			     NO, NO, NO, NO, WSD_SOCK_CLOSED },
-	[WSD_SOCK_LISTENING] = { NO, WSD_SOCK_LISTENING, NO,
-				 NO, NO, NO, NO, WSD_SOCK_CLOSED },
-	[WSD_SOCK_CONNECTING] = { NO, NO, NO,
-				  WSD_SOCK_CONNECTED, WSD_SOCK_BOUND, WSD_SOCK_BROKEN, NO,
-				  WSD_SOCK_CLOSED },
-	[WSD_SOCK_CONNECTED] = { NO, NO, NO,
-				 NO, NO, WSD_SOCK_BROKEN, WSD_SOCK_BOUND, WSD_SOCK_CLOSED },
-	[WSD_SOCK_BROKEN] = { NO, NO, NO,
-			      NO, NO, NO, WSD_SOCK_BOUND, WSD_SOCK_CLOSED },
+	[WSD_SOCK_NEW] = { WSD_SOCK_BOUND, NO, WSD_SOCK_CONNECTING, WSD_SOCK_CONNECTED, NO, NO, NO,
+			   WSD_SOCK_CLOSED },
+	[WSD_SOCK_BOUND] = { NO, WSD_SOCK_LISTENING, WSD_SOCK_CONNECTING, NO, NO, NO, NO,
+			     WSD_SOCK_CLOSED },
+	[WSD_SOCK_LISTENING] = { NO, WSD_SOCK_LISTENING, NO, NO, NO, NO, NO, WSD_SOCK_CLOSED },
+	[WSD_SOCK_CONNECTING] = { NO, NO, NO, WSD_SOCK_CONNECTED, WSD_SOCK_BOUND, WSD_SOCK_BROKEN,
+				  NO, WSD_SOCK_CLOSED },
+	[WSD_SOCK_CONNECTED] = { NO, NO, NO, NO, NO, WSD_SOCK_BROKEN, WSD_SOCK_BOUND,
+				 WSD_SOCK_CLOSED },
+	[WSD_SOCK_BROKEN] = { NO, NO, NO, NO, NO, NO, WSD_SOCK_BOUND, WSD_SOCK_CLOSED },
 	[WSD_SOCK_CLOSED] = { NO, NO, NO, NO, NO, NO, NO, NO },
 };
 
@@ -194,6 +192,17 @@ struct wsd_socket *wsd_socket_enter(SOCKET s, LPINT error)
 	return sock;
 }
 
+/*
+ * Only a caller with a stale descriptor can hold this lock now, and not for long. Memory changes
+ * roles between lives, so a blocking acquisition would look like an inversion of ranks; it is none,
+ * because nobody waits for a listener while he holds a socket that it accepts.
+ */
+void wsd_socket_lock_child(struct wsd_socket *child)
+{
+	while (!wsd_mutex_trylock(&child->lock))
+		wsd_cpu_relax();
+}
+
 /* --- delivery --- */
 
 static bool has_work(const struct wsd_socket *sock)
@@ -202,8 +211,8 @@ static bool has_work(const struct wsd_socket *sock)
 	       sock->dead_listener != NULL || sock->fill != NULL || sock->to_settle != NULL;
 }
 
-/* [lock] A stream that ended in the engine's hands is freed when the engine has let go: by the deferred
- * work, never by an application thread that happens to come first. */
+/* [lock] A stream that ended in the engine's hands is freed when the engine has let go: by the
+ * deferred work, never by an application thread that happens to come first. */
 static void collect(struct wsd_socket *sock, struct delivery *d)
 {
 	d->event = WSA_INVALID_EVENT;
@@ -353,7 +362,8 @@ int wsd_socket_io_error(struct wsd_socket *sock)
 	case WSD_SOCK_CONNECTED:
 		return 0;
 	case WSD_SOCK_BROKEN:
-		/* A keep-alive failure ends the calls in progress with WSAENETRESET, later ones so. */
+		/* A keep-alive failure ends the calls in progress with WSAENETRESET, later ones so.
+		 */
 		if (sock->broken_error == WSAENETRESET)
 			return WSAENOTCONN;
 		return sock->stream != NULL ? 0 : sock->broken_error;

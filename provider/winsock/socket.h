@@ -2,13 +2,14 @@
 /*
  * socket.h - struct wsd_socket, shared by the files of provider/winsock.
  *
- * Locks: wsd_socket.lock has rank 30. Two are held together only in accept, listener first. No upcall,
- * no completion routine and no wait happens with it held: what has to be told is collected, and told
- * by wsd_socket_leave (application threads) or by the deferred work of the engine's owner.
+ * Locks: wsd_socket.lock has rank 30. Two are held together only in accept, listener first. No
+ * upcall, no completion routine and no wait happens with it held: what has to be told is collected,
+ * and told by wsd_socket_leave (application threads) or by the deferred work of the engine's owner.
  *
- * References. `refs` keeps the object: one for the handle, one for each of stream, listener, deferred
- * work, operation and blocked caller. `handle_refs` keeps the host's handle open: one until close and
- * one for every indication that is still to be made, so that WPUCloseSocketHandle is the last upcall.
+ * References. `refs` keeps the object: one for the handle, one for each of stream, listener,
+ * deferred work, operation and blocked caller. `handle_refs` keeps the host's handle open: one
+ * until close and one for every indication that is still to be made, so that WPUCloseSocketHandle
+ * is the last upcall.
  */
 #ifndef WSD_WINSOCK_SOCKET_H
 #define WSD_WINSOCK_SOCKET_H
@@ -45,15 +46,22 @@ enum wsd_socket_event {
 };
 
 /* Queues of operations, each in posting order. */
-enum wsd_queue_id { WSD_Q_SEND, WSD_Q_RECV, WSD_Q_URGENT, WSD_Q_ACCEPT, WSD_Q_CONTROL, WSD_Q_COUNT };
+enum wsd_queue_id {
+	WSD_Q_SEND,
+	WSD_Q_RECV,
+	WSD_Q_URGENT,
+	WSD_Q_ACCEPT,
+	WSD_Q_CONTROL,
+	WSD_Q_COUNT
+};
 
 /* Interests of waiters, and work for wsd_socket_settle, beside WSD_CHANGE_*. */
 #define WSD_CHANGE_ARRIVED 0x1000u
-#define WSD_CHANGE_OP 0x2000u	  /* an operation finished */
-#define WSD_CHANGE_CLOSED 0x4000u /* wakes every waiter */
-#define WSD_CHANGE_GONE 0x8000u	  /* the listener has ended */
-#define WSD_CHANGE_LOOK 0x10000u  /* look at the level-triggered events again */
-#define WSD_CHANGE_IO                                                                      \
+#define WSD_CHANGE_OP	   0x2000u  /* an operation finished */
+#define WSD_CHANGE_CLOSED  0x4000u  /* wakes every waiter */
+#define WSD_CHANGE_GONE	   0x8000u  /* the listener has ended */
+#define WSD_CHANGE_LOOK	   0x10000u /* look at the level-triggered events again */
+#define WSD_CHANGE_IO                                                                           \
 	(WSD_CHANGE_CONNECTED | WSD_CHANGE_READABLE | WSD_CHANGE_WRITABLE | WSD_CHANGE_DIRECT | \
 	 WSD_CHANGE_FLUSHED | WSD_CHANGE_URGENT)
 
@@ -93,7 +101,7 @@ struct wsd_socket {
 	SOCKET handle;
 	DWORD catalog_id;
 	enum wsd_socket_state state;
-	uint16_t family; /* enum wsd_family */
+	uint16_t family;   /* enum wsd_family */
 	atomic_bool quiet; /* WSPCleanup: no indications any more */
 	bool closed, nonblocking, overlapped, accepted, reserved, deciding;
 	bool in_settle, deferred_queued, kick_all;
@@ -119,7 +127,7 @@ struct wsd_socket {
 	struct wsd_list parked;	  /* AcceptEx operations that wait in another socket */
 	struct wsd_list waiters;
 	struct wsd_socket *to_settle, *next_settle; /* accepted ones, to be settled after unlock */
-	struct wsd_op *fill; /* a transmission that wants its file read */
+	struct wsd_op *fill;			    /* a transmission that wants its file read */
 	unsigned pool_count, op_count;
 	struct wsd_deferred deferred;
 };
@@ -133,6 +141,9 @@ struct wsd_socket *wsd_socket_enter(SOCKET s, LPINT error);
 void wsd_socket_leave(struct wsd_socket *sock);
 /* leave, then return SOCKET_ERROR with *out = error, or 0 when error is 0. */
 int wsd_socket_return(struct wsd_socket *sock, int error, LPINT out);
+
+/* [lock of its listener] */
+void wsd_socket_lock_child(struct wsd_socket *child);
 
 /* A new socket with a handle of the host, not locked; its family and options are set. */
 struct wsd_socket *wsd_socket_new(uint16_t family, DWORD catalog_id, bool overlapped, int *error);
@@ -160,16 +171,16 @@ int wsd_socket_io_error(struct wsd_socket *sock);
 void wsd_socket_wake(struct wsd_socket *sock, unsigned changes);
 
 /*
- * [lock] Block until one of interest happened; unlocks meanwhile. The caller holds a reference beside
- * the handle's. 0, WSAETIMEDOUT, WSAEINTR (cancelled, or closed by another thread), WSAEINPROGRESS,
- * WSAENOBUFS.
+ * [lock] Block until one of interest happened; unlocks meanwhile. The caller holds a reference
+ * beside the handle's. 0, WSAETIMEDOUT, WSAEINTR (cancelled, or closed by another thread),
+ * WSAEINPROGRESS, WSAENOBUFS.
  */
 int wsd_socket_wait(struct wsd_socket *sock, unsigned interest, uint64_t deadline);
 /* The same for something of the caller's own; [no lock]. engine NULL: all engines. */
 int wsd_wait(struct wsd_engine *engine, struct wsd_waiter *waiter, DWORD catalog_id,
 	     uint64_t deadline);
-bool wsd_wait_running(void); /* is this thread inside one? */
-int wsd_wait_cancel(void);   /* WSPCancelBlockingCall */
+bool wsd_wait_running(void);			 /* is this thread inside one? */
+int wsd_wait_cancel(void);			 /* WSPCancelBlockingCall */
 uint64_t wsd_deadline_ms(uint32_t milliseconds); /* 0 = for ever */
 
 /* Work of one verb, called from settle [lock]. */
@@ -182,7 +193,8 @@ void wsd_control_run(struct wsd_socket *sock);
 void wsd_event_look(struct wsd_socket *sock); /* raise what holds and is armed */
 void wsd_transmit_fill(struct wsd_op *op);    /* [no lock] read the file */
 void wsd_transmit_free(struct wsd_transmit *transmit);
-bool wsd_transmit_more(struct wsd_op *op); /* [lock] next buffer; true: op has bytes or wants a fill */
+bool wsd_transmit_more(
+	struct wsd_op *op); /* [lock] next buffer; true: op has bytes or wants a fill */
 
 /* [lock] Bind to a port, to want or to an ephemeral one. 0 or a WSA code. */
 int wsd_socket_bind(struct wsd_socket *sock, const struct wsd_addr *want);
@@ -190,6 +202,8 @@ int wsd_socket_bind(struct wsd_socket *sock, const struct wsd_addr *want);
 int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote);
 /* [listener's lock] Make child the owner of the oldest request. */
 enum wsd_status wsd_accept_into(struct wsd_socket *listener, struct wsd_socket *child);
+/* [no lock] WSPCleanup, before any connection is cut: end the operations without indications. */
+void wsd_socket_silence(struct wsd_socket *sock);
 /* [no lock] abort: reset. quiet: no indications (WSPCleanup). */
 void wsd_socket_shut(struct wsd_socket *sock, bool abort, bool quiet);
 /* [lock] readiness for select and events */

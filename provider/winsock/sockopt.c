@@ -32,7 +32,7 @@ struct option_row {
 	option_set_fn set;
 };
 
-#define NO_FLAG SIZE_MAX
+#define NO_FLAG	   SIZE_MAX
 #define FLAG(name) offsetof(struct wsd_socket_options, name)
 
 void wsd_socket_apply_options(struct wsd_socket *sock)
@@ -311,14 +311,14 @@ static int set_keep(struct wsd_socket *sock, DWORD value, int name)
 	return 0;
 }
 
-#define KEEP_PAIR(suffix, name)                                                             \
-	static int get_##suffix(struct wsd_socket *sock, union option_value *value)         \
-	{                                                                                   \
-		return get_keep(sock, value, name);                                         \
-	}                                                                                   \
-	static int set_##suffix(struct wsd_socket *sock, const union option_value *value)   \
-	{                                                                                   \
-		return set_keep(sock, value->dword, name);                                  \
+#define KEEP_PAIR(suffix, name)                                                           \
+	static int get_##suffix(struct wsd_socket *sock, union option_value *value)       \
+	{                                                                                 \
+		return get_keep(sock, value, name);                                       \
+	}                                                                                 \
+	static int set_##suffix(struct wsd_socket *sock, const union option_value *value) \
+	{                                                                                 \
+		return set_keep(sock, value->dword, name);                                \
 	}
 KEEP_PAIR(keep_idle, TCP_KEEPIDLE)
 KEEP_PAIR(keep_interval, TCP_KEEPINTVL)

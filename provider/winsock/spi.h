@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* spi.h - the Winsock types: the SDK's on Windows, ours elsewhere. Included first by this folder. */
+/* spi.h - the Winsock types: the SDK's on Windows, ours elsewhere. Included first by this folder.
+ */
 #ifndef WSD_WINSOCK_SPI_H
 #define WSD_WINSOCK_SPI_H
 
 #ifdef _WIN32
+#include <mswsock.h>
 #include <winsock2.h>
 #include <ws2spi.h>
 #include <ws2tcpip.h>
-#include <mswsock.h>
 #else
+#include <openwsd/mswsock.h>
 #include <openwsd/winsock2.h>
 #include <openwsd/ws2spi.h>
 #include <openwsd/ws2tcpip.h>
-#include <openwsd/mswsock.h>
 #endif
 
 #include <stdatomic.h>

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* spi_calls.h - the procedures of the table and the extension functions, and small helpers for them. */
+/* spi_calls.h - the procedures of the table and the extension functions, and small helpers for
+ * them. */
 #ifndef WSD_WINSOCK_SPI_CALLS_H
 #define WSD_WINSOCK_SPI_CALLS_H
 
 #include "provider/winsock/socket.h"
 
 SOCKET WSPAPI wsd_spi_accept(SOCKET s, struct sockaddr *addr, LPINT addrlen,
-			     LPCONDITIONPROC lpfnCondition, DWORD_PTR dwCallbackData, LPINT lpErrno);
+			     LPCONDITIONPROC lpfnCondition, DWORD_PTR dwCallbackData,
+			     LPINT lpErrno);
 INT WSPAPI wsd_spi_address_to_string(LPSOCKADDR lpsaAddress, DWORD dwAddressLength,
 				     LPWSAPROTOCOL_INFOW lpProtocolInfo, LPWSTR lpszAddressString,
 				     LPDWORD lpdwAddressStringLength, LPINT lpErrno);
@@ -15,8 +17,9 @@ int WSPAPI wsd_spi_bind(SOCKET s, const struct sockaddr *name, int namelen, LPIN
 int WSPAPI wsd_spi_cancel_blocking_call(LPINT lpErrno);
 int WSPAPI wsd_spi_cleanup(LPINT lpErrno);
 int WSPAPI wsd_spi_close_socket(SOCKET s, LPINT lpErrno);
-int WSPAPI wsd_spi_connect(SOCKET s, const struct sockaddr *name, int namelen, LPWSABUF lpCallerData,
-			   LPWSABUF lpCalleeData, LPQOS lpSQOS, LPQOS lpGQOS, LPINT lpErrno);
+int WSPAPI wsd_spi_connect(SOCKET s, const struct sockaddr *name, int namelen,
+			   LPWSABUF lpCallerData, LPWSABUF lpCalleeData, LPQOS lpSQOS, LPQOS lpGQOS,
+			   LPINT lpErrno);
 int WSPAPI wsd_spi_duplicate_socket(SOCKET s, DWORD dwProcessId, LPWSAPROTOCOL_INFOW lpProtocolInfo,
 				    LPINT lpErrno);
 int WSPAPI wsd_spi_enum_network_events(SOCKET s, WSAEVENT hEventObject,
@@ -72,8 +75,8 @@ INT WSPAPI wsd_spi_string_to_address(LPWSTR AddressString, INT AddressFamily,
 				     LPINT lpAddressLength, LPINT lpErrno);
 
 void wsd_set_last_error(int error);
-/* The function behind an extension GUID as an opaque pointer; NULL = unknown. *error: 0, or the code
- * for one that is known but not offered. */
+/* The function behind an extension GUID as an opaque pointer; NULL = unknown. *error: 0, or the
+ * code for one that is known but not offered. */
 typedef void (*wsd_any_function)(void);
 wsd_any_function wsd_extension_find(const GUID *id, int *error);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * transmit.c - TransmitFile and TransmitPackets: an operation whose bytes come from a list of memory
- * blocks and file ranges.
+ * transmit.c - TransmitFile and TransmitPackets: an operation whose bytes come from a list of
+ * memory blocks and file ranges.
  *
  * Files are read through the host's reader, never under a lock: when the buffer has been sent, the
  * send queue asks for a fill, delivery reads the next piece and puts the operation back to work.
@@ -12,12 +12,12 @@
 
 #include "rdma_backend/base/base.h"
 
-#define PIECE 65536u
+#define PIECE	     65536u
 #define ELEMENTS_MAX 4096u
-#define TO_THE_END UINT64_MAX
+#define TO_THE_END   UINT64_MAX
 
 struct element {
-	HANDLE file;	 /* NULL: memory */
+	HANDLE file; /* NULL: memory */
 	void *memory;
 	uint64_t offset; /* UINT64_MAX: the file's own position */
 	uint64_t left;	 /* TO_THE_END: until the file ends */
@@ -275,8 +275,8 @@ static int add_element(struct wsd_transmit *t, const TRANSMIT_PACKETS_ELEMENT *i
 }
 
 BOOL WINAPI wsd_ext_transmit_packets(SOCKET hSocket, LPTRANSMIT_PACKETS_ELEMENT lpPacketArray,
-				     DWORD nElementCount, DWORD nSendSize, LPOVERLAPPED lpOverlapped,
-				     DWORD dwFlags)
+				     DWORD nElementCount, DWORD nSendSize,
+				     LPOVERLAPPED lpOverlapped, DWORD dwFlags)
 {
 	struct wsd_transmit *t;
 	int error = 0;

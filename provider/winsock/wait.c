@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * wait.c - blocking: a thread that waits drives the engines itself, can be woken through its waker by
- * whoever changes the socket, and honours the blocking hook of Winsock 1.1.
+ * wait.c - blocking: a thread that waits drives the engines itself, can be woken through its waker
+ * by whoever changes the socket, and honours the blocking hook of Winsock 1.1.
  *
  * A blocked call ends with WSAEINTR when another thread closes the socket or the hook says so.
  */
@@ -73,7 +73,8 @@ static int hooked_wait(struct wsd_engine *engine, struct wsd_waiter *waiter, uin
 	}
 }
 
-int wsd_wait(struct wsd_engine *engine, struct wsd_waiter *waiter, DWORD catalog_id, uint64_t deadline)
+int wsd_wait(struct wsd_engine *engine, struct wsd_waiter *waiter, DWORD catalog_id,
+	     uint64_t deadline)
 {
 	LPBLOCKINGCALLBACK hook = NULL;
 	DWORD_PTR context = 0;

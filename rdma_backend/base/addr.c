@@ -40,7 +40,10 @@ static void text_ipv6(const struct wsd_addr *addr, char *buffer)
 		if (length && i >= start && i < start + length)
 			continue;
 		used += (size_t)snprintf(buffer + used, WSD_ADDR_TEXT - used, "%s%x",
-					 after_run ? "::" : i ? ":" : "", group(addr, i));
+					 after_run ? "::"
+					 : i	   ? ":"
+						   : "",
+					 group(addr, i));
 	}
 	if (length && start + length == 8)
 		used += (size_t)snprintf(buffer + used, WSD_ADDR_TEXT - used, "::");

@@ -12,7 +12,7 @@
 #include "rdma_backend/base/platform.h"
 
 /* Calls left until the one that fails; NEVER = not armed, UNREAD = environment not looked at yet. */
-#define NEVER 0
+#define NEVER  0
 #define UNREAD (-1)
 
 static _Atomic int64_t fail_in = UNREAD;

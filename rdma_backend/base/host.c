@@ -24,8 +24,8 @@ static void host_wake(void *queue_context)
 		wake(queue_context);
 }
 
-static uint64_t host_param_uint(const char *backend, const char *name, uint64_t standard, uint64_t min,
-				uint64_t max)
+static uint64_t host_param_uint(const char *backend, const char *name, uint64_t standard,
+				uint64_t min, uint64_t max)
 {
 	char full[PARAM_NAME_SIZE];
 

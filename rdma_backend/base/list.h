@@ -73,8 +73,8 @@ static inline void wsd_list_splice(struct wsd_list *to, struct wsd_list *from)
 
 #define wsd_list_for_each(node, list) \
 	for ((node) = (list)->next; (node) != (list); (node) = (node)->next)
-#define wsd_list_for_each_safe(node, after, list)                                     \
-	for ((node) = (list)->next, (after) = (node)->next; (node) != (list);         \
+#define wsd_list_for_each_safe(node, after, list)                             \
+	for ((node) = (list)->next, (after) = (node)->next; (node) != (list); \
 	     (node) = (after), (after) = (node)->next)
 
 #endif

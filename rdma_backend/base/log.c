@@ -13,7 +13,7 @@
 #include "rdma_backend/base/internal.h"
 #include "rdma_backend/base/platform.h"
 
-#define LINE_SIZE 512
+#define LINE_SIZE    512
 #define LEVEL_UNREAD (-2)
 #define LEVEL_SILENT (-1)
 
@@ -97,16 +97,17 @@ void wsd_log(int level, const char *topic, const char *format, ...)
 	if (level < 0 || level >= LEVEL_COUNT || !wsd_log_enabled(level))
 		return;
 	now = wsd_clock_ns();
-	length = snprintf(line, sizeof(line), "openwsd %u %llu.%06u %s %.31s: ",
-			  (unsigned)wsd_process_id(), (unsigned long long)(now / 1000000000u),
+	length = snprintf(line, sizeof(line),
+			  "openwsd %u %llu.%06u %s %.31s: ", (unsigned)wsd_process_id(),
+			  (unsigned long long)(now / 1000000000u),
 			  (unsigned)(now % 1000000000u / 1000u), level_names[level], topic);
 	used = length > 0 ? (size_t)length : 0;
 	va_start(args, format);
 	length = vsnprintf(line + used, sizeof(line) - used - 1, format, args);
 	va_end(args);
 	if (length > 0)
-		used += (size_t)length < sizeof(line) - used - 1 ? (size_t)length :
-								   sizeof(line) - used - 2;
+		used += (size_t)length < sizeof(line) - used - 1 ? (size_t)length
+								 : sizeof(line) - used - 2;
 	line[used++] = '\n';
 	file = atomic_load(&sink);
 	fwrite(line, 1, used, file ? file : stderr);

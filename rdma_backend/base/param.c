@@ -53,7 +53,8 @@ static bool canonical_name(char *to, const char *from)
 	for (i = 0; from[i]; i++) {
 		if (i + 1 >= NAME_SIZE)
 			return false;
-		to[i] = isalnum((unsigned char)from[i]) ? (char)toupper((unsigned char)from[i]) : '_';
+		to[i] = isalnum((unsigned char)from[i]) ? (char)toupper((unsigned char)from[i])
+							: '_';
 	}
 	to[i] = '\0';
 	return i > 0;
@@ -220,8 +221,8 @@ static void report_file_problems(void)
 			wsd_log(WSD_LOG_WARNING, "param", "%s line %u: unknown key %s", file_name(),
 				line, name);
 		else
-			wsd_log(WSD_LOG_WARNING, "param", "%s line %u: not key = value", file_name(),
-				line);
+			wsd_log(WSD_LOG_WARNING, "param", "%s line %u: not key = value",
+				file_name(), line);
 	}
 }
 
@@ -323,8 +324,9 @@ uint64_t wsd_param_uint(const char *name, uint64_t standard, uint64_t min, uint6
 	if (parse_uint(text, &value) && value >= min && value <= max)
 		return value;
 	if (first_complaint(name, text))
-		wsd_log(WSD_LOG_WARNING, "param", "%s: %s is not a number from %llu to %llu, using %llu",
-			name, text, (unsigned long long)min, (unsigned long long)max,
+		wsd_log(WSD_LOG_WARNING, "param",
+			"%s: %s is not a number from %llu to %llu, using %llu", name, text,
+			(unsigned long long)min, (unsigned long long)max,
 			(unsigned long long)standard);
 	return standard;
 }

@@ -17,7 +17,10 @@
 struct wsd_mutex {
 	void *srw;
 };
-#define WSD_MUTEX_INIT { 0 } /* for static mutexes */
+#define WSD_MUTEX_INIT \
+	{              \
+		0      \
+	} /* for static mutexes */
 struct wsd_cond {
 	void *variable;
 };
@@ -26,7 +29,10 @@ struct wsd_cond {
 struct wsd_mutex {
 	pthread_mutex_t handle;
 };
-#define WSD_MUTEX_INIT { PTHREAD_MUTEX_INITIALIZER } /* for static mutexes */
+#define WSD_MUTEX_INIT                    \
+	{                                 \
+		PTHREAD_MUTEX_INITIALIZER \
+	} /* for static mutexes */
 struct wsd_cond {
 	pthread_cond_t handle;
 };
@@ -53,8 +59,8 @@ void wsd_cond_broadcast(struct wsd_cond *cond);
 
 /* Threads are created with every signal blocked, named, and always joined. */
 struct wsd_thread;
-enum wsd_status wsd_thread_start(struct wsd_thread **thread, const char *name, void (*run)(void *arg),
-				 void *arg);
+enum wsd_status wsd_thread_start(struct wsd_thread **thread, const char *name,
+				 void (*run)(void *arg), void *arg);
 void wsd_thread_join(struct wsd_thread *thread);
 void wsd_cpu_relax(void); /* inside a spin loop */
 
@@ -76,7 +82,8 @@ void wsd_waker_wake(struct wsd_waker *waker);
 void wsd_waker_reset(struct wsd_waker *waker);
 /* Sleep until woken, until one of the wait objects is ready, or until the deadline; may return early.
  * The wake that ends it is used up. */
-void wsd_waker_sleep(struct wsd_waker *waker, const intptr_t *objects, unsigned count, uint64_t deadline);
+void wsd_waker_sleep(struct wsd_waker *waker, const intptr_t *objects, unsigned count,
+		     uint64_t deadline);
 
 /* Shared memory that can be given to another process: size-sealed, close-on-exec. */
 enum wsd_status wsd_shared_create(size_t length, intptr_t *handle, void **address);

@@ -162,7 +162,8 @@ void wsd_cond_fini(struct wsd_cond *cond)
 
 static struct timespec to_timespec(uint64_t ns)
 {
-	struct timespec time = { .tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S) };
+	struct timespec time = { .tv_sec = (time_t)(ns / NS_PER_S),
+				 .tv_nsec = (long)(ns % NS_PER_S) };
 
 	return time;
 }
@@ -205,8 +206,8 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-enum wsd_status wsd_thread_start(struct wsd_thread **thread, const char *name, void (*run)(void *arg),
-				 void *arg)
+enum wsd_status wsd_thread_start(struct wsd_thread **thread, const char *name,
+				 void (*run)(void *arg), void *arg)
 {
 	struct wsd_thread *made = wsd_alloc(sizeof(*made));
 	sigset_t all, before;
@@ -406,7 +407,8 @@ static const struct timespec *sleep_time(uint64_t deadline, struct timespec *tim
 	return time;
 }
 
-void wsd_waker_sleep(struct wsd_waker *waker, const intptr_t *objects, unsigned count, uint64_t deadline)
+void wsd_waker_sleep(struct wsd_waker *waker, const intptr_t *objects, unsigned count,
+		     uint64_t deadline)
 {
 	int idle = WAKER_IDLE;
 	struct timespec time;
@@ -434,7 +436,7 @@ void wsd_waker_sleep(struct wsd_waker *waker, const intptr_t *objects, unsigned 
 
 /* Shared memory. */
 
-#define SEALS_MADE (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+#define SEALS_MADE   (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 #define SEALS_NEEDED (F_SEAL_SHRINK | F_SEAL_GROW)
 
 static enum wsd_status map_shared(int descriptor, size_t length, void **address)

@@ -20,7 +20,8 @@ static enum wsd_status device_open(const struct wsd_host *host, uint32_t index,
 	if (!device)
 		return WSD_ENOMEM;
 	device->host = host;
-	device->protocol_errors = host->counter("shm", "protocol_errors", "peers that broke the protocol");
+	device->protocol_errors =
+		host->counter("shm", "protocol_errors", "peers that broke the protocol");
 	device->doorbells = host->counter("shm", "doorbells", "sleeping peers woken");
 	device->connects = host->counter("shm", "connects", "connections opened");
 	memset(attr->name, 0, sizeof(attr->name));

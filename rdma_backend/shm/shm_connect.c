@@ -13,8 +13,8 @@
 
 #include "rdma_backend/shm/shm_internal.h"
 
-#define RETRY_NS 5000000u	      /* the listener's kernel queue was full */
-#define ACK_NS UINT64_C(10000000000) /* the connector has our answer and does not say so */
+#define RETRY_NS 5000000u	       /* the listener's kernel queue was full */
+#define ACK_NS	 UINT64_C(10000000000) /* the connector has our answer and does not say so */
 
 static void handshake_stop(struct shm_handshake *handshake)
 {
@@ -139,7 +139,8 @@ static enum wsd_status link_from_fresh(struct wsd_endpoint *endpoint, bool accep
 	enum wsd_status status;
 	int fd = handshake->source.fd;
 
-	status = shm_link_new(endpoint->queue, handshake->engine, acceptor, handshake->fresh_id, &link);
+	status = shm_link_new(endpoint->queue, handshake->engine, acceptor, handshake->fresh_id,
+			      &link);
 	if (status)
 		return status;
 	shm_source_remove(&handshake->source);
@@ -233,9 +234,9 @@ static enum wsd_status hear_answer(struct wsd_endpoint *endpoint, const union sh
 		return refusal(packet->hello.status);
 	}
 	if (!shm_hello_valid(packet, length, SHM_MSG_ACCEPT))
-		return packet->head.magic == SHM_MAGIC && packet->head.version != SHM_VERSION ?
-			       WSD_EVERSION :
-			       WSD_EPROTOCOL;
+		return packet->head.magic == SHM_MAGIC && packet->head.version != SHM_VERSION
+			       ? WSD_EVERSION
+			       : WSD_EPROTOCOL;
 	status = map_answer(endpoint, &packet->hello, fds, count);
 	if (status)
 		return status;
@@ -335,7 +336,8 @@ enum wsd_status shm_connect(struct wsd_endpoint *endpoint, const struct wsd_addr
 		return status;
 	}
 	now = queue->host->now();
-	shm_timer_set(queue, &handshake->deadline, timeout < UINT64_MAX - now ? now + timeout : UINT64_MAX);
+	shm_timer_set(queue, &handshake->deadline,
+		      timeout < UINT64_MAX - now ? now + timeout : UINT64_MAX);
 	endpoint->state = SHM_CONNECTING;
 	return WSD_OK;
 }

@@ -213,8 +213,8 @@ void shm_violation(struct wsd_endpoint *endpoint, const char *what)
 		return;
 	endpoint->deaf = true;
 	shm_count(device->protocol_errors);
-	device->host->log(1, "shm", "connection %u: the peer broke the protocol: %s", endpoint->index,
-			  what);
+	device->host->log(1, "shm", "connection %u: the peer broke the protocol: %s",
+			  endpoint->index, what);
 	shm_break(endpoint, WSD_EPROTOCOL);
 }
 

@@ -50,10 +50,10 @@ struct wsd_queue {
 	struct wsd_list reports; /* struct wsd_request with an event to report */
 	struct shm_source *dead;
 	uint64_t next_link;
-	uint32_t handshakes;	 /* sockets on which an answer is due */
+	uint32_t handshakes; /* sockets on which an answer is due */
 	uint32_t listener_count;
 	uint32_t until_sockets; /* polls before the sockets are looked at */
-	bool slept;		 /* armed since the last poll: look at the sockets now */
+	bool slept;		/* armed since the last poll: look at the sockets now */
 	uint32_t generation;
 
 	struct wsd_endpoint **endpoints;
@@ -77,8 +77,8 @@ struct shm_link {
 	uint32_t references;
 	struct wsd_endpoint *opening; /* acceptor: its socket still owes us this one's ACK */
 	struct shm_inbox *inbox;      /* of the peer */
-	struct wsd_mutex lock;	 /* the queue of unsent messages */
-	struct wsd_list unsent;	 /* struct shm_unsent */
+	struct wsd_mutex lock;	      /* the queue of unsent messages */
+	struct wsd_list unsent;	      /* struct shm_unsent */
 };
 
 struct shm_unsent {
@@ -98,7 +98,12 @@ struct wsd_listener_ep {
 	uint32_t silent;  /* accepted sockets that have not said anything */
 };
 
-enum shm_request_state { SHM_REQUEST_SILENT, SHM_REQUEST_NEW, SHM_REQUEST_REPORTED, SHM_REQUEST_GONE };
+enum shm_request_state {
+	SHM_REQUEST_SILENT,
+	SHM_REQUEST_NEW,
+	SHM_REQUEST_REPORTED,
+	SHM_REQUEST_GONE
+};
 
 struct wsd_request {
 	struct shm_source source;
@@ -122,10 +127,10 @@ struct shm_handshake {
 	struct shm_link *shared; /* acceptor: offered, pinned */
 	uint64_t fresh_id;
 	struct wsd_addr local, remote;
-	struct shm_msg_hello hello;  /* connector: the request, then the answer */
-	struct shm_inbox *inbox;     /* of the peer, until a link has it */
-	uint8_t engine[16];	     /* of the peer */
-	bool active;		     /* counted in queue->handshakes */
+	struct shm_msg_hello hello; /* connector: the request, then the answer */
+	struct shm_inbox *inbox;    /* of the peer, until a link has it */
+	uint8_t engine[16];	    /* of the peer */
+	bool active;		    /* counted in queue->handshakes */
 };
 
 struct shm_region {
@@ -219,7 +224,7 @@ struct wsd_endpoint {
 	bool waiting;		/* our word "waits" is set at the peer */
 	bool ring;		/* the peer has news that was not announced */
 	bool link_lost;
-	bool deaf;		/* nothing more is taken from the ring */
+	bool deaf; /* nothing more is taken from the ring */
 	uint32_t send_depth, recv_depth, recv_bytes, max_send_sge;
 
 	/* incoming: our segment */
@@ -251,9 +256,9 @@ struct wsd_endpoint {
 
 	struct wsd_list mem;
 	uint32_t mem_count, mem_next;
-	uint32_t mem_sent;	/* announced, or counted at the peer to be announced */
-	bool mem_counted;	/* the peer's segment has our count */
-	bool mem_announced;	/* the link is there: announce at once */
+	uint32_t mem_sent;  /* announced, or counted at the peer to be announced */
+	bool mem_counted;   /* the peer's segment has our count */
+	bool mem_announced; /* the link is there: announce at once */
 	struct shm_peer_mem *peer_mem;
 	uint32_t peer_mem_count, peer_mem_capacity, mem_seen;
 	struct shm_bounce *bounce;
@@ -280,7 +285,8 @@ enum wsd_status shm_os_listen(const struct wsd_addr *local, int *fd);
 enum wsd_status shm_os_connect(const struct wsd_addr *remote, int *fd);
 enum wsd_status shm_os_same_user(int fd);
 /* WSD_AGAIN: would block. fds are not consumed. */
-enum wsd_status shm_os_send(int fd, const void *message, size_t length, const int *fds, unsigned count);
+enum wsd_status shm_os_send(int fd, const void *message, size_t length, const int *fds,
+			    unsigned count);
 /* *length 0: the peer is gone. *count in: room, out: received, -1 each when missing; close them. */
 enum wsd_status shm_os_receive(int fd, union shm_packet *packet, size_t *length, int *fds,
 			       unsigned *count);
@@ -315,8 +321,8 @@ struct wsd_endpoint *shm_queue_endpoint(struct wsd_queue *queue, uint32_t index)
 struct wsd_event *shm_sink_next(struct shm_sink *sink);
 
 /* shm_link.c */
-enum wsd_status shm_link_new(struct wsd_queue *queue, const uint8_t *engine, bool acceptor, uint64_t id,
-			     struct shm_link **link);
+enum wsd_status shm_link_new(struct wsd_queue *queue, const uint8_t *engine, bool acceptor,
+			     uint64_t id, struct shm_link **link);
 /* Give the link its socket and the peer's inbox; both are the link's from then on. */
 enum wsd_status shm_link_start(struct shm_link *link, int fd, struct shm_inbox *inbox);
 struct shm_link *shm_link_find(struct wsd_queue *queue, const uint8_t *engine, bool acceptor,
@@ -384,14 +390,14 @@ void shm_scatter(const struct shm_op *op, uint32_t offset, const void *from, uin
 bool shm_endpoint_progress(struct wsd_endpoint *endpoint, struct shm_sink *sink);
 
 /* shm_memory.c */
-enum wsd_status shm_reg(struct wsd_queue *queue, void *base, uint64_t length, uint32_t access, uint64_t id,
-			struct wsd_region **region);
+enum wsd_status shm_reg(struct wsd_queue *queue, void *base, uint64_t length, uint32_t access,
+			uint64_t id, struct wsd_region **region);
 void shm_dereg(struct wsd_region *region);
 enum wsd_status shm_mem_alloc(struct wsd_endpoint *endpoint, uint64_t length, uint32_t access,
 			      struct wsd_region **region);
 void shm_mem_free(struct wsd_region *region);
-enum wsd_status shm_mem_new(struct wsd_endpoint *endpoint, uint64_t length, uint32_t access, bool bounce,
-			    struct shm_region **region); /* [locked] */
+enum wsd_status shm_mem_new(struct wsd_endpoint *endpoint, uint64_t length, uint32_t access,
+			    bool bounce, struct shm_region **region); /* [locked] */
 void shm_mem_count(struct wsd_endpoint *endpoint);    /* the peer's segment is there */
 void shm_mem_announce(struct wsd_endpoint *endpoint); /* [locked] the link is there */
 void shm_mem_arrived(struct shm_link *link, const struct shm_msg_mem *message, int fd);

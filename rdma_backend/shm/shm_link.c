@@ -14,8 +14,8 @@
 
 static void link_ready(struct shm_source *source, uint32_t events);
 
-enum wsd_status shm_link_new(struct wsd_queue *queue, const uint8_t *engine, bool acceptor, uint64_t id,
-			     struct shm_link **result)
+enum wsd_status shm_link_new(struct wsd_queue *queue, const uint8_t *engine, bool acceptor,
+			     uint64_t id, struct shm_link **result)
 {
 	struct shm_link *link = queue->host->alloc(sizeof(*link));
 

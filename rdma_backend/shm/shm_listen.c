@@ -9,8 +9,8 @@
 #include "rdma_backend/shm/shm_internal.h"
 
 #define ACCEPT_AT_ONCE 64
-#define SILENT_MAX 64u	       /* sockets that have not sent their request */
-#define RETRY_NS 100000000u    /* after descriptors ran out */
+#define SILENT_MAX     64u	  /* sockets that have not sent their request */
+#define RETRY_NS       100000000u /* after descriptors ran out */
 
 static void request_ready(struct shm_source *source, uint32_t events);
 
@@ -280,8 +280,8 @@ void shm_listener_destroy(struct wsd_listener_ep *listener)
 	struct wsd_queue *queue = listener->source.queue;
 
 	while (!wsd_list_empty(&listener->requests))
-		refuse(wsd_container(listener->requests.next, struct wsd_request, node), WSD_EREFUSED,
-		       NULL, 0);
+		refuse(wsd_container(listener->requests.next, struct wsd_request, node),
+		       WSD_EREFUSED, NULL, 0);
 	shm_timer_cancel(&listener->retry);
 	wsd_list_remove(&listener->node);
 	queue->listener_count--;

@@ -8,11 +8,11 @@
 
 #include "rdma_backend/shm/shm_internal.h"
 
-#define KEY_REGISTERED 0x80000000u /* keys of reg(); of mem_alloc: without it */
-#define KEY_LOCAL KEY_REGISTERED   /* index 0 is never used: nobody reaches it */
-#define MAX_REGIONS 65536u
-#define ACCESS_ALL (WSD_ACCESS_LOCAL_WRITE | WSD_ACCESS_REMOTE_READ | WSD_ACCESS_REMOTE_WRITE)
-#define ACCESS_REMOTE (WSD_ACCESS_REMOTE_READ | WSD_ACCESS_REMOTE_WRITE)
+#define KEY_REGISTERED 0x80000000u    /* keys of reg(); of mem_alloc: without it */
+#define KEY_LOCAL      KEY_REGISTERED /* index 0 is never used: nobody reaches it */
+#define MAX_REGIONS    65536u
+#define ACCESS_ALL     (WSD_ACCESS_LOCAL_WRITE | WSD_ACCESS_REMOTE_READ | WSD_ACCESS_REMOTE_WRITE)
+#define ACCESS_REMOTE  (WSD_ACCESS_REMOTE_READ | WSD_ACCESS_REMOTE_WRITE)
 
 static enum wsd_status region_index(struct wsd_queue *queue, uint32_t *index)
 {
@@ -39,8 +39,8 @@ static enum wsd_status region_index(struct wsd_queue *queue, uint32_t *index)
 	return WSD_OK;
 }
 
-enum wsd_status shm_reg(struct wsd_queue *queue, void *base, uint64_t length, uint32_t access, uint64_t id,
-			struct wsd_region **result)
+enum wsd_status shm_reg(struct wsd_queue *queue, void *base, uint64_t length, uint32_t access,
+			uint64_t id, struct wsd_region **result)
 {
 	enum wsd_status status = WSD_OK;
 	struct shm_region *region;
@@ -48,7 +48,8 @@ enum wsd_status shm_reg(struct wsd_queue *queue, void *base, uint64_t length, ui
 	uint16_t salt;
 
 	(void)id;
-	if (!base || !length || (access & ~ACCESS_ALL) || length - 1 > UINTPTR_MAX - (uintptr_t)base)
+	if (!base || !length || (access & ~ACCESS_ALL) ||
+	    length - 1 > UINTPTR_MAX - (uintptr_t)base)
 		return WSD_EINVAL;
 	region = queue->host->alloc(sizeof(*region));
 	if (!region)
@@ -95,7 +96,8 @@ void shm_dereg(struct wsd_region *base)
 
 static bool allowed(const struct wsd_region *region, const struct shm_entry *entry)
 {
-	uint32_t right = entry->type == SHM_CQE_READ ? WSD_ACCESS_REMOTE_READ : WSD_ACCESS_REMOTE_WRITE;
+	uint32_t right =
+		entry->type == SHM_CQE_READ ? WSD_ACCESS_REMOTE_READ : WSD_ACCESS_REMOTE_WRITE;
 	uint64_t offset = entry->address - region->remote_addr;
 
 	return region->remote_key == entry->key && (region->access & right) &&
@@ -170,8 +172,8 @@ static enum wsd_status region_map(struct shm_region *region, uint64_t length)
 	return WSD_OK;
 }
 
-enum wsd_status shm_mem_new(struct wsd_endpoint *endpoint, uint64_t length, uint32_t access, bool bounce,
-			    struct shm_region **result)
+enum wsd_status shm_mem_new(struct wsd_endpoint *endpoint, uint64_t length, uint32_t access,
+			    bool bounce, struct shm_region **result)
 {
 	const struct wsd_host *host = endpoint->queue->host;
 	enum wsd_status status;
@@ -237,7 +239,8 @@ void shm_mem_free(struct wsd_region *base)
 	} else {
 		/* No memory for the message: the peer keeps its mapping until the end. */
 		if (endpoint->mem_announced && !endpoint->link_lost &&
-		    send_region(endpoint, region, SHM_MSG_MEM_FREE) == WSD_OK && endpoint->mem_counted)
+		    send_region(endpoint, region, SHM_MSG_MEM_FREE) == WSD_OK &&
+		    endpoint->mem_counted)
 			/* The peer writes nothing more before it has read that message. */
 			atomic_store(&endpoint->peer->mem_sent, ++endpoint->mem_sent);
 		region_free(region);
@@ -280,8 +283,8 @@ struct shm_peer_mem *shm_peer_mem_find(struct wsd_endpoint *endpoint, uint32_t k
 	return NULL;
 }
 
-static enum wsd_status peer_mem_add(struct wsd_endpoint *endpoint, const struct shm_msg_mem *message,
-				    int fd)
+static enum wsd_status peer_mem_add(struct wsd_endpoint *endpoint,
+				    const struct shm_msg_mem *message, int fd)
 {
 	const struct wsd_host *host = endpoint->queue->host;
 	uint32_t capacity = endpoint->peer_mem_capacity;
@@ -303,7 +306,8 @@ static enum wsd_status peer_mem_add(struct wsd_endpoint *endpoint, const struct 
 		if (!table)
 			return WSD_ENOMEM;
 		if (endpoint->peer_mem_count)
-			memcpy(table, endpoint->peer_mem, endpoint->peer_mem_count * sizeof(*table));
+			memcpy(table, endpoint->peer_mem,
+			       endpoint->peer_mem_count * sizeof(*table));
 		host->free(endpoint->peer_mem);
 		endpoint->peer_mem = table;
 		endpoint->peer_mem_capacity = capacity;
@@ -311,9 +315,8 @@ static enum wsd_status peer_mem_add(struct wsd_endpoint *endpoint, const struct 
 	status = wsd_shared_attach(fd, (size_t)message->length, &address);
 	if (status)
 		return status == WSD_EINVAL ? WSD_EPROTOCOL : status;
-	endpoint->peer_mem[endpoint->peer_mem_count++] = (struct shm_peer_mem){
-		message->key, message->access, message->length, address
-	};
+	endpoint->peer_mem[endpoint->peer_mem_count++] =
+		(struct shm_peer_mem){ message->key, message->access, message->length, address };
 	return WSD_OK;
 }
 
@@ -330,8 +333,7 @@ static struct wsd_endpoint *addressee(struct shm_link *link, const struct shm_ms
 
 	if (!endpoint || endpoint->generation != message->generation)
 		return NULL;
-	if (endpoint->link == link ||
-	    (endpoint->handshake && endpoint->handshake->shared == link))
+	if (endpoint->link == link || (endpoint->handshake && endpoint->handshake->shared == link))
 		return endpoint;
 	return NULL;
 }

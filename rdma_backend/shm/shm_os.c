@@ -13,7 +13,7 @@
 #include "rdma_backend/shm/shm_internal.h"
 
 #define LISTEN_QUEUE 4096
-#define MAX_FDS 2u
+#define MAX_FDS	     2u
 
 union control {
 	struct cmsghdr align;
@@ -148,8 +148,9 @@ static socklen_t make_name(struct sockaddr_un *name, const struct wsd_addr *addr
 	name->sun_family = AF_UNIX;
 	for (i = 0; i < bytes; i++)
 		snprintf(hex + 2 * i, 3, "%02x", addr->bytes[i]);
-	length = snprintf(name->sun_path + 1, sizeof(name->sun_path) - 1, "openwsd.shm.%u.%u.%s-%u.%u",
-			  (unsigned)geteuid(), addr->family, hex, addr->scope, addr->port);
+	length = snprintf(name->sun_path + 1, sizeof(name->sun_path) - 1,
+			  "openwsd.shm.%u.%u.%s-%u.%u", (unsigned)geteuid(), addr->family, hex,
+			  addr->scope, addr->port);
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
 }
 
@@ -214,7 +215,8 @@ enum wsd_status shm_os_same_user(int fd)
 	return peer.uid == geteuid() ? WSD_OK : WSD_EUSER;
 }
 
-enum wsd_status shm_os_send(int fd, const void *message, size_t length, const int *fds, unsigned count)
+enum wsd_status shm_os_send(int fd, const void *message, size_t length, const int *fds,
+			    unsigned count)
 {
 	struct iovec part = { .iov_base = (void *)(uintptr_t)message, .iov_len = length };
 	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };

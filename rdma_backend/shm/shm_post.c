@@ -20,7 +20,8 @@ void shm_announce(struct wsd_endpoint *endpoint)
 	shm_link_doorbell(endpoint->link);
 }
 
-static void push_sent(struct wsd_endpoint *endpoint, const struct shm_op *op, enum wsd_status status)
+static void push_sent(struct wsd_endpoint *endpoint, const struct shm_op *op,
+		      enum wsd_status status)
 {
 	struct shm_sent *sent = &endpoint->sent[endpoint->sent_tail++ & (endpoint->sent_size - 1)];
 

@@ -30,7 +30,8 @@ static bool deliver_notice(struct wsd_endpoint *endpoint, struct shm_sink *sink)
 	if (!endpoint->notice)
 		return true;
 	event = next_event(endpoint, sink,
-			   endpoint->state == SHM_FAILED ? WSD_EV_CONNECT_FAILED : WSD_EV_CONNECTED);
+			   endpoint->state == SHM_FAILED ? WSD_EV_CONNECT_FAILED
+							 : WSD_EV_CONNECTED);
 	if (!event)
 		return false;
 	endpoint->notice = false;
@@ -71,8 +72,8 @@ static void copy_entry(const struct shm_cqe *slot, struct shm_entry *entry)
 	entry->key = atomic_load_explicit(&slot->key, memory_order_relaxed);
 	entry->tag = atomic_load_explicit(&slot->tag, memory_order_relaxed);
 	entry->address = atomic_load_explicit(&slot->address_low, memory_order_relaxed);
-	entry->address |=
-		(uint64_t)atomic_load_explicit(&slot->address_high, memory_order_relaxed) << 32;
+	entry->address |= (uint64_t)atomic_load_explicit(&slot->address_high, memory_order_relaxed)
+			  << 32;
 }
 
 /* A message or an immediate: it takes the oldest posted receive. */
@@ -88,8 +89,8 @@ static void take_receive(struct wsd_endpoint *endpoint, const struct shm_entry *
 		shm_violation(endpoint, "message without a posted receive");
 		return;
 	}
-	if (entry->type == SHM_CQE_RECV_LONG ? entry->length <= recv->length :
-	    !imm && entry->length > recv->length) {
+	if (entry->type == SHM_CQE_RECV_LONG ? entry->length <= recv->length
+					     : !imm && entry->length > recv->length) {
 		shm_violation(endpoint, "message length");
 		return;
 	}
@@ -168,13 +169,15 @@ static bool regions_arrived(struct wsd_endpoint *endpoint)
 {
 	/* acquire: stored before what may need the region */
 	if (atomic_load_explicit(&endpoint->own->mem_sent, memory_order_acquire) ==
-		    endpoint->mem_seen || endpoint->link_lost)
+		    endpoint->mem_seen ||
+	    endpoint->link_lost)
 		return true;
 	wsd_mutex_unlock(&endpoint->lock);
 	shm_link_receive(endpoint->link);
 	wsd_mutex_lock(&endpoint->lock);
 	return atomic_load_explicit(&endpoint->own->mem_sent, memory_order_acquire) ==
-		       endpoint->mem_seen || endpoint->link_lost;
+		       endpoint->mem_seen ||
+	       endpoint->link_lost;
 }
 
 static bool may_take(const struct wsd_endpoint *endpoint)
@@ -212,7 +215,8 @@ static enum taken take_entries(struct wsd_endpoint *endpoint, struct shm_sink *s
 
 /* Tell the end of the connection if it has come. gone and lost: as they were before the ring was
  * emptied, so that nothing that had arrived is missed. */
-static bool deliver_end(struct wsd_endpoint *endpoint, struct shm_sink *sink, uint32_t gone, bool lost)
+static bool deliver_end(struct wsd_endpoint *endpoint, struct shm_sink *sink, uint32_t gone,
+			bool lost)
 {
 	enum wsd_status status = WSD_OK;
 	struct wsd_event *event;

@@ -15,11 +15,11 @@
 
 #include "rdma_backend/shm/shm_internal.h"
 
-#define SOCKET_EVENTS 32
-#define TAKE_AT_ONCE 32u
+#define SOCKET_EVENTS	32
+#define TAKE_AT_ONCE	32u
 #define POLLS_HANDSHAKE 4u
 #define POLLS_LISTENING 64u
-#define POLLS_LINKED 256u
+#define POLLS_LINKED	256u
 
 enum wsd_status shm_source_add(struct shm_source *source, uint32_t events)
 {

@@ -10,7 +10,7 @@
 
 /* Entry fields are relaxed: seq, stored with release and loaded with acquire, orders them. */
 #define PUT(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
-#define GET(field) atomic_load_explicit(&(field), memory_order_relaxed)
+#define GET(field)	  atomic_load_explicit(&(field), memory_order_relaxed)
 
 enum wsd_status shm_ring_push(struct wsd_endpoint *endpoint, const struct shm_entry *entry)
 {
@@ -162,8 +162,8 @@ static enum wsd_status execute_send(struct wsd_endpoint *endpoint, const struct 
 }
 
 /* Where op reaches in the mapped memory of the peer. WSD_PENDING: not mapped, ask the target. */
-static enum wsd_status locate(struct wsd_endpoint *endpoint, const struct shm_op *op, uint32_t right,
-			      uint8_t **address)
+static enum wsd_status locate(struct wsd_endpoint *endpoint, const struct shm_op *op,
+			      uint32_t right, uint8_t **address)
 {
 	struct shm_peer_mem *mem = shm_peer_mem_find(endpoint, op->remote_key);
 	uint64_t offset = op->remote_addr - SHM_MEM_ADDR;
@@ -171,13 +171,15 @@ static enum wsd_status locate(struct wsd_endpoint *endpoint, const struct shm_op
 	if (!mem && op->remote_key >> 31)
 		return WSD_PENDING;
 	/* acquire: pairs with the peer's count, stored before the key was told or after it was revoked */
-	if (atomic_load_explicit(&endpoint->own->mem_sent, memory_order_acquire) != endpoint->mem_seen &&
+	if (atomic_load_explicit(&endpoint->own->mem_sent, memory_order_acquire) !=
+		    endpoint->mem_seen &&
 	    !endpoint->link_lost)
 		return WSD_AGAIN;
 	if (!mem)
 		return WSD_EREMOTE_ACCESS;
 	if (!(mem->access & right) || (mem->access & SHM_ACCESS_BOUNCE) ||
-	    op->remote_addr < SHM_MEM_ADDR || offset > mem->length || op->length > mem->length - offset)
+	    op->remote_addr < SHM_MEM_ADDR || offset > mem->length ||
+	    op->length > mem->length - offset)
 		return WSD_EREMOTE_ACCESS;
 	*address = mem->base + offset;
 	return WSD_OK;

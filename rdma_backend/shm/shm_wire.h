@@ -16,21 +16,21 @@
 
 #include <openwsd/backend.h>
 
-#define SHM_MAGIC 0x4d485357u
+#define SHM_MAGIC   0x4d485357u
 #define SHM_VERSION 1u
-#define SHM_LINE 64u
-#define SHM_PAGE 4096u
+#define SHM_LINE    64u
+#define SHM_PAGE    4096u
 
-#define SHM_MAX_DEPTH 256u
+#define SHM_MAX_DEPTH	256u
 #define SHM_MAX_MESSAGE 65536u
-#define SHM_MAX_RDMA (8u << 20)
-#define SHM_MAX_SGE 16u
-#define SHM_MAX_MEM 64u /* mem_alloc regions of one side of a connection */
-#define SHM_MAX_INDEX 262144u
+#define SHM_MAX_RDMA	(8u << 20)
+#define SHM_MAX_SGE	16u
+#define SHM_MAX_MEM	64u /* mem_alloc regions of one side of a connection */
+#define SHM_MAX_INDEX	262144u
 
 /* Pieces of transfers that the target's engine executes. */
 #define SHM_BOUNCE_PIECES 4u
-#define SHM_BOUNCE_BYTES 16384u
+#define SHM_BOUNCE_BYTES  16384u
 
 /*
  * Which endpoints of a queue may have news: three levels of 64 bits. The words for the first 64
@@ -75,7 +75,7 @@ struct shm_cqe {
 	_Atomic uint32_t tag;
 };
 
-#define SHM_GONE_RESET 1u
+#define SHM_GONE_RESET	  1u
 #define SHM_GONE_PROTOCOL 2u
 
 /*
@@ -145,9 +145,10 @@ struct shm_msg_hello {
 	uint8_t engine[16];
 	uint32_t index, generation; /* the sender's endpoint */
 	uint32_t recv_depth, recv_bytes;
-	uint64_t link_shared, link_fresh; /* ACCEPT: a link known to the acceptor; this socket's id */
+	uint64_t link_shared,
+		link_fresh; /* ACCEPT: a link known to the acceptor; this socket's id */
 	struct shm_wire_addr local, remote; /* REQUEST: the application's */
-	int32_t status; /* REJECT */
+	int32_t status;			    /* REJECT */
 	uint32_t data_length;
 	uint8_t data[200];
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * sim.c - the simulated backend's operations: devices, queues, polling, and the table. Each operation
- * takes the world's lock here and is carried out in the file of its topic.
+ * sim.c - the simulated backend's operations: devices, queues, polling, and the table. Each
+ * operation takes the world's lock here and is carried out in the file of its topic.
  */
 #include "rdma_backend/sim/sim_internal.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * sim.h - what a test can do to the simulated backend besides using it. docs/backend.md describes the
- * script and the parameters WSD_SIM_MODE, WSD_SIM_SEED, WSD_SIM_SCRIPT and WSD_SIM_CAPS, which do the
- * same from outside. Every function may be called from any thread.
+ * sim.h - what a test can do to the simulated backend besides using it. docs/backend.md describes
+ * the script and the parameters WSD_SIM_MODE, WSD_SIM_SEED, WSD_SIM_SCRIPT and WSD_SIM_CAPS,
+ * which do the same from outside. Every function may be called from any thread.
  */
 #ifndef WSD_SIM_H
 #define WSD_SIM_H
@@ -15,11 +15,17 @@ extern const struct wsd_backend_ops wsd_backend_sim;
 void wsd_sim_reset(void);
 /* The seed decides every delay and every choice of order from now on. */
 void wsd_sim_set_seed(uint64_t seed);
-/* Stepped: the clock stands still until wsd_sim_advance. Change it only while nothing is under way. */
+/*
+ * Stepped: the clock stands still until wsd_sim_advance. Change it only while nothing is under
+ * way.
+ */
 void wsd_sim_set_stepped(bool stepped);
 /* Run everything due within the next ns nanoseconds, in order of time, and move the clock. */
 void wsd_sim_advance(uint64_t ns);
-/* How far away the next thing that happens by itself is; UINT64_MAX = nothing will. Stepped only. */
+/*
+ * How far away the next thing that happens by itself is; UINT64_MAX = nothing will. Stepped
+ * only.
+ */
 uint64_t wsd_sim_next(void);
 /*
  * Lines separated by newlines or ';'; '#' starts a comment. WSD_EINVAL: a line was not understood

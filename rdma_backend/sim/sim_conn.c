@@ -2,8 +2,8 @@
 /*
  * sim_conn.c - listeners, connection requests and the handshake.
  *
- * A request belongs to the connecting side while it travels, to the listener from its arrival to its
- * report, and to the listener's owner from then until accept, reject or listener_destroy.
+ * A request belongs to the connecting side while it travels, to the listener from its arrival to
+ * its report, and to the listener's owner from then until accept, reject or listener_destroy.
  */
 #include "rdma_backend/sim/sim_internal.h"
 
@@ -53,8 +53,8 @@ static struct wsd_listener_ep *sim_find_listener(const struct wsd_addr *addr, bo
 	return exact ? NULL : wild;
 }
 
-enum wsd_status wsd_sim_listen(struct wsd_queue *queue, const struct wsd_addr *local, uint32_t backlog,
-			       void *context, struct wsd_listener_ep **listener)
+enum wsd_status wsd_sim_listen(struct wsd_queue *queue, const struct wsd_addr *local,
+			       uint32_t backlog, void *context, struct wsd_listener_ep **listener)
 {
 	enum wsd_status status = WSD_ENOMEM;
 	struct wsd_listener_ep *l;

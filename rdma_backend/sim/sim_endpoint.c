@@ -9,8 +9,9 @@
 
 static bool sim_attr_ok(const struct wsd_device_attr *dev, const struct wsd_endpoint_attr *attr)
 {
-	return attr->size >= sizeof(*attr) && attr->send_depth && attr->send_depth <= dev->max_send &&
-	       attr->recv_depth && attr->recv_depth <= dev->max_recv && attr->max_send_sge &&
+	return attr->size >= sizeof(*attr) && attr->send_depth &&
+	       attr->send_depth <= dev->max_send && attr->recv_depth &&
+	       attr->recv_depth <= dev->max_recv && attr->max_send_sge &&
 	       attr->max_send_sge <= dev->max_sge && attr->recv_bytes <= dev->max_message;
 }
 
@@ -207,7 +208,8 @@ void wsd_sim_queue_gone(struct wsd_queue *queue)
 		wsd_sim_end_both(ep, WSD_EDEVICE, WSD_ERESET);
 	}
 	while (!wsd_list_empty(&queue->ready)) {
-		struct sim_source *source = wsd_container(queue->ready.next, struct sim_source, link);
+		struct sim_source *source =
+			wsd_container(queue->ready.next, struct sim_source, link);
 
 		wsd_sim_source_fini(source); /* requests go away with their listener */
 	}

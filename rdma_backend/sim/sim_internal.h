@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * sim_internal.h - the simulated world. One lock protects all of it: devices of one process reach each
- * other, so every operation may touch two queues. Functions declared here are called with it held
- * unless they say otherwise.
+ * sim_internal.h - the simulated world. One lock protects all of it: devices of one process reach
+ * each other, so every operation may touch two queues. Functions declared here are called with it
+ * held unless they say otherwise.
  */
 #ifndef WSD_SIM_INTERNAL_H
 #define WSD_SIM_INTERNAL_H
@@ -11,8 +11,8 @@
 #include "rdma_backend/base/platform.h"
 #include "rdma_backend/sim/sim.h"
 
-#define SIM_KEY_BUCKETS 256u
-#define SIM_DATA_SLOTS 32u /* events with private data in one poll */
+#define SIM_KEY_BUCKETS	  256u
+#define SIM_DATA_SLOTS	  32u /* events with private data in one poll */
 #define SIM_MAX_ADDRESSES 64u
 
 /* Something that happens at a time: polls in live mode, nanoseconds in stepped mode. */
@@ -115,7 +115,7 @@ struct sim_work {
 	uint32_t flags, imm, remote_key, sge_count, bytes;
 	struct sim_sge *sge;
 	uint8_t *inlined; /* max_inline bytes */
-	void *copy; /* COPY_AT_POST */
+	void *copy;	  /* COPY_AT_POST */
 };
 
 struct sim_recv {
@@ -125,9 +125,10 @@ struct sim_recv {
 };
 
 /*
- * The send queue is a ring of which the counters head <= done <= next <= tail never wrap in practice:
- * [head, done) completed but its event not polled, [done, next) started, [next, tail) waiting. As on a
- * real device a slot is free only when an event of this or of a later one has been polled.
+ * The send queue is a ring of which the counters head <= done <= next <= tail never wrap:
+ * [head, done) completed but its event not polled, [done, next) started, [next, tail)
+ * waiting. As on a real device a slot is free only when an event of this or of a later one has
+ * been polled.
  */
 struct wsd_endpoint {
 	struct sim_source source;
@@ -142,8 +143,8 @@ struct wsd_endpoint {
 	struct sim_recv *recv;
 	struct sim_sge *sges;
 	uint8_t *inlines;
-	uint32_t head, done, next, tail;
-	uint32_t recv_free, recv_next, recv_tail;
+	uint64_t head, done, next, tail;
+	uint64_t recv_free, recv_next, recv_tail;
 	uint32_t reading;
 	bool stalled, disconnecting;
 	uint64_t last_due, bye_due;
@@ -213,13 +214,14 @@ bool wsd_sim_fault(enum sim_fault fault, enum wsd_status *status);
 void wsd_sim_count(const char *name, const char *help);
 
 /* sim_conn.c */
-enum wsd_status wsd_sim_listen(struct wsd_queue *queue, const struct wsd_addr *local, uint32_t backlog,
-			       void *context, struct wsd_listener_ep **listener);
+enum wsd_status wsd_sim_listen(struct wsd_queue *queue, const struct wsd_addr *local,
+			       uint32_t backlog, void *context, struct wsd_listener_ep **listener);
 void wsd_sim_listener_destroy(struct wsd_listener_ep *listener);
 enum wsd_status wsd_sim_connect(struct wsd_endpoint *endpoint, const struct wsd_addr *local,
 				const struct wsd_addr *remote, const void *data,
 				uint32_t data_length, uint64_t timeout);
-enum wsd_status wsd_sim_accept(struct wsd_endpoint *endpoint, const void *data, uint32_t data_length);
+enum wsd_status wsd_sim_accept(struct wsd_endpoint *endpoint, const void *data,
+			       uint32_t data_length);
 void wsd_sim_reject(struct wsd_request *request, const void *data, uint32_t data_length);
 void wsd_sim_check_timeouts(struct wsd_queue *queue);
 void wsd_sim_request_detach(struct wsd_endpoint *active);

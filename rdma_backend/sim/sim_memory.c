@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * sim_memory.c - regions. A remote address is no pointer but an offset below the key, so that a caller
- * that confuses base and remote_addr is found out.
+ * sim_memory.c - regions. A remote address is no pointer but an offset below the key, so that a
+ * caller that confuses base and remote_addr is found out.
  */
 #include "rdma_backend/sim/sim_internal.h"
 
@@ -35,7 +35,10 @@ static void sim_registered(struct sim_item *item)
 	wsd_sim_note_push(&r->queue->source, &r->note);
 }
 
-/* Keys are never used twice in one process (until 2^32 registrations), so a stale key is found out. */
+/*
+ * Keys are never used twice in one process (until 2^32 registrations), so a stale key is found
+ * out.
+ */
 static struct sim_region *sim_region_new(struct wsd_queue *queue, void *base, uint64_t length,
 					 uint32_t access)
 {
@@ -73,8 +76,8 @@ static void sim_region_free(struct sim_region *r)
 
 static bool sim_access_known(uint32_t access)
 {
-	return !(access & ~(WSD_ACCESS_LOCAL_WRITE | WSD_ACCESS_REMOTE_READ |
-			    WSD_ACCESS_REMOTE_WRITE));
+	return !(access &
+		 ~(WSD_ACCESS_LOCAL_WRITE | WSD_ACCESS_REMOTE_READ | WSD_ACCESS_REMOTE_WRITE));
 }
 
 enum wsd_status wsd_sim_reg(struct wsd_queue *queue, void *base, uint64_t length, uint32_t access,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * sim_os.c - what the simulation needs of the operating system: the wait object and local addresses.
- * The wait object is a timer, not an event: the limit of a connect must end the sleep of a queue's
- * owner, and a timer that is due at once serves as an event.
+ * sim_os.c - what the simulation needs of the operating system: the wait object and local
+ * addresses. The wait object is a timer, not an event: the limit of a connect must end the sleep
+ * of a queue's owner, and a timer that is due at once serves as an event.
  */
 #include "rdma_backend/sim/sim_internal.h"
 

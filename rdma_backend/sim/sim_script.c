@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define SIM_WORDS 6
-#define SIM_LINE 128
+#define SIM_LINE  128
 
 struct sim_name {
 	const char *name;
@@ -98,8 +98,7 @@ static bool sim_fail(char **words)
 
 	for (i = 0; words[1] && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (strcmp(words[1], kinds[i].name) == 0)
-			return sim_arm_fault(kinds[i].fault, words[2], words[3],
-					     kinds[i].standard);
+			return sim_arm_fault(kinds[i].fault, words[2], words[3], kinds[i].standard);
 	}
 	return false;
 }
@@ -198,9 +197,9 @@ static bool sim_cap(struct wsd_device_attr *attr, const char *word)
 		const char *name;
 		uint32_t cap;
 	} caps[] = {
-		{ "imm", WSD_CAP_WRITE_IMM }, { "read", WSD_CAP_READ },
+		{ "imm", WSD_CAP_WRITE_IMM },	   { "read", WSD_CAP_READ },
 		{ "onesided", WSD_CAP_ONE_SIDED }, { "copy", WSD_CAP_COPY_AT_POST },
-		{ "async", WSD_CAP_ASYNC_REG }, { "samehost", WSD_CAP_SAME_HOST },
+		{ "async", WSD_CAP_ASYNC_REG },	   { "samehost", WSD_CAP_SAME_HOST },
 		{ "software", WSD_CAP_SOFTWARE },
 	};
 	size_t i;
@@ -223,9 +222,9 @@ static bool sim_limit(struct wsd_device_attr *attr, const char *word)
 		uint32_t *value;
 		uint32_t min;
 	} limits[] = {
-		{ "sge=", &attr->max_sge, 1 },	   { "message=", &attr->max_message, 256 },
-		{ "rdma=", &attr->max_rdma, 1 },   { "send=", &attr->max_send, 1 },
-		{ "recv=", &attr->max_recv, 1 },   { "reads=", &attr->max_read, 1 },
+		{ "sge=", &attr->max_sge, 1 },	     { "message=", &attr->max_message, 256 },
+		{ "rdma=", &attr->max_rdma, 1 },     { "send=", &attr->max_send, 1 },
+		{ "recv=", &attr->max_recv, 1 },     { "reads=", &attr->max_read, 1 },
 		{ "inline=", &attr->max_inline, 0 }, { "zcopy=", &attr->hint_zcopy, 0 },
 		{ "ring=", &attr->hint_ring, 4096 },
 	};

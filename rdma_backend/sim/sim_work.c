@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * sim_work.c - posting and carrying out work. As on hardware, nothing of the payload is touched while
- * posting unless it is inline: sources are read when the work's time has come, and a READ places its
- * data later still, while work behind it without a fence goes on.
+ * sim_work.c - posting and carrying out work. As on hardware, nothing of the payload is touched
+ * while posting unless it is inline: sources are read when the work's time has come, and a READ
+ * places its data later still, while work behind it without a fence goes on.
  */
 #include "rdma_backend/sim/sim_internal.h"
 
@@ -15,7 +15,7 @@ static const struct wsd_device_attr *sim_dev(const struct wsd_endpoint *ep)
 	return &ep->source.queue->device->attr;
 }
 
-static struct sim_work *sim_slot(struct wsd_endpoint *ep, uint32_t index)
+static struct sim_work *sim_slot(struct wsd_endpoint *ep, uint64_t index)
 {
 	return &ep->work[index % ep->attr.send_depth];
 }
@@ -286,7 +286,8 @@ static bool sim_inside(struct wsd_endpoint *ep, const struct wsd_sge *sge, uint3
 	       sge->length <= r->region.length - (addr - base);
 }
 
-static bool sim_op_ok(const struct wsd_device_attr *dev, const struct wsd_work *work, uint64_t bytes)
+static bool sim_op_ok(const struct wsd_device_attr *dev, const struct wsd_work *work,
+		      uint64_t bytes)
 {
 	if (work->flags & ~SIM_FLAGS)
 		return false;
@@ -311,11 +312,12 @@ static bool sim_op_ok(const struct wsd_device_attr *dev, const struct wsd_work *
 	return !(work->flags & WSD_WORK_INLINE) && bytes <= dev->max_rdma;
 }
 
-static enum wsd_status sim_check(struct wsd_endpoint *ep, const struct wsd_work *work, uint32_t *total)
+static enum wsd_status sim_check(struct wsd_endpoint *ep, const struct wsd_work *work,
+				 uint32_t *total)
 {
 	const struct wsd_device_attr *dev = sim_dev(ep);
-	bool copied = work->op != WSD_OP_READ && ((work->flags & WSD_WORK_INLINE) ||
-						  (dev->caps & WSD_CAP_COPY_AT_POST));
+	bool copied = work->op != WSD_OP_READ &&
+		      ((work->flags & WSD_WORK_INLINE) || (dev->caps & WSD_CAP_COPY_AT_POST));
 	uint32_t access = work->op == WSD_OP_READ ? WSD_ACCESS_LOCAL_WRITE : WSD_ACCESS_LOCAL;
 	uint64_t bytes = 0;
 	uint32_t i;
@@ -350,8 +352,8 @@ static enum wsd_status sim_take_payload(struct wsd_endpoint *ep, struct sim_work
 		for (i = 0; i < work->sge_count; i++) {
 			slot->sge[i].addr = work->sge[i].addr;
 			slot->sge[i].length = work->sge[i].length;
-			slot->sge[i].key = work->sge[i].length ? work->sge[i].region->remote_key
-							       : 0;
+			slot->sge[i].key =
+				work->sge[i].length ? work->sge[i].region->remote_key : 0;
 		}
 		return WSD_OK;
 	}

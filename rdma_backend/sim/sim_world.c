@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * sim_world.c - the clock, the schedule and the seed of the simulated world, and the events on their
- * way to a queue's owner.
+ * sim_world.c - the clock, the schedule and the seed of the simulated world, and the events on
+ * their way to a queue's owner.
  *
- * Live mode counts time in polls of any queue, so that a scripted delay passes however fast the callers
- * run; arm refuses to sleep while anything is scheduled. In stepped mode only wsd_sim_advance moves it.
+ * Live mode counts time in polls of any queue, so that a scripted delay passes however fast the
+ * callers run; arm refuses to sleep while anything is scheduled. In stepped mode only
+ * wsd_sim_advance moves it.
  */
 #include "rdma_backend/sim/sim_internal.h"
 

@@ -47,8 +47,7 @@ int WSAAPI WSAEventSelect(SOCKET s, WSAEVENT hEventObject, long lNetworkEvents)
 }
 
 /* Without an event from the caller the one behind wsd_socket_fd is reset along with the record. */
-int WSAAPI WSAEnumNetworkEvents(SOCKET s, WSAEVENT hEventObject,
-				LPWSANETWORKEVENTS lpNetworkEvents)
+int WSAAPI WSAEnumNetworkEvents(SOCKET s, WSAEVENT hEventObject, LPWSANETWORKEVENTS lpNetworkEvents)
 {
 	const WSPPROC_TABLE *provider = wsd_shim_provider();
 	int error = WSD_ERROR_UNSAID, result;
@@ -70,8 +69,8 @@ int wsd_socket_fd(SOCKET s, long fd_events)
 	if (fd_events != 0) {
 		event = wsd_socket_fd_event(s, true);
 		if (event == NULL) {
-			wsd_fail(wsd_object_type(s) == WSD_HANDLE_SOCKET ? WSAENOBUFS :
-									   WSAENOTSOCK);
+			wsd_fail(wsd_object_type(s) == WSD_HANDLE_SOCKET ? WSAENOBUFS
+									 : WSAENOTSOCK);
 			return -1;
 		}
 	}

@@ -56,9 +56,9 @@ int WSAAPI WSASend(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount, LPDWORD lp
 	return overlapped_result(&call, result, error);
 }
 
-int WSAAPI WSASendTo(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount,
-		     LPDWORD lpNumberOfBytesSent, DWORD dwFlags, const struct sockaddr *lpTo,
-		     int iTolen, LPWSAOVERLAPPED lpOverlapped,
+int WSAAPI WSASendTo(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount, LPDWORD lpNumberOfBytesSent,
+		     DWORD dwFlags, const struct sockaddr *lpTo, int iTolen,
+		     LPWSAOVERLAPPED lpOverlapped,
 		     LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine)
 {
 	const WSPPROC_TABLE *provider = wsd_shim_provider();
@@ -111,9 +111,9 @@ int WSAAPI WSARecvFrom(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount,
 	    !wsd_routine_thread(lpOverlapped, lpCompletionRoutine, &storage, &thread))
 		return SOCKET_ERROR;
 	overlapped_begin(&call, lpOverlapped);
-	result = provider->lpWSPRecvFrom(s, lpBuffers, dwBufferCount, lpNumberOfBytesRecvd,
-					 lpFlags, lpFrom, lpFromlen, lpOverlapped,
-					 lpCompletionRoutine, thread, &error);
+	result = provider->lpWSPRecvFrom(s, lpBuffers, dwBufferCount, lpNumberOfBytesRecvd, lpFlags,
+					 lpFrom, lpFromlen, lpOverlapped, lpCompletionRoutine,
+					 thread, &error);
 	return overlapped_result(&call, result, error);
 }
 

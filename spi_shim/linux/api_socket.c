@@ -120,9 +120,8 @@ int WSAAPI connect(SOCKET s, const struct sockaddr *name, int namelen)
 	return WSAConnect(s, name, namelen, NULL, NULL, NULL, NULL);
 }
 
-SOCKET WSAAPI WSAJoinLeaf(SOCKET s, const struct sockaddr *name, int namelen,
-			  LPWSABUF lpCallerData, LPWSABUF lpCalleeData, LPQOS lpSQOS,
-			  LPQOS lpGQOS, DWORD dwFlags)
+SOCKET WSAAPI WSAJoinLeaf(SOCKET s, const struct sockaddr *name, int namelen, LPWSABUF lpCallerData,
+			  LPWSABUF lpCalleeData, LPQOS lpSQOS, LPQOS lpGQOS, DWORD dwFlags)
 {
 	const WSPPROC_TABLE *provider = wsd_shim_provider();
 	int error = WSD_ERROR_UNSAID;
@@ -130,8 +129,8 @@ SOCKET WSAAPI WSAJoinLeaf(SOCKET s, const struct sockaddr *name, int namelen,
 
 	if (provider == NULL)
 		return INVALID_SOCKET;
-	leaf = provider->lpWSPJoinLeaf(s, name, namelen, lpCallerData, lpCalleeData, lpSQOS,
-				       lpGQOS, dwFlags, &error);
+	leaf = provider->lpWSPJoinLeaf(s, name, namelen, lpCallerData, lpCalleeData, lpSQOS, lpGQOS,
+				       dwFlags, &error);
 	return wsd_socket_result(leaf, &error);
 }
 

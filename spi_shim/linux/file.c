@@ -68,8 +68,10 @@ static DWORD error_of_errno(int error)
 static int open_flags(DWORD access, DWORD disposition)
 {
 	static const int create[] = {
-		[CREATE_NEW] = O_CREAT | O_EXCL, [CREATE_ALWAYS] = O_CREAT | O_TRUNC,
-		[OPEN_EXISTING] = 0,		 [OPEN_ALWAYS] = O_CREAT,
+		[CREATE_NEW] = O_CREAT | O_EXCL,
+		[CREATE_ALWAYS] = O_CREAT | O_TRUNC,
+		[OPEN_EXISTING] = 0,
+		[OPEN_ALWAYS] = O_CREAT,
 		[TRUNCATE_EXISTING] = O_TRUNC,
 	};
 	bool reads = (access & GENERIC_READ) != 0, writes = (access & GENERIC_WRITE) != 0;
@@ -78,8 +80,7 @@ static int open_flags(DWORD access, DWORD disposition)
 		return -1;
 	if (disposition == TRUNCATE_EXISTING && !writes)
 		return -1;
-	return create[disposition] | O_CLOEXEC |
-	       (writes ? (reads ? O_RDWR : O_WRONLY) : O_RDONLY);
+	return create[disposition] | O_CLOEXEC | (writes ? (reads ? O_RDWR : O_WRONLY) : O_RDONLY);
 }
 
 HANDLE WINAPI CreateFileA(LPCSTR lpFileName, DWORD dwDesiredAccess, DWORD dwShareMode,
@@ -205,8 +206,8 @@ BOOL WINAPI WriteFile(HANDLE hFile, LPCVOID lpBuffer, DWORD nNumberOfBytesToWrit
 		return FALSE;
 	position = lpOverlapped != NULL ? position_of(lpOverlapped) : 0;
 	while (left > 0) {
-		bytes = lpOverlapped != NULL ? pwrite(file->fd, next, left, position) :
-					       write(file->fd, next, left);
+		bytes = lpOverlapped != NULL ? pwrite(file->fd, next, left, position)
+					     : write(file->fd, next, left);
 		if (bytes < 0 && errno == EINTR)
 			continue;
 		if (bytes < 0)
@@ -233,8 +234,8 @@ static int64_t reader_read(HANDLE handle, uint64_t offset, void *buffer, uint32_
 		return -1;
 	}
 	do {
-		bytes = offset != UINT64_MAX ? pread(file->fd, buffer, length, (off_t)offset) :
-					       read(file->fd, buffer, length);
+		bytes = offset != UINT64_MAX ? pread(file->fd, buffer, length, (off_t)offset)
+					     : read(file->fd, buffer, length);
 	} while (bytes < 0 && errno == EINTR);
 	if (bytes < 0)
 		*error = (int)error_of_errno(errno);
@@ -276,9 +277,9 @@ BOOL WINAPI SetFilePointerEx(HANDLE hFile, LARGE_INTEGER liDistanceToMove,
 		position = lseek(file->fd, (off_t)liDistanceToMove.QuadPart, whence[dwMoveMethod]);
 	wsd_object_put(&file->object);
 	if (position < 0)
-		return wsd_fail(errno == EINVAL && dwMoveMethod <= FILE_END ?
-					ERROR_NEGATIVE_SEEK :
-					error_of_errno(errno));
+		return wsd_fail(errno == EINVAL && dwMoveMethod <= FILE_END
+					? ERROR_NEGATIVE_SEEK
+					: error_of_errno(errno));
 	if (lpNewFilePointer != NULL)
 		lpNewFilePointer->QuadPart = position;
 	return TRUE;

@@ -77,8 +77,8 @@ static uint32_t index_of(uintptr_t value)
 
 static uintptr_t value_of(uint32_t index, uint64_t word)
 {
-	return (uintptr_t)((word >> GEN_SHIFT) & GEN_MASK) << (INDEX_BITS + 2) |
-	       (uintptr_t)index << 2;
+	return (uintptr_t)((word >> GEN_SHIFT) & GEN_MASK) << (INDEX_BITS + 2) | (uintptr_t)index
+											 << 2;
 }
 
 /* Does the word describe an open handle with this value? type NONE matches any. */
@@ -163,9 +163,8 @@ struct wsd_object *wsd_object_get(uintptr_t value, enum wsd_handle_type type)
 		if (!word_matches(word, value, type) || (word & REFS_MASK) == REFS_MASK)
 			return NULL;
 		/* acquire: the object was published with the word */
-	} while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, word + 1,
-							memory_order_acquire,
-							memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&slot->word, &word, word + 1, memory_order_acquire, memory_order_relaxed));
 	return atomic_load_explicit(&slot->object, memory_order_relaxed);
 }
 
@@ -222,9 +221,8 @@ bool wsd_object_close(uintptr_t value, enum wsd_handle_type type)
 		if (!word_matches(word, value, type))
 			return false;
 		next = (word & ~OPEN_BIT) - 1;
-	} while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, next,
-							memory_order_acq_rel,
-							memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&slot->word, &word, next, memory_order_acq_rel, memory_order_relaxed));
 	atomic_fetch_sub_explicit(&table.open, 1, memory_order_relaxed);
 	slot_dropped(slot, index, next);
 	return true;

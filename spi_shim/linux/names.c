@@ -219,8 +219,7 @@ INT WSAAPI getnameinfo(const SOCKADDR *pSockaddr, int SockaddrLength, char *pNod
 		if ((Flags & lookup_flags[i].windows) != 0)
 			flags |= lookup_flags[i].ours;
 	return name_result(wsd_name_lookup(&name, flags, pNodeBuffer,
-					   pNodeBuffer != NULL ? NodeBufferSize : 0,
-					   pServiceBuffer,
+					   pNodeBuffer != NULL ? NodeBufferSize : 0, pServiceBuffer,
 					   pServiceBuffer != NULL ? ServiceBufferSize : 0));
 }
 
@@ -272,9 +271,9 @@ LPCSTR WSAAPI inet_ntop(INT Family, const VOID *pAddr, LPSTR pStringBuf, size_t 
 		wsd_fail(WSAEAFNOSUPPORT);
 		return NULL;
 	}
-	text = pAddr != NULL && pStringBuf != NULL ?
-		       wsd_ip_format(version_of(Family), pAddr, pStringBuf, StringBufSize) :
-		       NULL;
+	text = pAddr != NULL && pStringBuf != NULL
+		       ? wsd_ip_format(version_of(Family), pAddr, pStringBuf, StringBufSize)
+		       : NULL;
 	if (text == NULL)
 		wsd_fail(ERROR_INVALID_PARAMETER);
 	return text;

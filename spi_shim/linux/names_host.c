@@ -108,11 +108,9 @@ static bool name_of(const struct addrinfo *info, struct wsd_name *name)
 	return true;
 }
 
-enum wsd_name_error wsd_name_resolve(const char *node, const char *service, unsigned flags,
-				     int version, bool datagram,
-				     bool (*add)(const struct wsd_name *name,
-						 const char *canonical, void *arg),
-				     void *arg)
+enum wsd_name_error wsd_name_resolve(
+	const char *node, const char *service, unsigned flags, int version, bool datagram,
+	bool (*add)(const struct wsd_name *name, const char *canonical, void *arg), void *arg)
 {
 	struct addrinfo hints, *list, *info;
 	struct wsd_name name;
@@ -157,9 +155,8 @@ enum wsd_name_error wsd_name_lookup(const struct wsd_name *name, unsigned flags,
 		length = sizeof(in6);
 		memcpy(&storage, &in6, length);
 	}
-	return error_of(getnameinfo((struct sockaddr *)&storage, length, node,
-				    (socklen_t)node_size, service, (socklen_t)service_size,
-				    lookup_flags(flags)));
+	return error_of(getnameinfo((struct sockaddr *)&storage, length, node, (socklen_t)node_size,
+				    service, (socklen_t)service_size, lookup_flags(flags)));
 }
 
 int wsd_ip_parse(int version, const char *text, void *bytes)

@@ -44,11 +44,9 @@ struct wsd_name {
 };
 
 /* Calls add for every address until it returns false; canonical is set in the first call only. */
-enum wsd_name_error wsd_name_resolve(const char *node, const char *service, unsigned flags,
-				     int version, bool datagram,
-				     bool (*add)(const struct wsd_name *name,
-						 const char *canonical, void *arg),
-				     void *arg);
+enum wsd_name_error wsd_name_resolve(
+	const char *node, const char *service, unsigned flags, int version, bool datagram,
+	bool (*add)(const struct wsd_name *name, const char *canonical, void *arg), void *arg);
 enum wsd_name_error wsd_name_lookup(const struct wsd_name *name, unsigned flags, char *node,
 				    size_t node_size, char *service, size_t service_size);
 /* 1 parsed, 0 not an address. bytes has 4 or 16. */

@@ -39,8 +39,8 @@ INT WSAAPI WSAAddressToStringA(LPSOCKADDR lpsaAddress, DWORD dwAddressLength,
 		return wsd_error(WSAEFAULT);
 	if (lpProtocolInfo != NULL)
 		wsd_protocol_info_widen(&info, lpProtocolInfo);
-	if (WSAAddressToStringW(lpsaAddress, dwAddressLength,
-				lpProtocolInfo != NULL ? &info : NULL, wide, &length) != 0)
+	if (WSAAddressToStringW(lpsaAddress, dwAddressLength, lpProtocolInfo != NULL ? &info : NULL,
+				wide, &length) != 0)
 		return SOCKET_ERROR;
 	if (lpszAddressString == NULL || *lpdwAddressStringLength < length) {
 		*lpdwAddressStringLength = length;
@@ -62,8 +62,8 @@ INT WSAAPI WSAStringToAddressW(LPWSTR AddressString, INT AddressFamily,
 	if (provider == NULL)
 		return SOCKET_ERROR;
 	return wsd_result(provider->lpWSPStringToAddress(AddressString, AddressFamily,
-							 lpProtocolInfo, lpAddress,
-							 lpAddressLength, &error),
+							 lpProtocolInfo, lpAddress, lpAddressLength,
+							 &error),
 			  &error);
 }
 

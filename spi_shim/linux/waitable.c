@@ -200,8 +200,8 @@ static bool objects_get(struct wait *wait, DWORD count, const HANDLE *handles)
 
 static int by_address(const void *a, const void *b)
 {
-	uintptr_t left = (uintptr_t)*(struct wsd_waitable *const *)a;
-	uintptr_t right = (uintptr_t)*(struct wsd_waitable *const *)b;
+	uintptr_t left = (uintptr_t) * (struct wsd_waitable *const *)a;
+	uintptr_t right = (uintptr_t) * (struct wsd_waitable *const *)b;
 
 	return (left > right) - (left < right);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * bad_module.c - modules that must be refused, one per value of BAD: 1 another ABI, 2 another size of
- * the table, 3 no table, 4 no symbol, 5 an operation is missing, 6 an impossible name.
+ * bad_module.c - modules that must be refused, one per value of BAD: 1 another ABI, 2 another
+ * size of the table, 3 no table, 4 no symbol, 5 an operation is missing, 6 an impossible name.
  */
 #include <openwsd/backend.h>
 

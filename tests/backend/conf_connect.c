@@ -119,8 +119,8 @@ static void test_private_data_too_long(void)
 
 	bc_pair_nodes(&p, NULL);
 	bc_endpoint(&p.c, &p.a, NULL, NULL);
-	BC_CHECK(bc_ops->connect(p.c.ep, &bc_any, &p.addr, data, WSD_REQUEST_DATA_MAX + 1, BC_LIMIT) ==
-			 WSD_EINVAL,
+	BC_CHECK(bc_ops->connect(p.c.ep, &bc_any, &p.addr, data, WSD_REQUEST_DATA_MAX + 1,
+				 BC_LIMIT) == WSD_EINVAL,
 		 "57 bytes of private data were taken");
 	bc_pair_close(&p);
 }

@@ -7,9 +7,9 @@
 
 #define BC_ALL (WSD_ACCESS_LOCAL_WRITE | WSD_ACCESS_REMOTE_READ | WSD_ACCESS_REMOTE_WRITE)
 
-static const uint32_t sizes[] = { 0,	1,    2,    3,	  7,	8,    63,   64,	   65,	 127,  128,
-				  129,	255,  256,  1023, 1024, 4095, 4096, 4097, 8192, 65535, 65536,
-				  65537, 131072 };
+static const uint32_t sizes[] = { 0,	1,    2,    3,	  7,	 8,	63,    64,
+				  65,	127,  128,  129,  255,	 256,	1023,  1024,
+				  4095, 4096, 4097, 8192, 65535, 65536, 65537, 131072 };
 #define SIZES (sizeof(sizes) / sizeof(sizes[0]))
 
 static void test_send_order(void)
@@ -32,7 +32,8 @@ static void test_send_order(void)
 		event = bc_expect(&p.b, &p.s, WSD_EV_RECV);
 		BC_CHECK(event->ev.status == WSD_OK && event->ev.bytes == 4 + got % 100,
 			 "message %u: %u bytes", got, event->ev.bytes);
-		BC_CHECK(event->ev.id == got % p.options.receives, "receives are not used in order");
+		BC_CHECK(event->ev.id == got % p.options.receives,
+			 "receives are not used in order");
 		BC_CHECK(memcmp(p.sbuf.mem + event->ev.id * 256, &got, sizeof(got)) == 0,
 			 "message %u has another's bytes", got);
 		bc_recv(&p.s, &p.sbuf, event->ev.id * 256, 256, event->ev.id);
@@ -84,7 +85,8 @@ static void test_send_sizes(void)
 		memset(to.mem, 0, length);
 		bc_recv(&p.s, &to, 0, length, i);
 		bc_send(&p.c, &from, 0, length, i, WSD_WORK_SIGNALLED);
-		BC_CHECK(bc_expect(&p.b, &p.s, WSD_EV_RECV)->ev.bytes == length, "%u bytes", length);
+		BC_CHECK(bc_expect(&p.b, &p.s, WSD_EV_RECV)->ev.bytes == length, "%u bytes",
+			 length);
 		BC_CHECK(bc_filled(to.mem, length, i), "bytes of a message of %u", length);
 		bc_done(&p.c, i, WSD_OK);
 	}
@@ -477,7 +479,8 @@ static void test_disconnect_waits(void)
 	bc_send(&p.c, &p.cbuf, 0, 100, 1, WSD_WORK_SIGNALLED);
 	BC_OK(bc_ops->disconnect(p.c.ep));
 	bc_settle(10 * BC_MS);
-	BC_CHECK(!bc_peek(&p.b, &p.s), "%s before the message", bc_type(bc_peek(&p.b, &p.s)->ev.type));
+	BC_CHECK(!bc_peek(&p.b, &p.s), "%s before the message",
+		 bc_type(bc_peek(&p.b, &p.s)->ev.type));
 	bc_recv(&p.s, &p.sbuf, 0, 100, 2);
 	event = bc_next(&p.b, &p.s, BC_LIMIT);
 	BC_CHECK(event && event->ev.type == WSD_EV_RECV && event->ev.status == WSD_OK,

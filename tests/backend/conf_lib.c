@@ -221,9 +221,11 @@ struct bc_event *bc_expect(struct bc_node *node, const void *context, enum wsd_e
 
 const char *bc_type(enum wsd_event_type type)
 {
-	static const char *const names[] = { "0", "SEND", "RECV", "RECV_IMM", "REG", "REQUEST",
-					     "REQUEST_GONE", "CONNECTED", "CONNECT_FAILED",
-					     "DISCONNECTED", "DEVICE_GONE" };
+	static const char *const names[] = {
+		"0",	      "SEND",	      "RECV",	   "RECV_IMM",	     "REG",
+		"REQUEST",    "REQUEST_GONE", "CONNECTED", "CONNECT_FAILED", "DISCONNECTED",
+		"DEVICE_GONE"
+	};
 
 	return type <= WSD_EV_DEVICE_GONE ? names[type] : "unknown";
 }
@@ -446,7 +448,8 @@ void bc_pair_close(struct bc_pair *pair)
 	close(pair->port_holder);
 }
 
-void bc_recv(struct bc_conn *conn, struct bc_buf *buf, uint64_t offset, uint32_t length, uint64_t id)
+void bc_recv(struct bc_conn *conn, struct bc_buf *buf, uint64_t offset, uint32_t length,
+	     uint64_t id)
 {
 	struct wsd_recv recv;
 	uint32_t posted = 99;
@@ -472,8 +475,8 @@ enum wsd_status bc_try_work(struct bc_conn *conn, struct wsd_work *work)
 	return status;
 }
 
-void bc_send(struct bc_conn *conn, struct bc_buf *buf, uint64_t offset, uint32_t length, uint64_t id,
-	     uint32_t flags)
+void bc_send(struct bc_conn *conn, struct bc_buf *buf, uint64_t offset, uint32_t length,
+	     uint64_t id, uint32_t flags)
 {
 	struct wsd_sge sge;
 	struct wsd_work work;

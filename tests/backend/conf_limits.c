@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* conf_limits.c - no memory and no descriptors: errors, no leak, no hang, and work again afterwards. */
+/*
+ * conf_limits.c - no memory and no descriptors: errors, no leak, no hang, and work again
+ * afterwards.
+ */
 #include "tests/backend/conformance.h"
 
 #include <string.h>
@@ -33,8 +36,9 @@ static enum wsd_status post(struct bc_conn *conn, enum wsd_work_op op, struct bc
 }
 
 /*
- * Connect and move a message, giving up at the first error. A failure on one side may leave the other
- * without an event for as long as its limit, so limits are short and no event is no error here.
+ * Connect and move a message, giving up at the first error. A failure on one side may leave the
+ * other without an event for as long as its limit, so limits are short and no event is no error
+ * here.
  */
 static bool exercise(struct bc_pair *p)
 {
@@ -143,7 +147,8 @@ static void test_alloc_open(void)
 		if (bc_try_open(&node) == WSD_OK) {
 			if (bc_address(&node, WSD_FAMILY_NONE, &addr)) {
 				holder = bc_hold_port(&addr);
-				if (bc_ops->listen(node.queue, &addr, 4, &node, &listener) == WSD_OK)
+				if (bc_ops->listen(node.queue, &addr, 4, &node, &listener) ==
+				    WSD_OK)
 					bc_ops->listener_destroy(listener);
 				close(holder);
 			}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * conf_process.c - the two ends in two processes. The child is forked before the backend is opened in
- * this process; both then talk only through the backend, and through a pipe for the address.
+ * conf_process.c - the two ends in two processes. The child is forked before the backend is
+ * opened in this process; both then talk only through the backend, and through a pipe for the
+ * address.
  */
 #include "tests/backend/conformance.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * conf_refuse.c - what a backend must refuse: malformed work at once, forbidden remote access with an
- * error that ends this connection and touches nothing else.
+ * conf_refuse.c - what a backend must refuse: malformed work at once, forbidden remote access
+ * with an error that ends this connection and touches nothing else.
  */
 #include "tests/backend/conformance.h"
 
@@ -60,8 +60,12 @@ static void test_out_of_range(void)
 		int64_t offset;
 		uint32_t length;
 	} cases[] = {
-		{ BC_BUF_BYTES, 1 },	    { BC_BUF_BYTES - 99, 100 }, { -1, 1 }, { -50, 100 },
-		{ INT64_MIN, 100 },	    { INT64_MAX, 100 },
+		{ BC_BUF_BYTES, 1 },
+		{ BC_BUF_BYTES - 99, 100 },
+		{ -1, 1 },
+		{ -50, 100 },
+		{ INT64_MIN, 100 },
+		{ INT64_MAX, 100 },
 		{ (int64_t)1 << 32, 100 },
 	};
 	struct bc_pair p;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * conformance.c - the backend conformance program: chooses the backend, runs each test in a process of
- * its own under a time limit, and reports. Exit code 0: nothing failed; 1: something did; 2: usage.
+ * conformance.c - the backend conformance program: chooses the backend, runs each test in a
+ * process of its own under a time limit, and reports. Exit code 0: nothing failed; 1: something
+ * did; 2: usage.
  *
  *   backend-conformance --backend NAME | --module PATH [--device N] [--test NAME]... [--list]
  *                       [--no-fork]
@@ -20,17 +21,19 @@
 #include "rdma_backend/base/platform.h"
 #include "rdma_backend/registry.h"
 
-#define BC_SKIPPED 77
+#define BC_SKIPPED	77
 #define BC_TEST_SECONDS 60
-#define BC_ONLY_MAX 32
+#define BC_ONLY_MAX	32
 
 const struct wsd_backend_ops *bc_ops;
 const struct wsd_host *bc_host;
 uint32_t bc_device_index;
 bool bc_one_process;
 
-static const struct bc_test *const groups[] = { bc_tests_connect, bc_tests_data,   bc_tests_wait,
-						bc_tests_refuse,  bc_tests_limits, bc_tests_process };
+static const struct bc_test *const groups[] = {
+	bc_tests_connect, bc_tests_data,   bc_tests_wait,
+	bc_tests_refuse,  bc_tests_limits, bc_tests_process
+};
 static const char *only[BC_ONLY_MAX];
 static unsigned only_count;
 static bool no_fork;
@@ -140,7 +143,10 @@ static int run_all(bool list)
 				continue;
 			rc = run_test(test);
 			printf("%-4s %s\n",
-			       rc == 0 ? "ok" : rc == BC_SKIPPED ? "skip" : "FAIL", test->name);
+			       rc == 0		  ? "ok"
+			       : rc == BC_SKIPPED ? "skip"
+						  : "FAIL",
+			       test->name);
 			passed += rc == 0;
 			skipped += rc == BC_SKIPPED;
 			failed += rc != 0 && rc != BC_SKIPPED;

@@ -12,10 +12,10 @@
 
 #include <openwsd/backend.h>
 
-#define BC_MS 1000000ull
-#define BC_SECOND 1000000000ull
-#define BC_LIMIT (10u * BC_SECOND) /* for one expected event */
-#define BC_LOG_MAX 8192u
+#define BC_MS	     1000000ull
+#define BC_SECOND    1000000000ull
+#define BC_LIMIT     (10u * BC_SECOND) /* for one expected event */
+#define BC_LOG_MAX   8192u
 #define BC_NODES_MAX 4u
 
 /* An opened device with one queue, and every event it ever gave. */
@@ -66,7 +66,7 @@ struct bc_pair {
 
 #define BC_BUF_BYTES (256u << 10)
 
-#define BC_IN_PROCESS 0x1u  /* needs nothing but one process */
+#define BC_IN_PROCESS  0x1u /* needs nothing but one process */
 #define BC_TWO_PROCESS 0x2u /* skipped for backends that live inside one process */
 
 struct bc_test {
@@ -85,7 +85,7 @@ extern const struct bc_test bc_tests_connect[], bc_tests_data[], bc_tests_wait[]
 
 #if defined(__GNUC__)
 #define BC_PRINTF(a, b) __attribute__((format(printf, a, b)))
-#define BC_NORETURN __attribute__((noreturn))
+#define BC_NORETURN	__attribute__((noreturn))
 #else
 #define BC_PRINTF(a, b)
 #define BC_NORETURN
@@ -93,16 +93,15 @@ extern const struct bc_test bc_tests_connect[], bc_tests_data[], bc_tests_wait[]
 
 BC_NORETURN void bc_fail(const char *file, int line, const char *format, ...) BC_PRINTF(3, 4);
 BC_NORETURN void bc_skip(const char *format, ...) BC_PRINTF(1, 2);
-#define BC_CHECK(condition, ...)                                    \
-	do {                                                        \
-		if (!(condition))                                   \
-			bc_fail(__FILE__, __LINE__, __VA_ARGS__);   \
+#define BC_CHECK(condition, ...)                                  \
+	do {                                                      \
+		if (!(condition))                                 \
+			bc_fail(__FILE__, __LINE__, __VA_ARGS__); \
 	} while (0)
-#define BC_OK(call)                                                                       \
-	do {                                                                              \
-		enum wsd_status bc_status_ = (call);                                      \
-		BC_CHECK(bc_status_ == WSD_OK, "%s: %s", #call,                           \
-			 wsd_status_text(bc_status_));                                    \
+#define BC_OK(call)                                                                           \
+	do {                                                                                  \
+		enum wsd_status bc_status_ = (call);                                          \
+		BC_CHECK(bc_status_ == WSD_OK, "%s: %s", #call, wsd_status_text(bc_status_)); \
 	} while (0)
 
 /* nodes and events */
@@ -145,16 +144,17 @@ void bc_endpoint(struct bc_conn *conn, struct bc_node *node, struct wsd_request 
 		 const struct bc_options *options);
 void bc_destroy(struct bc_conn *conn);
 void bc_pair_nodes(struct bc_pair *pair, const struct bc_options *options); /* up to listening */
-void bc_pair_open(struct bc_pair *pair, const struct bc_options *options); /* and connected */
+void bc_pair_open(struct bc_pair *pair, const struct bc_options *options);  /* and connected */
 void bc_pair_close(struct bc_pair *pair);
 /* Another connection of the pair's nodes. */
 void bc_connect_more(struct bc_pair *pair, struct bc_conn *c, struct bc_conn *s);
 
 /* posting; each fails the test unless everything was taken */
-void bc_recv(struct bc_conn *conn, struct bc_buf *buf, uint64_t offset, uint32_t length, uint64_t id);
+void bc_recv(struct bc_conn *conn, struct bc_buf *buf, uint64_t offset, uint32_t length,
+	     uint64_t id);
 enum wsd_status bc_try_work(struct bc_conn *conn, struct wsd_work *work);
-void bc_send(struct bc_conn *conn, struct bc_buf *buf, uint64_t offset, uint32_t length, uint64_t id,
-	     uint32_t flags);
+void bc_send(struct bc_conn *conn, struct bc_buf *buf, uint64_t offset, uint32_t length,
+	     uint64_t id, uint32_t flags);
 void bc_rdma(struct bc_conn *conn, enum wsd_work_op op, struct bc_buf *buf, uint64_t offset,
 	     uint32_t length, const struct wsd_region *remote, uint64_t remote_offset, uint64_t id);
 void bc_done(struct bc_conn *conn, uint64_t id, enum wsd_status status);

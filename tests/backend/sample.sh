@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Build the sample backend as a vendor would, against installed headers only, and run the conformance
-# program on it. Then modules that do not fit must be refused, with a reason.
+# Build the sample backend as a vendor would, against installed headers only, and run the
+# conformance program on it. Then modules that do not fit must be refused, with a reason.
 #
 # usage: sample.sh CONFORMANCE SOURCE_ROOT [INCLUDE_DIR]
-# INCLUDE_DIR is the include folder of an installation (DESTDIR included). Without it the two installed
-# headers are copied to a folder of their own, so that nothing else of the source tree can be included.
+# INCLUDE_DIR is the include folder of an installation (DESTDIR included). Without it the two
+# installed headers are copied to a folder of their own, so that nothing else of the source tree
+# can be included.
 set -eu
 
 conformance=$1

@@ -12,7 +12,7 @@
 #include "rdma_backend/sim/sim.h"
 
 #define OPS (&wsd_backend_sim)
-#define MS 1000000u
+#define MS  1000000u
 
 static struct wsd_device *device;
 static struct wsd_queue *queue;
@@ -25,7 +25,8 @@ static struct wsd_event seen[1024];
 static unsigned seen_count;
 
 static const struct wsd_addr anywhere;
-static const struct wsd_addr address = { .family = WSD_FAMILY_IPV4, .port = 4000,
+static const struct wsd_addr address = { .family = WSD_FAMILY_IPV4,
+					 .port = 4000,
 					 .bytes = { 127, 0, 0, 1 } };
 
 static void post_recv(struct wsd_endpoint *ep)
@@ -38,8 +39,11 @@ static void post_recv(struct wsd_endpoint *ep)
 
 static struct wsd_endpoint_attr standard_attr(void)
 {
-	struct wsd_endpoint_attr attr = { .size = sizeof(attr), .send_depth = 8, .recv_depth = 8,
-					  .recv_bytes = 64, .max_send_sge = 1 };
+	struct wsd_endpoint_attr attr = { .size = sizeof(attr),
+					  .send_depth = 8,
+					  .recv_depth = 8,
+					  .recv_bytes = 64,
+					  .max_send_sge = 1 };
 
 	return attr;
 }
@@ -91,8 +95,9 @@ static int setup(void **state)
 	memset(passive, 0, sizeof(passive));
 	assert_int_equal(OPS->open(wsd_host_table(), 0, &device, &attr), WSD_OK);
 	assert_int_equal(OPS->queue_create(device, 256, &queue, &queue), WSD_OK);
-	assert_int_equal(OPS->reg(queue, memory, sizeof(memory), WSD_ACCESS_REMOTE_WRITE, 1, &region),
-			 WSD_OK);
+	assert_int_equal(
+		OPS->reg(queue, memory, sizeof(memory), WSD_ACCESS_REMOTE_WRITE, 1, &region),
+		WSD_OK);
 	assert_int_equal(OPS->listen(queue, &address, 16, &listener, &listener), WSD_OK);
 	return 0;
 }
@@ -333,10 +338,11 @@ static void late_source(void **state)
 
 static void bad_scripts(void **state)
 {
-	static const char *const bad[] = { "dealy 1", "delay", "delay 5..1", "fail reg", "fail it 1",
-					   "fail reg 1 OK", "fail reg 1 ENOTHING", "rnr maybe",
-					   "disconnect 5", "queue-full x", "reorder perhaps",
-					   "gone after many events" };
+	static const char *const bad[] = {
+		"dealy 1",	"delay",	 "delay 5..1",		"fail reg",
+		"fail it 1",	"fail reg 1 OK", "fail reg 1 ENOTHING", "rnr maybe",
+		"disconnect 5", "queue-full x",	 "reorder perhaps",	"gone after many events"
+	};
 	unsigned i;
 
 	(void)state;
@@ -350,12 +356,17 @@ static void bad_scripts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SIM_TEST(stepped_time),	   SIM_TEST(stepped_limit),
+		SIM_TEST(stepped_time),
+		SIM_TEST(stepped_limit),
 		cmocka_unit_test(one_seed_one_schedule),
-		SIM_TEST(scripted_connects), SIM_TEST(scripted_registration),
-		SIM_TEST(scripted_disconnect), SIM_TEST(flush_or_not),
-		SIM_TEST(full_queue),	   SIM_TEST(missing_receive),
-		SIM_TEST(device_removed),  SIM_TEST(late_source),
+		SIM_TEST(scripted_connects),
+		SIM_TEST(scripted_registration),
+		SIM_TEST(scripted_disconnect),
+		SIM_TEST(flush_or_not),
+		SIM_TEST(full_queue),
+		SIM_TEST(missing_receive),
+		SIM_TEST(device_removed),
+		SIM_TEST(late_source),
 		SIM_TEST(bad_scripts),
 	};
 

@@ -10,21 +10,22 @@
 
 static unsigned check_passed, check_failed;
 
-#define CHECK_R(number, expression)                                                           \
-	do {                                                                                  \
-		if (expression) {                                                             \
-			check_passed++;                                                       \
-			printf("R-%03u pass\n", (unsigned)(number));                          \
-		} else {                                                                      \
-			check_failed++;                                                       \
-			printf("R-%03u FAIL %s:%d %s (last error %d)\n", (unsigned)(number),  \
-			       __FILE__, __LINE__, #expression, WSAGetLastError());           \
-		}                                                                             \
-		fflush(stdout);                                                               \
+#define CHECK_R(number, expression)                                                          \
+	do {                                                                                 \
+		if (expression) {                                                            \
+			check_passed++;                                                      \
+			printf("R-%03u pass\n", (unsigned)(number));                         \
+		} else {                                                                     \
+			check_failed++;                                                      \
+			printf("R-%03u FAIL %s:%d %s (last error %d)\n", (unsigned)(number), \
+			       __FILE__, __LINE__, #expression, WSAGetLastError());          \
+		}                                                                            \
+		fflush(stdout);                                                              \
 	} while (0)
 
 /* The call failed, and with exactly this code. */
-#define FAILS(call, code) (WSASetLastError(0), (call) == SOCKET_ERROR && WSAGetLastError() == (code))
+#define FAILS(call, code) \
+	(WSASetLastError(0), (call) == SOCKET_ERROR && WSAGetLastError() == (code))
 
 static inline int check_result(void)
 {

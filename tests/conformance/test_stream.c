@@ -107,10 +107,11 @@ static void check_sockets(void)
 	length = sizeof(option);
 	CHECK_R(250, getsockopt(s, SOL_SOCKET, SO_TYPE, (char *)&option, &length) == 0 &&
 			     option == SOCK_STREAM && length == (int)sizeof(option));
-	CHECK_R(245, FAILS(getsockopt(s, SOL_SOCKET, 0x6fff, (char *)&option, &length),
-			   WSAENOPROTOOPT));
+	CHECK_R(245,
+		FAILS(getsockopt(s, SOL_SOCKET, 0x6fff, (char *)&option, &length), WSAENOPROTOOPT));
 	length = 1;
-	CHECK_R(246, FAILS(getsockopt(s, SOL_SOCKET, SO_SNDBUF, (char *)&option, &length), WSAEFAULT));
+	CHECK_R(246,
+		FAILS(getsockopt(s, SOL_SOCKET, SO_SNDBUF, (char *)&option, &length), WSAEFAULT));
 	CHECK_R(188, closesocket(s) == 0 && FAILS(closesocket(s), WSAENOTSOCK));
 	CHECK_R(42, FAILS(send(s, "x", 1, 0), WSAENOTSOCK));
 	closesocket(second);
@@ -224,8 +225,9 @@ static void check_overlapped(void)
 	memset(&o.Internal, 0, sizeof(o.Internal));
 	WSARecv(p.server, &buffer, 1, NULL, &flags, &o, NULL);
 	closesocket(p.server);
-	CHECK_R(189, WSAWaitForMultipleEvents(1, &o.hEvent, TRUE, 5000, FALSE) == WSA_WAIT_EVENT_0 &&
-			     o.OffsetHigh == WSA_OPERATION_ABORTED);
+	CHECK_R(189,
+		WSAWaitForMultipleEvents(1, &o.hEvent, TRUE, 5000, FALSE) == WSA_WAIT_EVENT_0 &&
+			o.OffsetHigh == WSA_OPERATION_ABORTED);
 	WSACloseEvent(o.hEvent);
 	closesocket(p.client);
 	closesocket(p.listener);

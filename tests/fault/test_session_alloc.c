@@ -19,7 +19,8 @@ static void move_some(struct end *from, struct end *to)
 		enum wsd_status status = WSD_AGAIN;
 
 		end_lock(from);
-		if (sent < 60000 && (status = wsd_stream_write(from->stream, &iov, 1, &n)) == WSD_OK)
+		if (sent < 60000 &&
+		    (status = wsd_stream_write(from->stream, &iov, 1, &n)) == WSD_OK)
 			sent += n;
 		end_unlock(from, NULL);
 		if (status < 0)

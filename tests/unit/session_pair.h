@@ -62,8 +62,8 @@ static inline void end_serve(struct end *e)
 	e->want.base = (char *)e->want.base + e->direct.moved;
 	e->want.length -= e->direct.moved;
 	e->direct.moved = 0;
-	while (e->want.length > 0 && wsd_stream_read(e->stream, &e->want, 1, WSD_READ_DIRECT, &e->direct,
-						     &n) == WSD_OK) {
+	while (e->want.length > 0 &&
+	       wsd_stream_read(e->stream, &e->want, 1, WSD_READ_DIRECT, &e->direct, &n) == WSD_OK) {
 		e->got += n;
 		e->want.base = (char *)e->want.base + n;
 		e->want.length -= n;
@@ -114,14 +114,14 @@ static inline bool always_false(void *arg)
 	return false;
 }
 
-#define WAIT_FOR(expression)                                                             \
-	do {                                                                             \
-		uint64_t until_ = wsd_clock_ns() + DEADLINE_NS;                          \
-		while (!(expression)) {                                                  \
-			assert_true(wsd_clock_ns() < until_);                            \
-			(void)wsd_engine_wait(NULL, 0, always_false, NULL,               \
+#define WAIT_FOR(expression)                                                              \
+	do {                                                                              \
+		uint64_t until_ = wsd_clock_ns() + DEADLINE_NS;                           \
+		while (!(expression)) {                                                   \
+			assert_true(wsd_clock_ns() < until_);                             \
+			(void)wsd_engine_wait(NULL, 0, always_false, NULL,                \
 					      wsd_clock_ns() + 100000, wsd_waker_self()); \
-		}                                                                        \
+		}                                                                         \
 	} while (0)
 
 static inline bool end_state_is(struct end *e, enum wsd_stream_state state)
@@ -146,7 +146,9 @@ static inline bool end_dead(struct end *e)
 
 static inline struct wsd_addr loopback(uint16_t port)
 {
-	struct wsd_addr addr = { .family = WSD_FAMILY_IPV4, .port = port, .bytes = { 127, 0, 0, 1 } };
+	struct wsd_addr addr = { .family = WSD_FAMILY_IPV4,
+				 .port = port,
+				 .bytes = { 127, 0, 0, 1 } };
 
 	if (family_ipv6) {
 		memset(addr.bytes, 0, sizeof(addr.bytes));
@@ -156,7 +158,8 @@ static inline struct wsd_addr loopback(uint16_t port)
 	return addr;
 }
 
-static inline void server_open(struct server *sv, struct wsd_addr *at, unsigned backlog, bool conditional)
+static inline void server_open(struct server *sv, struct wsd_addr *at, unsigned backlog,
+			       bool conditional)
 {
 	struct wsd_listener_options options = { .backlog = backlog, .conditional = conditional };
 
@@ -199,7 +202,8 @@ static inline bool server_pending(struct server *sv)
 
 static inline void client_start(struct end *c, const struct wsd_addr *to, uint32_t zcopy_min)
 {
-	struct wsd_stream_options options = { .connect_timeout = 5000000000ull, .zcopy_min = zcopy_min };
+	struct wsd_stream_options options = { .connect_timeout = 5000000000ull,
+					      .zcopy_min = zcopy_min };
 	struct wsd_addr local = loopback(next_port++);
 	enum wsd_status status;
 
@@ -267,7 +271,8 @@ static inline uint8_t pattern(size_t at)
 }
 
 /* Move total bytes in pieces of the given size; the reader checks every one. */
-static inline void transfer(struct end *from, struct end *to, size_t total, size_t piece, size_t read_piece)
+static inline void transfer(struct end *from, struct end *to, size_t total, size_t piece,
+			    size_t read_piece)
 {
 	uint8_t *out = malloc(piece), *in = malloc(read_piece);
 	size_t sent = 0, got = 0;

@@ -51,7 +51,9 @@ static void test_addr_text(void **state)
 		  UINT32_MAX,
 		  "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:7" },
 	};
-	struct wsd_addr v4 = { .family = WSD_FAMILY_IPV4, .port = 65535, .bytes = { 192, 0, 2, 255 } };
+	struct wsd_addr v4 = { .family = WSD_FAMILY_IPV4,
+			       .port = 65535,
+			       .bytes = { 192, 0, 2, 255 } };
 	struct wsd_addr none = { 0 };
 	char buffer[WSD_ADDR_TEXT];
 	size_t i;

@@ -121,13 +121,20 @@ static void test_numbers_with_suffix_and_limits(void **state)
 		uint64_t value;
 		bool good;
 	} cases[] = {
-		{ "0", 0, true },	 { "10", 10, true },
-		{ "0x10", 16, true },	 { "4k", 4096, true },
-		{ "2M", 2u << 20, true }, { "1g", 1u << 30, true },
-		{ "", 99, false },	 { "-1", 99, false },
-		{ "1kk", 99, false },	 { "x", 99, false },
-		{ "5000000000", 99, false }, { "18446744073709551615g", 99, false },
-		{ "0x", 99, false },	 { "99999999999999999999999999", 99, false },
+		{ "0", 0, true },
+		{ "10", 10, true },
+		{ "0x10", 16, true },
+		{ "4k", 4096, true },
+		{ "2M", 2u << 20, true },
+		{ "1g", 1u << 30, true },
+		{ "", 99, false },
+		{ "-1", 99, false },
+		{ "1kk", 99, false },
+		{ "x", 99, false },
+		{ "5000000000", 99, false },
+		{ "18446744073709551615g", 99, false },
+		{ "0x", 99, false },
+		{ "99999999999999999999999999", 99, false },
 		{ "1 2", 99, false },
 	};
 	size_t i;
@@ -150,8 +157,8 @@ static void test_bad_number_is_reported_once(void **state)
 	setenv("WSD_SIM_DEPTH", "11", 1);
 	assert_int_equal(wsd_param_uint("SIM_DEPTH", 7, 1, 10), 7);
 	assert_int_equal(wsd_param_uint("SIM_DEPTH", 7, 1, 10), 7);
-	assert_int_equal(occurrences(log_text(), "SIM_DEPTH: 11 is not a number from 1 to 10, using 7"),
-			 1);
+	assert_int_equal(
+		occurrences(log_text(), "SIM_DEPTH: 11 is not a number from 1 to 10, using 7"), 1);
 }
 
 static void test_problems_of_the_file_name_the_line(void **state)

@@ -16,7 +16,7 @@
 #include "rdma_backend/base/base.h"
 #include "rdma_backend/base/platform.h"
 
-#define MS UINT64_C(1000000)
+#define MS  UINT64_C(1000000)
 #define FAR (wsd_clock_ns() + 10000 * MS)
 
 /* One thread waits, another announces: every handshake must end although neither side polls. */
@@ -301,7 +301,8 @@ static void test_threads_block_signals(void **state)
 	(void)state;
 	sigemptyset(&mask);
 	pthread_sigmask(SIG_SETMASK, NULL, &before);
-	assert_int_equal(wsd_thread_start(&thread, "a name that is too long", read_mask, &mask), WSD_OK);
+	assert_int_equal(wsd_thread_start(&thread, "a name that is too long", read_mask, &mask),
+			 WSD_OK);
 	wsd_thread_join(thread);
 	assert_true(sigismember(&mask, SIGTERM));
 	assert_true(sigismember(&mask, SIGUSR1));

@@ -40,8 +40,7 @@ static void test_startup_negotiates_versions(void **state)
 	} cases[] = {
 		{ MAKEWORD(2, 2), MAKEWORD(2, 2), 0 }, { MAKEWORD(2, 0), MAKEWORD(2, 0), 0 },
 		{ MAKEWORD(1, 1), MAKEWORD(1, 1), 0 }, { MAKEWORD(1, 0), MAKEWORD(1, 0), 0 },
-		{ MAKEWORD(3, 1), MAKEWORD(2, 2), 0 },
-		{ MAKEWORD(0, 9), 0, WSAVERNOTSUPPORTED },
+		{ MAKEWORD(3, 1), MAKEWORD(2, 2), 0 }, { MAKEWORD(0, 9), 0, WSAVERNOTSUPPORTED },
 	};
 	WSADATA data;
 	size_t i;
@@ -103,11 +102,11 @@ static void test_nothing_works_before_startup(void **state)
 	DWORD length = 0;
 
 	(void)state;
-#define REFUSED(call, result)                                              \
-	do {                                                               \
-		WSASetLastError(0);                                        \
-		assert_true((call) == (result));                           \
-		assert_int_equal(WSAGetLastError(), WSANOTINITIALISED);    \
+#define REFUSED(call, result)                                           \
+	do {                                                            \
+		WSASetLastError(0);                                     \
+		assert_true((call) == (result));                        \
+		assert_int_equal(WSAGetLastError(), WSANOTINITIALISED); \
 	} while (0)
 	REFUSED(socket(AF_INET, SOCK_STREAM, 0), INVALID_SOCKET);
 	REFUSED(WSASocketW(AF_INET, SOCK_STREAM, 0, NULL, 0, 0), INVALID_SOCKET);
@@ -131,10 +130,10 @@ static void test_socket_checks_the_catalogue(void **state)
 	WSAPROTOCOL_INFOW foreign = { .iAddressFamily = AF_INET };
 
 	(void)state;
-#define NO_SOCKET(af, type, protocol, error)                                           \
-	do {                                                                           \
-		assert_true(socket(af, type, protocol) == INVALID_SOCKET);             \
-		assert_int_equal(WSAGetLastError(), error);                            \
+#define NO_SOCKET(af, type, protocol, error)                               \
+	do {                                                               \
+		assert_true(socket(af, type, protocol) == INVALID_SOCKET); \
+		assert_int_equal(WSAGetLastError(), error);                \
 	} while (0)
 	NO_SOCKET(0, 0, 0, WSAEINVAL);
 	NO_SOCKET(99, SOCK_STREAM, 0, WSAEAFNOSUPPORT);
@@ -163,7 +162,7 @@ static void test_protocols_are_listed(void **state)
 	assert_int_equal(length, 2 * 628);
 	assert_int_equal(WSAEnumProtocolsW(NULL, wide, &length), 2);
 	assert_int_equal(wide[0].dwServiceFlags1, XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER |
-						  XP1_GRACEFUL_CLOSE | XP1_EXPEDITED_DATA);
+							  XP1_GRACEFUL_CLOSE | XP1_EXPEDITED_DATA);
 	assert_int_equal(wide[0].ProtocolChain.ChainLen, BASE_PROTOCOL);
 	assert_true(wide[0].dwCatalogEntryId != wide[1].dwCatalogEntryId);
 	length = sizeof(narrow);
@@ -211,7 +210,8 @@ static void test_duplicate_narrow_and_wide(void **state)
 	(void)state;
 	assert_int_equal(WSADuplicateSocketA(sock, GetCurrentProcessId(), &narrow), 0);
 	assert_int_equal(narrow.dwProviderReserved, 77);
-	copy = WSASocketA(FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, &narrow, 0, 0);
+	copy = WSASocketA(FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, &narrow, 0,
+			  0);
 	assert_true(copy != INVALID_SOCKET);
 	assert_int_equal(fake.protocol.dwProviderReserved, 77);
 	closesocket(copy);
@@ -303,13 +303,14 @@ static void test_address_text(void **state)
 	char good[] = "1.2.3.4", bad[] = "x";
 
 	(void)state;
-	assert_int_equal(WSAAddressToStringA((LPSOCKADDR)&address, sizeof(address), NULL, text,
-					     &length), 0);
+	assert_int_equal(
+		WSAAddressToStringA((LPSOCKADDR)&address, sizeof(address), NULL, text, &length), 0);
 	assert_string_equal(text, "1.2.3.4:5");
 	assert_int_equal(length, 10);
 	length = sizeof(small);
-	assert_int_equal(WSAAddressToStringA((LPSOCKADDR)&address, sizeof(address), NULL, small,
-					     &length), SOCKET_ERROR);
+	assert_int_equal(
+		WSAAddressToStringA((LPSOCKADDR)&address, sizeof(address), NULL, small, &length),
+		SOCKET_ERROR);
 	assert_int_equal(WSAGetLastError(), WSAEFAULT);
 	assert_int_equal(length, 10);
 	assert_int_equal(WSAStringToAddressA(good, AF_INET, NULL, (LPSOCKADDR)&address, &size), 0);
@@ -360,8 +361,8 @@ static void test_getaddrinfo_speaks_windows(void **state)
 	assert_int_equal(in6.sin6_family, 23);
 	assert_int_equal(in6.sin6_port, htons(4711));
 	assert_int_equal(getnameinfo(list->ai_addr, (int)list->ai_addrlen, node, sizeof(node),
-				     service, sizeof(service),
-				     NI_NUMERICHOST | NI_NUMERICSERV), 0);
+				     service, sizeof(service), NI_NUMERICHOST | NI_NUMERICSERV),
+			 0);
 	assert_string_equal(node, "::1");
 	assert_string_equal(service, "4711");
 	freeaddrinfo(list);

@@ -207,7 +207,7 @@ static void test_exit_thread_gives_its_code(void **state)
 	assert_null(CreateThread(NULL, 0, NULL, NULL, 0, NULL));
 }
 
-#define TOKENS 20000
+#define TOKENS	  20000
 #define CONSUMERS 3
 
 static HANDLE token, taken, stop;

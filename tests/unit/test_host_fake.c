@@ -25,8 +25,8 @@ void fake_reset(void)
 	fake.selected_events = 0;
 }
 
-bool wsd_engine_wait(struct wsd_engine *const *set, unsigned count, bool (*done)(void *arg), void *arg,
-		     uint64_t deadline, struct wsd_waker *waker)
+bool wsd_engine_wait(struct wsd_engine *const *set, unsigned count, bool (*done)(void *arg),
+		     void *arg, uint64_t deadline, struct wsd_waker *waker)
 {
 	(void)set;
 	(void)count;
@@ -128,8 +128,8 @@ static SOCKET WSPAPI fake_accept(SOCKET s, struct sockaddr *addr, LPINT addrlen,
 	(void)addrlen;
 	(void)lpfnCondition;
 	(void)dwCallbackData;
-	return known(s, lpErrno) ? fake.upcalls.lpWPUCreateSocketHandle(1001, 2, lpErrno) :
-				   INVALID_SOCKET;
+	return known(s, lpErrno) ? fake.upcalls.lpWPUCreateSocketHandle(1001, 2, lpErrno)
+				 : INVALID_SOCKET;
 }
 
 static INT WSPAPI fake_to_string(LPSOCKADDR lpsaAddress, DWORD dwAddressLength,
@@ -235,8 +235,9 @@ static BOOL WSPAPI fake_result(SOCKET s, LPWSAOVERLAPPED lpOverlapped, LPDWORD l
 	(void)fWait;
 	if (!known(s, lpErrno))
 		return FALSE;
-	*lpErrno = lpOverlapped->Internal == WSS_OPERATION_IN_PROGRESS ?
-			   WSA_IO_INCOMPLETE : (int)lpOverlapped->OffsetHigh;
+	*lpErrno = lpOverlapped->Internal == WSS_OPERATION_IN_PROGRESS
+			   ? WSA_IO_INCOMPLETE
+			   : (int)lpOverlapped->OffsetHigh;
 	*lpcbTransfer = (DWORD)lpOverlapped->InternalHigh;
 	*lpdwFlags = lpOverlapped->Offset;
 	return *lpErrno == 0;
@@ -464,14 +465,14 @@ int WSPAPI WSPStartup(WORD wVersionRequested, LPWSPDATA lpWSPData,
 	memset(lpWSPData, 0, sizeof(*lpWSPData));
 	lpWSPData->wVersion = fake.version;
 	*lpProcTable = (WSPPROC_TABLE){
-		fake_accept,	  fake_to_string,   fake_async_select, fake_bind,
-		fake_cancel,	  fake_cleanup,	    fake_close,	       fake_connect,
-		fake_duplicate,	  fake_enum_events, fake_event_select, fake_result,
-		fake_name,	  fake_name,	    fake_getsockopt,   fake_qos,
-		fake_ioctl,	  fake_join,	    fake_listen,       fake_recv,
-		fake_disconnect,  fake_recv_from,   fake_select,       fake_send,
-		fake_disconnect,  fake_send_to,	    fake_setsockopt,   fake_shutdown,
-		fake_socket,	  fake_to_address,
+		fake_accept,	 fake_to_string,   fake_async_select, fake_bind,
+		fake_cancel,	 fake_cleanup,	   fake_close,	      fake_connect,
+		fake_duplicate,	 fake_enum_events, fake_event_select, fake_result,
+		fake_name,	 fake_name,	   fake_getsockopt,   fake_qos,
+		fake_ioctl,	 fake_join,	   fake_listen,	      fake_recv,
+		fake_disconnect, fake_recv_from,   fake_select,	      fake_send,
+		fake_disconnect, fake_send_to,	   fake_setsockopt,   fake_shutdown,
+		fake_socket,	 fake_to_address,
 	};
 	if (fake.leave_a_hole)
 		lpProcTable->lpWSPJoinLeaf = NULL;

@@ -18,9 +18,9 @@
 enum fake_io { FAKE_PEND, FAKE_AT_ONCE, FAKE_FAIL };
 
 struct fake_provider {
-	int startup_error;   /* what WSPStartup returns */
-	WORD version;	     /* what it offers */
-	bool leave_a_hole;   /* a NULL in the table */
+	int startup_error; /* what WSPStartup returns */
+	WORD version;	   /* what it offers */
+	bool leave_a_hole; /* a NULL in the table */
 	atomic_int startups, cleanups, exits, forks, dropped;
 	WSPUPCALLTABLE upcalls;
 	WSAPROTOCOL_INFOW protocol;

@@ -62,9 +62,9 @@ static int in_child(int (*body)(void))
 	return WEXITSTATUS(status);
 }
 
-#define CHECK(condition)                    \
-	do {                                \
-		if (!(condition))           \
+#define CHECK(condition)                          \
+	do {                                      \
+		if (!(condition))                 \
 			_exit(__LINE__ % 90 + 1); \
 	} while (0)
 

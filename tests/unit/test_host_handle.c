@@ -52,8 +52,17 @@ static void test_wrong_values_are_refused(void **state)
 {
 	struct thing *thing = thing_new();
 	uintptr_t value = wsd_object_new(WSD_HANDLE_EVENT, &thing->object);
-	uintptr_t wrong[] = { 0, 1, 2, 4, UINTPTR_MAX, value + 1, value + 2, value + 4, value ^ 64,
-			      value + ((uintptr_t)1 << 40), (uintptr_t)thing };
+	uintptr_t wrong[] = { 0,
+			      1,
+			      2,
+			      4,
+			      UINTPTR_MAX,
+			      value + 1,
+			      value + 2,
+			      value + 4,
+			      value ^ 64,
+			      value + ((uintptr_t)1 << 40),
+			      (uintptr_t)thing };
 	size_t i;
 
 	(void)state;
@@ -147,7 +156,7 @@ static void test_next_lists_one_type(void **state)
 	wsd_object_close(c, WSD_HANDLE_SOCKET);
 }
 
-#define STRESS_SLOTS 8
+#define STRESS_SLOTS  8
 #define STRESS_ROUNDS 20000
 
 static _Atomic uintptr_t shared[STRESS_SLOTS];
@@ -180,8 +189,9 @@ static void *stress(void *arg)
 			object = wsd_object_get(value, WSD_HANDLE_EVENT);
 			if (object == NULL)
 				break;
-			assert_int_equal(atomic_load(&wsd_container(object, struct thing,
-								    object)->alive), 1);
+			assert_int_equal(
+				atomic_load(&wsd_container(object, struct thing, object)->alive),
+				1);
 			atomic_fetch_add(&seen, 1);
 			wsd_object_put(object);
 		}

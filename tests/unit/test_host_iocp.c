@@ -228,7 +228,8 @@ static void test_skipping_also_covers_fetched_extensions(void **state)
 
 	(void)state;
 	assert_int_equal(WSAIoctl(sock, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof(id),
-				  &accept_ex, sizeof(accept_ex), &bytes, NULL, NULL), 0);
+				  &accept_ex, sizeof(accept_ex), &bytes, NULL, NULL),
+			 0);
 	SetFileCompletionNotificationModes((HANDLE)sock, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS);
 	assert_true(accept_ex(sock, sock, NULL, 0, 32, 32, &got, &overlapped));
 	assert_int_equal(fetch(0, &bytes, &out), WAIT_TIMEOUT);
@@ -302,8 +303,8 @@ static void test_close_wakes_the_waiters(void **state)
 }
 
 #define PRODUCERS 2
-#define WORKERS 3
-#define PACKETS 15000
+#define WORKERS	  3
+#define PACKETS	  15000
 
 static atomic_int fetched;
 static atomic_ullong sum;
@@ -326,7 +327,9 @@ static DWORD WINAPI work(LPVOID arg)
 	for (;;) {
 		if (!GetQueuedCompletionStatusEx(arg, entries, 4, &got, INFINITE, FALSE))
 			return GetLastError() == ERROR_ABANDONED_WAIT_0 ||
-					       GetLastError() == ERROR_INVALID_HANDLE ? 0 : 1;
+					       GetLastError() == ERROR_INVALID_HANDLE
+				       ? 0
+				       : 1;
 		for (i = 0; i < got; i++)
 			atomic_fetch_add(&sum, entries[i].dwNumberOfBytesTransferred);
 		atomic_fetch_add(&fetched, (int)got);
@@ -355,7 +358,8 @@ static void test_producers_and_workers(void **state)
 		CloseHandle(threads[i]);
 	}
 	assert_int_equal(atomic_load(&fetched), PRODUCERS * PACKETS);
-	assert_true(atomic_load(&sum) == (unsigned long long)PRODUCERS * PACKETS * (PACKETS + 1) / 2);
+	assert_true(atomic_load(&sum) ==
+		    (unsigned long long)PRODUCERS * PACKETS * (PACKETS + 1) / 2);
 }
 
 int main(void)

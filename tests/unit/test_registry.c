@@ -125,7 +125,9 @@ static void test_abi_and_size_must_match(void **state)
 
 static void test_names_cannot_leave_the_folder(void **state)
 {
-	static const char *const bad[] = { "", "../good", "Good", "a-b", "sixteencharacter", "a/b" };
+	static const char *const bad[] = {
+		"", "../good", "Good", "a-b", "sixteencharacter", "a/b"
+	};
 	const struct wsd_backend_ops *ops;
 	size_t i;
 

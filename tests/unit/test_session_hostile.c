@@ -40,13 +40,17 @@ static void rogue_events(struct wsd_event_sink *sink, struct wsd_engine *engine,
 
 static enum wsd_status rogue_connect(struct rogue *r, const struct wsd_backend_ops *ops)
 {
-	struct wsd_endpoint_attr attr = { .size = sizeof(attr), .send_depth = 64, .recv_depth = 64,
-					  .recv_bytes = 256, .max_send_sge = 1 };
+	struct wsd_endpoint_attr attr = { .size = sizeof(attr),
+					  .send_depth = 64,
+					  .recv_depth = 64,
+					  .recv_bytes = 256,
+					  .max_send_sge = 1 };
 	struct wsd_recv recv = { .next = NULL };
 	enum wsd_status status;
 	uint32_t posted;
 
-	status = ops->endpoint_create(wsd_engine_queue(r->engine), NULL, &attr, &r->sink, &r->endpoint);
+	status = ops->endpoint_create(wsd_engine_queue(r->engine), NULL, &attr, &r->sink,
+				      &r->endpoint);
 	if (status == WSD_OK)
 		status = ops->mem_alloc(r->endpoint, 65 * 256, WSD_ACCESS_LOCAL_WRITE, &r->memory);
 	for (uint32_t i = 0; status == WSD_OK && i < 64; i++) {
@@ -115,8 +119,11 @@ static void rogue_send(struct rogue *r, const struct wsd_header *header, const v
 	assert_int_equal(r->status, WSD_OK);
 }
 
-static const struct wsd_hello honest = { .version = WSD_WIRE_VERSION, .mode = WSD_MODE_STREAM,
-					 .slots = 64, .slot_bytes = 256, .window = 2048 };
+static const struct wsd_hello honest = { .version = WSD_WIRE_VERSION,
+					 .mode = WSD_MODE_STREAM,
+					 .slots = 64,
+					 .slot_bytes = 256,
+					 .window = 2048 };
 
 static void wrong_hello_is_refused(void **state)
 {
@@ -150,9 +157,18 @@ struct lie {
 static const struct lie lies[] = {
 	{ "unknown type", { .type = 99, .credits = 64, .limit = 2048 }, "", 0 },
 	{ "type zero", { .type = 0, .credits = 64, .limit = 2048 }, "", 0 },
-	{ "payload that is not there", { .type = WSD_MSG_DATA, .length = 200, .credits = 64 }, "x", 1 },
-	{ "wrong position", { .type = WSD_MSG_DATA, .length = 1, .credits = 64, .position = 5 }, "x", 1 },
-	{ "ring beyond the window", { .type = WSD_MSG_RING, .credits = 64, .position = 1u << 30 }, "", 0 },
+	{ "payload that is not there",
+	  { .type = WSD_MSG_DATA, .length = 200, .credits = 64 },
+	  "x",
+	  1 },
+	{ "wrong position",
+	  { .type = WSD_MSG_DATA, .length = 1, .credits = 64, .position = 5 },
+	  "x",
+	  1 },
+	{ "ring beyond the window",
+	  { .type = WSD_MSG_RING, .credits = 64, .position = 1u << 30 },
+	  "",
+	  0 },
 	{ "absurd credits", { .type = WSD_MSG_CREDIT, .credits = 1u << 30 }, "", 0 },
 	{ "absurd window", { .type = WSD_MSG_CREDIT, .credits = 64, .limit = ~0ull }, "", 0 },
 	{ "end elsewhere", { .type = WSD_MSG_FIN, .credits = 64, .position = 1 }, "", 0 },
@@ -224,7 +240,8 @@ static void garbage_is_survived(void **state)
 		for (unsigned n = 0; n < 8; n++) {
 			for (unsigned i = 0; i < sizeof(r.message); i++) {
 				seed = seed * 1664525u + 1013904223u;
-				r.message[i] = n % 2 ? (uint8_t)(seed >> 28) : (uint8_t)(seed >> 24);
+				r.message[i] =
+					n % 2 ? (uint8_t)(seed >> 28) : (uint8_t)(seed >> 24);
 			}
 			r.message[0] = (uint8_t)(1 + (seed >> 8) % 17);
 			r.length = WSD_HEADER_BYTES + (seed >> 16) % 200;

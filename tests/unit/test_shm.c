@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* test_shm.c - the shm backend inside one process: every operation, its order and its errors. */
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,7 +15,7 @@
 #include "tests/unit/test_shm.h"
 
 #define OPS wsd_backend_shm
-#define RW (WSD_ACCESS_REMOTE_READ | WSD_ACCESS_REMOTE_WRITE)
+#define RW  (WSD_ACCESS_REMOTE_READ | WSD_ACCESS_REMOTE_WRITE)
 
 struct pair {
 	struct end *listener, *a, *b; /* a connected, b accepted */
@@ -196,7 +196,8 @@ static void test_registered_memory(void **state)
 }
 
 /* Refused by key, range, rights: an event with the reason, and the connection is gone on both sides. */
-static void refused(enum wsd_work_op op, uint64_t offset, uint32_t key_change, bool mapped, bool revoked)
+static void refused(enum wsd_work_op op, uint64_t offset, uint32_t key_change, bool mapped,
+		    bool revoked)
 {
 	static uint8_t memory[8192];
 	struct wsd_region *region;
@@ -210,12 +211,13 @@ static void refused(enum wsd_work_op op, uint64_t offset, uint32_t key_change, b
 	pair_new(&pair);
 	memset(memory, 0, sizeof(memory));
 	if (mapped)
-		assert_int_equal(OPS.mem_alloc(pair.b->endpoint, 8192, WSD_ACCESS_REMOTE_READ, &region),
-				 WSD_OK);
+		assert_int_equal(
+			OPS.mem_alloc(pair.b->endpoint, 8192, WSD_ACCESS_REMOTE_READ, &region),
+			WSD_OK);
 	else
-		assert_int_equal(OPS.reg(pair.b->queue, memory, 8192, WSD_ACCESS_REMOTE_READ, 0,
-					 &region),
-				 WSD_OK);
+		assert_int_equal(
+			OPS.reg(pair.b->queue, memory, 8192, WSD_ACCESS_REMOTE_READ, 0, &region),
+			WSD_OK);
 	key = region->remote_key ^ key_change;
 	addr = region->remote_addr + offset;
 	if (revoked && !mapped)
@@ -366,8 +368,10 @@ static void test_answers(void **state)
 	remote = world_addr(port);
 	assert_int_equal(OPS.endpoint_create(other, NULL, &shm_attr, ends[0], &ends[0]->endpoint),
 			 WSD_OK);
-	assert_int_equal(OPS.connect(ends[0]->endpoint, &none, &remote, "", 0, 1000), WSD_ENOLISTENER);
-	assert_int_equal(OPS.connect(ends[0]->endpoint, &none, &far, "", 0, 1000), WSD_EUNREACHABLE);
+	assert_int_equal(OPS.connect(ends[0]->endpoint, &none, &remote, "", 0, 1000),
+			 WSD_ENOLISTENER);
+	assert_int_equal(OPS.connect(ends[0]->endpoint, &none, &far, "", 0, 1000),
+			 WSD_EUNREACHABLE);
 	assert_int_equal(OPS.reachable(shm_device, NULL, &far), WSD_EUNREACHABLE);
 	assert_int_equal(OPS.reachable(shm_device, &none, &remote), WSD_OK);
 	OPS.endpoint_destroy(ends[0]->endpoint);
@@ -413,7 +417,8 @@ static void test_early_memory(void **state)
 	assert_int_equal(OPS.connect(a->endpoint, &none, &remote, "", 0, 5000000000u), WSD_OK);
 	gone = mem(a, 100);
 	event = expect(listener, WSD_EV_REQUEST);
-	assert_int_equal(OPS.endpoint_create(queue, event->request, &shm_attr, b, &b->endpoint), WSD_OK);
+	assert_int_equal(OPS.endpoint_create(queue, event->request, &shm_attr, b, &b->endpoint),
+			 WSD_OK);
 	of_b = mem(b, 100);
 	assert_int_equal(OPS.accept(b->endpoint, "", 0), WSD_OK);
 	OPS.mem_free(gone);
@@ -497,14 +502,15 @@ static void test_out_of_memory(void **state)
 			world_poll();
 		if (!status && listener->count && listener->log[0].type == WSD_EV_REQUEST) {
 			event = &listener->log[0];
-			status = OPS.endpoint_create(queue, event->request, &shm_attr, b, &b->endpoint);
+			status = OPS.endpoint_create(queue, event->request, &shm_attr, b,
+						     &b->endpoint);
 			if (!status)
 				status = OPS.accept(b->endpoint, "", 0);
 		}
 		for (i = 0; i < 400; i++)
 			world_poll();
-		if (!status && a->count && a->log[0].type == WSD_EV_CONNECTED &&
-		    b->count && b->log[0].type == WSD_EV_CONNECTED) {
+		if (!status && a->count && a->log[0].type == WSD_EV_CONNECTED && b->count &&
+		    b->log[0].type == WSD_EV_CONNECTED) {
 			struct wsd_recv recv = { .sge = { in, 8, NULL } };
 			uint32_t posted;
 
@@ -572,28 +578,18 @@ static void test_threads(void **state)
 	pair_free(&pair);
 }
 
-static void test_addresses(void **state)
-{
-	struct wsd_addr list[32];
-	uint32_t count = OPS.addresses(shm_device, list, 32), i;
-	bool loopback = false;
-
-	(void)state;
-	for (i = 0; i < count && i < 32; i++)
-		loopback |= list[i].family == WSD_FAMILY_IPV4 && list[i].bytes[0] == 127;
-	assert_true(loopback);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(messages),		TEST(same_queue),     TEST(mapped_memory),
-		TEST(registered_memory), TEST(waiting_work),   TEST(posting_errors),
-		TEST(disconnect),	TEST(destroy_cuts),   TEST(answers),	      TEST(early_memory),
-		TEST(arm),		TEST(threads),	      TEST(out_of_memory),  TEST(addresses),
-		cmocka_unit_test(test_refused),
+		TEST(messages),	     TEST(same_queue),
+		TEST(mapped_memory), TEST(registered_memory),
+		TEST(waiting_work),  TEST(posting_errors),
+		TEST(disconnect),    TEST(destroy_cuts),
+		TEST(answers),	     TEST(early_memory),
+		TEST(arm),	     TEST(threads),
+		TEST(out_of_memory), cmocka_unit_test(test_refused),
 	};
 
 	return cmocka_run_group_tests_name("shm", tests, NULL, NULL);

@@ -38,7 +38,8 @@ void listen_on(struct end *end, uint16_t port, uint32_t backlog);
 void connect_to(struct end *end, uint16_t port);
 /* A listener of this process accepts what connect_to started. */
 struct end *accept_on(struct end *listener);
-void post_recv(struct end *end, uint64_t id, void *memory, uint32_t length, struct wsd_region *region);
+void post_recv(struct end *end, uint64_t id, void *memory, uint32_t length,
+	       struct wsd_region *region);
 enum wsd_status try_post(struct end *end, enum wsd_work_op op, uint64_t id, const void *memory,
 			 uint32_t length, uint64_t addr, uint32_t key, uint32_t imm);
 void post(struct end *end, enum wsd_work_op op, uint64_t id, const void *memory, uint32_t length,

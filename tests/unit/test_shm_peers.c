@@ -5,8 +5,8 @@
  */
 
 #include <setjmp.h>
-#include <stdarg.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,9 +23,9 @@
 #include "rdma_backend/shm/shm_internal.h"
 #include "tests/unit/test_shm.h"
 
-#define OPS wsd_backend_shm
-#define RW (WSD_ACCESS_REMOTE_READ | WSD_ACCESS_REMOTE_WRITE)
-#define MANY 1000u
+#define OPS    wsd_backend_shm
+#define RW     (WSD_ACCESS_REMOTE_READ | WSD_ACCESS_REMOTE_WRITE)
+#define MANY   1000u
 #define BUFFER 64u
 
 static unsigned fds_before;
@@ -280,7 +280,8 @@ enum damage { RQ_TAIL, CQ_HEAD, CQ_TYPE, CQ_LENGTH, CQ_SURPLUS, CQ_ACK, CQ_BOUNC
 /* Written the way a hostile peer would: into the memory that it shares with us. */
 static void damage(struct wsd_endpoint *endpoint, enum damage what)
 {
-	struct shm_cqe *slot = &endpoint->own_cq[endpoint->cq_head & (endpoint->own_layout.cq_size - 1)];
+	struct shm_cqe *slot =
+		&endpoint->own_cq[endpoint->cq_head & (endpoint->own_layout.cq_size - 1)];
 
 	if (what == RQ_TAIL)
 		atomic_store(&endpoint->peer->rq_tail, endpoint->rq_next + 1000);
@@ -293,11 +294,11 @@ static void damage(struct wsd_endpoint *endpoint, enum damage what)
 	atomic_store(&slot->length, what == CQ_LENGTH ? 0xfffffff0u : 4);
 	atomic_store(&slot->tag, what == CQ_ACK ? 0x7fffffffu : 0);
 	atomic_store(&slot->imm, 1);
-	atomic_store(&slot->type, what == CQ_TYPE   ? 0xdeadu :
-				  what == CQ_LENGTH ? (unsigned)SHM_CQE_RECV_BOUNCE :
-				  what == CQ_ACK    ? (unsigned)SHM_CQE_ACK :
-				  what == CQ_BOUNCE ? (unsigned)SHM_CQE_WRITE :
-						      (unsigned)SHM_CQE_IMM);
+	atomic_store(&slot->type, what == CQ_TYPE     ? 0xdeadu
+				  : what == CQ_LENGTH ? (unsigned)SHM_CQE_RECV_BOUNCE
+				  : what == CQ_ACK    ? (unsigned)SHM_CQE_ACK
+				  : what == CQ_BOUNCE ? (unsigned)SHM_CQE_WRITE
+						      : (unsigned)SHM_CQE_IMM);
 	atomic_store(&slot->seq, endpoint->cq_head + 1);
 	shm_queue_mark(endpoint->queue, endpoint->index);
 }
@@ -341,14 +342,16 @@ static int raw_connect(void)
 			      "openwsd.shm.%u.4.7f000001-0.%u", (unsigned)geteuid(), port);
 
 	assert_true(fd >= 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&name,
-				 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length)),
-			 0);
+	assert_int_equal(
+		connect(fd, (struct sockaddr *)&name,
+			(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length)),
+		0);
 	return fd;
 }
 
 /* Send a request with these descriptors; the server must refuse it, or hang up (returns WSD_EOF). */
-static int32_t raw_request(struct shm_msg_hello *hello, size_t length, const int *fds, unsigned count)
+static int32_t raw_request(struct shm_msg_hello *hello, size_t length, const int *fds,
+			   unsigned count)
 {
 	struct shm_msg_hello answer;
 	int fd = raw_connect();
@@ -370,7 +373,8 @@ static void test_bad_requests(void **state)
 				       .recv_bytes = 64,
 				       .local = { .family = 4 },
 				       .remote = { .family = 4 } };
-	int unsealed = memfd_create("unsealed", MFD_CLOEXEC), fds[2] = { queue->inbox_fd, unsealed };
+	int unsealed = memfd_create("unsealed", MFD_CLOEXEC),
+	    fds[2] = { queue->inbox_fd, unsealed };
 	struct shm_layout layout;
 	struct end *end;
 
@@ -451,13 +455,26 @@ static void test_burst(void **state)
 	}
 }
 
+static void test_addresses(void **state)
+{
+	struct wsd_addr list[32];
+	uint32_t count = OPS.addresses(shm_device, list, 32), i;
+	bool loopback = false;
+
+	(void)state;
+	for (i = 0; i < count && i < 32; i++)
+		loopback |= list[i].family == WSD_FAMILY_IPV4 && list[i].bytes[0] == 127;
+	assert_true(loopback);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(echo),	    TEST(killed),   TEST(killed_late), TEST(stopped), TEST(garbage),
-		TEST(bad_requests), TEST(bad_link), TEST(many),	       TEST(burst),
+		TEST(echo),    TEST(killed),	   TEST(killed_late), TEST(stopped),
+		TEST(garbage), TEST(bad_requests), TEST(bad_link),    TEST(many),
+		TEST(burst),   TEST(addresses),
 	};
 
 	return cmocka_run_group_tests_name("shm_peers", tests, NULL, NULL);

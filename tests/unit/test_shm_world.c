@@ -15,7 +15,7 @@
 #include "tests/unit/test_shm.h"
 
 #define LIMIT_NS UINT64_C(5000000000)
-#define QUEUES 4u
+#define QUEUES	 4u
 
 static struct wsd_queue *queues[QUEUES];
 static unsigned queue_count;
@@ -35,7 +35,8 @@ void world_open(void)
 
 	queue_count = 0;
 	assert_int_equal(wsd_backend_shm.open(wsd_host_table(), 0, &shm_device, &attr), WSD_OK);
-	assert_int_equal(wsd_backend_shm.open(wsd_host_table(), 1, &shm_device, &attr), WSD_NOTFOUND);
+	assert_int_equal(wsd_backend_shm.open(wsd_host_table(), 1, &shm_device, &attr),
+			 WSD_NOTFOUND);
 }
 
 void world_close(void)
@@ -57,7 +58,9 @@ struct wsd_queue *world_queue(void)
 
 struct wsd_addr world_addr(uint16_t port)
 {
-	return (struct wsd_addr){ .family = WSD_FAMILY_IPV4, .port = port, .bytes = { 127, 0, 0, 1 } };
+	return (struct wsd_addr){ .family = WSD_FAMILY_IPV4,
+				  .port = port,
+				  .bytes = { 127, 0, 0, 1 } };
 }
 
 uint16_t world_port(void)
@@ -164,12 +167,12 @@ void connect_to(struct end *end, uint16_t port)
 {
 	struct wsd_addr local = { .family = WSD_FAMILY_NONE }, remote = world_addr(port);
 
-	assert_int_equal(wsd_backend_shm.endpoint_create(end->queue, NULL, &shm_attr, end,
-							 &end->endpoint),
-			 WSD_OK);
-	assert_int_equal(wsd_backend_shm.connect(end->endpoint, &local, &remote, "hello", 5,
-						 LIMIT_NS),
-			 WSD_OK);
+	assert_int_equal(
+		wsd_backend_shm.endpoint_create(end->queue, NULL, &shm_attr, end, &end->endpoint),
+		WSD_OK);
+	assert_int_equal(
+		wsd_backend_shm.connect(end->endpoint, &local, &remote, "hello", 5, LIMIT_NS),
+		WSD_OK);
 }
 
 struct end *accept_on(struct end *listener)
@@ -185,7 +188,8 @@ struct end *accept_on(struct end *listener)
 	return end;
 }
 
-void post_recv(struct end *end, uint64_t id, void *memory, uint32_t length, struct wsd_region *region)
+void post_recv(struct end *end, uint64_t id, void *memory, uint32_t length,
+	       struct wsd_region *region)
 {
 	struct wsd_recv recv = { .id = id, .sge = { memory, length, region } };
 	uint32_t posted;

@@ -26,9 +26,8 @@ static void check_text(int af, const char *in, const char *out)
 		assert_int_equal(error, WSAEINVAL);
 		return;
 	}
-	assert_int_equal(wsd_spi_string_to_address(wide, af, NULL, (LPSOCKADDR)&name, &length,
-						   &error),
-			 0);
+	assert_int_equal(
+		wsd_spi_string_to_address(wide, af, NULL, (LPSOCKADDR)&name, &length, &error), 0);
 	assert_int_equal(wsd_spi_address_to_string((LPSOCKADDR)&name, (DWORD)length, NULL, back,
 						   &room, &error),
 			 0);
@@ -97,17 +96,17 @@ static void test_sockaddr_limits(void **state)
 static void test_every_status_has_a_code(void **state)
 {
 	(void)state;
-#define CHECK_STATUS(name, value, text)                                     \
-	for (int call = 0; call < WSD_CALL_COUNT; call++) {                 \
-		int code = wsd_error(WSD_##name, (enum wsd_call)call);      \
-		if (value == 0)                                             \
-			assert_int_equal(code, 0);                          \
-		else                                                        \
+#define CHECK_STATUS(name, value, text)                                      \
+	for (int call = 0; call < WSD_CALL_COUNT; call++) {                  \
+		int code = wsd_error(WSD_##name, (enum wsd_call)call);       \
+		if (value == 0)                                              \
+			assert_int_equal(code, 0);                           \
+		else                                                         \
 			assert_true(code != 0 && code != WSASYSCALLFAILURE); \
 	}
 	WSD_STATUS_LIST(CHECK_STATUS)
 #undef CHECK_STATUS
-	assert_int_equal(wsd_error((enum wsd_status)-1000, WSD_CALL_SEND), WSASYSCALLFAILURE);
+	assert_int_equal(wsd_error((enum wsd_status) - 1000, WSD_CALL_SEND), WSASYSCALLFAILURE);
 	assert_int_equal(wsd_error(WSD_ERESET, WSD_CALL_RECV), WSAECONNRESET);
 	assert_int_equal(wsd_error(WSD_ENOLISTENER, WSD_CALL_CONNECT), WSAECONNREFUSED);
 	assert_int_equal(wsd_error(WSD_ETIMEDOUT, WSD_CALL_CONNECT), WSAETIMEDOUT);
@@ -142,9 +141,8 @@ static void test_ports_follow_the_table(void **state)
 			assert_int_not_equal(got.port, 0);
 			want = second % 2 ? ip4(127, 1, got.port) : ip4(0, 0, got.port);
 			status = wsd_port_hold(&want, s2, &two, &got);
-			assert_int_equal(status,
-					 wsd_port_conflict(s1, first % 2 == 0, s2,
-							   second % 2 == 0));
+			assert_int_equal(
+				status, wsd_port_conflict(s1, first % 2 == 0, s2, second % 2 == 0));
 			if (status == WSD_OK)
 				wsd_port_release(two);
 			wsd_port_release(one);

@@ -12,9 +12,12 @@
 
 static struct wsd_hello good_hello(void)
 {
-	return (struct wsd_hello){ .version = WSD_WIRE_VERSION, .mode = WSD_MODE_STREAM,
+	return (struct wsd_hello){ .version = WSD_WIRE_VERSION,
+				   .mode = WSD_MODE_STREAM,
 				   .features = WSD_FEATURE_IMM | WSD_FEATURE_READ,
-				   .nonce = 0x0123456789abcdefull, .slots = 64, .slot_bytes = 256,
+				   .nonce = 0x0123456789abcdefull,
+				   .slots = 64,
+				   .slot_bytes = 256,
 				   .window = 2048 };
 }
 
@@ -53,17 +56,23 @@ static void hello_refuses(void **state)
 	}
 	hello.slots = 3;
 	wsd_hello_encode(bytes, &hello);
-	assert_int_equal(wsd_hello_decode(bytes, sizeof(bytes), WSD_MODE_STREAM, &out), WSD_EPROTOCOL);
+	assert_int_equal(wsd_hello_decode(bytes, sizeof(bytes), WSD_MODE_STREAM, &out),
+			 WSD_EPROTOCOL);
 	hello = good_hello();
 	hello.window = 0;
 	wsd_hello_encode(bytes, &hello);
-	assert_int_equal(wsd_hello_decode(bytes, sizeof(bytes), WSD_MODE_STREAM, &out), WSD_EPROTOCOL);
+	assert_int_equal(wsd_hello_decode(bytes, sizeof(bytes), WSD_MODE_STREAM, &out),
+			 WSD_EPROTOCOL);
 }
 
 static void header_round_trip(void **state)
 {
-	struct wsd_header in = { .type = WSD_MSG_DATA, .length = 7, .credits = 0xfffffff0u,
-				 .limit = 1ull << 40, .position = (1ull << 33) + 5, .argument = 9 };
+	struct wsd_header in = { .type = WSD_MSG_DATA,
+				 .length = 7,
+				 .credits = 0xfffffff0u,
+				 .limit = 1ull << 40,
+				 .position = (1ull << 33) + 5,
+				 .argument = 9 };
 	struct wsd_header out;
 	uint8_t bytes[WSD_HEADER_BYTES + 7] = { 0 };
 
@@ -96,14 +105,18 @@ static void header_refuses_unknown_types(void **state)
 
 static void grant_round_trip(void **state)
 {
-	struct wsd_grant in = { .addr = 0xfedcba9876543210ull, .key = 77, .bytes = 65536,
-				.generation = 3 }, out;
+	struct wsd_grant in = { .addr = 0xfedcba9876543210ull,
+				.key = 77,
+				.bytes = 65536,
+				.generation = 3 },
+			 out;
 	uint8_t bytes[WSD_GRANT_BYTES];
 
 	(void)state;
 	wsd_grant_encode(bytes, &in);
 	assert_true(wsd_grant_decode(bytes, sizeof(bytes), &out));
-	assert_true(out.addr == in.addr && out.key == 77 && out.bytes == 65536 && out.generation == 3);
+	assert_true(out.addr == in.addr && out.key == 77 && out.bytes == 65536 &&
+		    out.generation == 3);
 	assert_false(wsd_grant_decode(bytes, sizeof(bytes) - 1, &out));
 	in.bytes = 0;
 	wsd_grant_encode(bytes, &in);
@@ -113,8 +126,8 @@ static void grant_round_trip(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hello_round_trip),	cmocka_unit_test(hello_refuses),
-		cmocka_unit_test(header_round_trip),	cmocka_unit_test(header_refuses_unknown_types),
+		cmocka_unit_test(hello_round_trip),  cmocka_unit_test(hello_refuses),
+		cmocka_unit_test(header_round_trip), cmocka_unit_test(header_refuses_unknown_types),
 		cmocka_unit_test(grant_round_trip),
 	};
 

@@ -28,20 +28,20 @@ typedef ULONG SERVICETYPE;
 #define QOS_NOT_SPECIFIED      0xFFFFFFFFu
 #define POSITIVE_INFINITY_RATE 0xFFFFFFFEu
 
-#define QOS_GENERAL_ID_BASE	   2000
-#define QOS_OBJECT_END_OF_LIST	   (1 + QOS_GENERAL_ID_BASE)
-#define QOS_OBJECT_SD_MODE	   (2 + QOS_GENERAL_ID_BASE)
-#define QOS_OBJECT_SHAPING_RATE	   (3 + QOS_GENERAL_ID_BASE)
-#define QOS_OBJECT_DESTADDR	   (4 + QOS_GENERAL_ID_BASE)
+#define QOS_GENERAL_ID_BASE	2000
+#define QOS_OBJECT_END_OF_LIST	(1 + QOS_GENERAL_ID_BASE)
+#define QOS_OBJECT_SD_MODE	(2 + QOS_GENERAL_ID_BASE)
+#define QOS_OBJECT_SHAPING_RATE (3 + QOS_GENERAL_ID_BASE)
+#define QOS_OBJECT_DESTADDR	(4 + QOS_GENERAL_ID_BASE)
 
 typedef struct _flowspec {
-	ULONG TokenRate;	 /* bytes per second */
-	ULONG TokenBucketSize;	 /* bytes */
-	ULONG PeakBandwidth;	 /* bytes per second */
-	ULONG Latency;		 /* microseconds */
-	ULONG DelayVariation;	 /* microseconds */
-	SERVICETYPE ServiceType; /* SERVICETYPE_*, possibly with SERVICE_NO_* */
-	ULONG MaxSduSize;	 /* bytes */
+	ULONG TokenRate;	  /* bytes per second */
+	ULONG TokenBucketSize;	  /* bytes */
+	ULONG PeakBandwidth;	  /* bytes per second */
+	ULONG Latency;		  /* microseconds */
+	ULONG DelayVariation;	  /* microseconds */
+	SERVICETYPE ServiceType;  /* SERVICETYPE_*, possibly with SERVICE_NO_* */
+	ULONG MaxSduSize;	  /* bytes */
 	ULONG MinimumPolicedSize; /* bytes */
 } FLOWSPEC, *PFLOWSPEC, *LPFLOWSPEC;
 

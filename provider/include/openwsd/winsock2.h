@@ -9,8 +9,8 @@
 #ifndef OPENWSD_WINSOCK2_H
 #define OPENWSD_WINSOCK2_H
 
-#include "wsadefs.h"
 #include "qos.h"
+#include "wsadefs.h"
 
 typedef uint32_t wsd_u_long;
 typedef unsigned short u_short;
@@ -183,8 +183,8 @@ typedef int(CALLBACK *LPCONDITIONPROC)(LPWSABUF lpCallerId, LPWSABUF lpCallerDat
 				       LPQOS lpGQOS, LPWSABUF lpCalleeId, LPWSABUF lpCalleeData,
 				       GROUP *g, DWORD_PTR dwCallbackData);
 typedef void(CALLBACK *LPWSAOVERLAPPED_COMPLETION_ROUTINE)(DWORD dwError, DWORD cbTransferred,
-							    LPWSAOVERLAPPED lpOverlapped,
-							    DWORD dwFlags);
+							   LPWSAOVERLAPPED lpOverlapped,
+							   DWORD dwFlags);
 
 WSD_STATIC_ASSERT(sizeof(struct sockaddr) == 16, "sockaddr layout");
 WSD_STATIC_ASSERT(sizeof(struct sockaddr_in) == 16, "sockaddr_in layout");
@@ -243,15 +243,14 @@ SOCKET WSAAPI WSAAccept(SOCKET s, struct sockaddr *addr, LPINT addrlen,
 			LPCONDITIONPROC lpfnCondition, DWORD_PTR dwCallbackData);
 int WSAAPI WSAConnect(SOCKET s, const struct sockaddr *name, int namelen, LPWSABUF lpCallerData,
 		      LPWSABUF lpCalleeData, LPQOS lpSQOS, LPQOS lpGQOS);
-SOCKET WSAAPI WSAJoinLeaf(SOCKET s, const struct sockaddr *name, int namelen,
-			  LPWSABUF lpCallerData, LPWSABUF lpCalleeData, LPQOS lpSQOS,
-			  LPQOS lpGQOS, DWORD dwFlags);
+SOCKET WSAAPI WSAJoinLeaf(SOCKET s, const struct sockaddr *name, int namelen, LPWSABUF lpCallerData,
+			  LPWSABUF lpCalleeData, LPQOS lpSQOS, LPQOS lpGQOS, DWORD dwFlags);
 int WSAAPI WSASend(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount, LPDWORD lpNumberOfBytesSent,
 		   DWORD dwFlags, LPWSAOVERLAPPED lpOverlapped,
 		   LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine);
-int WSAAPI WSASendTo(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount,
-		     LPDWORD lpNumberOfBytesSent, DWORD dwFlags, const struct sockaddr *lpTo,
-		     int iTolen, LPWSAOVERLAPPED lpOverlapped,
+int WSAAPI WSASendTo(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount, LPDWORD lpNumberOfBytesSent,
+		     DWORD dwFlags, const struct sockaddr *lpTo, int iTolen,
+		     LPWSAOVERLAPPED lpOverlapped,
 		     LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine);
 int WSAAPI WSASendDisconnect(SOCKET s, LPWSABUF lpOutboundDisconnectData);
 int WSAAPI WSARecv(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount, LPDWORD lpNumberOfBytesRecvd,

@@ -16,17 +16,26 @@
 #define MEM_WRITE     2
 #define MEM_READWRITE 3
 
-#define WSD_SAN_GUID(first) \
-	{ first, 0xF58C, 0x11D1, { 0xAD, 0x6C, 0x00, 0xC0, 0x4F, 0xA3, 0x4A, 0x2D } }
+#define WSD_SAN_GUID(first)                                            \
+	{                                                              \
+		first, 0xF58C, 0x11D1,                                 \
+		{                                                      \
+			0xAD, 0x6C, 0x00, 0xC0, 0x4F, 0xA3, 0x4A, 0x2D \
+		}                                                      \
+	}
 #define WSAID_REGISTERMEMORY	   WSD_SAN_GUID(0xC0B422F5)
 #define WSAID_DEREGISTERMEMORY	   WSD_SAN_GUID(0xC0B422F6)
 #define WSAID_REGISTERRDMAMEMORY   WSD_SAN_GUID(0xC0B422F7)
 #define WSAID_DEREGISTERRDMAMEMORY WSD_SAN_GUID(0xC0B422F8)
 #define WSAID_RDMAWRITE		   WSD_SAN_GUID(0xC0B422F9)
 #define WSAID_RDMAREAD		   WSD_SAN_GUID(0xC0B422FA)
-#define WSAID_MEMORYREGISTRATIONCACHECALLBACK                     \
-	{ 0xE5DA4AF8, 0xD824, 0x48CD,                             \
-	  { 0xA7, 0x99, 0x63, 0x37, 0xA9, 0x8E, 0xD2, 0xAF } }
+#define WSAID_MEMORYREGISTRATIONCACHECALLBACK                          \
+	{                                                              \
+		0xE5DA4AF8, 0xD824, 0x48CD,                            \
+		{                                                      \
+			0xA7, 0x99, 0x63, 0x37, 0xA9, 0x8E, 0xD2, 0xAF \
+		}                                                      \
+	}
 
 typedef struct _WSPUPCALLTABLEEX {
 	LPWPUCLOSEEVENT lpWPUCloseEvent;

@@ -29,8 +29,8 @@ typedef SOCKET(WSPAPI *LPWSPACCEPT)(SOCKET s, struct sockaddr *addr, LPINT addrl
 				    LPINT lpErrno);
 typedef INT(WSPAPI *LPWSPADDRESSTOSTRING)(LPSOCKADDR lpsaAddress, DWORD dwAddressLength,
 					  LPWSAPROTOCOL_INFOW lpProtocolInfo,
-					  LPWSTR lpszAddressString,
-					  LPDWORD lpdwAddressStringLength, LPINT lpErrno);
+					  LPWSTR lpszAddressString, LPDWORD lpdwAddressStringLength,
+					  LPINT lpErrno);
 typedef int(WSPAPI *LPWSPASYNCSELECT)(SOCKET s, HWND hWnd, unsigned int wMsg, long lEvent,
 				      LPINT lpErrno);
 typedef int(WSPAPI *LPWSPBIND)(SOCKET s, const struct sockaddr *name, int namelen, LPINT lpErrno);
@@ -47,8 +47,8 @@ typedef int(WSPAPI *LPWSPENUMNETWORKEVENTS)(SOCKET s, WSAEVENT hEventObject,
 typedef int(WSPAPI *LPWSPEVENTSELECT)(SOCKET s, WSAEVENT hEventObject, long lNetworkEvents,
 				      LPINT lpErrno);
 typedef BOOL(WSPAPI *LPWSPGETOVERLAPPEDRESULT)(SOCKET s, LPWSAOVERLAPPED lpOverlapped,
-					       LPDWORD lpcbTransfer, BOOL fWait,
-					       LPDWORD lpdwFlags, LPINT lpErrno);
+					       LPDWORD lpcbTransfer, BOOL fWait, LPDWORD lpdwFlags,
+					       LPINT lpErrno);
 typedef int(WSPAPI *LPWSPGETPEERNAME)(SOCKET s, struct sockaddr *name, LPINT namelen,
 				      LPINT lpErrno);
 typedef int(WSPAPI *LPWSPGETSOCKNAME)(SOCKET s, struct sockaddr *name, LPINT namelen,
@@ -70,8 +70,7 @@ typedef int(WSPAPI *LPWSPRECV)(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount
 			       LPWSAOVERLAPPED lpOverlapped,
 			       LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine,
 			       LPWSATHREADID lpThreadId, LPINT lpErrno);
-typedef int(WSPAPI *LPWSPRECVDISCONNECT)(SOCKET s, LPWSABUF lpInboundDisconnectData,
-					 LPINT lpErrno);
+typedef int(WSPAPI *LPWSPRECVDISCONNECT)(SOCKET s, LPWSABUF lpInboundDisconnectData, LPINT lpErrno);
 typedef int(WSPAPI *LPWSPRECVFROM)(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount,
 				   LPDWORD lpNumberOfBytesRecvd, LPDWORD lpFlags,
 				   struct sockaddr *lpFrom, LPINT lpFromlen,
@@ -100,9 +99,8 @@ typedef SOCKET(WSPAPI *LPWSPSOCKET)(int af, int type, int protocol,
 				    LPWSAPROTOCOL_INFOW lpProtocolInfo, GROUP g, DWORD dwFlags,
 				    LPINT lpErrno);
 typedef INT(WSPAPI *LPWSPSTRINGTOADDRESS)(LPWSTR AddressString, INT AddressFamily,
-					  LPWSAPROTOCOL_INFOW lpProtocolInfo,
-					  LPSOCKADDR lpAddress, LPINT lpAddressLength,
-					  LPINT lpErrno);
+					  LPWSAPROTOCOL_INFOW lpProtocolInfo, LPSOCKADDR lpAddress,
+					  LPINT lpAddressLength, LPINT lpErrno);
 
 typedef struct _WSPPROC_TABLE {
 	LPWSPACCEPT lpWSPAccept;

@@ -43,8 +43,22 @@ typedef struct addrinfo ADDRINFOA, *PADDRINFOA, ADDRINFO, *LPADDRINFO;
 WSD_STATIC_ASSERT(sizeof(struct in6_addr) == 16, "in6_addr layout");
 WSD_STATIC_ASSERT(sizeof(struct sockaddr_in6) == 28, "sockaddr_in6 layout");
 
-#define IN6ADDR_ANY_INIT      { { { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 } } }
-#define IN6ADDR_LOOPBACK_INIT { { { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 } } }
+#define IN6ADDR_ANY_INIT                                                       \
+	{                                                                      \
+		{                                                              \
+			{                                                      \
+				0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+			}                                                      \
+		}                                                              \
+	}
+#define IN6ADDR_LOOPBACK_INIT                                                  \
+	{                                                                      \
+		{                                                              \
+			{                                                      \
+				0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 \
+			}                                                      \
+		}                                                              \
+	}
 
 #define AI_PASSIVE     0x1
 #define AI_CANONNAME   0x2
@@ -76,12 +90,9 @@ WSD_STATIC_ASSERT(sizeof(struct sockaddr_in6) == 28, "sockaddr_in6 layout");
 #define EAI_SERVICE  WSATYPE_NOT_FOUND
 #define EAI_SOCKTYPE WSAESOCKTNOSUPPORT
 
-#ifndef INET_ADDRSTRLEN
-#define INET_ADDRSTRLEN 22
-#endif
-#ifndef INET6_ADDRSTRLEN
+/* With port, brackets and scope. */
+#define INET_ADDRSTRLEN	 22
 #define INET6_ADDRSTRLEN 65
-#endif
 
 WSD_DECLS_BEGIN
 

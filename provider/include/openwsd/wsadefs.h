@@ -3,9 +3,9 @@
 #ifndef OPENWSD_WSADEFS_H
 #define OPENWSD_WSADEFS_H
 
+#include "windows_min.h"
 #include "wsaerror.h"
 #include "wsanames.h"
-#include "windows_min.h"
 
 #define WINSOCK_VERSION	   MAKEWORD(2, 2)
 #define WSADESCRIPTION_LEN 256
@@ -35,38 +35,38 @@
 #define SOMAXCONN	   0x7fffffff
 #define FD_SETSIZE	   WSD_FD_SETSIZE
 
-#define INVALID_SOCKET ((SOCKET)~(SOCKET)0)
+#define INVALID_SOCKET ((SOCKET) ~(SOCKET)0)
 #define SOCKET_ERROR   (-1)
 
 /* Options at SOL_SOCKET; those from 0x7000 up are in mswsock.h and ws2san.h. */
-#define SOL_SOCKET		0xffff
-#define SO_DEBUG		0x0001
-#define SO_ACCEPTCONN		0x0002
-#define SO_REUSEADDR		0x0004
-#define SO_KEEPALIVE		0x0008
-#define SO_DONTROUTE		0x0010
-#define SO_BROADCAST		0x0020
-#define SO_USELOOPBACK		0x0040
-#define SO_LINGER		0x0080
-#define SO_OOBINLINE		0x0100
-#define SO_DONTLINGER		((int)(~SO_LINGER))
-#define SO_EXCLUSIVEADDRUSE	((int)(~SO_REUSEADDR))
-#define SO_SNDBUF		0x1001
-#define SO_RCVBUF		0x1002
-#define SO_SNDLOWAT		0x1003
-#define SO_RCVLOWAT		0x1004
-#define SO_SNDTIMEO		0x1005
-#define SO_RCVTIMEO		0x1006
-#define SO_ERROR		0x1007
-#define SO_TYPE			0x1008
-#define SO_BSP_STATE		0x1009
-#define SO_GROUP_ID		0x2001
-#define SO_GROUP_PRIORITY	0x2002
-#define SO_MAX_MSG_SIZE		0x2003
-#define SO_PROTOCOL_INFOA	0x2004
-#define SO_PROTOCOL_INFOW	0x2005
-#define PVD_CONFIG		0x3001
-#define SO_CONDITIONAL_ACCEPT	0x3002
+#define SOL_SOCKET	      0xffff
+#define SO_DEBUG	      0x0001
+#define SO_ACCEPTCONN	      0x0002
+#define SO_REUSEADDR	      0x0004
+#define SO_KEEPALIVE	      0x0008
+#define SO_DONTROUTE	      0x0010
+#define SO_BROADCAST	      0x0020
+#define SO_USELOOPBACK	      0x0040
+#define SO_LINGER	      0x0080
+#define SO_OOBINLINE	      0x0100
+#define SO_DONTLINGER	      ((int)(~SO_LINGER))
+#define SO_EXCLUSIVEADDRUSE   ((int)(~SO_REUSEADDR))
+#define SO_SNDBUF	      0x1001
+#define SO_RCVBUF	      0x1002
+#define SO_SNDLOWAT	      0x1003
+#define SO_RCVLOWAT	      0x1004
+#define SO_SNDTIMEO	      0x1005
+#define SO_RCVTIMEO	      0x1006
+#define SO_ERROR	      0x1007
+#define SO_TYPE		      0x1008
+#define SO_BSP_STATE	      0x1009
+#define SO_GROUP_ID	      0x2001
+#define SO_GROUP_PRIORITY     0x2002
+#define SO_MAX_MSG_SIZE	      0x2003
+#define SO_PROTOCOL_INFOA     0x2004
+#define SO_PROTOCOL_INFOW     0x2005
+#define PVD_CONFIG	      0x3001
+#define SO_CONDITIONAL_ACCEPT 0x3002
 #ifdef UNICODE
 #define SO_PROTOCOL_INFO SO_PROTOCOL_INFOW
 #else
@@ -101,28 +101,28 @@
 #define SG_CONSTRAINED_GROUP   2
 
 /* Network events */
-#define FD_READ_BIT		       0
-#define FD_WRITE_BIT		       1
-#define FD_OOB_BIT		       2
-#define FD_ACCEPT_BIT		       3
-#define FD_CONNECT_BIT		       4
-#define FD_CLOSE_BIT		       5
-#define FD_QOS_BIT		       6
-#define FD_GROUP_QOS_BIT	       7
+#define FD_READ_BIT			0
+#define FD_WRITE_BIT			1
+#define FD_OOB_BIT			2
+#define FD_ACCEPT_BIT			3
+#define FD_CONNECT_BIT			4
+#define FD_CLOSE_BIT			5
+#define FD_QOS_BIT			6
+#define FD_GROUP_QOS_BIT		7
 #define FD_ROUTING_INTERFACE_CHANGE_BIT 8
-#define FD_ADDRESS_LIST_CHANGE_BIT     9
-#define FD_READ			       (1 << FD_READ_BIT)
-#define FD_WRITE		       (1 << FD_WRITE_BIT)
-#define FD_OOB			       (1 << FD_OOB_BIT)
-#define FD_ACCEPT		       (1 << FD_ACCEPT_BIT)
-#define FD_CONNECT		       (1 << FD_CONNECT_BIT)
-#define FD_CLOSE		       (1 << FD_CLOSE_BIT)
-#define FD_QOS			       (1 << FD_QOS_BIT)
-#define FD_GROUP_QOS		       (1 << FD_GROUP_QOS_BIT)
-#define FD_ROUTING_INTERFACE_CHANGE    (1 << FD_ROUTING_INTERFACE_CHANGE_BIT)
-#define FD_ADDRESS_LIST_CHANGE	       (1 << FD_ADDRESS_LIST_CHANGE_BIT)
-#define FD_MAX_EVENTS		       10
-#define FD_ALL_EVENTS		       ((1 << FD_MAX_EVENTS) - 1)
+#define FD_ADDRESS_LIST_CHANGE_BIT	9
+#define FD_READ				(1 << FD_READ_BIT)
+#define FD_WRITE			(1 << FD_WRITE_BIT)
+#define FD_OOB				(1 << FD_OOB_BIT)
+#define FD_ACCEPT			(1 << FD_ACCEPT_BIT)
+#define FD_CONNECT			(1 << FD_CONNECT_BIT)
+#define FD_CLOSE			(1 << FD_CLOSE_BIT)
+#define FD_QOS				(1 << FD_QOS_BIT)
+#define FD_GROUP_QOS			(1 << FD_GROUP_QOS_BIT)
+#define FD_ROUTING_INTERFACE_CHANGE	(1 << FD_ROUTING_INTERFACE_CHANGE_BIT)
+#define FD_ADDRESS_LIST_CHANGE		(1 << FD_ADDRESS_LIST_CHANGE_BIT)
+#define FD_MAX_EVENTS			10
+#define FD_ALL_EVENTS			((1 << FD_MAX_EVENTS) - 1)
 
 #define WSA_INVALID_EVENT	((WSAEVENT)NULL)
 #define WSA_MAXIMUM_WAIT_EVENTS MAXIMUM_WAIT_OBJECTS
@@ -192,10 +192,10 @@
 #define _WSAIOW(x, y)  (IOC_IN | (x) | (y))
 #define _WSAIORW(x, y) (IOC_INOUT | (x) | (y))
 
-#define FIONBIO		   0x8004667Eu
-#define FIONREAD	   0x4004667Fu
-#define FIOASYNC	   0x8004667Du
-#define SIOCATMARK	   0x40047307u
+#define FIONBIO		       0x8004667Eu
+#define FIONREAD	       0x4004667Fu
+#define FIOASYNC	       0x8004667Du
+#define SIOCATMARK	       0x40047307u
 #define SIO_GET_INTERFACE_LIST 0x4004747Fu
 
 #define SIO_ASSOCIATE_HANDLE		   _WSAIOW(IOC_WS2, 1)

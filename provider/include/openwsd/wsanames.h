@@ -24,7 +24,6 @@ enum { WSD_FD_SETSIZE = FD_SETSIZE };
 #endif
 #endif
 
-#include <sys/types.h>
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netdb.h>
@@ -36,6 +35,7 @@ enum { WSD_FD_SETSIZE = FD_SETSIZE };
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/types.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -166,6 +166,8 @@ enum { WSD_FD_SETSIZE = FD_SETSIZE };
 #undef EAI_NODATA
 #undef EAI_SERVICE
 #undef EAI_SOCKTYPE
+#undef INET_ADDRSTRLEN
+#undef INET6_ADDRSTRLEN
 #undef IN6ADDR_ANY_INIT
 #undef IN6ADDR_LOOPBACK_INIT
 #undef IN6_IS_ADDR_UNSPECIFIED

@@ -17,12 +17,16 @@
 #include <stdint.h>
 
 #ifdef __cplusplus
-#define WSD_DECLS_BEGIN _Pragma("GCC visibility push(default)") extern "C" {
-#define WSD_DECLS_END	} _Pragma("GCC visibility pop")
+#define WSD_DECLS_BEGIN                                    \
+	_Pragma("GCC visibility push(default)") extern "C" \
+	{
+#define WSD_DECLS_END \
+	}             \
+	_Pragma("GCC visibility pop")
 #define WSD_STATIC_ASSERT(cond, text) static_assert(cond, text)
 #else
-#define WSD_DECLS_BEGIN _Pragma("GCC visibility push(default)")
-#define WSD_DECLS_END	_Pragma("GCC visibility pop")
+#define WSD_DECLS_BEGIN		      _Pragma("GCC visibility push(default)")
+#define WSD_DECLS_END		      _Pragma("GCC visibility pop")
 #define WSD_STATIC_ASSERT(cond, text) _Static_assert(cond, text)
 #endif
 
@@ -135,7 +139,7 @@ typedef LARGE_INTEGER *PLARGE_INTEGER;
 
 #define INVALID_HANDLE_VALUE ((HANDLE)(LONG_PTR)-1)
 #define MAKEWORD(low, high)  ((WORD)(((DWORD)(BYTE)(low)) | ((DWORD)(BYTE)(high) << 8)))
-#define LOBYTE(word)	     ((BYTE)((word) & 0xff))
+#define LOBYTE(word)	     ((BYTE)((word)&0xff))
 #define HIBYTE(word)	     ((BYTE)(((word) >> 8) & 0xff))
 
 WSD_STATIC_ASSERT(sizeof(DWORD) == 4 && sizeof(LONG) == 4 && sizeof(BOOL) == 4, "32-bit types");

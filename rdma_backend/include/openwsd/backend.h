@@ -35,8 +35,8 @@ extern "C" {
 /* The one symbol that a module (openwsd-backend-<name>.so or .dll) exports. */
 #define WSD_BACKEND_QUERY_SYMBOL "wsd_backend_query"
 
-#define WSD_REQUEST_DATA_MAX 56u /* private data of a connection request */
-#define WSD_REPLY_DATA_MAX 196u	 /* private data of an accept or a reject */
+#define WSD_REQUEST_DATA_MAX 56u  /* private data of a connection request */
+#define WSD_REPLY_DATA_MAX   196u /* private data of an accept or a reject */
 
 enum wsd_family { WSD_FAMILY_NONE = 0, WSD_FAMILY_IPV4 = 4, WSD_FAMILY_IPV6 = 6 };
 
@@ -49,19 +49,20 @@ struct wsd_addr {
 };
 
 /* What a device can do. */
-#define WSD_CAP_WRITE_IMM 0x0001u    /* WRITE with 32-bit immediate data */
-#define WSD_CAP_READ 0x0002u	     /* RDMA READ */
-#define WSD_CAP_ONE_SIDED 0x0004u    /* WRITE/READ need no progress at the target */
-#define WSD_CAP_COPY_AT_POST 0x0008u /* sources are copied inside post_send; their region may be NULL */
-#define WSD_CAP_SHARED_RECV 0x0010u  /* shared receive queues */
-#define WSD_CAP_SAME_HOST 0x0020u    /* reaches only processes of this host */
-#define WSD_CAP_ASYNC_REG 0x0040u    /* reg may answer WSD_PENDING, then WSD_EV_REG follows */
-#define WSD_CAP_SOFTWARE 0x0080u     /* no hardware below: comes last in the path order */
+#define WSD_CAP_WRITE_IMM 0x0001u /* WRITE with 32-bit immediate data */
+#define WSD_CAP_READ	  0x0002u /* RDMA READ */
+#define WSD_CAP_ONE_SIDED 0x0004u /* WRITE/READ need no progress at the target */
+#define WSD_CAP_COPY_AT_POST \
+	0x0008u /* sources are copied inside post_send; their region may be NULL */
+#define WSD_CAP_SHARED_RECV 0x0010u /* shared receive queues */
+#define WSD_CAP_SAME_HOST   0x0020u /* reaches only processes of this host */
+#define WSD_CAP_ASYNC_REG   0x0040u /* reg may answer WSD_PENDING, then WSD_EV_REG follows */
+#define WSD_CAP_SOFTWARE    0x0080u /* no hardware below: comes last in the path order */
 
 /* Rights of a region. */
-#define WSD_ACCESS_LOCAL 0x0u	     /* source of SEND and WRITE, target of a receive */
-#define WSD_ACCESS_LOCAL_WRITE 0x1u  /* target of the READs posted here */
-#define WSD_ACCESS_REMOTE_READ 0x2u  /* the peer may READ it */
+#define WSD_ACCESS_LOCAL	0x0u /* source of SEND and WRITE, target of a receive */
+#define WSD_ACCESS_LOCAL_WRITE	0x1u /* target of the READs posted here */
+#define WSD_ACCESS_REMOTE_READ	0x2u /* the peer may READ it */
 #define WSD_ACCESS_REMOTE_WRITE 0x4u /* the peer may WRITE it */
 
 struct wsd_device_attr {
@@ -81,11 +82,11 @@ struct wsd_device_attr {
 	uint32_t cost_post;   /* the same for one post list */
 };
 
-struct wsd_device;	/* opaque objects of the backend */
+struct wsd_device; /* opaque objects of the backend */
 struct wsd_queue;
 struct wsd_listener_ep;
-struct wsd_endpoint;	/* one connection */
-struct wsd_request;	/* one incoming connection request, until accepted or rejected */
+struct wsd_endpoint; /* one connection */
+struct wsd_request;  /* one incoming connection request, until accepted or rejected */
 
 /* Registered memory. The backend embeds it first in its own structure; the provider reads it. */
 struct wsd_region {
@@ -105,8 +106,8 @@ struct wsd_sge {
 enum wsd_work_op { WSD_OP_SEND, WSD_OP_WRITE, WSD_OP_WRITE_IMM, WSD_OP_READ };
 
 #define WSD_WORK_SIGNALLED 0x1u /* an event for success too; failures always give one */
-#define WSD_WORK_INLINE 0x2u	/* SEND of at most max_inline bytes; sources free after post */
-#define WSD_WORK_FENCE 0x4u	/* not before the READs posted earlier have completed */
+#define WSD_WORK_INLINE	   0x2u /* SEND of at most max_inline bytes; sources free after post */
+#define WSD_WORK_FENCE	   0x4u /* not before the READs posted earlier have completed */
 
 /* One send-side work request. Owned by the caller; not referenced after post_send returns. */
 struct wsd_work {
@@ -137,9 +138,9 @@ enum wsd_event_type {
 	WSD_EV_REQUEST_GONE,   /* on a listener: the requester gave up; reject(request) frees it */
 	WSD_EV_CONNECTED,      /* both directions are open; active side: data = the accept's */
 	WSD_EV_CONNECT_FAILED, /* status; WSD_EREFUSED: data = the reject's */
-	WSD_EV_DISCONNECTED,   /* status: WSD_OK = the peer disconnected, else why. After every WSD_EV_RECV
+	WSD_EV_DISCONNECTED, /* status: WSD_OK = the peer disconnected, else why. After every WSD_EV_RECV
 				* that arrived before it. Posted work may or may not be flushed */
-	WSD_EV_DEVICE_GONE     /* context of the queue: every object on it is dead, destroy them */
+	WSD_EV_DEVICE_GONE /* context of the queue: every object on it is dead, destroy them */
 };
 
 struct wsd_event {
@@ -152,7 +153,7 @@ struct wsd_event {
 	struct wsd_request *request;
 	const void *data; /* private data, valid until the next poll */
 	uint32_t data_length;
-	struct wsd_addr local, remote;	 /* REQUEST: the application's addresses. CONNECTED: local */
+	struct wsd_addr local, remote; /* REQUEST: the application's addresses. CONNECTED: local */
 };
 
 /* What the provider offers to backends. Every entry is set. All may be called from any thread. */
@@ -166,11 +167,12 @@ struct wsd_host {
 #endif
 		;
 	uint64_t (*now)(void); /* monotonic nanoseconds */
-	void *(*alloc)(size_t size); /* zeroed, NULL when out of memory (tests make any call fail) */
+	void *(*alloc)(
+		size_t size);	    /* zeroed, NULL when out of memory (tests make any call fail) */
 	void (*free)(void *memory); /* NULL allowed */
 	/* WSD_<BACKEND>_<NAME> from openwsd.conf or the environment, checked against [min, max]. */
-	uint64_t (*param_uint)(const char *backend, const char *name, uint64_t standard, uint64_t min,
-			       uint64_t max);
+	uint64_t (*param_uint)(const char *backend, const char *name, uint64_t standard,
+			       uint64_t min, uint64_t max);
 	const char *(*param_text)(const char *backend, const char *name, const char *standard);
 	/* Find or make a named counter, an address for relaxed atomic additions. Never NULL. */
 	uint64_t *(*counter)(const char *backend, const char *name, const char *help);
@@ -185,9 +187,9 @@ typedef intptr_t wsd_wait_object;
 
 struct wsd_endpoint_attr {
 	uint32_t size;
-	uint32_t send_depth;   /* work requests outstanding at most */
-	uint32_t recv_depth;   /* receives posted at most */
-	uint32_t recv_bytes;   /* size of each receive buffer, at most max_message */
+	uint32_t send_depth; /* work requests outstanding at most */
+	uint32_t recv_depth; /* receives posted at most */
+	uint32_t recv_bytes; /* size of each receive buffer, at most max_message */
 	uint32_t max_send_sge;
 	uint32_t traffic_class; /* IP type of service, 0 = default */
 };
@@ -197,9 +199,9 @@ struct wsd_endpoint_attr {
  * filler that returns WSD_EUNSUPPORTED; callers never test for NULL. Entries marked * must be set.
  */
 struct wsd_backend_ops {
-	uint32_t size; /* sizeof(struct wsd_backend_ops) */
-	uint32_t abi;  /* WSD_BACKEND_ABI */
-	const char *name; /* [a-z0-9]{1,15} */
+	uint32_t size;		 /* sizeof(struct wsd_backend_ops) */
+	uint32_t abi;		 /* WSD_BACKEND_ABI */
+	const char *name;	 /* [a-z0-9]{1,15} */
 	const char *description; /* one line */
 
 	/*
@@ -207,8 +209,8 @@ struct wsd_backend_ops {
 	 * WSD_NOTFOUND: no such number, the enumeration ends. WSD_ENODEVICE, WSD_EDEVICE,
 	 * WSD_EACCESS: this one cannot be used; the host logs it, with what the backend logged.
 	 */
-	enum wsd_status (*open)(const struct wsd_host *host, uint32_t index, struct wsd_device **device,
-				struct wsd_device_attr *attr);
+	enum wsd_status (*open)(const struct wsd_host *host, uint32_t index,
+				struct wsd_device **device, struct wsd_device_attr *attr);
 	/* * All objects of the device have been destroyed. */
 	void (*close)(struct wsd_device *device);
 	/* * [any] Local addresses served, at most count of them; returns how many there are. */
@@ -241,8 +243,8 @@ struct wsd_backend_ops {
 	 * WSD_ENOMEM, WSD_EREGISTER (memlock or device limit), WSD_EINVAL (rights, length 0).
 	 * WSD_PENDING only with WSD_CAP_ASYNC_REG: WSD_EV_REG with id follows, *region is set now.
 	 */
-	enum wsd_status (*reg)(struct wsd_queue *queue, void *base, uint64_t length, uint32_t access,
-			       uint64_t id, struct wsd_region **region);
+	enum wsd_status (*reg)(struct wsd_queue *queue, void *base, uint64_t length,
+			       uint32_t access, uint64_t id, struct wsd_region **region);
 	/* * [any] After return the peer can no longer reach the memory, even by work in flight. May
 	 * block until running accesses to this region have finished (bounded by one copy). */
 	void (*dereg)(struct wsd_region *region);
@@ -250,8 +252,8 @@ struct wsd_backend_ops {
 	 * * [any] Memory that the peer of this connection can reach directly and fast; page aligned,
 	 * zeroed. Given back with mem_free, at the latest before endpoint_destroy.
 	 */
-	enum wsd_status (*mem_alloc)(struct wsd_endpoint *endpoint, uint64_t length, uint32_t access,
-				     struct wsd_region **region);
+	enum wsd_status (*mem_alloc)(struct wsd_endpoint *endpoint, uint64_t length,
+				     uint32_t access, struct wsd_region **region);
 	void (*mem_free)(struct wsd_region *region);
 
 	/*
@@ -260,8 +262,9 @@ struct wsd_backend_ops {
 	 * that were reported and neither accepted nor rejected yet; more are refused by the backend.
 	 * WSD_EADDRINUSE, WSD_EADDRNOTAVAIL, WSD_ENOFILES.
 	 */
-	enum wsd_status (*listen)(struct wsd_queue *queue, const struct wsd_addr *local, uint32_t backlog,
-				  void *context, struct wsd_listener_ep **listener);
+	enum wsd_status (*listen)(struct wsd_queue *queue, const struct wsd_addr *local,
+				  uint32_t backlog, void *context,
+				  struct wsd_listener_ep **listener);
 	/* * [owner] Pending requests are refused; their struct wsd_request die with the listener. */
 	void (*listener_destroy)(struct wsd_listener_ep *listener);
 
@@ -276,12 +279,13 @@ struct wsd_backend_ops {
 	/* * [owner] Start connecting; WSD_EV_CONNECTED or WSD_EV_CONNECT_FAILED follows within timeout.
 	 * data_length <= WSD_REQUEST_DATA_MAX. A failure returned here gives no event. */
 	enum wsd_status (*connect)(struct wsd_endpoint *endpoint, const struct wsd_addr *local,
-				   const struct wsd_addr *remote, const void *data, uint32_t data_length,
-				   uint64_t timeout);
+				   const struct wsd_addr *remote, const void *data,
+				   uint32_t data_length, uint64_t timeout);
 	/* * [owner] Accept the request of this endpoint; WSD_EV_CONNECTED follows, or
 	 * WSD_EV_CONNECT_FAILED. The connecting side speaks first: nothing may be posted for sending
 	 * before that. Consumes the request, also on failure. */
-	enum wsd_status (*accept)(struct wsd_endpoint *endpoint, const void *data, uint32_t data_length);
+	enum wsd_status (*accept)(struct wsd_endpoint *endpoint, const void *data,
+				  uint32_t data_length);
 	/* * [owner] Refuse; the connector's WSD_EV_CONNECT_FAILED has WSD_EREFUSED and the data. */
 	void (*reject)(struct wsd_request *request, const void *data, uint32_t data_length);
 	/* * [owner] Work posted before is carried out first; then both sides get
@@ -306,7 +310,8 @@ struct wsd_backend_ops {
  * Exported by a module: return the table, or NULL when host->abi or host->size does not suit it
  * (say so through host->log if host->size covers it). abi is the host's WSD_BACKEND_ABI.
  */
-typedef const struct wsd_backend_ops *(*wsd_backend_query_fn)(uint32_t abi, const struct wsd_host *host);
+typedef const struct wsd_backend_ops *(*wsd_backend_query_fn)(uint32_t abi,
+							      const struct wsd_host *host);
 
 #ifdef __cplusplus
 }

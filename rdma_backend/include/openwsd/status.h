@@ -15,39 +15,39 @@ extern "C" {
 #endif
 
 /* X(name, value, text) */
-#define WSD_STATUS_LIST(X)                                                          \
-	X(OK, 0, "success")                                                         \
-	X(PENDING, 1, "started, completes later")                                   \
-	X(AGAIN, 2, "queue full or nothing available now")                          \
-	X(EOF, 3, "end of stream")                                                  \
-	X(NOTFOUND, 4, "nothing by that name")                                      \
-	X(EINVAL, -1, "invalid argument")                                           \
-	X(ENOMEM, -2, "out of memory")                                              \
-	X(EUNSUPPORTED, -3, "not supported")                                        \
-	X(EACCESS, -4, "permission denied")                                         \
-	X(EADDRINUSE, -5, "address in use")                                         \
-	X(EADDRNOTAVAIL, -6, "address not local")                                   \
-	X(ENOFILES, -7, "descriptor limit reached")                                 \
-	X(ETOOBIG, -8, "larger than the limit")                                     \
-	X(EBUSY, -9, "in use")                                                      \
-	X(EABI, -10, "ABI version or size differs")                                 \
-	X(ESTATE, -11, "not possible in this state")                                \
-	X(ECANCELLED, -40, "cancelled")                                             \
-	X(EREMOTE_ACCESS, -41, "key, rights or range refused by the target")        \
-	X(ELENGTH, -42, "message longer than the posted receive")                   \
-	X(ERNR, -43, "no receive posted at the peer")                               \
-	X(EREGISTER, -44, "memory cannot be registered")                            \
-	X(ERESET, -60, "connection reset by the peer")                              \
-	X(EREFUSED, -61, "refused by the application or by a full backlog")         \
-	X(ENOLISTENER, -62, "nobody listens at that address")                       \
-	X(EUNREACHABLE, -63, "no route to the address by this path")                \
-	X(ETIMEDOUT, -64, "timed out")                                              \
-	X(EPROTOCOL, -65, "the peer broke the protocol")                            \
-	X(EABORTED, -66, "connection aborted locally")                              \
-	X(EKEEPALIVE, -67, "keep-alive found the peer gone")                        \
-	X(EVERSION, -68, "the peer speaks another protocol version or mode")        \
-	X(EUSER, -69, "the peer belongs to another user or namespace")              \
-	X(EDEVICE, -80, "device failed or was removed")                             \
+#define WSD_STATUS_LIST(X)                                                   \
+	X(OK, 0, "success")                                                  \
+	X(PENDING, 1, "started, completes later")                            \
+	X(AGAIN, 2, "queue full or nothing available now")                   \
+	X(EOF, 3, "end of stream")                                           \
+	X(NOTFOUND, 4, "nothing by that name")                               \
+	X(EINVAL, -1, "invalid argument")                                    \
+	X(ENOMEM, -2, "out of memory")                                       \
+	X(EUNSUPPORTED, -3, "not supported")                                 \
+	X(EACCESS, -4, "permission denied")                                  \
+	X(EADDRINUSE, -5, "address in use")                                  \
+	X(EADDRNOTAVAIL, -6, "address not local")                            \
+	X(ENOFILES, -7, "descriptor limit reached")                          \
+	X(ETOOBIG, -8, "larger than the limit")                              \
+	X(EBUSY, -9, "in use")                                               \
+	X(EABI, -10, "ABI version or size differs")                          \
+	X(ESTATE, -11, "not possible in this state")                         \
+	X(ECANCELLED, -40, "cancelled")                                      \
+	X(EREMOTE_ACCESS, -41, "key, rights or range refused by the target") \
+	X(ELENGTH, -42, "message longer than the posted receive")            \
+	X(ERNR, -43, "no receive posted at the peer")                        \
+	X(EREGISTER, -44, "memory cannot be registered")                     \
+	X(ERESET, -60, "connection reset by the peer")                       \
+	X(EREFUSED, -61, "refused by the application or by a full backlog")  \
+	X(ENOLISTENER, -62, "nobody listens at that address")                \
+	X(EUNREACHABLE, -63, "no route to the address by this path")         \
+	X(ETIMEDOUT, -64, "timed out")                                       \
+	X(EPROTOCOL, -65, "the peer broke the protocol")                     \
+	X(EABORTED, -66, "connection aborted locally")                       \
+	X(EKEEPALIVE, -67, "keep-alive found the peer gone")                 \
+	X(EVERSION, -68, "the peer speaks another protocol version or mode") \
+	X(EUSER, -69, "the peer belongs to another user or namespace")       \
+	X(EDEVICE, -80, "device failed or was removed")                      \
 	X(ENODEVICE, -81, "no such device")
 
 enum wsd_status {

@@ -148,15 +148,14 @@ static enum wsd_status null_post_recv(struct wsd_endpoint *endpoint, const struc
 }
 
 /* Everything but size, abi, name, open and poll, which the users set or leave out. */
-#define NULL_OPS_REST                                                                  \
-	.close = null_close, .addresses = null_addresses, .reachable = null_reachable, \
-	.queue_create = null_queue_create, .queue_destroy = null_queue,                \
-	.arm = null_arm, .disarm = null_queue, .wait_object = null_wait_object,        \
-	.reg = null_reg, .dereg = null_region, .mem_alloc = null_mem_alloc,            \
-	.mem_free = null_region, .listen = null_listen,                                \
-	.listener_destroy = null_listener, .endpoint_create = null_endpoint_create,    \
-	.endpoint_destroy = null_endpoint, .connect = null_connect,                    \
-	.accept = null_accept, .reject = null_reject, .disconnect = null_disconnect,   \
-	.post_send = null_post_send, .post_recv = null_post_recv
+#define NULL_OPS_REST                                                                    \
+	.close = null_close, .addresses = null_addresses, .reachable = null_reachable,   \
+	.queue_create = null_queue_create, .queue_destroy = null_queue, .arm = null_arm, \
+	.disarm = null_queue, .wait_object = null_wait_object, .reg = null_reg,          \
+	.dereg = null_region, .mem_alloc = null_mem_alloc, .mem_free = null_region,      \
+	.listen = null_listen, .listener_destroy = null_listener,                        \
+	.endpoint_create = null_endpoint_create, .endpoint_destroy = null_endpoint,      \
+	.connect = null_connect, .accept = null_accept, .reject = null_reject,           \
+	.disconnect = null_disconnect, .post_send = null_post_send, .post_recv = null_post_recv
 
 #endif

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-static unsigned check_passed, check_failed;
+extern unsigned check_passed, check_failed; /* lib.c */
 
 #define CHECK_R(number, expression)                                                          \
 	do {                                                                                 \

@@ -3,103 +3,36 @@
  * test_stream.c - numbered requirements of mode D through the Winsock calls, both ends in one process,
  * over the backend named in WSD_BACKENDS.
  */
-#include <stdlib.h>
-#include <string.h>
-
-#include <openwsd/winsock2.h>
-#include <openwsd/ws2san.h>
-#include <openwsd/ws2spi.h>
-
-#include "tests/conformance/check.h"
-
-static struct sockaddr_in loopback(u_short port)
-{
-	struct sockaddr_in at;
-
-	memset(&at, 0, sizeof(at));
-	at.sin_family = AF_INET;
-	at.sin_port = htons(port);
-	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	return at;
-}
-
-static SOCKET stream_socket(void)
-{
-	return WSASocketW(AF_INET, SOCK_STREAM, IPPROTO_TCP, NULL, 0, WSA_FLAG_OVERLAPPED);
-}
-
-static int name(SOCKET s, struct sockaddr_in *at)
-{
-	int length = sizeof(*at);
-
-	return getsockname(s, (struct sockaddr *)at, &length);
-}
-
-static int bind_to(SOCKET s, const struct sockaddr_in *at)
-{
-	return bind(s, (const struct sockaddr *)at, sizeof(*at));
-}
-
-static int connect_to(SOCKET s, const struct sockaddr_in *at)
-{
-	return connect(s, (const struct sockaddr *)at, sizeof(*at));
-}
-
-static void nonblocking(SOCKET s, u_long on)
-{
-	ioctlsocket(s, FIONBIO, &on);
-}
-
-struct pair {
-	SOCKET listener, client, server;
-	struct sockaddr_in at;
-};
-
-static int open_pair(struct pair *p)
-{
-	p->listener = stream_socket();
-	p->at = loopback(0);
-	if (bind_to(p->listener, &p->at) || listen(p->listener, 8) || name(p->listener, &p->at))
-		return 0;
-	p->client = stream_socket();
-	if (connect_to(p->client, &p->at)) /* the engine accepts up to the backlog */
-		return 0;
-	p->server = accept(p->listener, NULL, NULL);
-	return p->server != INVALID_SOCKET;
-}
-
-static void close_pair(struct pair *p)
-{
-	closesocket(p->client);
-	closesocket(p->server);
-	closesocket(p->listener);
-}
+#include "tests/conformance/lib.h"
 
 static void check_sockets(void)
 {
-	struct sockaddr_in at = loopback(0), other = loopback(0), bad;
+	struct address at = loopback(0), other = loopback(0), bad;
 	SOCKET s = stream_socket(), second = stream_socket();
-	int length = sizeof(at), option = 0;
+	int length = sizeof(at.sa), option = 0;
 
 	CHECK_R(44, s != INVALID_SOCKET);
 	CHECK_R(29, socket(77, SOCK_STREAM, 0) == INVALID_SOCKET &&
 			    WSAGetLastError() == WSAEAFNOSUPPORT);
-	CHECK_R(56, FAILS(name(s, &at), WSAEINVAL));
-	CHECK_R(59, FAILS(getpeername(s, (struct sockaddr *)&at, &length), WSAENOTCONN));
+	CHECK_R(56, FAILS(name_of(s, &at), WSAEINVAL));
+	CHECK_R(59, FAILS(getpeername(s, &at.sa.any, &length), WSAENOTCONN));
 	CHECK_R(62, FAILS(listen(s, 1), WSAEINVAL));
-	CHECK_R(48, FAILS(bind(s, (struct sockaddr *)&other, 8), WSAEFAULT));
+	CHECK_R(48, FAILS(bind(s, &other.sa.any, 8), WSAEFAULT));
 	bad = loopback(0);
-	bad.sin_family = AF_INET6;
+	bad.sa.any.sa_family = conf_family() == AF_INET ? AF_INET6 : AF_INET;
 	CHECK_R(47, FAILS(bind_to(s, &bad), WSAEFAULT));
 	bad = loopback(0);
-	bad.sin_addr.s_addr = htonl(0xc0000201);
+	if (conf_family() == AF_INET)
+		bad.sa.v4.sin_addr.s_addr = htonl(0xc0000201);
+	else
+		inet_pton(AF_INET6, "2001:db8::1", &bad.sa.v6.sin6_addr);
 	CHECK_R(49, FAILS(bind_to(s, &bad), WSAEADDRNOTAVAIL));
 	at = loopback(0);
-	CHECK_R(51, bind_to(s, &at) == 0 && name(s, &at) == 0 && at.sin_port != 0);
+	CHECK_R(51, bind_to(s, &at) == 0 && name_of(s, &at) == 0 && port_of(&at) != 0);
 	CHECK_R(46, FAILS(bind_to(s, &at), WSAEINVAL));
 	CHECK_R(50, FAILS(bind_to(second, &at), WSAEADDRINUSE));
 	length = 4;
-	CHECK_R(58, FAILS(getsockname(s, (struct sockaddr *)&at, &length), WSAEFAULT));
+	CHECK_R(58, FAILS(getsockname(s, &at.sa.any, &length), WSAEFAULT));
 	CHECK_R(71, accept(s, NULL, NULL) == INVALID_SOCKET && WSAGetLastError() == WSAEINVAL);
 	CHECK_R(122, FAILS(send(s, "x", 1, 0), WSAENOTCONN));
 	CHECK_R(144, FAILS(recv(s, (char *)&at, 1, 0), WSAENOTCONN));
@@ -119,21 +52,23 @@ static void check_sockets(void)
 
 static void check_connect(void)
 {
-	struct sockaddr_in at = loopback(1), zero = loopback(9);
+	struct address at = loopback(1), zero = loopback(9);
 	SOCKET s = stream_socket();
 	struct pair p;
-	int length = sizeof(at);
+	int length = sizeof(at.sa);
 
-	zero.sin_addr.s_addr = 0;
+	memset(&zero.sa, 0, sizeof(zero.sa));
+	zero.sa.any.sa_family = (u_short)conf_family();
+	set_port(&zero, 9);
 	CHECK_R(102, FAILS(connect_to(s, &zero), WSAEADDRNOTAVAIL));
-	CHECK_R(104, FAILS(connect(s, (struct sockaddr *)&at, 7), WSAEFAULT));
+	CHECK_R(104, FAILS(connect(s, &at.sa.any, 7), WSAEFAULT));
 	CHECK_R(115, FAILS(connect_to(s, &at), WSAECONNREFUSED) &&
 			     FAILS(connect_to(s, &at), WSAECONNREFUSED));
 	closesocket(s);
 	CHECK_R(109, open_pair(&p));
-	CHECK_R(60, getpeername(p.client, (struct sockaddr *)&at, &length) == 0 &&
-			    at.sin_port == p.at.sin_port && length == (int)sizeof(at));
-	CHECK_R(57, name(p.client, &at) == 0 && at.sin_port != 0);
+	CHECK_R(60, getpeername(p.client, &at.sa.any, &length) == 0 &&
+			    port_of(&at) == port_of(&p.at) && length == p.at.length);
+	CHECK_R(57, name_of(p.client, &at) == 0 && port_of(&at) != 0);
 	CHECK_R(105, FAILS(connect_to(p.client, &p.at), WSAEISCONN));
 	CHECK_R(106, FAILS(connect_to(p.listener, &p.at), WSAEINVAL));
 	CHECK_R(63, FAILS(listen(p.client, 1), WSAEISCONN));
@@ -233,11 +168,13 @@ static void check_overlapped(void)
 	closesocket(p.listener);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	WSADATA data;
 
+	conf_start(argc, argv);
 	CHECK_R(6, WSPStartupEx(MAKEWORD(2, 2), NULL, NULL, NULL, NULL) == WSAEFAULT);
+	WSACleanup();
 	CHECK_R(1, WSAStartup(MAKEWORD(2, 2), &data) == 0 && data.wVersion == 0x0202);
 	check_sockets();
 	check_connect();

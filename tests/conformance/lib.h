@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * lib.h - what the conformance programs share. Each program is `NAME [ipv4|ipv6]`, runs over the
+ * backend named in WSD_BACKENDS, and ends with `return check_result();`.
+ */
+#ifndef WSD_CONFORMANCE_LIB_H
+#define WSD_CONFORMANCE_LIB_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <openwsd/mswsock.h>
+#include <openwsd/openwsd.h>
+#include <openwsd/winsock2.h>
+#include <openwsd/ws2san.h>
+#include <openwsd/ws2spi.h>
+#include <openwsd/ws2tcpip.h>
+
+#include "tests/conformance/check.h"
+
+/* An address of the family under test, with its length. */
+struct address {
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} sa;
+	int length;
+};
+
+struct pair {
+	SOCKET listener, client, server;
+	struct address at;
+};
+
+/* The family under test, from the command line; WSAStartup; a deadline for the program. */
+void conf_start(int argc, char **argv);
+int conf_family(void);
+
+struct address loopback(u_short port);
+u_short port_of(const struct address *at);
+void set_port(struct address *at, u_short port);
+
+SOCKET stream_socket(void); /* overlapped, of the family under test */
+SOCKET listener_on(struct address *at, int backlog);
+int name_of(SOCKET s, struct address *at);
+int bind_to(SOCKET s, const struct address *at);
+int connect_to(SOCKET s, const struct address *at);
+void nonblocking(SOCKET s, u_long on);
+
+int open_pair(struct pair *p); /* 1, or 0 with what exists left open */
+void close_pair(struct pair *p);
+
+/* Run in a thread of its own. */
+struct conf_thread;
+struct conf_thread *thread_run(void (*run)(void *), void *arg);
+void thread_join(struct conf_thread *thread);
+
+#endif

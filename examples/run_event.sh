@@ -1,0 +1,26 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# run_event.sh SERVER CLIENT - the event-driven client against the completion-port server as two processes,
+# over the backend named in WSD_BACKENDS. The server ends with its standard input.
+set -eu
+server=$1 client=$2
+out=$(mktemp)
+mkfifo "$out.input"
+trap 'kill $pid 2>/dev/null || true; rm -f "$out" "$out.input"' EXIT
+"$server" 0 <"$out.input" >"$out" &
+pid=$!
+exec 9>"$out.input"
+i=0
+while ! grep -q 'listening on port' "$out"; do
+	i=$((i + 1))
+	[ $i -lt 100 ] || { echo "run_event.sh: the server does not listen"; exit 1; }
+	sleep 0.05
+done
+port=$(sed -n 's/listening on port //p' "$out")
+"$client" "$port" 1 100000
+"$client" "$port" 1000 65536
+"$client" "$port" 100 262144
+exec 9>&-
+wait $pid
+cat "$out"
+grep -q '^served 1101 connections$' "$out"

@@ -86,15 +86,24 @@ static bool table_is_complete(const WSPPROC_TABLE *table)
 	return true;
 }
 
+/*
+ * What the provider takes from the system by name, because no table carries it. At load: WSPStartup
+ * is exported, and another host may call it. The names are looked up when the program starts, so a
+ * host that brings its own WPUCompleteOverlappedRequest gets the completions.
+ */
+__attribute__((constructor)) static void give_upcalls(void)
+{
+	wsd_upcalls_set_complete(WPUCompleteOverlappedRequest);
+	wsd_upcalls_set_file_reader(&wsd_file_reader);
+	wsd_upcalls_set_last_error(WSASetLastError);
+}
+
 static int provider_start_locked(void)
 {
 	WSAPROTOCOL_INFOW info = *wsd_catalog_at(0);
 	WSPDATA data;
 	int error;
 
-	wsd_upcalls_set_complete(WPUCompleteOverlappedRequest);
-	wsd_upcalls_set_file_reader(&wsd_file_reader);
-	wsd_upcalls_set_last_error(WSASetLastError);
 	memset(&state.table, 0, sizeof(state.table));
 	error = WSPStartup(WINSOCK_VERSION, &data, &info, wsd_upcall_table, &state.table);
 	if (error != 0)

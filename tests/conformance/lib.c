@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define DEADLINE 110 /* s */
@@ -11,6 +12,7 @@
 unsigned check_passed, check_failed;
 
 static int family = AF_INET;
+static const char *role, *argument;
 
 static void too_late(int signal_number)
 {
@@ -22,16 +24,26 @@ static void too_late(int signal_number)
 	abort();
 }
 
-void conf_start(int argc, char **argv)
+void conf_begin(int argc, char **argv)
 {
 	const char *slow = getenv("WSD_TEST_SLOW");
 	unsigned factor = slow ? (unsigned)strtoul(slow, NULL, 10) : 1;
-	WSADATA data;
 
 	signal(SIGALRM, too_late);
 	alarm(DEADLINE * (factor ? factor : 1));
 	if (argc > 1 && strcmp(argv[1], "ipv6") == 0)
 		family = AF_INET6;
+	if (argc > 3) {
+		role = argv[2];
+		argument = argv[3];
+	}
+}
+
+void conf_start(int argc, char **argv)
+{
+	WSADATA data;
+
+	conf_begin(argc, argv);
 	if (WSAStartup(MAKEWORD(2, 2), &data) != 0)
 		abort();
 }
@@ -124,6 +136,89 @@ void close_pair(struct pair *p)
 	closesocket(p->client);
 	closesocket(p->server);
 	closesocket(p->listener);
+}
+
+int conf_two_processes(void)
+{
+	const char *backends = getenv("WSD_BACKENDS");
+
+	return backends == NULL || strcmp(backends, "sim") != 0;
+}
+
+#define CHILD_FROM 3
+#define CHILD_TO   4
+
+const char *conf_role(void)
+{
+	return role;
+}
+
+const char *conf_argument(void)
+{
+	return argument;
+}
+
+static void run_child(int from, int to, const char *child_role, const char *child_argument)
+{
+	const char *ip = family == AF_INET6 ? "ipv6" : "ipv4";
+	/* Above both targets first: they may be each other's. */
+	int in = dup(from), out = dup(to);
+
+	if (in < 0 || out < 0 || dup2(in, CHILD_FROM) < 0 || dup2(out, CHILD_TO) < 0)
+		_exit(127);
+	for (int fd = CHILD_TO + 1; fd < 64; fd++)
+		(void)close(fd);
+	execl("/proc/self/exe", "child", ip, child_role, child_argument, (char *)NULL);
+	_exit(127);
+}
+
+struct child child_start(const char *child_role, const char *child_argument)
+{
+	struct child c = { .pid = -1 };
+	int down[2], up[2];
+
+	fflush(NULL);
+	if (pipe(down) != 0 || pipe(up) != 0)
+		abort();
+	c.pid = fork();
+	if (c.pid < 0)
+		abort();
+	if (c.pid == 0)
+		run_child(down[0], up[1], child_role, child_argument);
+	close(down[0]);
+	close(up[1]);
+	c.to = down[1];
+	c.from = up[0];
+	return c;
+}
+
+struct child child_parent(void)
+{
+	return (struct child){ .pid = getppid(), .to = CHILD_TO, .from = CHILD_FROM };
+}
+
+void child_tell(const struct child *c, int number)
+{
+	if (write(c->to, &number, sizeof(number)) != (ssize_t)sizeof(number))
+		abort();
+}
+
+int child_hear(const struct child *c)
+{
+	int number = -1;
+
+	return read(c->from, &number, sizeof(number)) == (ssize_t)sizeof(number) ? number : -1;
+}
+
+int child_wait(struct child *c)
+{
+	int status = 0;
+
+	close(c->to);
+	close(c->from);
+	if (waitpid((pid_t)c->pid, &status, 0) != (pid_t)c->pid)
+		abort();
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
 struct conf_thread {

@@ -33,8 +33,9 @@ struct pair {
 	struct address at;
 };
 
-/* The family under test, from the command line; WSAStartup; a deadline for the program. */
-void conf_start(int argc, char **argv);
+/* The family under test, from the command line; a deadline for the program. */
+void conf_begin(int argc, char **argv);
+void conf_start(int argc, char **argv); /* the same and WSAStartup */
 int conf_family(void);
 
 struct address loopback(u_short port);
@@ -50,6 +51,22 @@ void nonblocking(SOCKET s, u_long on);
 
 int open_pair(struct pair *p); /* 1, or 0 with what exists left open */
 void close_pair(struct pair *p);
+
+/* sim lives inside one process: what needs a second one is not checked on it. */
+int conf_two_processes(void);
+
+/* This program again in another process, with a role and an argument; the two exchange numbers. */
+struct child {
+	long pid;
+	int to, from;
+};
+const char *conf_role(void);	 /* in the child; NULL in the first process */
+const char *conf_argument(void); /* in the child */
+struct child child_start(const char *role, const char *argument);
+struct child child_parent(void); /* the other end, in the child */
+void child_tell(const struct child *c, int number);
+int child_hear(const struct child *c); /* -1: it has ended */
+int child_wait(struct child *c);       /* exit status, or minus the signal */
 
 /* Run in a thread of its own. */
 struct conf_thread;

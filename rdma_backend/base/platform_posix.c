@@ -85,7 +85,6 @@ void wsd_mutex_unlock(struct wsd_mutex *mutex)
 
 static struct wsd_mutex *_Atomic fork_mutexes[FORK_RANKS];
 static struct wsd_mutex *fork_taken[FORK_RANKS]; /* between prepare and release, by one thread */
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
 /* A mutex cannot be registered, and so not be locked for the first time, while a fork goes on. */
 static pthread_mutex_t fork_gate = PTHREAD_MUTEX_INITIALIZER;
@@ -128,14 +127,22 @@ static void fork_release(void)
 	fork_unlock_taken();
 }
 
-static void fork_setup(void)
+static atomic_uint fork_generation;
+
+static void fork_child(void)
 {
-	must(pthread_atfork(fork_prepare, fork_release, fork_release));
+	atomic_fetch_add(&fork_generation, 1);
+	fork_release();
+}
+
+/* At load: a fork by one thread while another one registers would meet half of the handlers. */
+__attribute__((constructor(101))) static void fork_setup(void)
+{
+	must(pthread_atfork(fork_prepare, fork_release, fork_child));
 }
 
 void wsd_mutex_lock_static(struct wsd_mutex *mutex, unsigned rank)
 {
-	pthread_once(&fork_once, fork_setup);
 	/* Relaxed: whoever has not seen it stores the same pointer again. */
 	if (atomic_load_explicit(&fork_mutexes[rank], memory_order_relaxed) != mutex) {
 		must(pthread_mutex_lock(&fork_gate));
@@ -301,8 +308,6 @@ struct wsd_waker {
 static _Thread_local struct wsd_waker *own_waker;
 static pthread_key_t waker_key;
 static bool waker_key_valid;
-static pthread_once_t waker_once = PTHREAD_ONCE_INIT;
-static atomic_uint fork_generation;
 
 static void waker_free(void *arg)
 {
@@ -314,15 +319,9 @@ static void waker_free(void *arg)
 	wsd_raw_free(waker);
 }
 
-static void count_fork(void)
+__attribute__((constructor)) static void waker_setup(void)
 {
-	atomic_fetch_add(&fork_generation, 1);
-}
-
-static void waker_setup(void)
-{
-	waker_key_valid = pthread_key_create(&waker_key, waker_free) == 0 &&
-			  pthread_atfork(NULL, NULL, count_fork) == 0;
+	waker_key_valid = pthread_key_create(&waker_key, waker_free) == 0;
 }
 
 static struct wsd_waker *waker_new(void)
@@ -351,7 +350,6 @@ struct wsd_waker *wsd_waker_self(void)
 	/* Relaxed: the generation changes only in the child of a fork, which has one thread. */
 	if (waker && waker->process == atomic_load_explicit(&fork_generation, memory_order_relaxed))
 		return waker;
-	pthread_once(&waker_once, waker_setup);
 	if (!waker_key_valid)
 		return NULL;
 	if (waker) {

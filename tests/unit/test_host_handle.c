@@ -162,6 +162,12 @@ static void test_next_lists_one_type(void **state)
 static _Atomic uintptr_t shared[STRESS_SLOTS];
 static atomic_int made, closed, seen;
 
+static void close_shared(uintptr_t value)
+{
+	if (wsd_object_close(value, WSD_HANDLE_EVENT))
+		atomic_fetch_add(&closed, 1);
+}
+
 /* Threads replace, close and look up the same few values: exactly one close of each succeeds, and what
  * a lookup returns is alive until it is put. */
 static void *stress(void *arg)
@@ -180,10 +186,10 @@ static void *stress(void *arg)
 			assert_true(fresh != 0);
 			atomic_fetch_add(&made, 1);
 			value = atomic_exchange(&shared[slot], fresh);
-			/* fall through */
+			close_shared(value);
+			break;
 		case 1:
-			if (wsd_object_close(value, WSD_HANDLE_EVENT))
-				atomic_fetch_add(&closed, 1);
+			close_shared(value);
 			break;
 		default:
 			object = wsd_object_get(value, WSD_HANDLE_EVENT);

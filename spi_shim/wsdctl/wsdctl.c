@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * wsdctl.c - the command-line tool: finds the subcommand in a table and runs it.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "provider/include/openwsd/openwsd.h"
+#include "spi_shim/wsdctl/wsdctl.h"
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help; /* NULL: not for people */
+} commands[] = {
+	{ "bench", wsdctl_bench, "measure OpenWSD beside the TCP of the operating system" },
+	{ "bench-worker", wsdctl_bench_worker, NULL },
+};
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static void usage(FILE *to)
+{
+	size_t i;
+
+	fprintf(to, "usage: wsdctl COMMAND [OPTION...]\n\ncommands:\n");
+	for (i = 0; i < COMMAND_COUNT; i++)
+		if (commands[i].help)
+			fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
+	fprintf(to, "\nwsdctl COMMAND --help lists the options; wsdctl --version the version.\n");
+}
+
+int main(int argc, char **argv)
+{
+	size_t i;
+
+	if (argc < 2) {
+		usage(stderr);
+		return WSDCTL_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+		usage(stdout);
+		return WSDCTL_OK;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("wsdctl %s, libopenwsd %s\n", WSD_VERSION, wsd_version());
+		return WSDCTL_OK;
+	}
+	for (i = 0; i < COMMAND_COUNT; i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	fprintf(stderr, "wsdctl: there is no command %s; wsdctl --help lists them\n", argv[1]);
+	return WSDCTL_USAGE;
+}

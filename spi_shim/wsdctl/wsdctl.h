@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* wsdctl.h - the subcommands. Each gets its own name as argv[0] and returns the exit status. */
+#ifndef WSD_WSDCTL_H
+#define WSD_WSDCTL_H
+
+enum wsdctl_exit { WSDCTL_OK = 0, WSDCTL_FAILED = 1, WSDCTL_USAGE = 2 };
+
+int wsdctl_bench(int argc, char **argv);
+/* One end of a measured pair; bench starts it and talks to it over descriptor argv[1]. */
+int wsdctl_bench_worker(int argc, char **argv);
+
+#endif

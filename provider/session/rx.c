@@ -496,6 +496,11 @@ bool wsd_stream_at_mark(const struct wsd_stream *s)
 	return s->rx.urgent_count == 0 || s->rx.urgent[0].mark == s->rx.read;
 }
 
+bool wsd_stream_mark_here(const struct wsd_stream *s)
+{
+	return s->rx.urgent_count > 0 && s->rx.urgent[0].mark == s->rx.read;
+}
+
 uint32_t wsd_stream_ring_size(const struct wsd_stream *s)
 {
 	return s->endpoint ? ring_max(s) : WSD_FIRST_RING;

@@ -126,6 +126,8 @@ enum wsd_status wsd_stream_read_urgent(struct wsd_stream *stream, bool peek, uin
 void wsd_stream_set_urgent_inline(struct wsd_stream *stream, bool inline_mode);
 bool wsd_stream_urgent_pending(const struct wsd_stream *stream); /* not yet fetched, not inline */
 bool wsd_stream_at_mark(const struct wsd_stream *stream);	 /* SIOCATMARK */
+/* The next byte is behind a mark that has just been reached: one receive must not go on. */
+bool wsd_stream_mark_here(const struct wsd_stream *stream);
 
 /* [lock] FIN after what was written. Idempotent. */
 enum wsd_status wsd_stream_shutdown_send(struct wsd_stream *stream);

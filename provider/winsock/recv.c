@@ -21,7 +21,7 @@ static enum wsd_status fill_op(struct wsd_socket *sock, struct wsd_op *op)
 	for (;;) {
 		unsigned count = wsd_op_rest(op, rest, WSD_OP_IOV);
 		enum wsd_status status;
-		size_t bytes = 0;
+		size_t bytes = 0, want = 0;
 
 		if (op->total == 0) { /* completes when something could be read */
 			if (wsd_stream_readable(sock->stream) > 0)
@@ -34,13 +34,14 @@ static enum wsd_status fill_op(struct wsd_socket *sock, struct wsd_op *op)
 		status = wsd_stream_read(sock->stream, rest, count, WSD_READ_DIRECT, &op->direct,
 					 &bytes);
 		if (status == WSD_OK) {
+			for (unsigned i = 0; i < count; i++)
+				want += rest[i].length;
 			wsd_op_advance(op, bytes);
-			if (op->moved == op->total || !(op->flags & MSG_WAITALL)) {
-				/* Full arrays only when the stream had no more for the rest of it.
-				 */
-				if (op->moved == op->total || count < WSD_OP_IOV)
-					return WSD_OK;
-			}
+			/* Less than asked for: that was all, or the mark of urgent data is here. */
+			if (op->moved == op->total ||
+			    (!(op->flags & MSG_WAITALL) &&
+			     (bytes < want || wsd_stream_mark_here(sock->stream))))
+				return WSD_OK;
 			continue;
 		}
 		if (status == WSD_EOF)
@@ -197,18 +198,22 @@ static enum wsd_status try_once(struct wsd_socket *sock, struct recv_call *call)
 		return WSD_AGAIN;
 	while (next < call->count) {
 		unsigned n = 0;
+		size_t want = 0;
 
 		for (; next < call->count && n < WSD_OP_IOV; next++, n++) {
 			iov[n].base = call->buffers[next].buf;
 			iov[n].length = call->buffers[next].len;
+			want += call->buffers[next].len;
 		}
 		status = wsd_stream_read(sock->stream, iov, n,
 					 call->flags & MSG_PEEK ? WSD_READ_PEEK : 0, NULL, &bytes);
 		if (status != WSD_OK)
 			break;
 		sum += bytes;
-		if (call->flags & MSG_PEEK)
-			break; /* a second look would see the same bytes */
+		/* Less than asked for: the end of what is there, or the mark of urgent data. A second
+		 * look with MSG_PEEK would see the same bytes. */
+		if (bytes < want || (call->flags & MSG_PEEK) || wsd_stream_mark_here(sock->stream))
+			break;
 	}
 	call->bytes = (DWORD)sum;
 	return sum > 0 ? WSD_OK : status;

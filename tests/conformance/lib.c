@@ -106,16 +106,28 @@ void nonblocking(SOCKET s, u_long on)
 	ioctlsocket(s, FIONBIO, &on);
 }
 
-SOCKET listener_on(struct address *at, int backlog)
+static SOCKET listen_on(SOCKET s, struct address *at, int backlog)
 {
-	SOCKET s = stream_socket();
-
 	*at = loopback(0);
 	if (s != INVALID_SOCKET && (bind_to(s, at) || listen(s, backlog) || name_of(s, at))) {
 		closesocket(s);
 		return INVALID_SOCKET;
 	}
 	return s;
+}
+
+SOCKET listener_on(struct address *at, int backlog)
+{
+	return listen_on(stream_socket(), at, backlog);
+}
+
+SOCKET conditional_listener(struct address *at, int backlog)
+{
+	SOCKET s = stream_socket();
+	int on = 1;
+
+	setsockopt(s, SOL_SOCKET, SO_CONDITIONAL_ACCEPT, (char *)&on, sizeof(on));
+	return listen_on(s, at, backlog);
 }
 
 int open_pair(struct pair *p)

@@ -44,6 +44,8 @@ void set_port(struct address *at, u_short port);
 
 SOCKET stream_socket(void); /* overlapped, of the family under test */
 SOCKET listener_on(struct address *at, int backlog);
+/* The same with SO_CONDITIONAL_ACCEPT: peers get their answer from accept. */
+SOCKET conditional_listener(struct address *at, int backlog);
 int name_of(SOCKET s, struct address *at);
 int bind_to(SOCKET s, const struct address *at);
 int connect_to(SOCKET s, const struct address *at);

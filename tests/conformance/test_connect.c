@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * test_connect.c - WSPConnect. A listener with SO_CONDITIONAL_ACCEPT keeps an attempt open for as long
+ * as a check needs it.
+ */
+#include "tests/conformance/lib.h"
+
+#include <stdatomic.h>
+
+/* A port that had a listener and has none now. */
+static struct address dead_port(void)
+{
+	struct address at;
+	SOCKET s = listener_on(&at, 1);
+
+	closesocket(s);
+	return at;
+}
+
+static int works(SOCKET client, SOCKET server)
+{
+	char c = 0;
+
+	return server != INVALID_SOCKET && send(client, "a", 1, 0) == 1 &&
+	       recv(server, &c, 1, 0) == 1 && c == 'a' && send(server, "b", 1, 0) == 1 &&
+	       recv(client, &c, 1, 0) == 1 && c == 'b';
+}
+
+/* The socket still connects: to a listener of its own. */
+static int still_connects(SOCKET s)
+{
+	struct address at;
+	SOCKET listener = listener_on(&at, 1), server = INVALID_SOCKET;
+	int ok;
+
+	nonblocking(s, 0);
+	ok = connect_to(s, &at) == 0;
+	if (ok)
+		server = accept(listener, NULL, NULL);
+	ok = ok && works(s, server);
+	closesocket(server);
+	closesocket(listener);
+	closesocket(s);
+	return ok;
+}
+
+/* --- parameters --- */
+
+static void check_parameters(void)
+{
+	struct address at = dead_port(), bad = loopback(9);
+	WSABUF data = { 4, (char[]){ "data" } }, nothing = { 0, NULL };
+	SOCKET s = stream_socket();
+	QOS qos;
+
+	memset(&bad.sa, 0, sizeof(bad.sa));
+	bad.sa.any.sa_family = (u_short)conf_family();
+	CHECK_R(102, FAILS(connect_to(s, &bad), WSAEADDRNOTAVAIL));
+	set_port(&bad, 9);
+	CHECK_R(102, FAILS(connect_to(s, &bad), WSAEADDRNOTAVAIL));
+	bad = loopback(0);
+	CHECK_R(102, FAILS(connect_to(s, &bad), WSAEADDRNOTAVAIL));
+	bad = at;
+	bad.sa.any.sa_family = conf_family() == AF_INET ? AF_INET6 : AF_INET;
+	bad.length = sizeof(bad.sa);
+	CHECK_R(103, FAILS(connect_to(s, &bad), WSAEAFNOSUPPORT));
+	bad.length = at.length;
+	CHECK_R(103, FAILS(connect_to(s, &bad), WSAEAFNOSUPPORT));
+	bad.sa.any.sa_family = 1;
+	CHECK_R(103, FAILS(connect_to(s, &bad), WSAEAFNOSUPPORT));
+	bad.sa.any.sa_family = 0;
+	CHECK_R(103, FAILS(connect_to(s, &bad), WSAEAFNOSUPPORT));
+	CHECK_R(104, FAILS(connect(s, &at.sa.any, at.length - 1), WSAEFAULT));
+	CHECK_R(104, FAILS(connect(s, &at.sa.any, 1), WSAEFAULT));
+	CHECK_R(104, FAILS(connect(s, &at.sa.any, 0), WSAEFAULT));
+	CHECK_R(104, FAILS(connect(s, &at.sa.any, -1), WSAEFAULT));
+	CHECK_R(104, FAILS(connect(s, NULL, at.length), WSAEFAULT));
+	memset(&qos, 0, sizeof(qos));
+	qos.SendingFlowspec.ServiceType = SERVICETYPE_GUARANTEED;
+	qos.SendingFlowspec.TokenRate = 1000000000;
+	CHECK_R(116, FAILS(WSAConnect(s, &at.sa.any, at.length, &data, NULL, NULL, NULL),
+			   WSAEPROTONOSUPPORT));
+	CHECK_R(118, FAILS(WSAConnect(s, &at.sa.any, at.length, NULL, NULL, &qos, NULL),
+			   WSAEOPNOTSUPP));
+	/* None of that did anything: it is unbound, and connects. */
+	CHECK_R(101, FAILS(name_of(s, &bad), WSAEINVAL));
+	/* Nothing to send is not connect data. */
+	CHECK_R(116, FAILS(WSAConnect(s, &at.sa.any, at.length, &nothing, NULL, NULL, NULL),
+			   WSAECONNREFUSED));
+	CHECK_R(118, still_connects(s));
+}
+
+static void check_callee_data(void)
+{
+	char room[16] = "";
+	WSABUF back = { sizeof(room), room };
+	struct address at;
+	SOCKET listener = listener_on(&at, 2), s = stream_socket();
+
+	CHECK_R(117, WSAConnect(s, &at.sa.any, at.length, NULL, &back, NULL, NULL) == 0 &&
+			     back.len == 0 && back.buf == room);
+	closesocket(s);
+	closesocket(listener);
+}
+
+static void check_states(void)
+{
+	struct address name;
+	struct pair p;
+	SOCKET s;
+
+	if (!open_pair(&p))
+		abort();
+	CHECK_R(101, name_of(p.client, &name) == 0 && port_of(&name) != 0);
+	CHECK_R(105, FAILS(connect_to(p.client, &p.at), WSAEISCONN));
+	CHECK_R(105, FAILS(connect_to(p.server, &p.at), WSAEISCONN));
+	CHECK_R(105, works(p.client, p.server));
+	CHECK_R(106, FAILS(connect_to(p.listener, &p.at), WSAEINVAL));
+	/* And it still listens. */
+	s = stream_socket();
+	CHECK_R(106, connect_to(s, &p.at) == 0);
+	closesocket(s);
+	close_pair(&p);
+	/* Bound explicitly, the name stays. */
+	s = stream_socket();
+	name = loopback(0);
+	bind_to(s, &name);
+	name_of(s, &name);
+	p.listener = listener_on(&p.at, 1);
+	CHECK_R(101, connect_to(s, &p.at) == 0);
+	p.server = accept(p.listener, NULL, NULL);
+	p.at.length = sizeof(p.at.sa);
+	CHECK_R(101, getpeername(p.server, &p.at.sa.any, &p.at.length) == 0 &&
+			     memcmp(&p.at.sa, &name.sa, (size_t)name.length) == 0);
+	closesocket(s);
+	closesocket(p.server);
+	closesocket(p.listener);
+}
+
+/* --- attempts that take their time --- */
+
+/* One look with select: 1 in writefds, 2 in exceptfds; 0 in none. */
+static int ready(SOCKET s, long ms)
+{
+	struct timeval timeout = { ms / 1000, ms % 1000 * 1000 };
+	fd_set write_set, except_set;
+
+	FD_ZERO(&write_set);
+	FD_ZERO(&except_set);
+	FD_SET(s, &write_set);
+	FD_SET(s, &except_set);
+	select(0, NULL, &write_set, &except_set, &timeout);
+	return (FD_ISSET(s, &write_set) ? 1 : 0) | (FD_ISSET(s, &except_set) ? 2 : 0);
+}
+
+static int reject(LPWSABUF caller, LPWSABUF caller_data, LPQOS sqos, LPQOS gqos, LPWSABUF callee,
+		  LPWSABUF callee_data, GROUP *g, DWORD_PTR data)
+{
+	(void)caller;
+	(void)caller_data;
+	(void)sqos;
+	(void)gqos;
+	(void)callee;
+	(void)callee_data;
+	(void)g;
+	(void)data;
+	return CF_REJECT;
+}
+
+static int so_error(SOCKET s)
+{
+	int error = -1, length = sizeof(error);
+
+	getsockopt(s, SOL_SOCKET, SO_ERROR, (char *)&error, &length);
+	return error;
+}
+
+static void check_nonblocking(void)
+{
+	struct address at, dead = dead_port();
+	SOCKET listener = conditional_listener(&at, 4), s = stream_socket(), server;
+	struct sockaddr_storage peer;
+	int length = sizeof(peer);
+
+	/* Nobody can answer before accept, so waiting here would be waiting for ever. */
+	nonblocking(s, 1);
+	CHECK_R(108, FAILS(connect_to(s, &at), WSAEWOULDBLOCK));
+	CHECK_R(107, FAILS(connect_to(s, &at), WSAEALREADY));
+	CHECK_R(107, FAILS(connect_to(s, &dead), WSAEALREADY));
+	CHECK_R(120, ready(s, 0) == 0);
+	CHECK_R(120, FAILS(getpeername(s, (struct sockaddr *)&peer, &length), WSAENOTCONN));
+	server = accept(listener, NULL, NULL);
+	CHECK_R(120, ready(s, 10000) == 1);
+	CHECK_R(107, FAILS(connect_to(s, &at), WSAEISCONN));
+	nonblocking(s, 0);
+	CHECK_R(108, works(s, server) && so_error(s) == 0);
+	closesocket(server);
+	closesocket(s);
+
+	s = stream_socket();
+	nonblocking(s, 1);
+	CHECK_R(108, FAILS(connect_to(s, &at), WSAEWOULDBLOCK));
+	WSAAccept(listener, NULL, NULL, reject, 0);
+	CHECK_R(120, ready(s, 10000) == 2 && so_error(s) == WSAECONNREFUSED);
+	CHECK_R(115, still_connects(s));
+
+	s = stream_socket();
+	nonblocking(s, 1);
+	CHECK_R(108, connect_to(s, &dead) == SOCKET_ERROR &&
+			     (WSAGetLastError() == WSAEWOULDBLOCK ||
+			      WSAGetLastError() == WSAECONNREFUSED));
+	CHECK_R(120, ready(s, 10000) == 2);
+	closesocket(s);
+	closesocket(listener);
+}
+
+struct later {
+	SOCKET listener;
+	LPCONDITIONPROC condition;
+	atomic_int answered;
+	SOCKET server;
+};
+
+static void answer_later(void *arg)
+{
+	struct later *later = arg;
+
+	Sleep(100);
+	atomic_store(&later->answered, 1);
+	later->server = WSAAccept(later->listener, NULL, NULL, later->condition, 0);
+}
+
+static void check_blocking(void)
+{
+	struct address at;
+	struct later later = { .listener = conditional_listener(&at, 4) };
+	struct conf_thread *thread;
+	SOCKET s = stream_socket();
+
+	thread = thread_run(answer_later, &later);
+	CHECK_R(109, connect_to(s, &at) == 0 && atomic_load(&later.answered));
+	thread_join(thread);
+	CHECK_R(109, works(s, later.server));
+	closesocket(s);
+	closesocket(later.server);
+	s = stream_socket();
+	atomic_store(&later.answered, 0);
+	later.condition = reject;
+	thread = thread_run(answer_later, &later);
+	CHECK_R(109, FAILS(connect_to(s, &at), WSAECONNREFUSED) && atomic_load(&later.answered));
+	thread_join(thread);
+	CHECK_R(115, still_connects(s));
+	closesocket(later.listener);
+}
+
+/* --- trying again --- */
+
+static void check_again(void)
+{
+	struct address at = dead_port(), name, again;
+	SOCKET s = stream_socket(), listener;
+
+	CHECK_R(115, FAILS(connect_to(s, &at), WSAECONNREFUSED) && name_of(s, &name) == 0);
+	CHECK_R(115, FAILS(connect_to(s, &at), WSAECONNREFUSED) && name_of(s, &again) == 0 &&
+			     port_of(&again) == port_of(&name));
+	CHECK_R(115, still_connects(s));
+
+	/* Nobody answers: the attempt ends by time. */
+	listener = conditional_listener(&at, 4);
+	setenv("WSD_CONNECT_TIMEOUT", "300", 1);
+	s = stream_socket();
+	CHECK_R(115, FAILS(connect_to(s, &at), WSAETIMEDOUT));
+	CHECK_R(115, FAILS(connect_to(s, &at), WSAETIMEDOUT));
+	unsetenv("WSD_CONNECT_TIMEOUT");
+	CHECK_R(115, still_connects(s));
+	closesocket(listener);
+
+	/* No route: an address that no stream can go to. Nothing leaves the host. */
+	at = loopback(9);
+	if (conf_family() == AF_INET)
+		at.sa.v4.sin_addr.s_addr = 0xffffffff;
+	else
+		inet_pton(AF_INET6, "ff02::1", &at.sa.v6.sin6_addr);
+	s = stream_socket();
+	CHECK_R(115, FAILS(connect_to(s, &at), WSAENETUNREACH));
+	CHECK_R(115, still_connects(s));
+}
+
+int main(int argc, char **argv)
+{
+	conf_start(argc, argv);
+	check_parameters();
+	check_callee_data();
+	check_states();
+	check_nonblocking();
+	check_blocking();
+	check_again();
+	WSACleanup();
+	return check_result();
+}

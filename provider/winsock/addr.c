@@ -60,6 +60,18 @@ int wsd_sockaddr_decode(const struct sockaddr *name, int length, struct wsd_addr
 	return 0;
 }
 
+int wsd_sockaddr_decode_as(uint16_t family, const struct sockaddr *name, int length,
+			   struct wsd_addr *addr)
+{
+	ADDRESS_FAMILY given;
+
+	if (name == NULL || length < (int)sizeof(given))
+		return WSAEFAULT;
+	memcpy(&given, name, sizeof(given));
+	return wsd_family_of(given) == family ? wsd_sockaddr_decode(name, length, addr)
+					      : WSAEAFNOSUPPORT;
+}
+
 int wsd_sockaddr_encode(const struct wsd_addr *addr, struct sockaddr *name, int *length)
 {
 	int size = wsd_sockaddr_size(addr->family);

@@ -106,8 +106,8 @@ int WSPAPI wsd_spi_bind(SOCKET s, const struct sockaddr *name, int namelen, LPIN
 
 	if (sock == NULL)
 		return SOCKET_ERROR;
-	error = wsd_sockaddr_decode(name, namelen, &want);
-	if (error == WSAEAFNOSUPPORT || (error == 0 && want.family != sock->family))
+	error = wsd_sockaddr_decode_as(sock->family, name, namelen, &want);
+	if (error == WSAEAFNOSUPPORT)
 		error = WSAEFAULT;
 	if (error == 0 && (sock->state != WSD_SOCK_NEW || sock->reserved))
 		error = WSAEINVAL;

@@ -154,12 +154,10 @@ static int check_state(const struct wsd_socket *sock)
 static int check_address(const struct wsd_socket *sock, const struct sockaddr *name, int namelen,
 			 struct wsd_addr *remote)
 {
-	int error = wsd_sockaddr_decode(name, namelen, remote);
+	int error = wsd_sockaddr_decode_as(sock->family, name, namelen, remote);
 
 	if (error != 0)
 		return error;
-	if (remote->family != sock->family)
-		return WSAEAFNOSUPPORT;
 	if (wsd_addr_is_any(remote) || remote->port == 0)
 		return WSAEADDRNOTAVAIL;
 	return 0;

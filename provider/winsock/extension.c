@@ -227,7 +227,7 @@ VOID WINAPI wsd_ext_get_accept_sockaddrs(PVOID lpOutputBuffer, DWORD dwReceiveDa
 static int check_connect(struct wsd_socket *sock, const struct sockaddr *name, int namelen,
 			 PVOID buffer, DWORD length, struct wsd_addr *remote)
 {
-	int error = wsd_sockaddr_decode(name, namelen, remote);
+	int error = wsd_sockaddr_decode_as(sock->family, name, namelen, remote);
 
 	if (error != 0)
 		return error;
@@ -241,8 +241,6 @@ static int check_connect(struct wsd_socket *sock, const struct sockaddr *name, i
 		return WSAEALREADY;
 	if (sock->state != WSD_SOCK_BOUND || sock->reserved)
 		return WSAEINVAL;
-	if (remote->family != sock->family)
-		return WSAEAFNOSUPPORT;
 	return wsd_addr_is_any(remote) || remote->port == 0 ? WSAEADDRNOTAVAIL : 0;
 }
 

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -79,6 +80,16 @@ void wsd_os_port_set_reuse(intptr_t holder, bool on)
 	(void)setsockopt((int)holder, SOL_SOCKET, SO_REUSEADDR, &value, sizeof(value));
 }
 
+/* The system binds a stream socket to a broadcast or multicast address, but nobody can use it. */
+static bool is_group(const struct wsd_addr *want)
+{
+	struct wsd_addr ignored;
+
+	if (want->family != WSD_FAMILY_IPV4 || want->bytes[0] == 0 || want->bytes[0] == 127)
+		return false;
+	return (want->bytes[0] & 0xf0) == 0xe0 || wsd_os_route(want, &ignored) != WSD_OK;
+}
+
 enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr_t *holder,
 				 uint16_t *port)
 {
@@ -87,6 +98,8 @@ enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr
 	enum wsd_status status;
 	int on = 1, fd;
 
+	if (is_group(want))
+		return WSD_EADDRNOTAVAIL;
 	fd = socket(os.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
 	if (fd < 0)
 		return from_errno(errno);

@@ -84,6 +84,9 @@ wsd_any_function wsd_extension_find(const GUID *id, int *error);
 int wsd_sockaddr_size(uint16_t family);
 /* 0, WSAEFAULT (pointer, length), WSAEAFNOSUPPORT. */
 int wsd_sockaddr_decode(const struct sockaddr *name, int length, struct wsd_addr *addr);
+/* The same for a socket of that family; another family is WSAEAFNOSUPPORT, whatever the length. */
+int wsd_sockaddr_decode_as(uint16_t family, const struct sockaddr *name, int length,
+			   struct wsd_addr *addr);
 /* 0 or WSAEFAULT; *length in: room, out: true length. */
 int wsd_sockaddr_encode(const struct wsd_addr *addr, struct sockaddr *name, int *length);
 

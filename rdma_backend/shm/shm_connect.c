@@ -302,6 +302,17 @@ static void retry_expired(struct shm_timer *timer)
 		fail(handshake->endpoint, status);
 }
 
+/* What the application left open is chosen as the kernel does on a host that talks to itself. */
+static struct wsd_addr own_address(const struct wsd_addr *local, const struct wsd_addr *remote)
+{
+	struct wsd_addr own = *remote;
+
+	if (local->family && !shm_address_is_any(local))
+		return *local;
+	own.port = local->family ? local->port : 0;
+	return own;
+}
+
 enum wsd_status shm_connect(struct wsd_endpoint *endpoint, const struct wsd_addr *local,
 			    const struct wsd_addr *remote, const void *data, uint32_t data_length,
 			    uint64_t timeout)
@@ -323,9 +334,7 @@ enum wsd_status shm_connect(struct wsd_endpoint *endpoint, const struct wsd_addr
 		return WSD_ENOMEM;
 	handshake->source.ready = answer_ready;
 	handshake->retry.expired = retry_expired;
-	handshake->local = local->family ? *local : *remote;
-	if (!local->family)
-		handshake->local.port = 0;
+	handshake->local = own_address(local, remote);
 	handshake->remote = *remote;
 	fill_hello(endpoint, &handshake->hello, SHM_MSG_REQUEST, data, data_length);
 	shm_addr_to_wire(&handshake->hello.local, &handshake->local);

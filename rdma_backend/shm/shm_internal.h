@@ -279,6 +279,7 @@ struct shm_sink {
 enum wsd_status shm_os_status(int error);
 void shm_count(uint64_t *counter);
 bool shm_address_is_local(const struct wsd_addr *addr);
+bool shm_address_is_any(const struct wsd_addr *addr);
 uint32_t shm_device_addresses(struct wsd_device *device, struct wsd_addr *list, uint32_t count);
 enum wsd_status shm_os_listen(const struct wsd_addr *local, int *fd);
 /* WSD_AGAIN: the listener's queue is full now. */

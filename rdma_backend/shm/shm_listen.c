@@ -229,13 +229,6 @@ static void retry_expired(struct shm_timer *timer)
 	shm_source_change(&listener->source, EPOLLIN);
 }
 
-static bool is_any(const struct wsd_addr *addr)
-{
-	static const uint8_t zero[16];
-
-	return memcmp(addr->bytes, zero, sizeof(zero)) == 0;
-}
-
 enum wsd_status shm_listen(struct wsd_queue *queue, const struct wsd_addr *local, uint32_t backlog,
 			   void *context, struct wsd_listener_ep **result)
 {
@@ -245,7 +238,7 @@ enum wsd_status shm_listen(struct wsd_queue *queue, const struct wsd_addr *local
 
 	if (!local->port || (local->family != WSD_FAMILY_IPV4 && local->family != WSD_FAMILY_IPV6))
 		return WSD_EINVAL;
-	if (!is_any(local) && !shm_address_is_local(local))
+	if (!shm_address_is_any(local) && !shm_address_is_local(local))
 		return WSD_EADDRNOTAVAIL;
 	status = shm_os_listen(local, &fd);
 	if (status)

@@ -76,7 +76,23 @@ static socklen_t to_sockaddr(const struct wsd_addr *addr, struct sockaddr_storag
 	return 0;
 }
 
-/* Only the kernel knows: it lets a socket be bound to local addresses and to no others. */
+static bool is_multicast(const struct wsd_addr *addr)
+{
+	return addr->family == WSD_FAMILY_IPV4 ? (addr->bytes[0] & 0xf0) == 0xe0
+					       : addr->bytes[0] == 0xff;
+}
+
+bool shm_address_is_any(const struct wsd_addr *addr)
+{
+	static const uint8_t zero[16];
+
+	return memcmp(addr->bytes, zero, sizeof(zero)) == 0;
+}
+
+/*
+ * Only the kernel knows: it lets a socket be bound to local addresses and to no others but those of
+ * groups; it does not let one connect to a broadcast address unasked.
+ */
 bool shm_address_is_local(const struct wsd_addr *addr)
 {
 	struct sockaddr_storage storage;
@@ -84,12 +100,13 @@ bool shm_address_is_local(const struct wsd_addr *addr)
 	bool local;
 	int fd;
 
-	if (!length)
+	if (!length || is_multicast(addr))
 		return false;
 	fd = socket(storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return false;
-	local = bind(fd, (struct sockaddr *)&storage, length) == 0;
+	local = bind(fd, (struct sockaddr *)&storage, length) == 0 &&
+		connect(fd, (struct sockaddr *)&storage, length) == 0;
 	close(fd);
 	return local;
 }

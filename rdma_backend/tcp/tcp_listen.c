@@ -46,19 +46,19 @@ static int bind_companion(const struct wsd_addr *local)
 	return fd;
 }
 
+static bool same_address(const struct wsd_addr *a, const struct wsd_addr *b)
+{
+	return a->family == b->family && a->port == b->port && a->scope == b->scope &&
+	       memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
+
 static bool already_listening(const struct wsd_queue *queue, const struct wsd_addr *local)
 {
 	struct wsd_list *node;
 
-	wsd_list_for_each(node, &queue->listeners) {
-		const struct wsd_addr *other =
-			&wsd_container(node, struct wsd_listener_ep, link)->local;
-
-		if (other->family == local->family && other->port == local->port &&
-		    other->scope == local->scope &&
-		    memcmp(other->bytes, local->bytes, sizeof(local->bytes)) == 0)
+	wsd_list_for_each(node, &queue->listeners)
+		if (same_address(&wsd_container(node, struct wsd_listener_ep, link)->local, local))
 			return true;
-	}
 	return false;
 }
 
@@ -205,6 +205,27 @@ static bool request_valid(struct wsd_request *request)
 	return true;
 }
 
+/*
+ * One application port may have a listener for every address and others for single ones. The
+ * connector finds the first that is bound to a companion port; the most exact one gets the request.
+ */
+static void hand_to_exact_listener(struct wsd_request *request)
+{
+	struct wsd_queue *queue = request->listener->queue;
+	struct wsd_list *node;
+
+	wsd_list_for_each(node, &queue->listeners) {
+		struct wsd_listener_ep *other = wsd_container(node, struct wsd_listener_ep, link);
+
+		if (!same_address(&other->local, &request->local))
+			continue;
+		wsd_list_remove(&request->link);
+		wsd_list_append(&other->incoming, &request->link);
+		request->listener = other;
+		return;
+	}
+}
+
 static void request_complete(struct wsd_request *request)
 {
 	struct wsd_listener_ep *listener = request->listener;
@@ -218,6 +239,8 @@ static void request_complete(struct wsd_request *request)
 		tcp_request_free(request);
 		return;
 	}
+	hand_to_exact_listener(request);
+	listener = request->listener;
 	if (listener->reported >= listener->backlog) {
 		tcp_reject(request, NULL, 0);
 		return;

@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 #include "rdma_backend/base/base.h"
+#include "spi_shim/linux/error.h"
 
 #define CHUNK_BITS  10
 #define CHUNK_SLOTS (1u << CHUNK_BITS)
@@ -91,7 +92,7 @@ static bool word_matches(uint64_t word, uintptr_t value, enum wsd_handle_type ty
 	return value_of(index_of(value), word) == value;
 }
 
-/* [lock held] An index that nobody uses, or 0. */
+/* [lock held] An index that nobody uses, or 0 with the last error set. */
 static uint32_t slot_take_locked(void)
 {
 	uint32_t index = table.free_head;
@@ -113,11 +114,11 @@ static uint32_t slot_take_locked(void)
 	}
 	index = table.used;
 	if (index >= table.limit)
-		return 0;
+		return (uint32_t)wsd_fail(ERROR_TOO_MANY_OPEN_FILES);
 	if (slot_at(index) == NULL) {
 		chunk = wsd_alloc(sizeof(*chunk));
 		if (chunk == NULL)
-			return 0;
+			return (uint32_t)wsd_fail(ERROR_NOT_ENOUGH_MEMORY);
 		atomic_store_explicit(&table.chunks[index >> CHUNK_BITS], chunk,
 				      memory_order_release);
 	}

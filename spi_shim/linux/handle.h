@@ -31,7 +31,10 @@ struct wsd_object {
 	uint32_t slot;
 };
 
-/* 0 when WSD_HANDLES_MAX is reached or memory is short; then the caller still owns the object. */
+/*
+ * 0 when WSD_HANDLES_MAX is reached (last error ERROR_TOO_MANY_OPEN_FILES) or memory is short
+ * (ERROR_NOT_ENOUGH_MEMORY); then the caller still owns the object.
+ */
 uintptr_t wsd_object_new(enum wsd_handle_type type, struct wsd_object *object);
 /* A reference, or NULL. */
 struct wsd_object *wsd_object_get(uintptr_t value, enum wsd_handle_type type);

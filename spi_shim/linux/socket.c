@@ -66,6 +66,8 @@ SOCKET WSPAPI WPUCreateSocketHandle(DWORD dwCatalogEntryId, DWORD_PTR dwContext,
 		socket_object->object.destroy = socket_destroy;
 		socket_object->context = dwContext;
 		value = wsd_object_new(WSD_HANDLE_SOCKET, &socket_object->object);
+		if (value == 0 && GetLastError() == ERROR_TOO_MANY_OPEN_FILES)
+			error = WSAEMFILE;
 		if (value == 0)
 			wsd_free(socket_object);
 	}

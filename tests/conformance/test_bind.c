@@ -45,9 +45,17 @@ static void check_address_errors(void)
 	CHECK_R(48, FAILS(bind(s, &at.sa.any, -1), WSAEFAULT));
 	CHECK_R(48, FAILS(bind(s, NULL, at.length), WSAEFAULT));
 	if (conf_family() == AF_INET)
-		at.sa.v4.sin_addr.s_addr = htonl(0xc0000201); /* 192.0.2.1, for documentation */
+		at.sa.v4.sin_addr.s_addr = htonl(0xcb007101); /* 203.0.113.1: documentation */
 	else
 		inet_pton(AF_INET6, "2001:db8::1", &at.sa.v6.sin6_addr);
+	CHECK_R(49, FAILS(bind_to(s, &at), WSAEADDRNOTAVAIL));
+	if (conf_family() == AF_INET) {
+		at.sa.v4.sin_addr.s_addr = 0xffffffff; /* what stands for many is none of ours */
+		CHECK_R(49, FAILS(bind_to(s, &at), WSAEADDRNOTAVAIL));
+		at.sa.v4.sin_addr.s_addr = htonl(0xe0000001);
+	} else {
+		inet_pton(AF_INET6, "ff02::1", &at.sa.v6.sin6_addr);
+	}
 	CHECK_R(49, FAILS(bind_to(s, &at), WSAEADDRNOTAVAIL));
 	/* None of that bound it. */
 	CHECK_R(56, is_unbound(s));
@@ -82,11 +90,11 @@ static void check_ephemeral(void)
 	struct address at = loopback(0), any = wildcard(0), name;
 
 	CHECK_R(51, bind_to(one, &at) == 0 && name_of(one, &first) == 0 && port_of(&first) != 0);
-	CHECK_R(51, bind_to(two, &at) == 0 && name_of(two, &second) == 0 &&
-			    port_of(&second) != 0 && port_of(&second) != port_of(&first));
-	CHECK_R(51, memcmp(&first.sa.v4.sin_addr, &at.sa.v4.sin_addr,
-			   sizeof(at.sa.v4.sin_addr)) == 0 &&
-			    first.sa.any.sa_family == conf_family());
+	CHECK_R(51, bind_to(two, &at) == 0 && name_of(two, &second) == 0 && port_of(&second) != 0 &&
+			    port_of(&second) != port_of(&first));
+	CHECK_R(51,
+		memcmp(&first.sa.v4.sin_addr, &at.sa.v4.sin_addr, sizeof(at.sa.v4.sin_addr)) == 0 &&
+			first.sa.any.sa_family == conf_family());
 	CHECK_R(51, bind_to(three, &any) == 0 && name_of(three, &name) == 0 &&
 			    port_of(&name) != 0 && port_of(&name) != port_of(&first) &&
 			    port_of(&name) != port_of(&second));
@@ -266,12 +274,10 @@ static void check_specific_first(void)
 
 /* --- names --- */
 
-static void check_names(void)
+static void check_no_names(void)
 {
-	struct address at = loopback(0), name, peer, any = wildcard(0);
+	struct address at = loopback(0), name, peer;
 	SOCKET s = stream_socket();
-	unsigned char *port;
-	struct pair p;
 	int length;
 
 	CHECK_R(56, is_unbound(s));
@@ -292,11 +298,20 @@ static void check_names(void)
 	CHECK_R(58, FAILS(getsockname(s, NULL, &length), WSAEFAULT));
 	CHECK_R(58, getsockname(s, &name.sa.any, &length) == 0 && length == at.length);
 	closesocket(s);
+}
+
+static void check_names(void)
+{
+	struct address at = loopback(0), name, peer, any = wildcard(0);
+	unsigned char *port;
+	struct pair p;
+	int length;
+	SOCKET s;
 
 	if (!open_pair(&p))
 		abort();
-	CHECK_R(57, name_of(p.client, &name) == 0 && port_of(&name) != 0 &&
-			    name.length == at.length);
+	CHECK_R(57,
+		name_of(p.client, &name) == 0 && port_of(&name) != 0 && name.length == at.length);
 	set_port(&at, port_of(&name));
 	CHECK_R(57, memcmp(&name.sa, &at.sa, (size_t)at.length) == 0);
 	peer.length = sizeof(peer.sa);
@@ -318,8 +333,8 @@ static void check_names(void)
 	if (conf_family() == AF_INET)
 		CHECK_R(61, memcmp(&name.sa.v4.sin_addr, "\x7f\0\0\1", 4) == 0);
 	else
-		CHECK_R(61, memcmp(&name.sa.v6.sin6_addr, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16) ==
-				    0);
+		CHECK_R(61,
+			memcmp(&name.sa.v6.sin6_addr, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16) == 0);
 	CHECK_R(61, name.sa.any.sa_family == conf_family());
 	closesocket(s);
 	/* Bound to the wildcard, it learns its address when it is connected. */
@@ -341,6 +356,7 @@ int main(int argc, char **argv)
 	check_conflicts();
 	check_reuse_after_bind();
 	check_specific_first();
+	check_no_names();
 	check_names();
 	WSACleanup();
 	return check_result();

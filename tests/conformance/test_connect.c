@@ -3,7 +3,7 @@
  * test_connect.c - WSPConnect. A listener with SO_CONDITIONAL_ACCEPT keeps an attempt open for as long
  * as a check needs it.
  */
-#include "tests/conformance/lib.h"
+#include "tests/conformance/dial.h"
 
 #include <stdatomic.h>
 
@@ -15,15 +15,6 @@ static struct address dead_port(void)
 
 	closesocket(s);
 	return at;
-}
-
-static int works(SOCKET client, SOCKET server)
-{
-	char c = 0;
-
-	return server != INVALID_SOCKET && send(client, "a", 1, 0) == 1 &&
-	       recv(server, &c, 1, 0) == 1 && c == 'a' && send(server, "b", 1, 0) == 1 &&
-	       recv(client, &c, 1, 0) == 1 && c == 'b';
 }
 
 /* The socket still connects: to a listener of its own. */
@@ -80,8 +71,8 @@ static void check_parameters(void)
 	qos.SendingFlowspec.TokenRate = 1000000000;
 	CHECK_R(116, FAILS(WSAConnect(s, &at.sa.any, at.length, &data, NULL, NULL, NULL),
 			   WSAEPROTONOSUPPORT));
-	CHECK_R(118, FAILS(WSAConnect(s, &at.sa.any, at.length, NULL, NULL, &qos, NULL),
-			   WSAEOPNOTSUPP));
+	CHECK_R(118,
+		FAILS(WSAConnect(s, &at.sa.any, at.length, NULL, NULL, &qos, NULL), WSAEOPNOTSUPP));
 	/* None of that did anything: it is unbound, and connects. */
 	CHECK_R(101, FAILS(name_of(s, &bad), WSAEINVAL));
 	/* Nothing to send is not connect data. */
@@ -206,9 +197,9 @@ static void check_nonblocking(void)
 
 	s = stream_socket();
 	nonblocking(s, 1);
-	CHECK_R(108, connect_to(s, &dead) == SOCKET_ERROR &&
-			     (WSAGetLastError() == WSAEWOULDBLOCK ||
-			      WSAGetLastError() == WSAECONNREFUSED));
+	CHECK_R(108,
+		connect_to(s, &dead) == SOCKET_ERROR && (WSAGetLastError() == WSAEWOULDBLOCK ||
+							 WSAGetLastError() == WSAECONNREFUSED));
 	CHECK_R(120, ready(s, 10000) == 2);
 	closesocket(s);
 	closesocket(listener);

@@ -54,8 +54,9 @@ static void check_to_text(void)
 	CHECK_R(331, FAILS(WSAAddressToStringA(&at.sa.any, (DWORD)at.length, NULL, narrow, &length),
 			   WSAEFAULT) &&
 			     length == needed);
-	CHECK_R(331, WSAAddressToStringA(&at.sa.any, (DWORD)at.length, NULL, narrow, &length) == 0 &&
-			     strcmp(narrow, expected) == 0);
+	CHECK_R(331,
+		WSAAddressToStringA(&at.sa.any, (DWORD)at.length, NULL, narrow, &length) == 0 &&
+			strcmp(narrow, expected) == 0);
 	/* The number is in network byte order, the text is not. */
 	at.sa.v4.sin_port = 0;
 	((unsigned char *)&at.sa.v4.sin_port)[0] = 0x12;
@@ -118,12 +119,11 @@ static void check_from_text(void)
 		long_text[i] = '1';
 	long_text[299] = 0;
 	at.length = sizeof(at.sa);
-	CHECK_R(333, FAILS(WSAStringToAddressW(long_text, conf_family(), NULL, &at.sa.any,
-					       &at.length),
-			   WSAEINVAL));
 	CHECK_R(333,
-		FAILS(WSAStringToAddressW(wide("127.0.0.1"), 99, NULL, &at.sa.any, &at.length),
+		FAILS(WSAStringToAddressW(long_text, conf_family(), NULL, &at.sa.any, &at.length),
 		      WSAEINVAL));
+	CHECK_R(333, FAILS(WSAStringToAddressW(wide("127.0.0.1"), 99, NULL, &at.sa.any, &at.length),
+			   WSAEINVAL));
 	CHECK_R(333, FAILS(WSAStringToAddressW(wide(row ? "::1" : "127.0.0.1"), conf_family(), NULL,
 					       &at.sa.any, &short_length),
 			   WSAEFAULT) &&
@@ -153,11 +153,10 @@ static void check_catalogue(void)
 			 entries[i].iProtocol == IPPROTO_TCP;
 	}
 	CHECK_R(334, found == 1);
-	CHECK_R(334,
-		getsockopt(s, SOL_SOCKET, SO_PROTOCOL_INFOW, (char *)&own, &length) == 0 &&
-			own.iAddressFamily == conf_family() &&
-			own.ProtocolChain.ChainLen == BASE_PROTOCOL &&
-			(own.dwServiceFlags1 & XP1_IFS_HANDLES) == 0);
+	CHECK_R(334, getsockopt(s, SOL_SOCKET, SO_PROTOCOL_INFOW, (char *)&own, &length) == 0 &&
+			     own.iAddressFamily == conf_family() &&
+			     own.ProtocolChain.ChainLen == BASE_PROTOCOL &&
+			     (own.dwServiceFlags1 & XP1_IFS_HANDLES) == 0);
 	closesocket(s);
 }
 

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* dial.c - connecting and accepting, for the programs about listeners. */
+#include "tests/conformance/dial.h"
+
+SOCKET dial(const struct address *at)
+{
+	SOCKET s = stream_socket();
+
+	if (connect_to(s, at) == 0)
+		return s;
+	closesocket(s);
+	return INVALID_SOCKET;
+}
+
+SOCKET dial_pending(const struct address *at)
+{
+	SOCKET s = stream_socket();
+
+	nonblocking(s, 1);
+	if (connect_to(s, at) == 0 || WSAGetLastError() == WSAEWOULDBLOCK)
+		return s;
+	closesocket(s);
+	return INVALID_SOCKET;
+}
+
+int outcome(SOCKET s)
+{
+	struct timeval timeout = { 10, 0 };
+	fd_set done, failed;
+	int error = -1, length = sizeof(error);
+
+	FD_ZERO(&done);
+	FD_ZERO(&failed);
+	FD_SET(s, &done);
+	FD_SET(s, &failed);
+	if (select(0, NULL, &done, &failed, &timeout) != 1)
+		return -1;
+	if (FD_ISSET(s, &done))
+		return 0;
+	getsockopt(s, SOL_SOCKET, SO_ERROR, (char *)&error, &length);
+	return error;
+}
+
+int readable(SOCKET s, long ms)
+{
+	struct timeval timeout = { ms / 1000, ms % 1000 * 1000 };
+	fd_set set;
+
+	FD_ZERO(&set);
+	FD_SET(s, &set);
+	return select(0, &set, NULL, NULL, &timeout) == 1;
+}
+
+int refuses(const struct address *at)
+{
+	SOCKET s = stream_socket();
+	int refused = FAILS(connect_to(s, at), WSAECONNREFUSED);
+
+	closesocket(s);
+	return refused;
+}
+
+int works(SOCKET client, SOCKET server)
+{
+	char c = 0;
+
+	nonblocking(client, 0);
+	return server != INVALID_SOCKET && send(server, "b", 1, 0) == 1 &&
+	       recv(client, &c, 1, 0) == 1 && c == 'b' && send(client, "a", 1, 0) == 1 &&
+	       recv(server, &c, 1, 0) == 1 && c == 'a';
+}
+
+int no_socket(SOCKET s, int code)
+{
+	return s == INVALID_SOCKET && WSAGetLastError() == code;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* dial.h - connecting and accepting, for the programs about listeners. */
+#ifndef WSD_CONFORMANCE_DIAL_H
+#define WSD_CONFORMANCE_DIAL_H
+
+#include "tests/conformance/lib.h"
+
+SOCKET dial(const struct address *at);	       /* connected, or INVALID_SOCKET */
+SOCKET dial_pending(const struct address *at); /* nonblocking, under way */
+int outcome(SOCKET s);			       /* of that: 0 or its error; -1: none after 10 s */
+int readable(SOCKET s, long ms);	       /* becomes readable in that time */
+int refuses(const struct address *at);	       /* with WSAECONNREFUSED */
+int works(SOCKET client, SOCKET server);       /* a byte each way */
+int no_socket(SOCKET s, int code);	       /* INVALID_SOCKET, with that error */
+
+#endif

@@ -180,8 +180,12 @@ struct wsd_stream {
 
 /* stream.c */
 struct wsd_stream *wsd_stream_new(const struct wsd_stream_owner *ops, void *owner);
-void wsd_stream_lock(struct wsd_stream *stream);
-void wsd_stream_unlock(struct wsd_stream *stream, struct wsd_engine *engine);
+/* The owner whose lock was taken: it is the one to unlock, even if the stream has changed hands. */
+struct wsd_binding {
+	const struct wsd_stream_owner *ops;
+	void *owner;
+};
+struct wsd_binding wsd_stream_lock(struct wsd_stream *stream);
 void wsd_stream_rebind(struct wsd_stream *stream, const struct wsd_stream_owner *ops, void *owner);
 void wsd_stream_do(struct wsd_stream *stream, uint32_t what);
 void wsd_stream_tell(struct wsd_stream *stream);

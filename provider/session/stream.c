@@ -15,7 +15,7 @@
  * owner's lock; so the binding is read again once the lock is held. A NULL owner means that the pair
  * is being changed. */
 
-void wsd_stream_lock(struct wsd_stream *s)
+struct wsd_binding wsd_stream_lock(struct wsd_stream *s)
 {
 	for (;;) {
 		void *owner = atomic_load(&s->owner);
@@ -27,16 +27,16 @@ void wsd_stream_lock(struct wsd_stream *s)
 		}
 		ops->lock(owner);
 		if (atomic_load(&s->owner) == owner)
-			return;
+			return (struct wsd_binding){ ops, owner };
 		ops->unlock(owner, NULL);
 	}
 }
 
-void wsd_stream_unlock(struct wsd_stream *s, struct wsd_engine *engine)
+/* A listener that hears of a failure lets the stream go in the middle of its event: the lock to give
+ * back is the one that was taken. */
+static void unlock(const struct wsd_binding *bound, struct wsd_engine *engine)
 {
-	void *owner = atomic_load(&s->owner);
-
-	atomic_load(&s->ops)->unlock(owner, engine);
+	bound->ops->unlock(bound->owner, engine);
 }
 
 void wsd_stream_rebind(struct wsd_stream *s, const struct wsd_stream_owner *ops, void *owner)
@@ -121,9 +121,9 @@ static void stream_events(struct wsd_event_sink *sink, struct wsd_engine *engine
 			  const struct wsd_event *events, uint32_t count)
 {
 	struct wsd_stream *s = wsd_container(sink, struct wsd_stream, sink);
+	struct wsd_binding bound = wsd_stream_lock(s);
 	uint32_t i = 0, n;
 
-	wsd_stream_lock(s);
 	while (i < count) {
 		for (n = 0; i + n < count && is_receive(&events[i + n]);)
 			n++;
@@ -138,7 +138,7 @@ static void stream_events(struct wsd_event_sink *sink, struct wsd_engine *engine
 	wsd_source_settle(s);
 	wsd_close_progress(s);
 	wsd_stream_tell(s);
-	wsd_stream_unlock(s, engine);
+	unlock(&bound, engine);
 }
 
 /* --- tasks and timers, by the engine's owner --- */
@@ -159,9 +159,9 @@ static void destroy(struct wsd_stream *s)
 static void run_task(struct wsd_task *task, struct wsd_engine *engine)
 {
 	struct wsd_stream *s = wsd_container(task, struct wsd_stream, task);
+	struct wsd_binding bound = wsd_stream_lock(s);
 	uint32_t todo;
 
-	wsd_stream_lock(s);
 	todo = s->todo;
 	s->todo = 0;
 	s->queued = false;
@@ -186,19 +186,19 @@ static void run_task(struct wsd_task *task, struct wsd_engine *engine)
 	else
 		wsd_close_progress(s);
 	wsd_stream_tell(s);
-	wsd_stream_unlock(s, engine);
+	unlock(&bound, engine);
 }
 
 static void timer_expired(struct wsd_timer *timer, struct wsd_engine *engine)
 {
 	struct wsd_stream *s = wsd_container(timer, struct wsd_stream, timer);
+	struct wsd_binding bound = wsd_stream_lock(s);
 
-	wsd_stream_lock(s);
 	wsd_close_timer(s, wsd_engine_now(engine));
 	wsd_tx_progress(s);
 	wsd_close_progress(s);
 	wsd_stream_tell(s);
-	wsd_stream_unlock(s, engine);
+	unlock(&bound, engine);
 }
 
 /* queued changes with the lock only, so a task that runs DESTROY is never queued once more. */

@@ -255,17 +255,46 @@ static void release(struct wsd_op *op)
 	wsd_socket_unref(home);
 }
 
-/* The one value an APC carries is the operation; it is free before the routine runs, which may
- * post. */
-static VOID CALLBACK trampoline(DWORD_PTR context)
+/* A completion routine that runs in this thread. */
+struct routine_frame {
+	SOCKET handle;
+	struct routine_frame *outer;
+	struct wsd_list held; /* finished operations of the same socket */
+};
+
+static WSD_THREAD_LOCAL struct routine_frame *routine_frames;
+
+/* The operation is free before the routine runs, which may post. */
+static void run_routine(struct wsd_op *op)
 {
-	struct wsd_op *op = (struct wsd_op *)context;
 	LPWSAOVERLAPPED_COMPLETION_ROUTINE routine = op->routine;
 	LPWSAOVERLAPPED overlapped = op->overlapped;
 	DWORD error = (DWORD)op->error, bytes = (DWORD)op->moved, flags = op->result_flags;
 
 	release(op);
 	routine(error, bytes, overlapped, flags);
+}
+
+/* The one value an APC carries is the operation. Routines of one socket are never nested: what comes
+ * up while one of them waits alertably is kept until that one has returned. */
+static VOID CALLBACK trampoline(DWORD_PTR context)
+{
+	struct wsd_op *op = (struct wsd_op *)context;
+	struct routine_frame frame = { .handle = op->home->handle, .outer = routine_frames };
+	struct wsd_list *node;
+
+	for (struct routine_frame *f = routine_frames; f != NULL; f = f->outer) {
+		if (f->handle == frame.handle) {
+			wsd_list_append(&f->held, &op->link);
+			return;
+		}
+	}
+	wsd_list_init(&frame.held);
+	routine_frames = &frame;
+	run_routine(op);
+	while ((node = wsd_list_pop(&frame.held)) != NULL)
+		run_routine(wsd_container(node, struct wsd_op, link));
+	routine_frames = frame.outer;
 }
 
 void wsd_provider_apc_dropped(LPWSAUSERAPC routine, DWORD_PTR context)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * echo_client PORT [MESSAGES [BYTES]] - send messages to echo_server and check what comes back, with blocking
- * calls. Prints how many messages a second made the round trip.
+ * echo_client PORT [MESSAGES [BYTES [WINDOW]]] - send messages to echo_server and check what comes back,
+ * with blocking calls; WINDOW messages are under way at a time. Prints how many a second came back.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,8 @@
 
 #ifdef _WIN32
 #include <winsock2.h>
+#elif defined(EXAMPLE_OS_TCP)
+#include "os_winsock.h" /* the comparison of the demo */
 #else
 #include <openwsd/winsock2.h>
 #endif
@@ -19,15 +21,31 @@ static int fail(const char *what)
 	return 1;
 }
 
-static int round_trip(SOCKET s, const char *out, char *in, int bytes)
+static void make_message(char *to, int number, int bytes)
+{
+	int j;
+
+	for (j = 0; j < bytes; j++)
+		to[j] = (char)(number + j);
+}
+
+static int send_one(SOCKET s, char *out, int number, int bytes)
 {
 	int done, n;
 
+	make_message(out, number, bytes);
 	for (done = 0; done < bytes; done += n) {
 		n = send(s, out + done, bytes - done, 0);
 		if (n == SOCKET_ERROR)
 			return fail("send");
 	}
+	return 0;
+}
+
+static int take_one(SOCKET s, char *out, char *in, int number, int bytes)
+{
+	int done, n;
+
 	for (done = 0; done < bytes; done += n) {
 		n = recv(s, in + done, bytes - done, 0);
 		if (n == SOCKET_ERROR)
@@ -37,6 +55,7 @@ static int round_trip(SOCKET s, const char *out, char *in, int bytes)
 			return 1;
 		}
 	}
+	make_message(out, number, bytes);
 	if (memcmp(out, in, (size_t)bytes) != 0) {
 		fprintf(stderr, "echo_client: the answer differs\n");
 		return 1;
@@ -44,20 +63,21 @@ static int round_trip(SOCKET s, const char *out, char *in, int bytes)
 	return 0;
 }
 
-static int run(SOCKET s, int messages, int bytes)
+static int run(SOCKET s, int messages, int bytes, int window)
 {
 	char *out = malloc((size_t)bytes), *in = malloc((size_t)bytes);
 	LARGE_INTEGER start, end, second;
-	int i, j, result = 0;
+	int sent = 0, taken = 0, result = 0;
 
 	if (!out || !in)
 		return fail("out of memory");
 	QueryPerformanceFrequency(&second);
 	QueryPerformanceCounter(&start);
-	for (i = 0; i < messages && result == 0; i++) {
-		for (j = 0; j < bytes; j++)
-			out[j] = (char)(i + j);
-		result = round_trip(s, out, in, bytes);
+	while (taken < messages && result == 0) {
+		while (sent < messages && sent - taken < window && result == 0)
+			result = send_one(s, out, sent++, bytes);
+		if (result == 0)
+			result = take_one(s, out, in, taken++, bytes);
 	}
 	QueryPerformanceCounter(&end);
 	if (result == 0)
@@ -72,12 +92,15 @@ static int run(SOCKET s, int messages, int bytes)
 int main(int argc, char **argv)
 {
 	int messages = argc > 2 ? atoi(argv[2]) : 10000, bytes = argc > 3 ? atoi(argv[3]) : 64;
+	int window = argc > 4 ? atoi(argv[4]) : 1, on = 1;
 	struct sockaddr_in to;
 	WSADATA data;
 	SOCKET s;
 
-	if (argc < 2 || messages < 1 || bytes < 1 || bytes > 1 << 16) {
-		fprintf(stderr, "usage: echo_client PORT [MESSAGES [BYTES up to 65536]]\n");
+	if (argc < 2 || messages < 1 || bytes < 1 || bytes > 1 << 16 || window < 1 ||
+	    window > 1 << 10 || bytes * window > 1 << 16) {
+		fprintf(stderr, "usage: echo_client PORT [MESSAGES [BYTES [WINDOW]]]; "
+				"BYTES times WINDOW is at most 65536\n");
 		return 2;
 	}
 	if (WSAStartup(MAKEWORD(2, 2), &data) != 0)
@@ -91,7 +114,9 @@ int main(int argc, char **argv)
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (connect(s, (struct sockaddr *)&to, sizeof(to)) != 0)
 		return fail("cannot connect");
-	if (run(s, messages, bytes) != 0)
+	if (setsockopt(s, IPPROTO_TCP, TCP_NODELAY, (char *)&on, sizeof(on)) != 0)
+		return fail("TCP_NODELAY");
+	if (run(s, messages, bytes, window) != 0)
 		return 1;
 	if (closesocket(s) != 0)
 		return fail("closesocket");

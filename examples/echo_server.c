@@ -10,6 +10,8 @@
 
 #ifdef _WIN32
 #include <winsock2.h>
+#elif defined(EXAMPLE_OS_TCP)
+#include "os_winsock.h" /* the comparison of the demo */
 #else
 #include <openwsd/winsock2.h>
 #endif
@@ -23,8 +25,10 @@ static int fail(const char *what)
 static int serve(SOCKET s)
 {
 	static char buffer[65536];
-	int got, sent, n;
+	int got, sent, n, on = 1;
 
+	if (setsockopt(s, IPPROTO_TCP, TCP_NODELAY, (char *)&on, sizeof(on)) != 0)
+		return fail("TCP_NODELAY");
 	while ((got = recv(s, buffer, sizeof(buffer), 0)) > 0) {
 		for (sent = 0; sent < got; sent += n) {
 			n = send(s, buffer + sent, got - sent, 0);

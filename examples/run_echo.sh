@@ -5,7 +5,7 @@ set -eu
 server=$1 client=$2
 out=$(mktemp)
 trap 'kill $pid 2>/dev/null || true; rm -f "$out"' EXIT
-"$server" 0 2 >"$out" &
+"$server" 0 3 >"$out" &
 pid=$!
 i=0
 while ! grep -q 'listening on port' "$out"; do
@@ -15,5 +15,6 @@ while ! grep -q 'listening on port' "$out"; do
 done
 port=$(sed -n 's/listening on port //p' "$out")
 "$client" "$port" 20000 64
-"$client" "$port" 200 65536
+"$client" "$port" 200 65536 1
+"$client" "$port" 20000 64 64
 wait $pid

@@ -1,0 +1,36 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# run_wsdping.sh WSDPING - histogram over the backend named in WSD_BACKENDS, then what can go wrong.
+set -u
+wsdping=$1
+dir=$(mktemp -d) || exit 1
+pid=
+trap 'kill $pid 2>/dev/null; rm -rf "$dir"' EXIT
+. "$(dirname "$0")/run_lib.sh"
+
+start_listening "$wsdping" -l 0
+"$wsdping" -n 5000 -s 300 "127.0.0.1:$port" >"$dir/out" || bad "wsdping failed"
+wait "$pid" || bad "the answering side failed"
+grep -q "^5000 round trips of 300 bytes .* over $WSD_BACKENDS$" "$dir/out" || bad "headline: $(cat "$dir/out")"
+# The bars add up to all of them.
+sum=$(awk '/^  < /{n += $4} END {print n}' "$dir/out")
+[ "$sum" = 5000 ] || bad "the histogram has $sum round trips"
+awk '/^round trip us:/ { gsub(",", ""); ok = $5 > 0 && $5 <= $7 && $7 <= $9 && $9 <= $11 }
+	END { exit !ok }' "$dir/out" || bad "the times are not in order: $(tail -n 1 "$dir/out")"
+
+# Killed in the middle: an error within seconds, no hang.
+start_listening "$wsdping" -l 0
+"$wsdping" -n 10000000 "127.0.0.1:$port" >"$dir/out" 2>"$dir/err" &
+client=$!
+sleep 0.5
+kill -9 "$pid"
+expect_end "$client" 1 "killed"
+grep -q "^wsdping: 127.0.0.1:$port: the other side ended the connection" "$dir/err" ||
+	bad "killed: $(cat "$dir/err")"
+
+# Nobody there any more.
+refused "$wsdping" 'cannot connect to 127.0.0.1' "127.0.0.1:$port"
+refused "$wsdping" 'is not HOST:PORT' 127.0.0.1
+"$wsdping" -n 0 "127.0.0.1:$port" 2>/dev/null
+[ $? -eq 2 ] || bad "-n 0 is accepted"
+exit $status

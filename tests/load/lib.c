@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* lib.c - what the load tests share. */
+#include "tests/load/lib.h"
+
+#include <dirent.h>
+#include <malloc.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/lib/test.h"
+
+#define SETTLE_MS 10000
+
+static int to_peer, from_peer;
+static pid_t peer;
+
+void load_fail(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	fflush(stdout);
+	fprintf(stderr, "%s: ", peer ? "client" : "server");
+	vfprintf(stderr, format, arguments);
+	fprintf(stderr, "\n");
+	va_end(arguments);
+	_exit(1);
+}
+
+void load_start(unsigned seconds, unsigned descriptors)
+{
+	struct rlimit limit;
+
+	test_deadline(seconds);
+	LOAD_CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = descriptors;
+	if (limit.rlim_max < descriptors)
+		limit.rlim_max = descriptors;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		load_fail("this test needs %u descriptors: raise ulimit -Hn", descriptors);
+}
+
+void load_fork(void (*main_of_peer)(void))
+{
+	int there[2], back[2];
+
+	LOAD_CHECK(pipe(there) == 0 && pipe(back) == 0);
+	peer = fork();
+	LOAD_CHECK(peer >= 0);
+	if (peer == 0) {
+		close(there[1]);
+		close(back[0]);
+		from_peer = there[0];
+		to_peer = back[1];
+		alarm(0); /* a child has no alarm; its life ends with the pipe */
+		main_of_peer();
+		exit(0);
+	}
+	close(there[0]);
+	close(back[1]);
+	to_peer = there[1];
+	from_peer = back[0];
+}
+
+void load_tell(uint32_t number)
+{
+	if (write(to_peer, &number, sizeof(number)) != sizeof(number))
+		load_fail("the other process has gone");
+}
+
+uint32_t load_hear(void)
+{
+	uint32_t number;
+
+	if (read(from_peer, &number, sizeof(number)) != sizeof(number))
+		load_fail("the other process has gone");
+	return number;
+}
+
+void load_join(void)
+{
+	int status;
+
+	LOAD_CHECK(waitpid(peer, &status, 0) == peer && WIFEXITED(status) &&
+		   WEXITSTATUS(status) == 0);
+}
+
+void load_winsock(void)
+{
+	WSADATA data;
+
+	LOAD_CHECK(WSAStartup(MAKEWORD(2, 2), &data) == 0);
+}
+
+SOCKET load_socket(void)
+{
+	SOCKET s = WSASocketW(AF_INET, SOCK_STREAM, IPPROTO_TCP, NULL, 0, WSA_FLAG_OVERLAPPED);
+
+	LOAD_CHECK(s != INVALID_SOCKET);
+	return s;
+}
+
+struct sockaddr_in load_address(uint32_t port)
+{
+	struct sockaddr_in at;
+
+	memset(&at, 0, sizeof(at));
+	at.sin_family = AF_INET;
+	at.sin_port = htons((u_short)port);
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return at;
+}
+
+SOCKET load_listen(uint32_t *port)
+{
+	struct sockaddr_in at = load_address(0);
+	int length = sizeof(at);
+	SOCKET s = load_socket();
+
+	LOAD_CHECK(bind(s, (struct sockaddr *)&at, sizeof(at)) == 0);
+	LOAD_CHECK(listen(s, SOMAXCONN) == 0);
+	LOAD_CHECK(getsockname(s, (struct sockaddr *)&at, &length) == 0);
+	*port = ntohs(at.sin_port);
+	return s;
+}
+
+unsigned load_descriptors(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	unsigned count = 0;
+
+	LOAD_CHECK(folder != NULL);
+	while (readdir(folder) != NULL)
+		count++;
+	closedir(folder);
+	return count - 3; /* ".", ".." and the folder's own */
+}
+
+unsigned load_shared_mappings(void)
+{
+	FILE *file = fopen("/proc/self/maps", "r");
+	unsigned count = 0;
+	char line[512];
+
+	LOAD_CHECK(file != NULL);
+	while (fgets(line, sizeof(line), file))
+		count += strstr(line, "openwsd (deleted)") != NULL;
+	fclose(file);
+	return count;
+}
+
+uint64_t load_heap_bytes(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+/* The line "NAME: n kB" of a file in /proc/self. */
+static uint64_t read_kib(const char *path, const char *name)
+{
+	FILE *file = fopen(path, "r");
+	unsigned long long value = 0;
+	char line[256];
+
+	LOAD_CHECK(file != NULL);
+	while (fgets(line, sizeof(line), file))
+		if (strncmp(line, name, strlen(name)) == 0)
+			value = strtoull(line + strlen(name), NULL, 10);
+	fclose(file);
+	return value * 1024;
+}
+
+uint64_t load_resident_bytes(void)
+{
+	return read_kib("/proc/self/smaps_rollup", "Pss:") +
+	       read_kib("/proc/self/status", "VmPTE:");
+}
+
+void load_settle(unsigned descriptors, unsigned mappings)
+{
+	unsigned i, fds = 0, maps = 0;
+
+	for (i = 0; i < SETTLE_MS / 20; i++) {
+		fds = load_descriptors();
+		maps = load_shared_mappings();
+		if (fds <= descriptors && maps <= mappings)
+			return;
+		Sleep(20);
+	}
+	load_fail("%u descriptors and %u mappings are left, %u and %u were there before", fds, maps,
+		  descriptors, mappings);
+}

@@ -200,7 +200,8 @@ void wsd_stream_drop_endpoint(struct wsd_stream *stream);
 void wsd_stream_arm_timer(struct wsd_stream *stream);
 
 /* tx.c */
-void wsd_tx_progress(struct wsd_stream *stream); /* post what waits, wake writers */
+enum wsd_status wsd_tx_setup(struct wsd_stream *stream); /* what sending needs from the start */
+void wsd_tx_progress(struct wsd_stream *stream);	 /* post what waits, wake writers */
 void wsd_tx_credits(struct wsd_stream *stream, const struct wsd_header *header);
 void wsd_tx_completed(struct wsd_stream *stream, const struct wsd_event *event);
 void wsd_tx_want(struct wsd_stream *stream, uint32_t what);

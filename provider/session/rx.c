@@ -66,6 +66,10 @@ static void repost(struct wsd_stream *s, const uint64_t *ids, uint32_t count)
 		return;
 	(void)s->backend->post_recv(s->endpoint, recv, &posted);
 	s->rx.slots_posted += posted;
+	if (posted < count) { /* the peer would wait for them for ever */
+		wsd_stream_break(s, WSD_EABORTED);
+		return;
+	}
 	if (s->rx.slots_posted - s->rx.slots_told >= WSD_SLOTS / 2)
 		wsd_tx_want(s, WSD_SEND_CREDIT);
 }
@@ -136,23 +140,23 @@ static void ring_grow(struct wsd_stream *s)
 	}
 }
 
-static bool ring_store(struct wsd_stream *s, const uint8_t *from, uint32_t length)
+static enum wsd_status ring_store(struct wsd_stream *s, const uint8_t *from, uint32_t length)
 {
 	struct wsd_rx_ring *ring = s->rx.next.live ? &s->rx.next : &s->rx.ring;
 	uint32_t offset, first;
 
 	if (s->rx.produced + length > wsd_rx_limit(s))
-		return false;
+		return WSD_EPROTOCOL;
 	if (!ring->base) { /* the first window, made when it is needed */
 		ring->base = wsd_alloc(ring->bytes);
 		if (!ring->base)
-			return false;
+			return WSD_ENOMEM;
 	}
 	offset = (uint32_t)((s->rx.produced - ring->from) % ring->bytes);
 	first = ring->bytes - offset < length ? ring->bytes - offset : length;
 	memcpy(ring->base + offset, from, first);
 	memcpy(ring->base, from + first, length - first);
-	return true;
+	return WSD_OK;
 }
 
 static void produced(struct wsd_stream *s, uint64_t position)
@@ -236,11 +240,16 @@ static void on_fin(struct wsd_stream *s, const struct wsd_header *header)
 
 static void on_data(struct wsd_stream *s, const struct wsd_header *header, const uint8_t *payload)
 {
-	if (header->position != s->rx.produced || !ring_store(s, payload, header->length)) {
+	enum wsd_status status = WSD_EPROTOCOL;
+
+	if (header->position == s->rx.produced)
+		status = ring_store(s, payload, header->length);
+	if (status == WSD_OK)
+		produced(s, header->position + header->length);
+	else if (status == WSD_EPROTOCOL)
 		wsd_stream_violation(s, "bytes out of order or beyond the window");
-		return;
-	}
-	produced(s, header->position + header->length);
+	else
+		wsd_stream_break(s, status);
 }
 
 static void on_message(struct wsd_stream *s, const uint8_t *bytes, uint32_t received)

@@ -265,7 +265,8 @@ enum wsd_status wsd_stream_setup(struct wsd_stream *s, struct wsd_engine *engine
 		s->endpoint = NULL;
 		return status;
 	}
-	return wsd_rx_post_slots(s);
+	status = wsd_rx_post_slots(s);
+	return status == WSD_OK ? wsd_tx_setup(s) : status;
 }
 
 void wsd_stream_drop_endpoint(struct wsd_stream *s)

@@ -40,9 +40,6 @@ static uint8_t *stage_take(struct wsd_stream *s, uint32_t length, uint64_t *id)
 	uint32_t offset = (uint32_t)(tx->stage_used % WSD_STAGE_BYTES);
 	uint64_t used = tx->stage_used;
 
-	if (!tx->stage && s->backend->mem_alloc(s->endpoint, WSD_STAGE_BYTES, WSD_ACCESS_LOCAL,
-						&tx->stage) != WSD_OK)
-		return NULL;
 	if (length > WSD_STAGE_BYTES / 2)
 		return NULL;
 	if (offset + length > WSD_STAGE_BYTES) { /* contiguous: skip the tail */
@@ -498,6 +495,13 @@ enum wsd_status wsd_stream_write_urgent(struct wsd_stream *s, uint8_t byte)
 	if (status != WSD_OK)
 		s->tx.blocked = true;
 	return status == WSD_OK ? WSD_OK : WSD_AGAIN;
+}
+
+enum wsd_status wsd_tx_setup(struct wsd_stream *s)
+{
+	if (copies_at_post(s))
+		return WSD_OK;
+	return s->backend->mem_alloc(s->endpoint, WSD_STAGE_BYTES, WSD_ACCESS_LOCAL, &s->tx.stage);
 }
 
 void wsd_tx_free(struct wsd_stream *s)

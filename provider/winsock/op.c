@@ -173,6 +173,11 @@ struct wsd_op *wsd_op_take(struct wsd_socket *home, enum wsd_op_kind kind,
 	return op;
 }
 
+int wsd_op_refusal(const struct wsd_socket *home)
+{
+	return home->op_count >= OPS_MAX ? WSAEWOULDBLOCK : WSAENOBUFS;
+}
+
 /* [lock of home] */
 static void give_back(struct wsd_op *op)
 {
@@ -341,7 +346,9 @@ void wsd_op_deliver(struct wsd_op *op)
 	op->transmit = NULL;
 	op->moved = bytes;
 	if (atomic_load(&home->quiet)) {
-		wsd_overlapped_store(op->overlapped, op->error, bytes, op->result_flags);
+		/* At exit the structure may have stood on a stack that is gone. */
+		if (!wsd_provider_exiting())
+			wsd_overlapped_store(op->overlapped, op->error, bytes, op->result_flags);
 	} else if (op->routine != NULL) {
 		WSATHREADID thread = op->thread;
 

@@ -84,6 +84,7 @@ int wsd_buffers_check(const WSABUF *buffers, DWORD count, size_t *total);
 struct wsd_op *wsd_op_take(struct wsd_socket *home, enum wsd_op_kind kind,
 			   const struct wsd_op_request *request);
 /* [lock of home] Undo take: nothing was started. */
+int wsd_op_refusal(const struct wsd_socket *home); /* [lock] why take gave none */
 void wsd_op_untake(struct wsd_op *op);
 /* [lock of the socket it is queued on] Fix the result and hand it to delivery. */
 void wsd_op_finish(struct wsd_socket *on, struct wsd_op *op, int error);

@@ -32,6 +32,7 @@ static struct {
 
 static atomic_flag initialising = ATOMIC_FLAG_INIT;
 static atomic_bool running;
+static atomic_bool exiting;
 static atomic_int live_streams;
 static _Atomic(const WSPUPCALLTABLE *) current_upcalls;
 static _Atomic(LPWPUCOMPLETEOVERLAPPEDREQUEST) complete_upcall;
@@ -84,6 +85,11 @@ bool wsd_provider_started(void)
 {
 	/* acquire: what start-up wrote is visible to whoever sees it started */
 	return atomic_load_explicit(&running, memory_order_acquire);
+}
+
+bool wsd_provider_exiting(void)
+{
+	return atomic_load(&exiting);
 }
 
 DWORD wsd_provider_catalog_id(void)
@@ -357,6 +363,7 @@ void wsd_provider_exit(void)
 {
 	if (!wsd_provider_started())
 		return;
+	atomic_store(&exiting, true);
 	atomic_store(&running, false);
 	shut_all(false, true);
 	wsd_streams_drain(wsd_clock_ns() + exit_linger());
@@ -369,6 +376,7 @@ void wsd_provider_fork_child(void)
 	/* Other threads of the parent may have held any lock: make them anew, drop what they guard.
 	 * The sockets' memory is left alone, it is the parent's picture of its connections. */
 	atomic_store(&running, false);
+	atomic_store(&exiting, false);
 	wsd_mutex_init(&provider.lock);
 	wsd_port_drop_all();
 	wsd_port_init();

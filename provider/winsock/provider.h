@@ -47,6 +47,7 @@ void wsd_provider_fork_child(void);
 const WSPUPCALLTABLE *wsd_upcalls(void);
 LPWPUCOMPLETEOVERLAPPEDREQUEST wsd_upcall_complete(void);
 bool wsd_provider_started(void);
+bool wsd_provider_exiting(void); /* the process ends: memory of the application is left alone */
 DWORD wsd_provider_catalog_id(void);
 void wsd_provider_protocol(WSAPROTOCOL_INFOW *info); /* a copy of the entry given at start-up */
 

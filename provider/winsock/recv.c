@@ -325,7 +325,7 @@ static int recv_overlapped(struct wsd_socket *sock, struct recv_call *call,
 		return WSAENOTSOCK;
 	op = wsd_op_take(sock, WSD_OP_KIND_RECV, request);
 	if (op == NULL)
-		return WSAEWOULDBLOCK;
+		return wsd_op_refusal(sock);
 	error = wsd_op_set_buffers(op, call->buffers, call->count);
 	if (error != 0) {
 		wsd_op_untake(op);

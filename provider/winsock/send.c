@@ -298,7 +298,7 @@ static int send_overlapped(struct wsd_socket *sock, struct send_call *call,
 	}
 	/* Bytes are under way already: from here on the operation exists, or the stream breaks. */
 	op = wsd_op_take(sock, WSD_OP_KIND_SEND, request);
-	error = op == NULL ? WSAEWOULDBLOCK : prepare(op, call);
+	error = op == NULL ? wsd_op_refusal(sock) : prepare(op, call);
 	if (error != 0) {
 		if (op != NULL)
 			wsd_op_untake(op);

@@ -347,17 +347,15 @@ void shm_mem_arrived(struct shm_link *link, const struct shm_msg_mem *message, i
 	if (!endpoint)
 		return; /* closed meanwhile */
 	wsd_mutex_lock(&endpoint->lock);
+	endpoint->mem_seen++; /* in every state: the entries that follow wait for it */
 	if (endpoint->state > SHM_OPEN) {
 		; /* nothing will be written any more */
 	} else if (message->head.type == SHM_MSG_MEM_FREE) {
-		endpoint->mem_seen++;
 		mem = shm_peer_mem_find(endpoint, message->key);
 		if (mem)
 			peer_mem_drop(endpoint, mem);
-	} else {
-		endpoint->mem_seen++;
-		if (message->length)
-			status = peer_mem_add(endpoint, message, fd);
+	} else if (message->length) {
+		status = peer_mem_add(endpoint, message, fd);
 	}
 	if (status == WSD_EPROTOCOL)
 		shm_violation(endpoint, "announced memory");

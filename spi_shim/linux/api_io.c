@@ -16,15 +16,17 @@ bool wsd_routine_thread(LPWSAOVERLAPPED overlapped, LPWSAOVERLAPPED_COMPLETION_R
 		return true;
 	storage->ThreadHandle = wsd_thread_own_handle();
 	storage->Reserved = GetCurrentThreadId();
-	if (storage->ThreadHandle == NULL)
+	if (storage->ThreadHandle == NULL || !wsd_apc_promise(wsd_thread_self()))
 		return wsd_fail(WSAENOBUFS);
 	*id = storage;
 	return true;
 }
 
 /* The end of every call that may be overlapped. */
-static int overlapped_result(struct wsd_call *call, int result, int error)
+static int overlapped_result(struct wsd_call *call, LPWSATHREADID thread, int result, int error)
 {
+	if (thread != NULL && result == SOCKET_ERROR && error != WSA_IO_PENDING)
+		wsd_apc_break_promise(wsd_thread_self());
 	if (call->overlapped != NULL)
 		wsd_call_end(call, result == 0);
 	return wsd_result(result, &error);
@@ -53,7 +55,7 @@ int WSAAPI WSASend(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount, LPDWORD lp
 	overlapped_begin(&call, lpOverlapped);
 	result = provider->lpWSPSend(s, lpBuffers, dwBufferCount, lpNumberOfBytesSent, dwFlags,
 				     lpOverlapped, lpCompletionRoutine, thread, &error);
-	return overlapped_result(&call, result, error);
+	return overlapped_result(&call, thread, result, error);
 }
 
 int WSAAPI WSASendTo(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount, LPDWORD lpNumberOfBytesSent,
@@ -74,7 +76,7 @@ int WSAAPI WSASendTo(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount, LPDWORD 
 	result = provider->lpWSPSendTo(s, lpBuffers, dwBufferCount, lpNumberOfBytesSent, dwFlags,
 				       lpTo, iTolen, lpOverlapped, lpCompletionRoutine, thread,
 				       &error);
-	return overlapped_result(&call, result, error);
+	return overlapped_result(&call, thread, result, error);
 }
 
 int WSAAPI WSARecv(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount, LPDWORD lpNumberOfBytesRecvd,
@@ -93,7 +95,7 @@ int WSAAPI WSARecv(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount, LPDWORD lp
 	overlapped_begin(&call, lpOverlapped);
 	result = provider->lpWSPRecv(s, lpBuffers, dwBufferCount, lpNumberOfBytesRecvd, lpFlags,
 				     lpOverlapped, lpCompletionRoutine, thread, &error);
-	return overlapped_result(&call, result, error);
+	return overlapped_result(&call, thread, result, error);
 }
 
 int WSAAPI WSARecvFrom(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount,
@@ -114,7 +116,7 @@ int WSAAPI WSARecvFrom(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount,
 	result = provider->lpWSPRecvFrom(s, lpBuffers, dwBufferCount, lpNumberOfBytesRecvd, lpFlags,
 					 lpFrom, lpFromlen, lpOverlapped, lpCompletionRoutine,
 					 thread, &error);
-	return overlapped_result(&call, result, error);
+	return overlapped_result(&call, thread, result, error);
 }
 
 int WSAAPI WSAIoctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD cbInBuffer,
@@ -137,7 +139,7 @@ int WSAAPI WSAIoctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD c
 				      lpCompletionRoutine, thread, &error);
 	if (result == 0 && dwIoControlCode == SIO_GET_EXTENSION_FUNCTION_POINTER)
 		wsd_extension_wrap(lpvInBuffer, lpvOutBuffer);
-	return overlapped_result(&call, result, error);
+	return overlapped_result(&call, thread, result, error);
 }
 
 BOOL WSAAPI WSAGetOverlappedResult(SOCKET s, LPWSAOVERLAPPED lpOverlapped, LPDWORD lpcbTransfer,

@@ -4,7 +4,8 @@
  *
  * Design notes: each packet wakes one thread, the one that began to wait last. A woken thread that
  * finds the packet gone becomes eligible again in the same critical section; one that leaves while
- * packets remain wakes the next. So no packet waits while a thread does. The concurrency value is
+ * packets remain wakes the next. So no packet waits while a thread does. The ring grows when it is
+ * half full, so that memory that is short for a moment costs no packet. The concurrency value is
  * not used: there is no scheduler to tell when a thread blocks.
  */
 #include "spi_shim/linux/iocp.h"
@@ -39,6 +40,23 @@ static void port_destroy(struct wsd_object *object)
 	wsd_free(port);
 }
 
+static bool ring_grow_locked(struct wsd_port *port)
+{
+	size_t size = port->size == 0 ? RING_FIRST : 2 * port->size;
+	OVERLAPPED_ENTRY *ring = wsd_alloc(size * sizeof(*ring));
+	size_t i;
+
+	if (ring == NULL)
+		return false;
+	for (i = 0; i < port->count; i++)
+		ring[i] = port->ring[(port->head + i) & (port->size - 1)];
+	wsd_free(port->ring);
+	port->ring = ring;
+	port->size = size;
+	port->head = 0;
+	return true;
+}
+
 static HANDLE port_new(void)
 {
 	struct wsd_port *port = wsd_alloc(sizeof(*port));
@@ -48,7 +66,8 @@ static HANDLE port_new(void)
 		port->object.destroy = port_destroy;
 		pthread_mutex_init(&port->lock, NULL);
 		wsd_list_init(&port->waiters);
-		value = wsd_object_new(WSD_HANDLE_PORT, &port->object);
+		if (ring_grow_locked(port))
+			value = wsd_object_new(WSD_HANDLE_PORT, &port->object);
 		if (value == 0)
 			port_destroy(&port->object);
 	}
@@ -97,30 +116,15 @@ bool wsd_port_close(HANDLE value)
 	return closed || wsd_fail(ERROR_INVALID_HANDLE);
 }
 
-static bool ring_grow_locked(struct wsd_port *port)
-{
-	size_t size = port->size == 0 ? RING_FIRST : 2 * port->size;
-	OVERLAPPED_ENTRY *ring = wsd_alloc(size * sizeof(*ring));
-	size_t i;
-
-	if (ring == NULL)
-		return false;
-	for (i = 0; i < port->count; i++)
-		ring[i] = port->ring[(port->head + i) & (port->size - 1)];
-	wsd_free(port->ring);
-	port->ring = ring;
-	port->size = size;
-	port->head = 0;
-	return true;
-}
-
 bool wsd_port_post(struct wsd_port *port, const OVERLAPPED_ENTRY *packet)
 {
 	bool posted = true;
 
 	pthread_mutex_lock(&port->lock);
 	if (!port->closed) {
-		posted = port->count < port->size || ring_grow_locked(port);
+		if (port->count >= port->size / 2)
+			(void)ring_grow_locked(port);
+		posted = port->count < port->size;
 		if (posted) {
 			port->ring[(port->head + port->count++) & (port->size - 1)] = *packet;
 			wsd_waiters_wake_one(&port->waiters);

@@ -45,6 +45,7 @@ static struct wsd_thread_state *state_new(DWORD id)
 	state->id = id;
 	pthread_mutex_init(&state->lock, NULL);
 	wsd_list_init(&state->apcs);
+	wsd_list_init(&state->spare_apcs);
 	wsd_list_init(&state->handles);
 	return state;
 }
@@ -54,6 +55,7 @@ static void state_unref(struct wsd_thread_state *state)
 	/* acq_rel: the last one sees what all others did */
 	if (atomic_fetch_sub_explicit(&state->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	wsd_apc_free_spares(state);
 	pthread_mutex_destroy(&state->lock);
 	wsd_free(state);
 }

@@ -21,6 +21,8 @@ struct wsd_thread_state {
 	bool exited;
 	DWORD exit_code;
 	struct wsd_list apcs;
+	struct wsd_list spare_apcs; /* at least as many as promised */
+	unsigned spares, promised;
 	struct wsd_list handles;
 	struct wsd_waker *waker; /* while the thread waits alertably */
 	HANDLE own_handle;	 /* for WSATHREADID; closed when the thread ends */
@@ -36,7 +38,13 @@ struct wsd_thread_state *wsd_thread_of_object(struct wsd_object *object);
 HANDLE wsd_thread_own_handle(void);
 
 enum wsd_apc_origin { WSD_APC_USER, WSD_APC_PROVIDER };
-/* False with the last error set: no such thread, ended, or no memory. */
+/*
+ * [the thread itself] Before a call that may end in a routine: the memory for queueing it, because by
+ * then it is too late to fail. False: no memory. break_promise when nothing will be queued.
+ */
+bool wsd_apc_promise(struct wsd_thread_state *self);
+void wsd_apc_break_promise(struct wsd_thread_state *self);
+/* False with the last error set: no such thread, ended, or no memory (not for what was promised). */
 bool wsd_apc_queue(HANDLE thread, PAPCFUNC routine, ULONG_PTR context, enum wsd_apc_origin origin);
 bool wsd_apc_pending(struct wsd_thread_state *self);
 /* Runs what is queued, and what that queues, in order. */
@@ -46,5 +54,6 @@ void wsd_apc_wait_begin(struct wsd_thread_state *self, struct wsd_waker *waker);
 void wsd_apc_wait_end(struct wsd_thread_state *self);
 /* [thread.c, at the end of a thread] Drops what never ran. */
 void wsd_apc_discard(struct wsd_list *apcs);
+void wsd_apc_free_spares(struct wsd_thread_state *state);
 
 #endif

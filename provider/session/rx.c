@@ -252,6 +252,14 @@ static void on_data(struct wsd_stream *s, const struct wsd_header *header, const
 		wsd_stream_break(s, status);
 }
 
+/* The connector has spoken: from now on the acceptor may, and who waits to write is told. */
+static void peer_spoke(struct wsd_stream *s)
+{
+	if (!s->tx.started && !s->active)
+		s->changes |= WSD_CHANGE_WRITABLE;
+	s->tx.started = true;
+}
+
 static void on_message(struct wsd_stream *s, const uint8_t *bytes, uint32_t received)
 {
 	const uint8_t *payload = bytes + WSD_HEADER_BYTES;
@@ -262,7 +270,7 @@ static void on_message(struct wsd_stream *s, const uint8_t *bytes, uint32_t rece
 		return;
 	}
 	wsd_tx_credits(s, &header);
-	s->tx.started = true;
+	peer_spoke(s);
 	switch ((enum wsd_message_type)header.type) {
 	case WSD_MSG_START:
 	case WSD_MSG_CREDIT:
@@ -318,7 +326,7 @@ static void on_immediate(struct wsd_stream *s, uint32_t imm)
 	/* The low half of the position; the window is far below 2^31, so this is unambiguous. */
 	uint32_t more = imm - (uint32_t)s->rx.produced;
 
-	s->tx.started = true;
+	peer_spoke(s);
 	if (more >= 1u << 31) {
 		wsd_stream_violation(s, "position goes back");
 		return;

@@ -59,7 +59,7 @@ for victim in sender receiver; do
 	else
 		kill -9 "$pid"
 		expect_end $sender 1 "receiver killed"
-		grep -q 'cannot send .*: the other side ended' "$dir/err" ||
+		grep -Eq '(cannot send|did not confirm) .*: the other side ended' "$dir/err" ||
 			bad "receiver killed: $(cat "$dir/err")"
 		rm -f "$dir"/to/.wsdcp.*.part
 	fi

@@ -56,9 +56,10 @@ def check_figure(figure, paths):
             problems.append(f"{where}: {row['error']}")
             continue
         if figure["what"] == "memory per end":
-            # The kernel's share is a difference of the whole machine: others may free as we take.
-            check(isinstance(row["value"]["median"], float), where)
-            check(row["process"] >= 0, where)
+            # Of so few connections less than what other processes change: they share our pages of
+            # libraries, and the kernel's part is that of the whole machine.
+            check(all(isinstance(value, float) for value in
+                      (row["value"]["median"], row["process"], row["kernel"])), where)
             continue
         check(row["rounds"] == (1 if key[0] == "idle" else ROUNDS), where)
         for name in {"value", "ratio"} | FIGURES.get(key, set()):

@@ -18,10 +18,14 @@ void wsd_raw_free(void *memory);
 /* The text of a parameter, or NULL when neither environment nor file set it. Never logs. */
 enum wsd_param_origin { WSD_PARAM_STANDARD, WSD_PARAM_FILE, WSD_PARAM_ENVIRONMENT };
 const char *wsd_param_find(const char *name, enum wsd_param_origin *origin);
-/* Every name of param_names.h; value is NULL where the standard one holds. */
-void wsd_param_each(void (*visit)(const char *name, const char *value, enum wsd_param_origin origin,
-				  void *arg),
-		    void *arg);
+/* The file that is read, whether it exists or not. */
+const char *wsd_param_file(void);
+/* Everything in param_names.h; value is NULL where the standard one holds. */
+struct wsd_param_info {
+	const char *name, *standard, *help, *value;
+	enum wsd_param_origin origin;
+};
+void wsd_param_each(void (*visit)(const struct wsd_param_info *info, void *arg), void *arg);
 /* For tests: forget the file and the complaints, read again at next use. */
 void wsd_param_reset(void);
 

@@ -38,12 +38,12 @@ static struct entry *entries;
 static bool file_read;
 static bool file_checked;
 
-static const char *const known_names[] = {
-#define WSD_PARAM_NAME(name, help) name,
-	WSD_PARAM_LIST(WSD_PARAM_NAME)
-#undef WSD_PARAM_NAME
+static const struct wsd_param_info known[] = {
+#define WSD_PARAM_INFO(name, standard, help) { name, standard, help, NULL, WSD_PARAM_STANDARD },
+	WSD_PARAM_LIST(WSD_PARAM_INFO)
+#undef WSD_PARAM_INFO
 };
-#define KNOWN_COUNT (sizeof(known_names) / sizeof(known_names[0]))
+#define KNOWN_COUNT (sizeof(known) / sizeof(known[0]))
 
 /* "mr-cache.entries" and "MR_CACHE_ENTRIES" are one parameter. */
 static bool canonical_name(char *to, const char *from)
@@ -121,7 +121,7 @@ static void parse_line(char *line, unsigned number)
 		entry->line = number;
 }
 
-static const char *file_name(void)
+const char *wsd_param_file(void)
 {
 	const char *path = wsd_env("WSD_CONFIG");
 
@@ -131,7 +131,7 @@ static const char *file_name(void)
 /* [lock] */
 static void read_file(void)
 {
-	FILE *file = fopen(file_name(), "r");
+	FILE *file = fopen(wsd_param_file(), "r");
 	char line[LINE_SIZE];
 	unsigned number = 0;
 
@@ -176,7 +176,7 @@ static bool is_known(const char *name, const char *backends)
 	size_t i;
 
 	for (i = 0; i < KNOWN_COUNT; i++)
-		if (strcmp(known_names[i], name) == 0)
+		if (strcmp(known[i].name, name) == 0)
 			return true;
 	return is_backend_key(name, backends);
 }
@@ -218,11 +218,11 @@ static void report_file_problems(void)
 	backends = wsd_param_find("BACKENDS", NULL);
 	while (take_problem(backends, &line, name)) {
 		if (name[0])
-			wsd_log(WSD_LOG_WARNING, "param", "%s line %u: unknown key %s", file_name(),
-				line, name);
+			wsd_log(WSD_LOG_WARNING, "param", "%s line %u: unknown key %s",
+				wsd_param_file(), line, name);
 		else
 			wsd_log(WSD_LOG_WARNING, "param", "%s line %u: not key = value",
-				file_name(), line);
+				wsd_param_file(), line);
 	}
 }
 
@@ -331,17 +331,15 @@ uint64_t wsd_param_uint(const char *name, uint64_t standard, uint64_t min, uint6
 	return standard;
 }
 
-void wsd_param_each(void (*visit)(const char *name, const char *value, enum wsd_param_origin origin,
-				  void *arg),
-		    void *arg)
+void wsd_param_each(void (*visit)(const struct wsd_param_info *info, void *arg), void *arg)
 {
 	size_t i;
 
 	for (i = 0; i < KNOWN_COUNT; i++) {
-		enum wsd_param_origin origin;
-		const char *value = wsd_param_find(known_names[i], &origin);
+		struct wsd_param_info info = known[i];
 
-		visit(known_names[i], value, origin, arg);
+		info.value = wsd_param_find(info.name, &info.origin);
+		visit(&info, arg);
 	}
 }
 

@@ -14,6 +14,8 @@ static const struct command {
 	const char *help; /* NULL: not for people */
 } commands[] = {
 	{ "bench", wsdctl_bench, "measure OpenWSD beside the TCP of the operating system" },
+	{ "info", wsdctl_info, "the backends of this machine: usable, or why not" },
+	{ "params", wsdctl_params, "the parameters: value, and where it comes from" },
 	{ "bench-worker", wsdctl_bench_worker, NULL },
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -12,7 +12,8 @@ HEAD = "// SPDX-License-Identifier: BSD-2-Clause\n"
 HEADER = "/* SPDX-License-Identifier: BSD-2-Clause */\n#ifndef A_H\n#define A_H\n#endif\n"
 CLEAN = {
     "rdma_backend/base/base.h": HEADER,
-    "rdma_backend/base/param_names.h": HEADER + 'X("DEPTH", "")\nX("TCP_PORT", "")\n',
+    "rdma_backend/base/param_names.h": HEADER
+    + 'X("DEPTH", "2k", "")\nX("NAMES", "a,b", "")\nX("TCP_PORT", "1", "")\n',
     "rdma_backend/include/openwsd/backend.h": HEADER,
     "rdma_backend/registry.h": HEADER,
     "rdma_backend/shm/shm.h": HEADER,
@@ -21,7 +22,8 @@ CLEAN = {
     "provider/session/stream.h": HEADER,
     "provider/transport/engine.h": HEADER,
     "provider/transport/engine.c": HEAD
-    + '#include "rdma_backend/registry.h"\nint d = wsd_param_uint("DEPTH", 1, 1, 1);\n',
+    + '#include "rdma_backend/registry.h"\nint d = wsd_param_uint("DEPTH", 2u << 10, 1, 1);\n'
+    + 'int n = wsd_param_text("NAMES", "a,b");\n',
     "provider/winsock/socket.c": HEAD
     + '#include "provider/session/stream.h"\n/* malloc( in a comment, "strcpy(" too */\n'
     + 'void f(void)\n{\n\thost->free(p);\n\twsd_free("sprintf(");\n}\n',
@@ -72,7 +74,10 @@ FAULTS = {
         (ENGINE, 'int e = wsd_param_text("NEW", "x");\n', "NEW"),
         (TCP, 'int e = host->param_text("tcp", "other", "x");\n', "TCP_OTHER"),
         (TCP, 'int e = d->host->param_uint(\n\tname, "more", 1);\n', "TCP_MORE"),
-        ("rdma_backend/base/param_names.h", 'X("UNUSED", "")\n', "nobody asks for UNUSED"),
+        (TCP, 'int e = host->param_uint("tcp", "port", 2, 1, 1);\n', "standard value of TCP_PORT"),
+        (ENGINE, 'int e = wsd_param_text("NAMES", "a");\n', "standard value of NAMES"),
+        (ENGINE, 'int e = wsd_param_uint("DEPTH", 2047, 0, 1);\n', "standard value of DEPTH"),
+        ("rdma_backend/base/param_names.h", 'X("UNUSED", "", "")\n', "nobody asks for UNUSED"),
     ],
 }
 

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""check_wsdctl.py WSDCTL BACKENDS: info names every backend with its state, params every parameter with
+its origin; what is wrong with the configuration is said."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+problems = []
+
+
+def check(condition, text):
+    if not condition:
+        problems.append(text)
+
+
+def wsdctl(tool, *args, config="/dev/null", **settings):
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("WSD_")}
+    environment.update(settings, WSD_CONFIG=config)
+    done = subprocess.run([tool, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          check=False, timeout=30, env=environment)
+    return done.returncode, done.stdout, done.stderr
+
+
+def check_info(tool, backends):
+    code, out, errors = wsdctl(tool, "info", WSD_BACKENDS="sim,tcp")
+    check(code == 0, f"info: exit status {code}: {errors}")
+    for name in backends:
+        check(re.search(rf"^{name} \(built in\), ", out, re.M), f"info does not name {name}")
+    check(re.search(r"^sim \(built in\), path 1$", out, re.M), out)
+    check(re.search(r"^shm \(built in\), not enabled", out, re.M), out)
+    check(out.count("usable; messages up to") == len(backends), out)
+    check(re.search(r"addresses: .*127\.0\.0\.1( |$)", out, re.M), out)
+    check("2 of the paths can be used" in out, out)
+    code, out, errors = wsdctl(tool, "info", WSD_BACKENDS="nosuch", WSD_MODULE_DIR="/nowhere")
+    check(code == 1, f"info without a usable path: exit status {code}")
+    check("nosuch (missing), path 1\n  not usable: backend nosuch is not built in, and there is no "
+          "/nowhere/openwsd-backend-nosuch.so" in out, out)
+    check("0 of the paths can be used: no socket" in out, out)
+
+
+def row(out, name):
+    match = re.search(rf"^{name} +(.+?)  +(standard|file|environment) +(.*)$", out, re.M)
+    return match.groups() if match else ("", "", "")
+
+
+def check_params(tool):
+    with tempfile.TemporaryDirectory() as folder:
+        config = os.path.join(folder, "openwsd.conf")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("# text\nspin-us = 7\nexit_linger = 5\nno_such_key = 1\nnonsense\n")
+        code, out, errors = wsdctl(tool, "params", config=config, WSD_EXIT_LINGER="9")
+    check(code == 0, f"params: exit status {code}")
+    check(f"file: {config}\n" in out, out)
+    check(row(out, "SPIN_US")[:2] == ("7", "file"), f"SPIN_US: {row(out, 'SPIN_US')}")
+    check("[standard: 50]" in row(out, "SPIN_US")[2], f"SPIN_US: {row(out, 'SPIN_US')}")
+    check(row(out, "EXIT_LINGER")[:2] == ("9", "environment"), f"{row(out, 'EXIT_LINGER')}")
+    check(row(out, "BACKENDS")[:2] == ("shm,tcp", "standard"), f"{row(out, 'BACKENDS')}")
+    check("line 4: unknown key NO_SUCH_KEY" in errors, errors)
+    check("line 5: not key = value" in errors, errors)
+    code, out, _ = wsdctl(tool, "params", config="/nowhere/openwsd.conf")
+    check(code == 0 and "/nowhere/openwsd.conf (not there" in out, out)
+
+
+def main(tool, backends):
+    check_info(tool, backends)
+    check_params(tool)
+    for args, message in ((["nosuch"], "there is no command nosuch"), ([], "usage"),
+                          (["info", "x"], "takes no arguments"),
+                          (["params", "--x"], "takes no arguments")):
+        code, _, errors = wsdctl(tool, *args)
+        check(code == 2 and message in errors, f"{args}: {code} {errors}")
+    code, out, _ = wsdctl(tool, "--version")
+    match = re.fullmatch(r"wsdctl (\S+), libopenwsd (\S+)\n", out)
+    check(code == 0 and match and match.group(1) == match.group(2), f"--version: {out}")
+    for problem in problems:
+        print(problem)
+    sys.exit(1 if problems else 0)
+
+
+main(sys.argv[1], sys.argv[2].split(","))

@@ -3,7 +3,7 @@
  * internal.h - the stream object, shared by the files of provider/session only.
  *
  * Positions are 64-bit counts of stream bytes since the connection began; the ring offset of position p
- * is (p - from) modulo bytes. Invariants, with the owner's lock held:
+ * is (p - from) modulo bytes, a power of two. Invariants, with the owner's lock held:
  *   tx.notified <= tx.position <= tx.limit
  *   rx.read <= rx.produced <= rx.limit
  *   rx.limit <= max(rx.read, ring.from) + ring.bytes
@@ -115,6 +115,7 @@ struct wsd_rx {
 	uint64_t limit_told; /* last sent */
 	uint64_t fin_position;
 	uint64_t ring_total; /* bytes that went through the current ring: growth */
+	uint32_t ring_most;  /* 0: the device's hint */
 	uint32_t messages;
 	uint32_t slots_posted; /* cumulative */
 	uint32_t slots_told;
@@ -210,9 +211,16 @@ bool wsd_tx_room(const struct wsd_stream *stream);
 enum wsd_status wsd_tx_read_work(struct wsd_stream *stream, const struct wsd_sge *sge,
 				 uint64_t addr, uint32_t key);
 
+/* ring.c */
+uint64_t wsd_rx_limit(struct wsd_stream *stream);
+void wsd_ring_free(struct wsd_stream *stream, struct wsd_rx_ring *ring);
+void wsd_ring_retire(struct wsd_stream *stream); /* the old one, once it has been read */
+void wsd_ring_grow(struct wsd_stream *stream);	 /* grant a larger one if traffic asks for it */
+/* Copy a message's bytes to where they belong. WSD_EPROTOCOL: beyond the window; WSD_ENOMEM. */
+enum wsd_status wsd_ring_store(struct wsd_stream *stream, const uint8_t *from, uint32_t length);
+
 /* rx.c */
 void wsd_rx_events(struct wsd_stream *stream, const struct wsd_event *events, uint32_t count);
-uint64_t wsd_rx_limit(struct wsd_stream *stream);
 enum wsd_status wsd_rx_post_slots(struct wsd_stream *stream);
 void wsd_rx_consumed(struct wsd_stream *stream);
 void wsd_rx_free(struct wsd_stream *stream);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * rx.c - the receiving half of a stream: slots, rings, reading.
+ * rx.c - the receiving half of a stream: slots, messages, reading.
  *
  * Slots are posted again as soon as they are reaped, whether the application reads or not; the only
  * thing that waits for the application is the window. A message's bytes are copied into the ring that
@@ -9,22 +9,6 @@
 #include "provider/session/internal.h"
 
 #include <string.h>
-
-static uint64_t max64(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
-/* The window: room behind the reader in the ring that the peer writes to. Never shrinks. */
-uint64_t wsd_rx_limit(struct wsd_stream *s)
-{
-	struct wsd_rx *rx = &s->rx;
-	const struct wsd_rx_ring *ring = rx->next.live ? &rx->next : &rx->ring;
-	uint64_t limit = max64(rx->read, ring->from) + ring->bytes;
-
-	rx->limit = max64(rx->limit, limit);
-	return rx->limit;
-}
 
 /* --- slots --- */
 
@@ -74,91 +58,6 @@ static void repost(struct wsd_stream *s, const uint64_t *ids, uint32_t count)
 		wsd_tx_want(s, WSD_SEND_CREDIT);
 }
 
-/* --- rings --- */
-
-static void ring_free(struct wsd_stream *s, struct wsd_rx_ring *ring)
-{
-	if (ring->region)
-		s->backend->mem_free(ring->region);
-	else
-		wsd_free(ring->base);
-	memset(ring, 0, sizeof(*ring));
-}
-
-/* The old ring is used up once the reader has reached the first position of the next. */
-static void ring_retire(struct wsd_stream *s)
-{
-	if (s->rx.next.live && s->rx.read >= s->rx.next.from) {
-		ring_free(s, &s->rx.ring);
-		s->rx.ring = s->rx.next;
-		memset(&s->rx.next, 0, sizeof(s->rx.next));
-		s->rx.ring_total = 0;
-	}
-}
-
-static void ring_grant(struct wsd_stream *s, uint32_t bytes)
-{
-	struct wsd_region *region = NULL;
-
-	if (s->rx.next.bytes || s->rx.fin || s->closing || s->state != WSD_STREAM_OPEN)
-		return;
-	if (s->backend->mem_alloc(s->endpoint, bytes,
-				  WSD_ACCESS_REMOTE_WRITE | WSD_ACCESS_LOCAL_WRITE,
-				  &region) != WSD_OK) {
-		s->rx.ring_total = 0; /* ask again after as much traffic */
-		s->rx.messages = 0;
-		return;
-	}
-	s->rx.next.base = region->base;
-	s->rx.next.region = region;
-	s->rx.next.bytes = bytes;
-	s->rx.next.generation = s->rx.ring.generation + 1;
-	wsd_tx_want(s, WSD_SEND_GRANT);
-}
-
-static uint32_t ring_max(const struct wsd_stream *s)
-{
-	uint32_t hint = wsd_engine_attr(atomic_load(&s->engine))->hint_ring;
-
-	if (s->options.receive_buffer)
-		hint = s->options.receive_buffer;
-	if (hint < 4096)
-		hint = 4096;
-	return hint > 1u << 22 ? 1u << 22 : hint;
-}
-
-/* Memory grows with use: a first ring after some traffic, larger ones after much more. */
-static void ring_grow(struct wsd_stream *s)
-{
-	uint32_t max = ring_max(s), bytes = s->rx.ring.bytes;
-
-	if (!s->rx.ring.region) {
-		if (s->rx.messages >= 16 || s->rx.ring_total >= 1024)
-			ring_grant(s, max < WSD_FIRST_RING ? max : WSD_FIRST_RING);
-	} else if (bytes < max && s->rx.ring_total > 8ull * bytes) {
-		ring_grant(s, bytes > max / 4 ? max : bytes * 4);
-	}
-}
-
-static enum wsd_status ring_store(struct wsd_stream *s, const uint8_t *from, uint32_t length)
-{
-	struct wsd_rx_ring *ring = s->rx.next.live ? &s->rx.next : &s->rx.ring;
-	uint32_t offset, first;
-
-	if (s->rx.produced + length > wsd_rx_limit(s))
-		return WSD_EPROTOCOL;
-	if (!ring->base) { /* the first window, made when it is needed */
-		ring->base = wsd_alloc(ring->bytes);
-		if (!ring->base)
-			return WSD_ENOMEM;
-	}
-	offset = (uint32_t)((s->rx.produced - ring->from) % ring->bytes);
-	first = ring->bytes - offset < length ? ring->bytes - offset : length;
-	memcpy(ring->base + offset, from, first);
-	memcpy(ring->base, from + first, length - first);
-	return WSD_OK;
-}
-
 static void produced(struct wsd_stream *s, uint64_t position)
 {
 	if (position < s->rx.produced || position > wsd_rx_limit(s) ||
@@ -171,7 +70,7 @@ static void produced(struct wsd_stream *s, uint64_t position)
 	if (position > s->rx.produced)
 		s->changes |= WSD_CHANGE_READABLE;
 	s->rx.produced = position;
-	ring_grow(s);
+	wsd_ring_grow(s);
 	if ((s->rx.closed || s->closing) && position > s->rx.read)
 		wsd_stream_break(s, WSD_EABORTED);
 }
@@ -183,6 +82,7 @@ static void on_grant(struct wsd_stream *s, const struct wsd_header *header, cons
 	struct wsd_grant grant;
 
 	if (!wsd_grant_decode(payload, header->length, &grant) || grant.bytes > 1u << 24 ||
+	    (grant.bytes & (grant.bytes - 1)) != 0 ||
 	    grant.generation != s->tx.ring.generation + 1 || (s->tx.pending & WSD_SEND_SWITCH)) {
 		wsd_stream_violation(s, "bad grant");
 		return;
@@ -205,7 +105,7 @@ static void on_switch(struct wsd_stream *s, const struct wsd_header *header)
 		return;
 	s->rx.next.from = header->position;
 	s->rx.next.live = true;
-	ring_retire(s);
+	wsd_ring_retire(s);
 	wsd_tx_want(s, WSD_SEND_CREDIT); /* a larger window */
 }
 
@@ -240,296 +140,291 @@ static void on_fin(struct wsd_stream *s, const struct wsd_header *header)
 
 static void on_data(struct wsd_stream *s, const struct wsd_header *header, const uint8_t *payload)
 {
-	enum wsd_status status = WSD_EPROTOCOL;
-
-	if (header->position == s->rx.produced)
-		status = ring_store(s, payload, header->length);
-	if (status == WSD_OK)
-		produced(s, header->position + header->length);
-	else if (status == WSD_EPROTOCOL)
+	if (header->position != s->rx.produced || !wsd_ring_store(s, payload, header->length)) {
 		wsd_stream_violation(s, "bytes out of order or beyond the window");
-	else
-		wsd_stream_break(s, status);
-}
-
-/* The connector has spoken: from now on the acceptor may, and who waits to write is told. */
-static void peer_spoke(struct wsd_stream *s)
-{
-	if (!s->tx.started && !s->active)
-		s->changes |= WSD_CHANGE_WRITABLE;
-	s->tx.started = true;
-}
-
-static void on_message(struct wsd_stream *s, const uint8_t *bytes, uint32_t received)
-{
-	const uint8_t *payload = bytes + WSD_HEADER_BYTES;
-	struct wsd_header header;
-
-	if (!wsd_header_decode(bytes, received, &header)) {
-		wsd_stream_violation(s, "malformed message");
-		return;
+		else wsd_stream_break(s, status);
 	}
-	wsd_tx_credits(s, &header);
-	peer_spoke(s);
-	switch ((enum wsd_message_type)header.type) {
-	case WSD_MSG_START:
-	case WSD_MSG_CREDIT:
-	case WSD_MSG_PROBE_ACK:
-		break;
-	case WSD_MSG_DATA:
-		on_data(s, &header, payload);
-		break;
-	case WSD_MSG_RING:
-		produced(s, header.position);
-		break;
-	case WSD_MSG_GRANT:
-		on_grant(s, &header, payload);
-		break;
-	case WSD_MSG_SWITCH:
-		on_switch(s, &header);
-		break;
-	case WSD_MSG_SOURCE:
-		wsd_source_offer(s, &header, payload);
-		break;
-	case WSD_MSG_SOURCE_DONE:
-		wsd_source_answer(s, &header, false);
-		break;
-	case WSD_MSG_SOURCE_REFUSE:
-		wsd_source_answer(s, &header, true);
-		break;
-	case WSD_MSG_SOURCE_CANCEL:
-		wsd_source_settle(s);
-		break;
-	case WSD_MSG_FIN:
-		on_fin(s, &header);
-		break;
-	case WSD_MSG_FIN_ACK:
-		s->tx.fin_acked = s->tx.fin && header.position == s->tx.position;
-		s->changes |= WSD_CHANGE_FLUSHED;
-		break;
-	case WSD_MSG_ABORT:
-		wsd_stream_break(s, WSD_ERESET);
-		break;
-	case WSD_MSG_URGENT:
-		on_urgent(s, &header, payload);
-		break;
-	case WSD_MSG_PROBE:
-		wsd_tx_want(s, WSD_SEND_PROBE_ACK);
-		break;
-	case WSD_MSG_LAST:
-		break;
+
+	/* The connector has spoken: from now on the acceptor may, and who waits to write is told. */
+	static void peer_spoke(struct wsd_stream * s)
+	{
+		if (!s->tx.started && !s->active)
+			s->changes |= WSD_CHANGE_WRITABLE;
+		s->tx.started = true;
 	}
-}
 
-static void on_immediate(struct wsd_stream *s, uint32_t imm)
-{
-	/* The low half of the position; the window is far below 2^31, so this is unambiguous. */
-	uint32_t more = imm - (uint32_t)s->rx.produced;
+	static void on_message(struct wsd_stream * s, const uint8_t *bytes, uint32_t received)
+	{
+		const uint8_t *payload = bytes + WSD_HEADER_BYTES;
+		struct wsd_header header;
 
-	peer_spoke(s);
-	if (more >= 1u << 31) {
-		wsd_stream_violation(s, "position goes back");
-		return;
-	}
-	produced(s, s->rx.produced + more);
-}
-
-/* Receives of one run of events: handle each, post the slots again in one list. */
-void wsd_rx_events(struct wsd_stream *s, const struct wsd_event *events, uint32_t count)
-{
-	uint64_t ids[16];
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < count; i++) {
-		const struct wsd_event *ev = &events[i];
-
-		if (ev->type != WSD_EV_RECV && ev->type != WSD_EV_RECV_IMM)
-			continue;
-		if (ev->status != WSD_OK || ev->id >= WSD_SLOTS)
-			continue; /* flushed with the connection */
-		s->keepalive.heard = true;
-		if (s->state == WSD_STREAM_OPEN) {
-			if (ev->type == WSD_EV_RECV)
-				on_message(s,
-					   (uint8_t *)s->rx.slots->base + ev->id * WSD_SLOT_BYTES,
-					   ev->bytes < WSD_SLOT_BYTES ? ev->bytes : WSD_SLOT_BYTES);
-			else
-				on_immediate(s, ev->imm);
+		if (!wsd_header_decode(bytes, received, &header)) {
+			wsd_stream_violation(s, "malformed message");
+			return;
 		}
-		ids[n++] = ev->id;
-		if (n == 16) {
-			repost(s, ids, n);
-			n = 0;
+		wsd_tx_credits(s, &header);
+		peer_spoke(s);
+		switch ((enum wsd_message_type)header.type) {
+		case WSD_MSG_START:
+		case WSD_MSG_CREDIT:
+		case WSD_MSG_PROBE_ACK:
+			break;
+		case WSD_MSG_DATA:
+			on_data(s, &header, payload);
+			break;
+		case WSD_MSG_RING:
+			produced(s, header.position);
+			break;
+		case WSD_MSG_GRANT:
+			on_grant(s, &header, payload);
+			break;
+		case WSD_MSG_SWITCH:
+			on_switch(s, &header);
+			break;
+		case WSD_MSG_SOURCE:
+			wsd_source_offer(s, &header, payload);
+			break;
+		case WSD_MSG_SOURCE_DONE:
+			wsd_source_answer(s, &header, false);
+			break;
+		case WSD_MSG_SOURCE_REFUSE:
+			wsd_source_answer(s, &header, true);
+			break;
+		case WSD_MSG_SOURCE_CANCEL:
+			wsd_source_settle(s);
+			break;
+		case WSD_MSG_FIN:
+			on_fin(s, &header);
+			break;
+		case WSD_MSG_FIN_ACK:
+			s->tx.fin_acked = s->tx.fin && header.position == s->tx.position;
+			s->changes |= WSD_CHANGE_FLUSHED;
+			break;
+		case WSD_MSG_ABORT:
+			wsd_stream_break(s, WSD_ERESET);
+			break;
+		case WSD_MSG_URGENT:
+			on_urgent(s, &header, payload);
+			break;
+		case WSD_MSG_PROBE:
+			wsd_tx_want(s, WSD_SEND_PROBE_ACK);
+			break;
+		case WSD_MSG_LAST:
+			break;
 		}
 	}
-	repost(s, ids, n);
-}
 
-/* --- reading --- */
+	static void on_immediate(struct wsd_stream * s, uint32_t imm)
+	{
+		/* The low half of the position; the window is far below 2^31, so this is unambiguous. */
+		uint32_t more = imm - (uint32_t)s->rx.produced;
 
-/* Bytes that one read may return: up to the mark of urgent data, and only what is in place. */
-static uint64_t read_end(const struct wsd_rx *rx)
-{
-	for (unsigned i = 0; i < rx->urgent_count; i++)
-		if (rx->urgent[i].mark > rx->read)
-			return rx->urgent[i].mark;
-	return rx->produced;
-}
+		peer_spoke(s);
+		if (more >= 1u << 31) {
+			wsd_stream_violation(s, "position goes back");
+			return;
+		}
+		produced(s, s->rx.produced + more);
+	}
 
-static bool inline_urgent_next(const struct wsd_rx *rx)
-{
-	return rx->urgent_inline && rx->urgent_count && rx->urgent[0].mark == rx->read;
-}
+	/* Receives of one run of events: handle each, post the slots again in one list. */
+	void wsd_rx_events(struct wsd_stream * s, const struct wsd_event *events, uint32_t count)
+	{
+		uint64_t ids[16];
+		uint32_t n = 0;
 
-static void urgent_drop(struct wsd_rx *rx)
-{
-	rx->urgent_count--;
-	memmove(rx->urgent, rx->urgent + 1, rx->urgent_count * sizeof(rx->urgent[0]));
-}
+		for (uint32_t i = 0; i < count; i++) {
+			const struct wsd_event *ev = &events[i];
 
-/* After reading: tell the peer about room when it is worth a message. */
-void wsd_rx_consumed(struct wsd_stream *s)
-{
-	struct wsd_rx *rx = &s->rx;
-	const struct wsd_rx_ring *ring;
+			if (ev->type != WSD_EV_RECV && ev->type != WSD_EV_RECV_IMM)
+				continue;
+			if (ev->status != WSD_OK || ev->id >= WSD_SLOTS)
+				continue; /* flushed with the connection */
+			s->keepalive.heard = true;
+			if (s->state == WSD_STREAM_OPEN) {
+				if (ev->type == WSD_EV_RECV)
+					on_message(s,
+						   (uint8_t *)s->rx.slots->base +
+							   ev->id * WSD_SLOT_BYTES,
+						   ev->bytes < WSD_SLOT_BYTES ? ev->bytes
+									      : WSD_SLOT_BYTES);
+				else
+					on_immediate(s, ev->imm);
+			}
+			ids[n++] = ev->id;
+			if (n == 16) {
+				repost(s, ids, n);
+				n = 0;
+			}
+		}
+		repost(s, ids, n);
+	}
 
-	ring_retire(s);
-	ring = rx->next.live ? &rx->next : &rx->ring;
-	if (wsd_rx_limit(s) - rx->limit_told >= ring->bytes / 4 && !rx->fin)
-		wsd_tx_want(s, WSD_SEND_CREDIT);
-	if (s->tx.pending)
-		wsd_tx_progress(s);
-}
+	/* --- reading --- */
 
-static size_t copy_out(struct wsd_rx *rx, const struct wsd_iovec *iov, unsigned count, uint64_t end)
-{
-	uint64_t position = rx->read;
+	/* Bytes that one read may return: up to the mark of urgent data, and only what is in place. */
+	static uint64_t read_end(const struct wsd_rx *rx)
+	{
+		for (unsigned i = 0; i < rx->urgent_count; i++)
+			if (rx->urgent[i].mark > rx->read)
+				return rx->urgent[i].mark;
+		return rx->produced;
+	}
 
-	for (unsigned i = 0; i < count && position < end; i++) {
-		size_t at = 0;
+	static bool inline_urgent_next(const struct wsd_rx *rx)
+	{
+		return rx->urgent_inline && rx->urgent_count && rx->urgent[0].mark == rx->read;
+	}
 
-		while (at < iov[i].length && position < end) {
-			const struct wsd_rx_ring *ring =
-				rx->next.live && position >= rx->next.from ? &rx->next : &rx->ring;
-			uint64_t stop = ring == &rx->ring && rx->next.live && rx->next.from < end
+	static void urgent_drop(struct wsd_rx * rx)
+	{
+		rx->urgent_count--;
+		memmove(rx->urgent, rx->urgent + 1, rx->urgent_count * sizeof(rx->urgent[0]));
+	}
+
+	/* After reading: tell the peer about room when it is worth a message. */
+	void wsd_rx_consumed(struct wsd_stream * s)
+	{
+		struct wsd_rx *rx = &s->rx;
+		const struct wsd_rx_ring *ring;
+
+		wsd_ring_retire(s);
+		ring = rx->next.live ? &rx->next : &rx->ring;
+		if (wsd_rx_limit(s) - rx->limit_told >= ring->bytes / 4 && !rx->fin)
+			wsd_tx_want(s, WSD_SEND_CREDIT);
+		if (s->tx.pending)
+			wsd_tx_progress(s);
+	}
+
+	static size_t copy_out(struct wsd_rx * rx, const struct wsd_iovec *iov, unsigned count,
+			       uint64_t end)
+	{
+		uint64_t position = rx->read;
+
+		for (unsigned i = 0; i < count && position < end; i++) {
+			size_t at = 0;
+
+			while (at < iov[i].length && position < end) {
+				const struct wsd_rx_ring *ring =
+					rx->next.live && position >= rx->next.from ? &rx->next
+										   : &rx->ring;
+				uint64_t stop =
+					ring == &rx->ring && rx->next.live && rx->next.from < end
 						? rx->next.from
 						: end;
-			uint32_t offset = (uint32_t)((position - ring->from) % ring->bytes);
-			size_t part = ring->bytes - offset;
+				uint32_t offset =
+					(uint32_t)((position - ring->from) & (ring->bytes - 1));
+				size_t part = ring->bytes - offset;
 
-			part = part < iov[i].length - at ? part : iov[i].length - at;
-			part = part < stop - position ? part : (size_t)(stop - position);
-			memcpy((char *)iov[i].base + at, ring->base + offset, part);
-			at += part;
-			position += part;
+				part = part < iov[i].length - at ? part : iov[i].length - at;
+				part = part < stop - position ? part : (size_t)(stop - position);
+				memcpy((char *)iov[i].base + at, ring->base + offset, part);
+				at += part;
+				position += part;
+			}
 		}
+		return (size_t)(position - rx->read);
 	}
-	return (size_t)(position - rx->read);
-}
 
-static enum wsd_status nothing_to_read(const struct wsd_stream *s)
-{
-	if (s->rx.fin && s->rx.read == s->rx.fin_position)
-		return WSD_EOF;
-	if (s->state == WSD_STREAM_RESET)
-		return s->error;
-	if (s->state != WSD_STREAM_OPEN)
-		return WSD_ESTATE;
-	return s->disconnected ? WSD_ERESET : WSD_AGAIN;
-}
+	static enum wsd_status nothing_to_read(const struct wsd_stream *s)
+	{
+		if (s->rx.fin && s->rx.read == s->rx.fin_position)
+			return WSD_EOF;
+		if (s->state == WSD_STREAM_RESET)
+			return s->error;
+		if (s->state != WSD_STREAM_OPEN)
+			return WSD_ESTATE;
+		return s->disconnected ? WSD_ERESET : WSD_AGAIN;
+	}
 
-enum wsd_status wsd_stream_read(struct wsd_stream *s, const struct wsd_iovec *iov, unsigned count,
-				unsigned flags, struct wsd_direct *direct, size_t *bytes)
-{
-	struct wsd_rx *rx = &s->rx;
-	uint64_t end = read_end(rx);
-	size_t n;
+	enum wsd_status wsd_stream_read(struct wsd_stream * s, const struct wsd_iovec *iov,
+					unsigned count, unsigned flags, struct wsd_direct *direct,
+					size_t *bytes)
+	{
+		struct wsd_rx *rx = &s->rx;
+		uint64_t end = read_end(rx);
+		size_t n;
 
-	if (rx->source.reading)
-		return WSD_AGAIN;
-	if (inline_urgent_next(rx) && count > 0 && iov[0].length > 0) {
-		*(uint8_t *)iov[0].base = rx->urgent[0].byte;
-		*bytes = 1;
-		if (!(flags & WSD_READ_PEEK))
-			urgent_drop(rx);
+		if (rx->source.reading)
+			return WSD_AGAIN;
+		if (inline_urgent_next(rx) && count > 0 && iov[0].length > 0) {
+			*(uint8_t *)iov[0].base = rx->urgent[0].byte;
+			*bytes = 1;
+			if (!(flags & WSD_READ_PEEK))
+				urgent_drop(rx);
+			return WSD_OK;
+		}
+		if (end == rx->read) {
+			if (rx->source.offered && direct && (flags & WSD_READ_DIRECT) &&
+			    count > 0 && s->state == WSD_STREAM_OPEN)
+				return wsd_source_read(s, iov, direct);
+			return nothing_to_read(s);
+		}
+		n = copy_out(rx, iov, count, end);
+		if (n == 0)
+			return WSD_AGAIN;
+		*bytes = n;
+		if (!(flags & WSD_READ_PEEK)) {
+			rx->read += n;
+			wsd_rx_consumed(s);
+		}
 		return WSD_OK;
 	}
-	if (end == rx->read) {
-		if (rx->source.offered && direct && (flags & WSD_READ_DIRECT) && count > 0 &&
-		    s->state == WSD_STREAM_OPEN)
-			return wsd_source_read(s, iov, direct);
-		return nothing_to_read(s);
+
+	size_t wsd_stream_readable(const struct wsd_stream *s)
+	{
+		if (inline_urgent_next(&s->rx))
+			return 1;
+		return s->rx.source.reading ? 0 : (size_t)(read_end(&s->rx) - s->rx.read);
 	}
-	n = copy_out(rx, iov, count, end);
-	if (n == 0)
-		return WSD_AGAIN;
-	*bytes = n;
-	if (!(flags & WSD_READ_PEEK)) {
-		rx->read += n;
-		wsd_rx_consumed(s);
+
+	bool wsd_stream_at_end(const struct wsd_stream *s)
+	{
+		return s->rx.fin && s->rx.read == s->rx.fin_position && !inline_urgent_next(&s->rx);
 	}
-	return WSD_OK;
-}
 
-size_t wsd_stream_readable(const struct wsd_stream *s)
-{
-	if (inline_urgent_next(&s->rx))
-		return 1;
-	return s->rx.source.reading ? 0 : (size_t)(read_end(&s->rx) - s->rx.read);
-}
+	enum wsd_status wsd_stream_read_urgent(struct wsd_stream * s, bool peek, uint8_t *byte)
+	{
+		if (s->rx.urgent_inline)
+			return WSD_EINVAL;
+		if (s->rx.urgent_count == 0) {
+			enum wsd_status status = nothing_to_read(s);
 
-bool wsd_stream_at_end(const struct wsd_stream *s)
-{
-	return s->rx.fin && s->rx.read == s->rx.fin_position && !inline_urgent_next(&s->rx);
-}
-
-enum wsd_status wsd_stream_read_urgent(struct wsd_stream *s, bool peek, uint8_t *byte)
-{
-	if (s->rx.urgent_inline)
-		return WSD_EINVAL;
-	if (s->rx.urgent_count == 0) {
-		enum wsd_status status = nothing_to_read(s);
-
-		return status == WSD_EOF || status < 0 ? status : WSD_AGAIN;
+			return status == WSD_EOF || status < 0 ? status : WSD_AGAIN;
+		}
+		*byte = s->rx.urgent[0].byte;
+		if (!peek)
+			urgent_drop(&s->rx);
+		return WSD_OK;
 	}
-	*byte = s->rx.urgent[0].byte;
-	if (!peek)
-		urgent_drop(&s->rx);
-	return WSD_OK;
-}
 
-void wsd_stream_set_urgent_inline(struct wsd_stream *s, bool inline_mode)
-{
-	s->rx.urgent_inline = inline_mode;
-}
+	void wsd_stream_set_urgent_inline(struct wsd_stream * s, bool inline_mode)
+	{
+		s->rx.urgent_inline = inline_mode;
+	}
 
-bool wsd_stream_urgent_pending(const struct wsd_stream *s)
-{
-	return s->rx.urgent_count > 0 && !s->rx.urgent_inline;
-}
+	bool wsd_stream_urgent_pending(const struct wsd_stream *s)
+	{
+		return s->rx.urgent_count > 0 && !s->rx.urgent_inline;
+	}
 
-bool wsd_stream_at_mark(const struct wsd_stream *s)
-{
-	return s->rx.urgent_count == 0 || s->rx.urgent[0].mark == s->rx.read;
-}
+	bool wsd_stream_at_mark(const struct wsd_stream *s)
+	{
+		return s->rx.urgent_count == 0 || s->rx.urgent[0].mark == s->rx.read;
+	}
 
-bool wsd_stream_mark_here(const struct wsd_stream *s)
-{
-	return s->rx.urgent_count > 0 && s->rx.urgent[0].mark == s->rx.read;
-}
+	bool wsd_stream_mark_here(const struct wsd_stream *s)
+	{
+		return s->rx.urgent_count > 0 && s->rx.urgent[0].mark == s->rx.read;
+	}
 
-uint32_t wsd_stream_ring_size(const struct wsd_stream *s)
-{
-	return s->endpoint ? ring_max(s) : WSD_FIRST_RING;
-}
-
-void wsd_rx_free(struct wsd_stream *s)
-{
-	if (s->rx.ring.base)
-		ring_free(s, &s->rx.ring);
-	if (s->rx.next.base)
-		ring_free(s, &s->rx.next);
-	if (s->rx.slots)
-		s->backend->mem_free(s->rx.slots);
-	s->rx.slots = NULL;
-}
+	void wsd_rx_free(struct wsd_stream * s)
+	{
+		if (s->rx.ring.base)
+			wsd_ring_free(s, &s->rx.ring);
+		if (s->rx.next.base)
+			wsd_ring_free(s, &s->rx.next);
+		if (s->rx.slots)
+			s->backend->mem_free(s->rx.slots);
+		s->rx.slots = NULL;
+	}

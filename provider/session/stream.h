@@ -45,7 +45,6 @@ struct wsd_stream_owner {
 struct wsd_stream_options {
 	uint64_t connect_timeout; /* ns */
 	uint32_t zcopy_min;	  /* smallest rendezvous; 0 = the device's hint */
-	uint32_t receive_buffer;  /* bytes; 0 = standard */
 	uint32_t send_buffer;
 	uint8_t traffic_class;
 };
@@ -145,7 +144,11 @@ void wsd_stream_free(struct wsd_stream *stream); /* [no lock] after CHANGE_DEAD 
 /* [lock] 0 = off. idle then every interval; count probes. WSD_EKEEPALIVE breaks it. */
 void wsd_stream_set_keepalive(struct wsd_stream *stream, uint64_t idle, uint64_t interval,
 			      unsigned count);
-uint32_t wsd_stream_ring_size(const struct wsd_stream *stream); /* [lock] for SO_RCVBUF */
+/* The size that a request for so many bytes really gets. 0 stays 0. */
+uint32_t wsd_stream_receive_buffer(uint32_t bytes);
+/* [lock] The most that its ring may grow to, a size from the above; 0 = what the device likes. A ring
+ * never shrinks. */
+void wsd_stream_set_receive_buffer(struct wsd_stream *stream, uint32_t bytes);
 
 /* Listening. The listener has the owner's lock too. */
 struct wsd_listener_owner {

@@ -394,7 +394,7 @@ static enum wsd_status write_ring(struct wsd_stream *s, struct cursor *c, uint32
 				  uint32_t *taken)
 {
 	struct wsd_tx_ring *ring = &s->tx.ring;
-	uint32_t offset = (uint32_t)((s->tx.position - ring->from) % ring->bytes);
+	uint32_t offset = (uint32_t)((s->tx.position - ring->from) & (ring->bytes - 1));
 	uint32_t piece = ring->bytes / 4;
 	bool announced = use_imm(s) && slots_free(s) > WSD_RESERVE_DATA;
 	struct wsd_work work = { .op = announced ? WSD_OP_WRITE_IMM : WSD_OP_WRITE,

@@ -99,7 +99,6 @@ int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote)
 {
 	struct wsd_stream_options options = { .connect_timeout = connect_timeout(),
 					      .zcopy_min = sock->options.zcopy_min,
-					      .receive_buffer = sock->options.receive_buffer,
 					      .send_buffer = sock->options.send_buffer };
 	struct wsd_addr any = { .family = sock->family };
 	enum wsd_status status;

@@ -397,6 +397,7 @@ static int wait_result(SOCKET s, LPWSAOVERLAPPED overlapped)
 {
 	struct wsd_socket *sock;
 	int error = check_event(overlapped);
+	bool closed;
 	INT code = 0;
 
 	if (error != 0)
@@ -413,8 +414,12 @@ static int wait_result(SOCKET s, LPWSAOVERLAPPED overlapped)
 			error = 0;
 	}
 	atomic_fetch_sub(&sock->result_waiters, 1);
+	closed = sock->closed;
 	wsd_socket_leave(sock);
 	wsd_socket_unref(sock);
+	/* The close ends every operation: its result is on the way. */
+	while (closed && wsd_overlapped_pending(overlapped))
+		wsd_waker_sleep(wsd_waker_self(), NULL, 0, wsd_clock_ns() + WSD_NS_PER_MS);
 	return wsd_overlapped_pending(overlapped) ? error : 0;
 }
 

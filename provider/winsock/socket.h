@@ -81,6 +81,7 @@ struct wsd_socket_options {
 	bool debug, reuse, exclusive, keepalive, dontroute, broadcast, oob_inline, linger_on;
 	bool conditional, nodelay, expedited, v6only;
 	uint16_t linger_seconds;
+	bool receive_buffer_set; /* else the ring grows with use, as far as the device likes */
 	uint32_t receive_buffer, send_buffer, receive_timeout, send_timeout;
 	uint32_t keep_idle, keep_interval, keep_count; /* ms, ms, probes */
 	uint32_t zcopy_min;

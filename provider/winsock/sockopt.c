@@ -42,6 +42,8 @@ void wsd_socket_apply_options(struct wsd_socket *sock)
 	if (sock->stream == NULL || sock->state == WSD_SOCK_CLOSED)
 		return;
 	wsd_stream_set_urgent_inline(sock->stream, o->oob_inline);
+	if (o->receive_buffer_set)
+		wsd_stream_set_receive_buffer(sock->stream, o->receive_buffer);
 	/* Standard is off: a stream that never had keep-alive needs no timer. */
 	if (o->keepalive || sock->state == WSD_SOCK_CONNECTED)
 		wsd_stream_set_keepalive(sock->stream,
@@ -140,7 +142,9 @@ static int set_receive_buffer(struct wsd_socket *sock, const union option_value 
 {
 	if (value->number < 0)
 		return WSAEINVAL;
-	sock->options.receive_buffer = value->dword < BUFFER_MOST ? value->dword : BUFFER_MOST;
+	sock->options.receive_buffer = wsd_stream_receive_buffer(value->dword);
+	sock->options.receive_buffer_set = true;
+	wsd_socket_apply_options(sock);
 	return 0;
 }
 

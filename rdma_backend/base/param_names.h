@@ -22,6 +22,7 @@
 	X("MR_CACHE_BYTES", "256m", "most bytes kept registered when nobody uses them") \
 	X("MR_CACHE_ENTRIES", "1024", "most ranges kept registered when nobody uses them") \
 	X("QUEUE_DEPTH", "4096", "completions that one device's queue can hold") \
+	X("RING_MEMORY", "256", "most memory of all rings beyond their first size, in MiB") \
 	X("SIM_CAPS", "", "sim: capabilities to switch off") \
 	X("SIM_DEVICES", "1", "sim: number of devices") \
 	X("SIM_MODE", "live", "sim: live, or stepped by a test") \

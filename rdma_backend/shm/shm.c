@@ -35,7 +35,7 @@ static enum wsd_status device_open(const struct wsd_host *host, uint32_t index,
 	attr->max_read = SHM_MAX_DEPTH;
 	attr->max_inline = SHM_MAX_MESSAGE;
 	attr->hint_zcopy = UINT32_MAX;
-	attr->hint_ring = 256 * 1024;
+	attr->hint_ring = shm_os_ring_bytes();
 	attr->cost_poll = 0;
 	attr->cost_post = 0;
 	*result = device;

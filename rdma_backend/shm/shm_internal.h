@@ -276,6 +276,7 @@ struct shm_sink {
 };
 
 /* shm_os.c: sockets, names and counters */
+uint32_t shm_os_ring_bytes(void);
 enum wsd_status shm_os_status(int error);
 void shm_count(uint64_t *counter);
 bool shm_address_is_local(const struct wsd_addr *addr);

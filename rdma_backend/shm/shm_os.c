@@ -14,11 +14,28 @@
 
 #define LISTEN_QUEUE 4096
 #define MAX_FDS	     2u
+#define RING_LEAST   (1u << 20)
+#define RING_MOST    (4u << 20)
 
 union control {
 	struct cmsghdr align;
 	char bytes[CMSG_SPACE(MAX_FDS * sizeof(int))];
 };
+
+/*
+ * Twice the second-level cache: lines that the reader still has in its cache must be taken from there
+ * before the writer can overwrite them, which costs more than half of the throughput. Larger rings
+ * have wandered to the shared cache by then.
+ */
+uint32_t shm_os_ring_bytes(void)
+{
+	long cache = sysconf(_SC_LEVEL2_CACHE_SIZE);
+	uint32_t bytes = RING_LEAST;
+
+	while (bytes < RING_MOST && cache > 0 && bytes < 2ul * (unsigned long)cache)
+		bytes *= 2;
+	return bytes;
+}
 
 enum wsd_status shm_os_status(int error)
 {

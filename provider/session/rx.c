@@ -140,291 +140,291 @@ static void on_fin(struct wsd_stream *s, const struct wsd_header *header)
 
 static void on_data(struct wsd_stream *s, const struct wsd_header *header, const uint8_t *payload)
 {
-	if (header->position != s->rx.produced || !wsd_ring_store(s, payload, header->length)) {
+	enum wsd_status status = WSD_EPROTOCOL;
+
+	if (header->position == s->rx.produced)
+		status = wsd_ring_store(s, payload, header->length);
+	if (status == WSD_OK)
+		produced(s, header->position + header->length);
+	else if (status == WSD_EPROTOCOL)
 		wsd_stream_violation(s, "bytes out of order or beyond the window");
-		else wsd_stream_break(s, status);
+	else
+		wsd_stream_break(s, status);
+}
+
+/* The connector has spoken: from now on the acceptor may, and who waits to write is told. */
+static void peer_spoke(struct wsd_stream *s)
+{
+	if (!s->tx.started && !s->active)
+		s->changes |= WSD_CHANGE_WRITABLE;
+	s->tx.started = true;
+}
+
+static void on_message(struct wsd_stream *s, const uint8_t *bytes, uint32_t received)
+{
+	const uint8_t *payload = bytes + WSD_HEADER_BYTES;
+	struct wsd_header header;
+
+	if (!wsd_header_decode(bytes, received, &header)) {
+		wsd_stream_violation(s, "malformed message");
+		return;
 	}
-
-	/* The connector has spoken: from now on the acceptor may, and who waits to write is told. */
-	static void peer_spoke(struct wsd_stream * s)
-	{
-		if (!s->tx.started && !s->active)
-			s->changes |= WSD_CHANGE_WRITABLE;
-		s->tx.started = true;
+	wsd_tx_credits(s, &header);
+	peer_spoke(s);
+	switch ((enum wsd_message_type)header.type) {
+	case WSD_MSG_START:
+	case WSD_MSG_CREDIT:
+	case WSD_MSG_PROBE_ACK:
+		break;
+	case WSD_MSG_DATA:
+		on_data(s, &header, payload);
+		break;
+	case WSD_MSG_RING:
+		produced(s, header.position);
+		break;
+	case WSD_MSG_GRANT:
+		on_grant(s, &header, payload);
+		break;
+	case WSD_MSG_SWITCH:
+		on_switch(s, &header);
+		break;
+	case WSD_MSG_SOURCE:
+		wsd_source_offer(s, &header, payload);
+		break;
+	case WSD_MSG_SOURCE_DONE:
+		wsd_source_answer(s, &header, false);
+		break;
+	case WSD_MSG_SOURCE_REFUSE:
+		wsd_source_answer(s, &header, true);
+		break;
+	case WSD_MSG_SOURCE_CANCEL:
+		wsd_source_settle(s);
+		break;
+	case WSD_MSG_FIN:
+		on_fin(s, &header);
+		break;
+	case WSD_MSG_FIN_ACK:
+		s->tx.fin_acked = s->tx.fin && header.position == s->tx.position;
+		s->changes |= WSD_CHANGE_FLUSHED;
+		break;
+	case WSD_MSG_ABORT:
+		wsd_stream_break(s, WSD_ERESET);
+		break;
+	case WSD_MSG_URGENT:
+		on_urgent(s, &header, payload);
+		break;
+	case WSD_MSG_PROBE:
+		wsd_tx_want(s, WSD_SEND_PROBE_ACK);
+		break;
+	case WSD_MSG_LAST:
+		break;
 	}
+}
 
-	static void on_message(struct wsd_stream * s, const uint8_t *bytes, uint32_t received)
-	{
-		const uint8_t *payload = bytes + WSD_HEADER_BYTES;
-		struct wsd_header header;
+static void on_immediate(struct wsd_stream *s, uint32_t imm)
+{
+	/* The low half of the position; the window is far below 2^31, so this is unambiguous. */
+	uint32_t more = imm - (uint32_t)s->rx.produced;
 
-		if (!wsd_header_decode(bytes, received, &header)) {
-			wsd_stream_violation(s, "malformed message");
-			return;
+	peer_spoke(s);
+	if (more >= 1u << 31) {
+		wsd_stream_violation(s, "position goes back");
+		return;
+	}
+	produced(s, s->rx.produced + more);
+}
+
+/* Receives of one run of events: handle each, post the slots again in one list. */
+void wsd_rx_events(struct wsd_stream *s, const struct wsd_event *events, uint32_t count)
+{
+	uint64_t ids[16];
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct wsd_event *ev = &events[i];
+
+		if (ev->type != WSD_EV_RECV && ev->type != WSD_EV_RECV_IMM)
+			continue;
+		if (ev->status != WSD_OK || ev->id >= WSD_SLOTS)
+			continue; /* flushed with the connection */
+		s->keepalive.heard = true;
+		if (s->state == WSD_STREAM_OPEN) {
+			if (ev->type == WSD_EV_RECV)
+				on_message(s,
+					   (uint8_t *)s->rx.slots->base + ev->id * WSD_SLOT_BYTES,
+					   ev->bytes < WSD_SLOT_BYTES ? ev->bytes : WSD_SLOT_BYTES);
+			else
+				on_immediate(s, ev->imm);
 		}
-		wsd_tx_credits(s, &header);
-		peer_spoke(s);
-		switch ((enum wsd_message_type)header.type) {
-		case WSD_MSG_START:
-		case WSD_MSG_CREDIT:
-		case WSD_MSG_PROBE_ACK:
-			break;
-		case WSD_MSG_DATA:
-			on_data(s, &header, payload);
-			break;
-		case WSD_MSG_RING:
-			produced(s, header.position);
-			break;
-		case WSD_MSG_GRANT:
-			on_grant(s, &header, payload);
-			break;
-		case WSD_MSG_SWITCH:
-			on_switch(s, &header);
-			break;
-		case WSD_MSG_SOURCE:
-			wsd_source_offer(s, &header, payload);
-			break;
-		case WSD_MSG_SOURCE_DONE:
-			wsd_source_answer(s, &header, false);
-			break;
-		case WSD_MSG_SOURCE_REFUSE:
-			wsd_source_answer(s, &header, true);
-			break;
-		case WSD_MSG_SOURCE_CANCEL:
-			wsd_source_settle(s);
-			break;
-		case WSD_MSG_FIN:
-			on_fin(s, &header);
-			break;
-		case WSD_MSG_FIN_ACK:
-			s->tx.fin_acked = s->tx.fin && header.position == s->tx.position;
-			s->changes |= WSD_CHANGE_FLUSHED;
-			break;
-		case WSD_MSG_ABORT:
-			wsd_stream_break(s, WSD_ERESET);
-			break;
-		case WSD_MSG_URGENT:
-			on_urgent(s, &header, payload);
-			break;
-		case WSD_MSG_PROBE:
-			wsd_tx_want(s, WSD_SEND_PROBE_ACK);
-			break;
-		case WSD_MSG_LAST:
-			break;
+		ids[n++] = ev->id;
+		if (n == 16) {
+			repost(s, ids, n);
+			n = 0;
 		}
 	}
+	repost(s, ids, n);
+}
 
-	static void on_immediate(struct wsd_stream * s, uint32_t imm)
-	{
-		/* The low half of the position; the window is far below 2^31, so this is unambiguous. */
-		uint32_t more = imm - (uint32_t)s->rx.produced;
+/* --- reading --- */
 
-		peer_spoke(s);
-		if (more >= 1u << 31) {
-			wsd_stream_violation(s, "position goes back");
-			return;
-		}
-		produced(s, s->rx.produced + more);
-	}
+/* Bytes that one read may return: up to the mark of urgent data, and only what is in place. */
+static uint64_t read_end(const struct wsd_rx *rx)
+{
+	for (unsigned i = 0; i < rx->urgent_count; i++)
+		if (rx->urgent[i].mark > rx->read)
+			return rx->urgent[i].mark;
+	return rx->produced;
+}
 
-	/* Receives of one run of events: handle each, post the slots again in one list. */
-	void wsd_rx_events(struct wsd_stream * s, const struct wsd_event *events, uint32_t count)
-	{
-		uint64_t ids[16];
-		uint32_t n = 0;
+static bool inline_urgent_next(const struct wsd_rx *rx)
+{
+	return rx->urgent_inline && rx->urgent_count && rx->urgent[0].mark == rx->read;
+}
 
-		for (uint32_t i = 0; i < count; i++) {
-			const struct wsd_event *ev = &events[i];
+static void urgent_drop(struct wsd_rx *rx)
+{
+	rx->urgent_count--;
+	memmove(rx->urgent, rx->urgent + 1, rx->urgent_count * sizeof(rx->urgent[0]));
+}
 
-			if (ev->type != WSD_EV_RECV && ev->type != WSD_EV_RECV_IMM)
-				continue;
-			if (ev->status != WSD_OK || ev->id >= WSD_SLOTS)
-				continue; /* flushed with the connection */
-			s->keepalive.heard = true;
-			if (s->state == WSD_STREAM_OPEN) {
-				if (ev->type == WSD_EV_RECV)
-					on_message(s,
-						   (uint8_t *)s->rx.slots->base +
-							   ev->id * WSD_SLOT_BYTES,
-						   ev->bytes < WSD_SLOT_BYTES ? ev->bytes
-									      : WSD_SLOT_BYTES);
-				else
-					on_immediate(s, ev->imm);
-			}
-			ids[n++] = ev->id;
-			if (n == 16) {
-				repost(s, ids, n);
-				n = 0;
-			}
-		}
-		repost(s, ids, n);
-	}
+/* After reading: tell the peer about room when it is worth a message. */
+void wsd_rx_consumed(struct wsd_stream *s)
+{
+	struct wsd_rx *rx = &s->rx;
+	const struct wsd_rx_ring *ring;
 
-	/* --- reading --- */
+	wsd_ring_retire(s);
+	ring = rx->next.live ? &rx->next : &rx->ring;
+	if (wsd_rx_limit(s) - rx->limit_told >= ring->bytes / 4 && !rx->fin)
+		wsd_tx_want(s, WSD_SEND_CREDIT);
+	if (s->tx.pending)
+		wsd_tx_progress(s);
+}
 
-	/* Bytes that one read may return: up to the mark of urgent data, and only what is in place. */
-	static uint64_t read_end(const struct wsd_rx *rx)
-	{
-		for (unsigned i = 0; i < rx->urgent_count; i++)
-			if (rx->urgent[i].mark > rx->read)
-				return rx->urgent[i].mark;
-		return rx->produced;
-	}
+static size_t copy_out(struct wsd_rx *rx, const struct wsd_iovec *iov, unsigned count, uint64_t end)
+{
+	uint64_t position = rx->read;
 
-	static bool inline_urgent_next(const struct wsd_rx *rx)
-	{
-		return rx->urgent_inline && rx->urgent_count && rx->urgent[0].mark == rx->read;
-	}
+	for (unsigned i = 0; i < count && position < end; i++) {
+		size_t at = 0;
 
-	static void urgent_drop(struct wsd_rx * rx)
-	{
-		rx->urgent_count--;
-		memmove(rx->urgent, rx->urgent + 1, rx->urgent_count * sizeof(rx->urgent[0]));
-	}
-
-	/* After reading: tell the peer about room when it is worth a message. */
-	void wsd_rx_consumed(struct wsd_stream * s)
-	{
-		struct wsd_rx *rx = &s->rx;
-		const struct wsd_rx_ring *ring;
-
-		wsd_ring_retire(s);
-		ring = rx->next.live ? &rx->next : &rx->ring;
-		if (wsd_rx_limit(s) - rx->limit_told >= ring->bytes / 4 && !rx->fin)
-			wsd_tx_want(s, WSD_SEND_CREDIT);
-		if (s->tx.pending)
-			wsd_tx_progress(s);
-	}
-
-	static size_t copy_out(struct wsd_rx * rx, const struct wsd_iovec *iov, unsigned count,
-			       uint64_t end)
-	{
-		uint64_t position = rx->read;
-
-		for (unsigned i = 0; i < count && position < end; i++) {
-			size_t at = 0;
-
-			while (at < iov[i].length && position < end) {
-				const struct wsd_rx_ring *ring =
-					rx->next.live && position >= rx->next.from ? &rx->next
-										   : &rx->ring;
-				uint64_t stop =
-					ring == &rx->ring && rx->next.live && rx->next.from < end
+		while (at < iov[i].length && position < end) {
+			const struct wsd_rx_ring *ring =
+				rx->next.live && position >= rx->next.from ? &rx->next : &rx->ring;
+			uint64_t stop = ring == &rx->ring && rx->next.live && rx->next.from < end
 						? rx->next.from
 						: end;
-				uint32_t offset =
-					(uint32_t)((position - ring->from) & (ring->bytes - 1));
-				size_t part = ring->bytes - offset;
+			uint32_t offset = (uint32_t)((position - ring->from) & (ring->bytes - 1));
+			size_t part = ring->bytes - offset;
 
-				part = part < iov[i].length - at ? part : iov[i].length - at;
-				part = part < stop - position ? part : (size_t)(stop - position);
-				memcpy((char *)iov[i].base + at, ring->base + offset, part);
-				at += part;
-				position += part;
-			}
+			part = part < iov[i].length - at ? part : iov[i].length - at;
+			part = part < stop - position ? part : (size_t)(stop - position);
+			memcpy((char *)iov[i].base + at, ring->base + offset, part);
+			at += part;
+			position += part;
 		}
-		return (size_t)(position - rx->read);
 	}
+	return (size_t)(position - rx->read);
+}
 
-	static enum wsd_status nothing_to_read(const struct wsd_stream *s)
-	{
-		if (s->rx.fin && s->rx.read == s->rx.fin_position)
-			return WSD_EOF;
-		if (s->state == WSD_STREAM_RESET)
-			return s->error;
-		if (s->state != WSD_STREAM_OPEN)
-			return WSD_ESTATE;
-		return s->disconnected ? WSD_ERESET : WSD_AGAIN;
-	}
+static enum wsd_status nothing_to_read(const struct wsd_stream *s)
+{
+	if (s->rx.fin && s->rx.read == s->rx.fin_position)
+		return WSD_EOF;
+	if (s->state == WSD_STREAM_RESET)
+		return s->error;
+	if (s->state != WSD_STREAM_OPEN)
+		return WSD_ESTATE;
+	return s->disconnected ? WSD_ERESET : WSD_AGAIN;
+}
 
-	enum wsd_status wsd_stream_read(struct wsd_stream * s, const struct wsd_iovec *iov,
-					unsigned count, unsigned flags, struct wsd_direct *direct,
-					size_t *bytes)
-	{
-		struct wsd_rx *rx = &s->rx;
-		uint64_t end = read_end(rx);
-		size_t n;
+enum wsd_status wsd_stream_read(struct wsd_stream *s, const struct wsd_iovec *iov, unsigned count,
+				unsigned flags, struct wsd_direct *direct, size_t *bytes)
+{
+	struct wsd_rx *rx = &s->rx;
+	uint64_t end = read_end(rx);
+	size_t n;
 
-		if (rx->source.reading)
-			return WSD_AGAIN;
-		if (inline_urgent_next(rx) && count > 0 && iov[0].length > 0) {
-			*(uint8_t *)iov[0].base = rx->urgent[0].byte;
-			*bytes = 1;
-			if (!(flags & WSD_READ_PEEK))
-				urgent_drop(rx);
-			return WSD_OK;
-		}
-		if (end == rx->read) {
-			if (rx->source.offered && direct && (flags & WSD_READ_DIRECT) &&
-			    count > 0 && s->state == WSD_STREAM_OPEN)
-				return wsd_source_read(s, iov, direct);
-			return nothing_to_read(s);
-		}
-		n = copy_out(rx, iov, count, end);
-		if (n == 0)
-			return WSD_AGAIN;
-		*bytes = n;
-		if (!(flags & WSD_READ_PEEK)) {
-			rx->read += n;
-			wsd_rx_consumed(s);
-		}
+	if (rx->source.reading)
+		return WSD_AGAIN;
+	if (inline_urgent_next(rx) && count > 0 && iov[0].length > 0) {
+		*(uint8_t *)iov[0].base = rx->urgent[0].byte;
+		*bytes = 1;
+		if (!(flags & WSD_READ_PEEK))
+			urgent_drop(rx);
 		return WSD_OK;
 	}
-
-	size_t wsd_stream_readable(const struct wsd_stream *s)
-	{
-		if (inline_urgent_next(&s->rx))
-			return 1;
-		return s->rx.source.reading ? 0 : (size_t)(read_end(&s->rx) - s->rx.read);
+	if (end == rx->read) {
+		if (rx->source.offered && direct && (flags & WSD_READ_DIRECT) && count > 0 &&
+		    s->state == WSD_STREAM_OPEN)
+			return wsd_source_read(s, iov, direct);
+		return nothing_to_read(s);
 	}
-
-	bool wsd_stream_at_end(const struct wsd_stream *s)
-	{
-		return s->rx.fin && s->rx.read == s->rx.fin_position && !inline_urgent_next(&s->rx);
+	n = copy_out(rx, iov, count, end);
+	if (n == 0)
+		return WSD_AGAIN;
+	*bytes = n;
+	if (!(flags & WSD_READ_PEEK)) {
+		rx->read += n;
+		wsd_rx_consumed(s);
 	}
+	return WSD_OK;
+}
 
-	enum wsd_status wsd_stream_read_urgent(struct wsd_stream * s, bool peek, uint8_t *byte)
-	{
-		if (s->rx.urgent_inline)
-			return WSD_EINVAL;
-		if (s->rx.urgent_count == 0) {
-			enum wsd_status status = nothing_to_read(s);
+size_t wsd_stream_readable(const struct wsd_stream *s)
+{
+	if (inline_urgent_next(&s->rx))
+		return 1;
+	return s->rx.source.reading ? 0 : (size_t)(read_end(&s->rx) - s->rx.read);
+}
 
-			return status == WSD_EOF || status < 0 ? status : WSD_AGAIN;
-		}
-		*byte = s->rx.urgent[0].byte;
-		if (!peek)
-			urgent_drop(&s->rx);
-		return WSD_OK;
+bool wsd_stream_at_end(const struct wsd_stream *s)
+{
+	return s->rx.fin && s->rx.read == s->rx.fin_position && !inline_urgent_next(&s->rx);
+}
+
+enum wsd_status wsd_stream_read_urgent(struct wsd_stream *s, bool peek, uint8_t *byte)
+{
+	if (s->rx.urgent_inline)
+		return WSD_EINVAL;
+	if (s->rx.urgent_count == 0) {
+		enum wsd_status status = nothing_to_read(s);
+
+		return status == WSD_EOF || status < 0 ? status : WSD_AGAIN;
 	}
+	*byte = s->rx.urgent[0].byte;
+	if (!peek)
+		urgent_drop(&s->rx);
+	return WSD_OK;
+}
 
-	void wsd_stream_set_urgent_inline(struct wsd_stream * s, bool inline_mode)
-	{
-		s->rx.urgent_inline = inline_mode;
-	}
+void wsd_stream_set_urgent_inline(struct wsd_stream *s, bool inline_mode)
+{
+	s->rx.urgent_inline = inline_mode;
+}
 
-	bool wsd_stream_urgent_pending(const struct wsd_stream *s)
-	{
-		return s->rx.urgent_count > 0 && !s->rx.urgent_inline;
-	}
+bool wsd_stream_urgent_pending(const struct wsd_stream *s)
+{
+	return s->rx.urgent_count > 0 && !s->rx.urgent_inline;
+}
 
-	bool wsd_stream_at_mark(const struct wsd_stream *s)
-	{
-		return s->rx.urgent_count == 0 || s->rx.urgent[0].mark == s->rx.read;
-	}
+bool wsd_stream_at_mark(const struct wsd_stream *s)
+{
+	return s->rx.urgent_count == 0 || s->rx.urgent[0].mark == s->rx.read;
+}
 
-	bool wsd_stream_mark_here(const struct wsd_stream *s)
-	{
-		return s->rx.urgent_count > 0 && s->rx.urgent[0].mark == s->rx.read;
-	}
+bool wsd_stream_mark_here(const struct wsd_stream *s)
+{
+	return s->rx.urgent_count > 0 && s->rx.urgent[0].mark == s->rx.read;
+}
 
-	void wsd_rx_free(struct wsd_stream * s)
-	{
-		if (s->rx.ring.base)
-			wsd_ring_free(s, &s->rx.ring);
-		if (s->rx.next.base)
-			wsd_ring_free(s, &s->rx.next);
-		if (s->rx.slots)
-			s->backend->mem_free(s->rx.slots);
-		s->rx.slots = NULL;
-	}
+void wsd_rx_free(struct wsd_stream *s)
+{
+	if (s->rx.ring.base)
+		wsd_ring_free(s, &s->rx.ring);
+	if (s->rx.next.base)
+		wsd_ring_free(s, &s->rx.next);
+	if (s->rx.slots)
+		s->backend->mem_free(s->rx.slots);
+	s->rx.slots = NULL;
+}

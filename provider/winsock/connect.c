@@ -2,6 +2,22 @@
 /* connect.c - WSPConnect and what happens when an attempt ends. */
 #include "provider/winsock/spi_calls.h"
 
+void wsd_socket_apply_options(struct wsd_socket *sock)
+{
+	const struct wsd_socket_options *o = &sock->options;
+
+	if (sock->stream == NULL || sock->state == WSD_SOCK_CLOSED)
+		return;
+	wsd_stream_set_urgent_inline(sock->stream, o->oob_inline);
+	if (o->receive_buffer_set)
+		wsd_stream_set_receive_buffer(sock->stream, o->receive_buffer);
+	/* Standard is off: a stream that never had keep-alive needs no timer. */
+	if (o->keepalive || sock->state == WSD_SOCK_CONNECTED)
+		wsd_stream_set_keepalive(sock->stream,
+					 o->keepalive ? o->keep_idle * WSD_NS_PER_MS : 0,
+					 o->keep_interval * WSD_NS_PER_MS, o->keep_count);
+}
+
 #include <string.h>
 
 #include "rdma_backend/base/base.h"

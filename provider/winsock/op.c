@@ -414,7 +414,7 @@ static int wait_result(SOCKET s, LPWSAOVERLAPPED overlapped)
 			error = 0;
 	}
 	atomic_fetch_sub(&sock->result_waiters, 1);
-	closed = sock->closed;
+	closed = error == WSAEINTR && sock->closed;
 	wsd_socket_leave(sock);
 	wsd_socket_unref(sock);
 	/* The close ends every operation: its result is on the way. */

@@ -10,6 +10,10 @@
 
 #include <string.h>
 
+#include "rdma_backend/base/platform.h"
+
+#define ACCEPT_FILES 4u /* a backend opens no more for one connection */
+
 struct listener_port {
 	struct wsd_event_sink sink; /* first: the backend's context */
 	struct wsd_listener *listener;
@@ -148,7 +152,8 @@ static void refuse(struct listener_port *p, struct wsd_request *request, enum ws
 	wsd_engine_ops(p->engine)->reject(request, reason, sizeof(reason));
 }
 
-/* By the engine's owner, the stream's owner's lock held: answer the request. */
+/* By the engine's owner, the stream's owner's lock held: answer the request. Without descriptors a
+ * request that is still in the queue stays unanswered there. */
 void wsd_accept_run(struct wsd_stream *s, struct wsd_engine *engine)
 {
 	uint8_t hello[WSD_HELLO_BYTES];
@@ -157,6 +162,10 @@ void wsd_accept_run(struct wsd_stream *s, struct wsd_engine *engine)
 	if (s->state != WSD_STREAM_CONNECTING || !s->request)
 		return;
 	status = wsd_stream_setup(s, engine);
+	if (status == WSD_ENOFILES && s->orphan) {
+		wsd_stream_drop_endpoint(s);
+		return;
+	}
 	if (status == WSD_OK) {
 		wsd_stream_hello(s, hello);
 		s->request = NULL; /* consumed */
@@ -206,8 +215,13 @@ static void on_request(struct listener_port *p, const struct wsd_event *ev)
 	s->deadline = wsd_engine_now(p->engine) + 10000000000ull;
 	wsd_stream_arm_timer(s);
 	wsd_accept_run(s, p->engine);
-	if (s->state == WSD_STREAM_FAILED)
+	if (s->state == WSD_STREAM_FAILED) {
 		queue_changed(l, WSD_CHANGE_CONNECTED);
+	} else if (s->request) { /* accept answers it, when there are descriptors again */
+		wsd_engine_set_timer(p->engine, &s->timer, 0);
+		l->answering_count--;
+		to_ready(l, s);
+	}
 }
 
 static void on_request_gone(struct listener_port *p, const struct wsd_event *ev)
@@ -396,6 +410,9 @@ enum wsd_status wsd_listener_accept(struct wsd_listener *l, const struct wsd_str
 	if (wsd_list_empty(&l->ready))
 		return WSD_AGAIN;
 	s = wsd_container(l->ready.next, struct wsd_stream, link);
+	/* An answer that failed later would take the request with it. */
+	if (s->request && !wsd_files_free(ACCEPT_FILES))
+		return WSD_ENOFILES;
 	wsd_list_remove(&s->link);
 	l->ready_count--;
 	wsd_free(s->orphan);

@@ -176,7 +176,8 @@ unsigned wsd_listener_pending(const struct wsd_listener *listener);		/* [lock] *
 enum wsd_status wsd_listener_peek(struct wsd_listener *listener, struct wsd_addr *local,
 				  struct wsd_addr *remote);
 /* [lock] Take the oldest: the stream belongs to the new owner and is OPEN, or CONNECTING when the
- * listener is conditional (CHANGE_CONNECTED follows). new_owner's lock is not needed: nothing calls it
+ * listener is conditional or was out of descriptors (CHANGE_CONNECTED follows). WSD_ENOFILES: there
+ * are none now, it stays. new_owner's lock is not needed: nothing calls it
  * before return. */
 enum wsd_status wsd_listener_accept(struct wsd_listener *listener,
 				    const struct wsd_stream_owner *ops, void *new_owner,

@@ -324,6 +324,22 @@ __attribute__((constructor)) static void waker_setup(void)
 	waker_key_valid = pthread_key_create(&waker_key, waker_free) == 0;
 }
 
+bool wsd_files_free(unsigned count)
+{
+	int files[8];
+	unsigned opened = 0;
+	bool enough;
+
+	if (count > sizeof(files) / sizeof(files[0]))
+		count = sizeof(files) / sizeof(files[0]);
+	while (opened < count && (files[opened] = eventfd(0, EFD_CLOEXEC)) >= 0)
+		opened++;
+	enough = opened == count;
+	while (opened > 0)
+		close(files[--opened]);
+	return enough;
+}
+
 static struct wsd_waker *waker_new(void)
 {
 	struct wsd_waker *waker = wsd_raw_alloc(sizeof(*waker));

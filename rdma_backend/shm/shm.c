@@ -50,10 +50,13 @@ static void device_close(struct wsd_device *device)
 static enum wsd_status reachable(struct wsd_device *device, const struct wsd_addr *local,
 				 const struct wsd_addr *remote)
 {
+	enum wsd_status status;
+
 	(void)device;
 	if (local && local->family != WSD_FAMILY_NONE && local->family != remote->family)
 		return WSD_EUNREACHABLE;
-	return shm_address_is_local(remote) ? WSD_OK : WSD_EUNREACHABLE;
+	status = shm_address_check(remote);
+	return status == WSD_EADDRNOTAVAIL ? WSD_EUNREACHABLE : status;
 }
 
 const struct wsd_backend_ops wsd_backend_shm = {

@@ -14,6 +14,7 @@
 #include "rdma_backend/shm/shm_internal.h"
 
 #define RETRY_NS 5000000u	       /* the listener's kernel queue was full */
+#define SHORT_NS 100000000u	       /* the listener's process was out of descriptors */
 #define ACK_NS	 UINT64_C(10000000000) /* the connector has our answer and does not say so */
 
 static void handshake_stop(struct shm_handshake *handshake)
@@ -214,7 +215,6 @@ static enum wsd_status refusal(int32_t status)
 	switch (status) {
 	case WSD_EREFUSED:
 	case WSD_EVERSION:
-	case WSD_ENOFILES:
 	case WSD_ENOMEM:
 		return (enum wsd_status)status;
 	default:
@@ -244,6 +244,21 @@ static enum wsd_status hear_answer(struct wsd_endpoint *endpoint, const union sh
 	return use_answer(endpoint, &packet->hello);
 }
 
+/* The acceptor could not take our descriptors. It did not decide: the request stands. */
+static bool ask_again(struct shm_handshake *handshake, const union shm_packet *packet,
+		      size_t length)
+{
+	struct wsd_queue *queue = handshake->source.queue;
+
+	if (!shm_hello_valid(packet, length, SHM_MSG_REJECT) ||
+	    packet->hello.status != WSD_ENOFILES)
+		return false;
+	shm_source_remove(&handshake->source);
+	shm_fd_close(&handshake->source.fd);
+	shm_timer_set(queue, &handshake->retry, queue->host->now() + SHORT_NS);
+	return true;
+}
+
 static void answer_ready(struct shm_source *source, uint32_t events)
 {
 	struct shm_handshake *handshake = (struct shm_handshake *)(void *)source;
@@ -259,6 +274,8 @@ static void answer_ready(struct shm_source *source, uint32_t events)
 		return; /* stopped in this round of events */
 	status = shm_os_receive(source->fd, &packet, &length, fds, &count);
 	if (status == WSD_AGAIN)
+		return;
+	if (ask_again(handshake, &packet, length))
 		return;
 	handshake->hello.data_length = 0;
 	status = hear_answer(endpoint, &packet, length, fds, count);
@@ -327,8 +344,9 @@ enum wsd_status shm_connect(struct wsd_endpoint *endpoint, const struct wsd_addr
 	if (data_length > WSD_REQUEST_DATA_MAX || !remote->port ||
 	    (local->family != WSD_FAMILY_NONE && local->family != remote->family))
 		return WSD_EINVAL;
-	if (!shm_address_is_local(remote))
-		return WSD_EUNREACHABLE;
+	status = shm_address_check(remote);
+	if (status)
+		return status == WSD_EADDRNOTAVAIL ? WSD_EUNREACHABLE : status;
 	handshake = handshake_new(endpoint);
 	if (!handshake)
 		return WSD_ENOMEM;

@@ -279,7 +279,8 @@ struct shm_sink {
 uint32_t shm_os_ring_bytes(void);
 enum wsd_status shm_os_status(int error);
 void shm_count(uint64_t *counter);
-bool shm_address_is_local(const struct wsd_addr *addr);
+/* WSD_OK: it is local. WSD_EADDRNOTAVAIL: it is not. Else the shortage that hides it. */
+enum wsd_status shm_address_check(const struct wsd_addr *addr);
 bool shm_address_is_any(const struct wsd_addr *addr);
 uint32_t shm_device_addresses(struct wsd_device *device, struct wsd_addr *list, uint32_t count);
 enum wsd_status shm_os_listen(const struct wsd_addr *local, int *fd);

@@ -238,9 +238,9 @@ enum wsd_status shm_listen(struct wsd_queue *queue, const struct wsd_addr *local
 
 	if (!local->port || (local->family != WSD_FAMILY_IPV4 && local->family != WSD_FAMILY_IPV6))
 		return WSD_EINVAL;
-	if (!shm_address_is_any(local) && !shm_address_is_local(local))
-		return WSD_EADDRNOTAVAIL;
-	status = shm_os_listen(local, &fd);
+	status = shm_address_is_any(local) ? WSD_OK : shm_address_check(local);
+	if (!status)
+		status = shm_os_listen(local, &fd);
 	if (status)
 		return status;
 	listener = queue->host->alloc(sizeof(*listener));

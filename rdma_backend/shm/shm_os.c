@@ -110,7 +110,7 @@ bool shm_address_is_any(const struct wsd_addr *addr)
  * Only the kernel knows: it lets a socket be bound to local addresses and to no others but those of
  * groups; it does not let one connect to a broadcast address unasked.
  */
-bool shm_address_is_local(const struct wsd_addr *addr)
+enum wsd_status shm_address_check(const struct wsd_addr *addr)
 {
 	struct sockaddr_storage storage;
 	socklen_t length = to_sockaddr(addr, &storage);
@@ -118,14 +118,14 @@ bool shm_address_is_local(const struct wsd_addr *addr)
 	int fd;
 
 	if (!length || is_multicast(addr))
-		return false;
+		return WSD_EADDRNOTAVAIL;
 	fd = socket(storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return false;
+		return errno == EAFNOSUPPORT ? WSD_EADDRNOTAVAIL : shm_os_status(errno);
 	local = bind(fd, (struct sockaddr *)&storage, length) == 0 &&
 		connect(fd, (struct sockaddr *)&storage, length) == 0;
 	close(fd);
-	return local;
+	return local ? WSD_OK : WSD_EADDRNOTAVAIL;
 }
 
 static bool from_sockaddr(struct wsd_addr *addr, const struct sockaddr *name)

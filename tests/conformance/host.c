@@ -20,6 +20,7 @@ _Thread_local INT host_error;
 WSAPROTOCOL_INFOW host_protocol;
 atomic_uint host_calls[HOST_TABLES][HOST_UPCALLS];
 atomic_int host_fail_create;
+atomic_uintptr_t host_refused;
 LPBLOCKINGCALLBACK host_blocking;
 DWORD_PTR host_blocking_context;
 
@@ -61,6 +62,8 @@ static SOCKET create_handle(unsigned table, DWORD catalog_id, DWORD_PTR context,
 		h->open = true;
 	}
 	pthread_mutex_unlock(&lock);
+	if (s == INVALID_SOCKET)
+		host_refused = context;
 	if (s == INVALID_SOCKET)
 		report(error, host_fail_create ? host_fail_create : WSAENOBUFS);
 	return s;

@@ -50,6 +50,7 @@ extern WSPPROC_TABLE spi;	     /* what WSPStartup returned */
 extern _Thread_local INT host_error; /* pass &host_error as lpErrno */
 extern WSAPROTOCOL_INFOW host_protocol;
 extern atomic_uint host_calls[HOST_TABLES][HOST_UPCALLS];
+extern atomic_uintptr_t host_refused;	 /* the context that it refused last */
 extern atomic_int host_fail_create;	 /* not 0: WPUCreateSocketHandle fails with it */
 extern LPBLOCKINGCALLBACK host_blocking; /* what WPUQueryBlockingCallback answers */
 extern DWORD_PTR host_blocking_context;

@@ -71,8 +71,7 @@ SOCKET WSPAPI wsd_spi_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW
 		*out = error;
 		return INVALID_SOCKET;
 	}
-	catalog_id = lpProtocolInfo != NULL ? lpProtocolInfo->dwCatalogEntryId
-					    : wsd_provider_catalog_id();
+	catalog_id = wsd_provider_catalog_id(lpProtocolInfo);
 	sock = wsd_socket_new(wsd_family_of(af), catalog_id, (dwFlags & WSA_FLAG_OVERLAPPED) != 0,
 			      &error);
 	if (sock == NULL) {

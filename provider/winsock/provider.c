@@ -14,10 +14,11 @@
 
 #include "rdma_backend/base/base.h"
 
-#define CHUNK	      1024u
-#define CHUNKS	      1024u
-#define UPCALL_TABLES 8u
-#define LOWEST_MAJOR  2
+#define CHUNK		1024u
+#define CHUNKS		1024u
+#define UPCALL_TABLES	8u
+#define LOWEST_MAJOR	2
+#define CATALOG_ENTRIES 8 /* of a provider: one for each family today */
 
 static struct {
 	atomic_bool ready;
@@ -25,7 +26,8 @@ static struct {
 	unsigned started;
 	WSPUPCALLTABLE upcalls[UPCALL_TABLES];
 	unsigned upcall_index;
-	WSAPROTOCOL_INFOW protocol;
+	WSAPROTOCOL_INFOW entries[CATALOG_ENTRIES]; /* the first is the one given at start-up */
+	unsigned entry_count;
 	unsigned slots;
 	struct wsd_socket *unused;
 } provider;
@@ -92,20 +94,34 @@ bool wsd_provider_exiting(void)
 	return atomic_load(&exiting);
 }
 
-DWORD wsd_provider_catalog_id(void)
+/* [provider lock] */
+static const WSAPROTOCOL_INFOW *find_entry(DWORD catalog_id)
+{
+	for (unsigned i = 0; i < provider.entry_count; i++)
+		if (provider.entries[i].dwCatalogEntryId == catalog_id)
+			return &provider.entries[i];
+	return NULL;
+}
+
+DWORD wsd_provider_catalog_id(const WSAPROTOCOL_INFOW *given)
 {
 	DWORD id;
 
 	wsd_mutex_lock(&provider.lock);
-	id = provider.protocol.dwCatalogEntryId;
+	id = given != NULL ? given->dwCatalogEntryId : provider.entries[0].dwCatalogEntryId;
+	if (given != NULL && find_entry(id) == NULL && provider.entry_count < CATALOG_ENTRIES)
+		provider.entries[provider.entry_count++] = *given;
 	wsd_mutex_unlock(&provider.lock);
 	return id;
 }
 
-void wsd_provider_protocol(WSAPROTOCOL_INFOW *info)
+void wsd_provider_protocol(DWORD catalog_id, WSAPROTOCOL_INFOW *info)
 {
+	const WSAPROTOCOL_INFOW *entry;
+
 	wsd_mutex_lock(&provider.lock);
-	*info = provider.protocol;
+	entry = find_entry(catalog_id);
+	*info = entry != NULL ? *entry : provider.entries[0];
 	wsd_mutex_unlock(&provider.lock);
 }
 
@@ -263,7 +279,8 @@ int WSPAPI WSPStartup(WORD wVersionRequested, LPWSPDATA lpWSPData,
 		error = WSASYSNOTREADY;
 	} else {
 		provider.started++;
-		provider.protocol = *lpProtocolInfo;
+		provider.entries[0] = *lpProtocolInfo;
+		provider.entry_count = 1;
 		publish_upcalls(&UpcallTable);
 		atomic_store(&running, true);
 	}

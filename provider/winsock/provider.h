@@ -48,8 +48,9 @@ const WSPUPCALLTABLE *wsd_upcalls(void);
 LPWPUCOMPLETEOVERLAPPEDREQUEST wsd_upcall_complete(void);
 bool wsd_provider_started(void);
 bool wsd_provider_exiting(void); /* the process ends: memory of the application is left alone */
-DWORD wsd_provider_catalog_id(void);
-void wsd_provider_protocol(WSAPROTOCOL_INFOW *info); /* a copy of the entry given at start-up */
+/* The id of the entry that a socket is made from, which is remembered; NULL: that of start-up. */
+DWORD wsd_provider_catalog_id(const WSAPROTOCOL_INFOW *given);
+void wsd_provider_protocol(DWORD catalog_id, WSAPROTOCOL_INFOW *info); /* a copy */
 
 /*
  * The table of sockets. A socket's memory is never given back while the provider is started, so a

@@ -142,7 +142,7 @@ static int wait_ready(fd_set *const *sets, bool *const *ready, unsigned members,
 		error = look_all(sets, ready, total);
 		if (error != 0 || *total > 0)
 			break;
-		error = wsd_wait(NULL, &wait.waiter, wsd_provider_catalog_id(), deadline);
+		error = wsd_wait(NULL, &wait.waiter, wsd_provider_catalog_id(NULL), deadline);
 	}
 	unwatch(&wait);
 	if (wait.nodes != nodes)

@@ -197,6 +197,8 @@ void wsd_transmit_free(struct wsd_transmit *transmit);
 bool wsd_transmit_more(
 	struct wsd_op *op); /* [lock] next buffer; true: op has bytes or wants a fill */
 
+/* [lock] getsockopt of what is a structure or text. 0 or a WSA code. */
+int wsd_option_structure(struct wsd_socket *sock, int level, int name, char *out, int *length);
 /* [lock] Bind to a port, to want or to an ephemeral one. 0 or a WSA code. */
 int wsd_socket_bind(struct wsd_socket *sock, const struct wsd_addr *want);
 /* [lock] Start connecting; 0 or a WSA code. */

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* sockinfo.c - options whose values are structures or text: the protocol, the addresses, the path. */
+#include "provider/winsock/spi_calls.h"
+
+#include <string.h>
+
+#ifdef _WIN32
+#include "openwsd/openwsd.h"
+#else
+#include <openwsd/openwsd.h>
+#endif
+
+static int get_text(struct wsd_socket *sock, int name, char *out, int *length)
+{
+	char text[1024];
+	size_t size = 0;
+
+	text[0] = '\0';
+	if (sock->stream != NULL && name == SO_OPENWSD_REASONS) {
+		(void)wsd_stream_reasons(sock->stream, text, sizeof(text));
+	} else if (sock->stream != NULL && sock->state == WSD_SOCK_CONNECTED) {
+		const char *path = wsd_stream_path(sock->stream);
+
+		size = strlen(path);
+		size = size < sizeof(text) - 1 ? size : sizeof(text) - 1;
+		memcpy(text, path, size);
+		text[size] = '\0';
+	}
+	size = strlen(text) + 1;
+	if (*length < (int)size) {
+		*length = (int)size;
+		return WSAEFAULT;
+	}
+	memcpy(out, text, size);
+	*length = (int)size;
+	return 0;
+}
+
+static int put(const void *value, size_t size, char *out, int *length)
+{
+	if (*length < (int)size)
+		return WSAEFAULT;
+	memcpy(out, value, size);
+	*length = (int)size;
+	return 0;
+}
+
+static int get_protocol(struct wsd_socket *sock, bool wide, char *out, int *length)
+{
+	WSAPROTOCOL_INFOW info;
+	WSAPROTOCOL_INFOA narrow;
+
+	wsd_provider_protocol(sock->catalog_id, &info);
+	info.iAddressFamily = wsd_af_of(sock->family);
+	info.iMaxSockAddr = info.iMinSockAddr = wsd_sockaddr_size(sock->family);
+	info.dwCatalogEntryId = sock->catalog_id;
+	if (wide)
+		return put(&info, sizeof(info), out, length);
+	memset(&narrow, 0, sizeof(narrow));
+	memcpy(&narrow, &info, offsetof(WSAPROTOCOL_INFOA, szProtocol));
+	for (unsigned i = 0; i < WSAPROTOCOL_LEN && info.szProtocol[i] != 0; i++)
+		narrow.szProtocol[i] = info.szProtocol[i] < 128 ? (CHAR)info.szProtocol[i] : '?';
+	return put(&narrow, sizeof(narrow), out, length);
+}
+
+/* CSADDR_INFO with both addresses behind it. */
+static int get_bsp_state(struct wsd_socket *sock, char *out, int *length)
+{
+	int size = wsd_sockaddr_size(sock->family), room = size;
+	int need = (int)sizeof(CSADDR_INFO) + 2 * size;
+	CSADDR_INFO info;
+	char *local, *remote;
+
+	if (*length < need) {
+		*length = need;
+		return WSAEFAULT;
+	}
+	memset(&info, 0, sizeof(info));
+	local = out + sizeof(info);
+	remote = local + size;
+	(void)wsd_sockaddr_encode(&sock->local, (struct sockaddr *)(void *)local, &room);
+	info.LocalAddr.lpSockaddr = (LPSOCKADDR)(void *)local;
+	info.LocalAddr.iSockaddrLength = size;
+	if (sock->remote.family == sock->family) {
+		room = size;
+		(void)wsd_sockaddr_encode(&sock->remote, (struct sockaddr *)(void *)remote, &room);
+		info.RemoteAddr.lpSockaddr = (LPSOCKADDR)(void *)remote;
+		info.RemoteAddr.iSockaddrLength = size;
+	}
+	info.iSocketType = SOCK_STREAM;
+	info.iProtocol = IPPROTO_TCP;
+	memcpy(out, &info, sizeof(info));
+	*length = need;
+	return 0;
+}
+
+int wsd_option_structure(struct wsd_socket *sock, int level, int name, char *out, int *length)
+{
+	if (level != SOL_SOCKET)
+		return WSAENOPROTOOPT;
+	switch (name) {
+	case SO_PROTOCOL_INFOA:
+		return get_protocol(sock, false, out, length);
+	case SO_PROTOCOL_INFOW:
+		return get_protocol(sock, true, out, length);
+	case SO_BSP_STATE:
+		return get_bsp_state(sock, out, length);
+	case SO_OPENWSD_PATH:
+	case SO_OPENWSD_REASONS:
+		return get_text(sock, name, out, length);
+	default:
+		return WSAENOPROTOOPT;
+	}
+}

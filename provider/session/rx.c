@@ -401,6 +401,9 @@ enum wsd_status wsd_stream_read_urgent(struct wsd_stream *s, bool peek, uint8_t 
 void wsd_stream_set_urgent_inline(struct wsd_stream *s, bool inline_mode)
 {
 	s->rx.urgent_inline = inline_mode;
+	/* One that the reader has passed has no place in the stream any more. */
+	while (inline_mode && s->rx.urgent_count > 0 && s->rx.urgent[0].mark < s->rx.read)
+		urgent_drop(&s->rx);
 }
 
 bool wsd_stream_urgent_pending(const struct wsd_stream *s)
@@ -410,7 +413,10 @@ bool wsd_stream_urgent_pending(const struct wsd_stream *s)
 
 bool wsd_stream_at_mark(const struct wsd_stream *s)
 {
-	return s->rx.urgent_count == 0 || s->rx.urgent[0].mark == s->rx.read;
+	for (unsigned i = 0; i < s->rx.urgent_count; i++)
+		if (s->rx.urgent[i].mark >= s->rx.read)
+			return s->rx.urgent[i].mark == s->rx.read;
+	return true; /* no normal data stands before urgent data */
 }
 
 bool wsd_stream_mark_here(const struct wsd_stream *s)

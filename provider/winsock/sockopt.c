@@ -116,13 +116,9 @@ static int get_dontroute(struct wsd_socket *sock, union option_value *value)
 	return 0;
 }
 
-/* The size that is used: a connection has settled on one. */
 static int get_receive_buffer(struct wsd_socket *sock, union option_value *value)
 {
-	if (sock->state == WSD_SOCK_CONNECTED && sock->stream != NULL)
-		value->dword = wsd_stream_ring_size(sock->stream);
-	else
-		value->dword = sock->options.receive_buffer;
+	value->dword = sock->options.receive_buffer;
 	return 0;
 }
 

@@ -292,41 +292,60 @@ static int check_numbers(const struct options *o)
 	return WSDCTL_OK;
 }
 
-int wsdctl_bench(int argc, char **argv)
+static int bench(const struct options *o)
 {
-	struct options o = { .figures = "latency,rate,stream,connect,idle",
-			     .paths = "shm,tcp,os",
-			     .wait = "poll,block",
-			     .rounds = 21,
-			     .time_ms = 40,
-			     .connections = 1000 };
 	struct bench_plan plan = { 0 };
 	uint32_t sizes[SIZES_MAX];
 	unsigned count = 0;
 	char paths[256];
-	int result = parse(argc, argv, &o);
+	int result = check_numbers(o);
 
 	if (result == WSDCTL_OK)
-		result = check_numbers(&o);
+		result = read_figures(o->figures);
+	if (result == WSDCTL_OK && o->sizes)
+		result = read_sizes(o->sizes, sizes, &count);
+	snprintf(paths, sizeof(paths), "%s", o->paths);
 	if (result == WSDCTL_OK)
-		result = read_figures(o.figures);
-	if (result == WSDCTL_OK && o.sizes)
-		result = read_sizes(o.sizes, sizes, &count);
-	snprintf(paths, sizeof(paths), "%s", o.paths);
-	if (result == WSDCTL_OK)
-		result = read_paths(&o, &plan, paths);
+		result = read_paths(o, &plan, paths);
 	if (result != WSDCTL_OK)
 		return result;
-	plan.rounds = (unsigned)o.rounds;
-	plan.time_ms = (unsigned)o.time_ms;
-	plan.connections = (unsigned)o.connections;
+	plan.rounds = (unsigned)o->rounds;
+	plan.time_ms = (unsigned)o->time_ms;
+	plan.connections = (unsigned)o->connections;
 	prepare_machine(&plan);
-	if (add_cases(&plan, &o, sizes, count)) {
-		result = run(&plan, &o);
+	if (add_cases(&plan, o, sizes, count)) {
+		result = run(&plan, o);
 	} else {
 		fprintf(stderr, "wsdctl bench: out of memory\n");
 		result = WSDCTL_FAILED;
 	}
 	free_cases(&plan);
+	return result;
+}
+
+/* popt gives copies of the arguments away. */
+static void free_argument(const char *value, const char *standard)
+{
+	if (value != standard)
+		free((char *)(uintptr_t)value);
+}
+
+int wsdctl_bench(int argc, char **argv)
+{
+	const struct options standard = { .figures = "latency,rate,stream,connect,idle",
+					  .paths = "shm,tcp,os",
+					  .wait = "poll,block",
+					  .rounds = 21,
+					  .time_ms = 40,
+					  .connections = 1000 };
+	struct options o = standard;
+	int result = parse(argc, argv, &o);
+
+	if (result == WSDCTL_OK)
+		result = bench(&o);
+	free_argument(o.figures, standard.figures);
+	free_argument(o.paths, standard.paths);
+	free_argument(o.sizes, standard.sizes);
+	free_argument(o.wait, standard.wait);
 	return result;
 }

@@ -113,6 +113,7 @@ struct wsd_rx {
 	uint64_t produced;
 	uint64_t limit;	     /* last computed */
 	uint64_t limit_told; /* last sent */
+	uint64_t wanted;     /* posted_only: the limit is never beyond this position */
 	uint64_t fin_position;
 	uint64_t ring_total; /* bytes that went through the current ring: growth */
 	uint32_t ring_most;  /* 0: the device's hint */
@@ -194,7 +195,7 @@ void wsd_stream_tell(struct wsd_stream *stream);
 void wsd_stream_break(struct wsd_stream *stream, enum wsd_status error);
 void wsd_stream_violation(struct wsd_stream *stream, const char *what);
 enum wsd_status wsd_stream_setup(struct wsd_stream *stream, struct wsd_engine *engine);
-void wsd_stream_hello(const struct wsd_stream *stream, uint8_t *bytes);
+void wsd_stream_hello(struct wsd_stream *stream, uint8_t *bytes);
 enum wsd_status wsd_stream_peer_hello(struct wsd_stream *stream, const void *data, uint32_t length);
 void wsd_stream_opened(struct wsd_stream *stream);
 void wsd_stream_drop_endpoint(struct wsd_stream *stream);
@@ -213,6 +214,7 @@ enum wsd_status wsd_tx_read_work(struct wsd_stream *stream, const struct wsd_sge
 
 /* ring.c */
 uint64_t wsd_rx_limit(struct wsd_stream *stream);
+bool wsd_rx_limit_news(struct wsd_stream *stream); /* worth a message */
 void wsd_ring_free(struct wsd_stream *stream, struct wsd_rx_ring *ring);
 void wsd_ring_retire(struct wsd_stream *stream); /* the old one, once it has been read */
 void wsd_ring_grow(struct wsd_stream *stream);	 /* grant a larger one if traffic asks for it */

@@ -194,6 +194,7 @@ static void on_request(struct listener_port *p, const struct wsd_event *ev)
 	if (s && s->orphan) {
 		atomic_store(&s->engine, p->engine);
 		s->state = WSD_STREAM_CONNECTING;
+		s->options.posted_only = l->options.posted_only;
 		s->request = ev->request;
 		s->local = ev->local;
 		s->remote = ev->remote;

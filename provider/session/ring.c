@@ -24,8 +24,43 @@ uint64_t wsd_rx_limit(struct wsd_stream *s)
 	const struct wsd_rx_ring *ring = rx->next.live ? &rx->next : &rx->ring;
 	uint64_t limit = max64(rx->read, ring->from) + ring->bytes;
 
+	if (s->options.posted_only && limit > rx->wanted)
+		limit = rx->wanted;
 	rx->limit = max64(rx->limit, limit);
 	return rx->limit;
+}
+
+/* Is there room that the peer should hear of? What was asked for is told to the last byte. */
+bool wsd_rx_limit_news(struct wsd_stream *s)
+{
+	const struct wsd_rx *rx = &s->rx;
+	const struct wsd_rx_ring *ring = rx->next.live ? &rx->next : &rx->ring;
+	uint64_t news = wsd_rx_limit(s) - rx->limit_told;
+
+	return !rx->fin && news > 0 && (s->options.posted_only || news >= ring->bytes / 4);
+}
+
+void wsd_stream_tune(struct wsd_stream *s, uint32_t zcopy_min, bool posted_only)
+{
+	bool opens = s->options.posted_only && !posted_only;
+
+	s->options.zcopy_min = zcopy_min;
+	s->options.posted_only = posted_only;
+	if (opens && s->state == WSD_STREAM_OPEN && wsd_rx_limit_news(s)) {
+		wsd_tx_want(s, WSD_SEND_CREDIT);
+		wsd_tx_progress(s);
+	}
+}
+
+void wsd_stream_want(struct wsd_stream *s, size_t bytes)
+{
+	if (!s->options.posted_only)
+		return;
+	s->rx.wanted = max64(s->rx.wanted, s->rx.read + bytes);
+	if (s->state == WSD_STREAM_OPEN && wsd_rx_limit_news(s)) {
+		wsd_tx_want(s, WSD_SEND_CREDIT);
+		wsd_tx_progress(s);
+	}
 }
 
 /* --- budget --- */

@@ -290,12 +290,8 @@ static void urgent_drop(struct wsd_rx *rx)
 /* After reading: tell the peer about room when it is worth a message. */
 void wsd_rx_consumed(struct wsd_stream *s)
 {
-	struct wsd_rx *rx = &s->rx;
-	const struct wsd_rx_ring *ring;
-
 	wsd_ring_retire(s);
-	ring = rx->next.live ? &rx->next : &rx->ring;
-	if (wsd_rx_limit(s) - rx->limit_told >= ring->bytes / 4 && !rx->fin)
+	if (wsd_rx_limit_news(s))
 		wsd_tx_want(s, WSD_SEND_CREDIT);
 	if (s->tx.pending)
 		wsd_tx_progress(s);

@@ -284,19 +284,23 @@ void wsd_stream_drop_endpoint(struct wsd_stream *s)
 	s->endpoint = NULL;
 }
 
-void wsd_stream_hello(const struct wsd_stream *s, uint8_t *bytes)
+void wsd_stream_hello(struct wsd_stream *s, uint8_t *bytes)
 {
 	struct wsd_hello hello = { .version = WSD_WIRE_VERSION,
 				   .mode = WSD_MODE_STREAM,
 				   .slots = WSD_SLOTS,
 				   .slot_bytes = WSD_SLOT_BYTES,
-				   .window = WSD_FIRST_WINDOW };
+				   .window = s->options.posted_only ? 0 : WSD_FIRST_WINDOW };
 	uint32_t caps = wsd_engine_attr(atomic_load(&s->engine))->caps;
 
 	if (caps & WSD_CAP_WRITE_IMM)
 		hello.features |= WSD_FEATURE_IMM;
 	if (caps & WSD_CAP_READ)
 		hello.features |= WSD_FEATURE_READ;
+	/* What is told here holds, whatever the options become before the connection is open. */
+	s->rx.limit_told = hello.window;
+	if (s->rx.limit < hello.window)
+		s->rx.limit = hello.window;
 	wsd_random(&hello.nonce, sizeof(hello.nonce));
 	wsd_hello_encode(bytes, &hello);
 }
@@ -324,8 +328,8 @@ void wsd_stream_opened(struct wsd_stream *s)
 {
 	s->state = WSD_STREAM_OPEN;
 	s->error = WSD_OK;
-	s->rx.limit_told = WSD_FIRST_WINDOW;
-	(void)wsd_rx_limit(s);
+	if (wsd_rx_limit(s) > s->rx.limit_told)
+		wsd_tx_want(s, WSD_SEND_CREDIT);
 	s->changes |= WSD_CHANGE_CONNECTED;
 	wsd_stream_arm_timer(s);
 }

@@ -47,6 +47,7 @@ struct wsd_stream_options {
 	uint32_t zcopy_min;	  /* smallest rendezvous; 0 = the device's hint */
 	uint32_t send_buffer;
 	uint8_t traffic_class;
+	bool posted_only; /* the peer may send only what wsd_stream_want has asked for */
 };
 
 enum wsd_stream_state {
@@ -90,6 +91,10 @@ size_t wsd_stream_reasons(const struct wsd_stream *stream, char *text, size_t si
 void wsd_stream_kick(struct wsd_stream *stream); /* [no lock] run or hand over queued work */
 
 /* [lock] What a read or a write would find, from state alone. */
+/* [lock] Options that may change while the stream lives. */
+void wsd_stream_tune(struct wsd_stream *stream, uint32_t zcopy_min, bool posted_only);
+/* [lock] posted_only: there is a place for so many more bytes. */
+void wsd_stream_want(struct wsd_stream *stream, size_t bytes);
 size_t wsd_stream_readable(
 	const struct wsd_stream *stream);		 /* bytes before mark, rendezvous or end */
 bool wsd_stream_at_end(const struct wsd_stream *stream); /* all read, peer sent FIN */
@@ -160,6 +165,7 @@ struct wsd_listener_owner {
 struct wsd_listener_options {
 	unsigned backlog;
 	bool conditional; /* answer peers only at accept */
+	bool posted_only; /* of the streams, until their owner says otherwise */
 };
 /*
  * [no lock, may wait for the engines] Listen on every engine that serves local. WSD_OK when at least

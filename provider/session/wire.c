@@ -64,8 +64,7 @@ enum wsd_status wsd_hello_decode(const uint8_t *bytes, uint32_t length, uint8_t 
 	hello->slots = get16(bytes + 16);
 	hello->slot_bytes = get16(bytes + 18);
 	hello->window = get32(bytes + 20);
-	if (hello->slots < 4 || hello->slot_bytes < WSD_SLOT_BYTES_MIN || hello->window == 0 ||
-	    hello->window > 1u << 24)
+	if (hello->slots < 4 || hello->slot_bytes < WSD_SLOT_BYTES_MIN || hello->window > 1u << 24)
 		return WSD_EPROTOCOL;
 	return WSD_OK;
 }

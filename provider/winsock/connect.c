@@ -2,6 +2,17 @@
 /* connect.c - WSPConnect and what happens when an attempt ends. */
 #include "provider/winsock/spi_calls.h"
 
+void wsd_socket_tune(struct wsd_socket *sock)
+{
+	const struct wsd_socket_options *o = &sock->options;
+
+	if (sock->stream == NULL || sock->state == WSD_SOCK_CLOSED)
+		return;
+	if (o->receive_buffer_set)
+		wsd_stream_set_receive_buffer(sock->stream, o->receive_buffer);
+	wsd_stream_tune(sock->stream, o->zcopy_min, o->receive_buffer == 0);
+}
+
 void wsd_socket_apply_options(struct wsd_socket *sock)
 {
 	const struct wsd_socket_options *o = &sock->options;
@@ -9,8 +20,7 @@ void wsd_socket_apply_options(struct wsd_socket *sock)
 	if (sock->stream == NULL || sock->state == WSD_SOCK_CLOSED)
 		return;
 	wsd_stream_set_urgent_inline(sock->stream, o->oob_inline);
-	if (o->receive_buffer_set)
-		wsd_stream_set_receive_buffer(sock->stream, o->receive_buffer);
+	wsd_socket_tune(sock);
 	/* Standard is off: a stream that never had keep-alive needs no timer. */
 	if (o->keepalive || sock->state == WSD_SOCK_CONNECTED)
 		wsd_stream_set_keepalive(sock->stream,
@@ -115,6 +125,7 @@ int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote)
 {
 	struct wsd_stream_options options = { .connect_timeout = connect_timeout(),
 					      .zcopy_min = sock->options.zcopy_min,
+					      .posted_only = sock->options.receive_buffer == 0,
 					      .send_buffer = sock->options.send_buffer };
 	struct wsd_addr any = { .family = sock->family };
 	enum wsd_status status;

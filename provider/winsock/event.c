@@ -134,6 +134,8 @@ void wsd_event_look(struct wsd_socket *sock)
 		return;
 	if (!sock->receive_shut && wsd_stream_readable(sock->stream) > 0)
 		(void)wsd_fd_raise(fd, FD_READ, 0);
+	else if (fd->mask & fd->armed & FD_READ)
+		wsd_recv_ask(sock, 0);
 	if (!sock->options.oob_inline && wsd_stream_urgent_pending(sock->stream))
 		(void)wsd_fd_raise(fd, FD_OOB, 0);
 	if (sock->state == WSD_SOCK_CONNECTED && !sock->send_shut &&

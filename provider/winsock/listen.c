@@ -24,7 +24,8 @@ static unsigned clamp_backlog(int backlog)
 static int open_listener(struct wsd_socket *sock)
 {
 	struct wsd_listener_options options = { .backlog = sock->backlog,
-						.conditional = sock->options.conditional };
+						.conditional = sock->options.conditional,
+						.posted_only = sock->options.receive_buffer == 0 };
 	struct wsd_addr local = sock->local;
 	struct wsd_listener *listener = NULL;
 	enum wsd_status status;

@@ -64,7 +64,7 @@ static bool direct_done(struct wsd_op *op)
 	return true;
 }
 
-void wsd_recv_run(struct wsd_socket *sock)
+static void run_queue(struct wsd_socket *sock)
 {
 	struct wsd_list *queue = &sock->queues[WSD_Q_RECV];
 
@@ -97,6 +97,28 @@ void wsd_recv_run(struct wsd_socket *sock)
 		}
 		wsd_op_finish(sock, op, wsd_error(status, WSD_CALL_RECV));
 	}
+}
+
+void wsd_recv_ask(struct wsd_socket *sock, size_t bytes)
+{
+	if (sock->options.receive_buffer == 0 && sock->stream != NULL)
+		wsd_stream_want(sock->stream, bytes > 0 ? bytes : (size_t)sock->appetite + 1);
+}
+
+void wsd_recv_run(struct wsd_socket *sock)
+{
+	struct wsd_list *node, *queue = &sock->queues[WSD_Q_RECV];
+	size_t room = 0;
+
+	run_queue(sock);
+	if (sock->options.receive_buffer != 0 || wsd_list_empty(queue))
+		return;
+	wsd_list_for_each(node, queue) {
+		const struct wsd_op *op = wsd_container(node, struct wsd_op, link);
+
+		room += op->total > 0 ? op->total - op->moved : 1;
+	}
+	wsd_recv_ask(sock, room);
 }
 
 void wsd_urgent_run(struct wsd_socket *sock)
@@ -260,6 +282,7 @@ static int peek_blocking(struct wsd_socket *sock, struct recv_call *call)
 			return 0;
 		if (status != WSD_AGAIN)
 			return wsd_error(status, WSD_CALL_RECV);
+		wsd_recv_ask(sock, call->total);
 		error = wsd_socket_wait(sock, WSD_CHANGE_IO | WSD_CHANGE_OP, deadline);
 		if (error != 0)
 			return error;
@@ -279,6 +302,8 @@ static int recv_nonblocking(struct wsd_socket *sock, struct recv_call *call)
 	if (sock->closed)
 		return WSAENOTSOCK;
 	status = try_once(sock, call);
+	if (status == WSD_AGAIN && !(call->flags & MSG_OOB))
+		wsd_recv_ask(sock, call->total);
 	return status == WSD_EOF ? 0 : wsd_error(status, WSD_CALL_RECV);
 }
 
@@ -290,6 +315,8 @@ static int recv_sync(struct wsd_socket *sock, struct recv_call *call, bool *refe
 		return 0;
 	if (!(call->flags & MSG_WAITALL))
 		status = try_once(sock, call);
+	if (sock->nonblocking && !(call->flags & MSG_OOB))
+		sock->appetite = (uint32_t)call->total;
 	if (status == WSD_OK || status == WSD_EOF)
 		return 0;
 	if (status != WSD_AGAIN)

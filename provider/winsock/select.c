@@ -50,6 +50,8 @@ static int look(const fd_set *set, enum set_kind kind, bool *ready, unsigned *to
 		ready[i] = is_ready(sock, kind);
 		if (ready[i])
 			++*total;
+		else if (kind == SET_READ)
+			wsd_recv_ask(sock, 0);
 		wsd_socket_leave(sock);
 	}
 	return 0;

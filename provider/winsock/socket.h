@@ -130,6 +130,7 @@ struct wsd_socket {
 	struct wsd_socket *to_settle, *next_settle; /* accepted ones, to be settled after unlock */
 	struct wsd_op *fill;			    /* a transmission that wants its file read */
 	unsigned pool_count, op_count;
+	uint32_t appetite; /* bytes of the last nonblocking receive: what one who waits may want */
 	struct wsd_deferred deferred;
 };
 
@@ -164,6 +165,7 @@ void wsd_socket_settle(struct wsd_socket *sock);
 void wsd_socket_drop_stream(struct wsd_socket *sock);
 /* [lock] Attach options to the stream. */
 void wsd_socket_apply_options(struct wsd_socket *sock);
+void wsd_socket_tune(struct wsd_socket *sock); /* only how it moves data */
 /* [lock] The connection is over with this status; keeps the first reason. */
 void wsd_socket_broken(struct wsd_socket *sock, enum wsd_status status);
 /* [lock] 0 when data can be moved (or will be), else the error of send or recv. */
@@ -184,6 +186,8 @@ bool wsd_wait_running(void);			 /* is this thread inside one? */
 int wsd_wait_cancel(void);			 /* WSPCancelBlockingCall */
 uint64_t wsd_deadline_ms(uint32_t milliseconds); /* 0 = for ever */
 
+/* [lock] Without a receive buffer: somebody would take so many bytes, or at least wait for one. */
+void wsd_recv_ask(struct wsd_socket *sock, size_t bytes);
 /* Work of one verb, called from settle [lock]. */
 void wsd_recv_run(struct wsd_socket *sock);
 void wsd_send_run(struct wsd_socket *sock);

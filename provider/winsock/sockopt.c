@@ -128,7 +128,7 @@ static int set_receive_buffer(struct wsd_socket *sock, const union option_value 
 		return WSAEINVAL;
 	sock->options.receive_buffer = wsd_stream_receive_buffer(value->dword);
 	sock->options.receive_buffer_set = true;
-	wsd_socket_apply_options(sock);
+	wsd_socket_tune(sock);
 	return 0;
 }
 
@@ -241,6 +241,7 @@ static int get_zcopy(struct wsd_socket *sock, union option_value *value)
 static int set_zcopy(struct wsd_socket *sock, const union option_value *value)
 {
 	sock->options.zcopy_min = value->dword;
+	wsd_socket_tune(sock);
 	return 0;
 }
 

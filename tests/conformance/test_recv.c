@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* test_recv.c - receiving: R-144..R-158, R-163, R-164. */
+/* test_recv.c - receiving: R-144..R-157, R-163, R-164. */
 #include "tests/conformance/io.h"
 
 #define MANY 1000u

@@ -9,9 +9,9 @@
 
 #define MOST ((5u << 20) + 3)
 
-static const u_long sizes[] = { 1,     31,    224,	225,	     1000,	    2047,
-				2049,  4096,  65535,	65536,	     65537,	    300000,
-				1u << 20, (1u << 20) + 1, 3000000, MOST };
+static const u_long sizes[] = { 1,	 31,	224,   225,   1000,   2047,	2049,
+				4096,	 65535, 65536, 65537, 300000, 1u << 20, (1u << 20) + 1,
+				3000000, MOST };
 #define SIZES (sizeof(sizes) / sizeof(sizes[0]))
 
 static char *in, *out;
@@ -46,8 +46,7 @@ static void send_nonblocking(void *arg)
 		}
 		FD_ZERO(&set);
 		FD_SET(t->s, &set);
-		if (WSAGetLastError() != WSAEWOULDBLOCK ||
-		    select(0, NULL, &set, NULL, &limit) != 1)
+		if (WSAGetLastError() != WSAEWOULDBLOCK || select(0, NULL, &set, NULL, &limit) != 1)
 			break;
 	}
 	nonblocking(t->s, 0);
@@ -167,8 +166,10 @@ int main(int argc, char **argv)
 		struct pair p = need_pair();
 		DWORD least = thresholds[i];
 
-		NEED(setsockopt(p.client, SOL_SOCKET, SO_OPENWSD_ZCOPY_MIN, (char *)&least, 4) == 0);
-		NEED(setsockopt(p.server, SOL_SOCKET, SO_OPENWSD_ZCOPY_MIN, (char *)&least, 4) == 0);
+		NEED(setsockopt(p.client, SOL_SOCKET, SO_OPENWSD_ZCOPY_MIN, (char *)&least, 4) ==
+		     0);
+		NEED(setsockopt(p.server, SOL_SOCKET, SO_OPENWSD_ZCOPY_MIN, (char *)&least, 4) ==
+		     0);
 		both_ways(&p);
 		close_pair(&p);
 	}

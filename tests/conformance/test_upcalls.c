@@ -300,8 +300,8 @@ static void check_nothing_to_cancel(void)
 	CHECK_R(212, SPI_FAILS(spi.lpWSPCancelBlockingCall(&host_error), WSAEINVAL));
 	NEED(SPI_FAILS(receive(p.server, &o, 0), WSA_IO_PENDING));
 	/* An overlapped operation is no blocking call. */
-	CHECK_R(212, SPI_FAILS(spi.lpWSPCancelBlockingCall(&host_error), WSAEINVAL) &&
-			     in_progress(&o));
+	CHECK_R(212,
+		SPI_FAILS(spi.lpWSPCancelBlockingCall(&host_error), WSAEINVAL) && in_progress(&o));
 	hook_start(true);
 	NEED(SPI_FAILS(host_recv(p.client, in, 1), WSAEINTR));
 	host_blocking = NULL;

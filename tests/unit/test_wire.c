@@ -59,7 +59,7 @@ static void hello_refuses(void **state)
 	assert_int_equal(wsd_hello_decode(bytes, sizeof(bytes), WSD_MODE_STREAM, &out),
 			 WSD_EPROTOCOL);
 	hello = good_hello();
-	hello.window = 0;
+	hello.window = (1u << 24) + 1;
 	wsd_hello_encode(bytes, &hello);
 	assert_int_equal(wsd_hello_decode(bytes, sizeof(bytes), WSD_MODE_STREAM, &out),
 			 WSD_EPROTOCOL);

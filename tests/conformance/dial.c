@@ -60,10 +60,19 @@ int refuses(const struct address *at)
 	return refused;
 }
 
+void bound_receive(SOCKET s)
+{
+	DWORD ms = 5000;
+
+	setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, (char *)&ms, sizeof(ms));
+}
+
 int works(SOCKET client, SOCKET server)
 {
 	char c = 0;
 
+	bound_receive(client);
+	bound_receive(server);
 	nonblocking(client, 0);
 	return server != INVALID_SOCKET && send(server, "b", 1, 0) == 1 &&
 	       recv(client, &c, 1, 0) == 1 && c == 'b' && send(client, "a", 1, 0) == 1 &&

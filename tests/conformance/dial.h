@@ -10,6 +10,7 @@ SOCKET dial_pending(const struct address *at); /* nonblocking, under way */
 int outcome(SOCKET s);			       /* of that: 0 or its error; -1: none after 10 s */
 int readable(SOCKET s, long ms);	       /* becomes readable in that time */
 int refuses(const struct address *at);	       /* with WSAECONNREFUSED */
+void bound_receive(SOCKET s);		       /* a blocking receive fails after 5 s */
 int works(SOCKET client, SOCKET server);       /* a byte each way */
 int no_socket(SOCKET s, int code);	       /* INVALID_SOCKET, with that error */
 

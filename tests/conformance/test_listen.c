@@ -55,6 +55,7 @@ static int is_reset(SOCKET s)
 {
 	char c;
 
+	bound_receive(s);
 	return FAILS(recv(s, &c, 1, 0), WSAECONNRESET);
 }
 

@@ -111,6 +111,7 @@ class Trial:
             path = os.path.join(self.folder, "conformance_" + program)
             if not os.path.exists(path):
                 raise Problem(f"there is no program {path}")
+            self.copy.make()  # the last defect is out of the sources, not out of the library
             self.sound[key] = self.copy.run(path, args)
         output, ended = self.sound[key]
         passes = len(re.findall(rf"^R-{number:03d} pass$", output, re.M))

@@ -225,6 +225,8 @@ static void on_request(struct listener_port *p, const struct wsd_event *ev)
 	}
 }
 
+/* A request that no queued stream has is in other hands already (an acceptor's, or being discarded):
+ * they answer it, and are told then. */
 static void on_request_gone(struct listener_port *p, const struct wsd_event *ev)
 {
 	struct wsd_list *node;
@@ -237,10 +239,10 @@ static void on_request_gone(struct listener_port *p, const struct wsd_event *ev)
 			s->state = WSD_STREAM_FAILED;
 			s->error = WSD_ERESET;
 			p->listener->ops->arrived(p->listener->owner);
+			wsd_engine_ops(p->engine)->reject(ev->request, NULL, 0);
 			break;
 		}
 	}
-	wsd_engine_ops(p->engine)->reject(ev->request, NULL, 0);
 }
 
 static void port_events(struct wsd_event_sink *sink, struct wsd_engine *engine,

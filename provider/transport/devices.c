@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* devices.c - which engines there are: opening the devices of the configured backends, and
- * closing. */
+/*
+ * devices.c - which engines there are: opening the devices of the configured backends, and closing.
+ *
+ * The memory of an engine is never given back, only used again: a thread of the application may sit in
+ * a wait, or stand before a poll, while another one stops the library.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -15,9 +19,11 @@ static struct {
 	atomic_int once; /* 0, 1 = being made, 2 = lock is valid */
 	struct wsd_mutex lock;
 	unsigned references;
-	unsigned count;
-	struct wsd_engine *engines[WSD_ENGINE_MAX];
+	atomic_uint count;
+	_Atomic(struct wsd_engine *) engines[WSD_ENGINE_MAX]; /* stay when count goes down */
 } all;
+
+static _Atomic(struct wsd_engine *) retired; /* a list, taken as a whole */
 
 static void all_lock(void)
 {
@@ -49,6 +55,38 @@ static void queue_events(struct wsd_event_sink *sink, struct wsd_engine *engine,
 	}
 }
 
+static void retire(struct wsd_engine *first)
+{
+	struct wsd_engine *last = first, *head = atomic_load(&retired);
+
+	while (last->next_retired)
+		last = last->next_retired;
+	do
+		last->next_retired = head;
+	while (!atomic_compare_exchange_weak(&retired, &head, first));
+}
+
+/* With own taken, as engine_end leaves it. */
+static struct wsd_engine *engine_memory(void)
+{
+	struct wsd_engine *engine = atomic_exchange(&retired, NULL);
+
+	if (engine) {
+		if (engine->next_retired)
+			retire(engine->next_retired);
+		engine->next_retired = NULL;
+		return engine;
+	}
+	engine = wsd_alloc(sizeof(*engine));
+	if (!engine)
+		return NULL;
+	atomic_init(&engine->own, 1);
+	wsd_mutex_init(&engine->leaf);
+	wsd_cond_init(&engine->started);
+	wsd_list_init(&engine->followers);
+	return engine;
+}
+
 static void engine_init(struct wsd_engine *engine, const struct wsd_backend_ops *ops,
 			const struct wsd_device_attr *attr, const char *name)
 {
@@ -57,13 +95,16 @@ static void engine_init(struct wsd_engine *engine, const struct wsd_backend_ops 
 	engine->attr = *attr;
 	snprintf(engine->name, sizeof(engine->name), "%s", name);
 	engine->tick = wsd_param_uint("ENGINE_TICK_US", 2000, 100, 1000000) * 1000;
-	wsd_mutex_init(&engine->leaf);
-	wsd_cond_init(&engine->started);
 	wsd_list_init(&engine->deferred);
 	wsd_list_init(&engine->tasks);
-	wsd_list_init(&engine->followers);
-	atomic_init(&engine->watch, WSD_WATCH_TICK);
-	atomic_init(&engine->spin, UINT32_MAX); /* as long as allowed, until it has learned */
+	engine->event_next = engine->event_count = 0;
+	engine->gone = false;
+	engine->thread_state = 0;
+	atomic_store(&engine->armed, false);
+	atomic_store(&engine->watch, WSD_WATCH_TICK);
+	atomic_store(&engine->poked, false);
+	atomic_store(&engine->stop, false);
+	atomic_store(&engine->spin, UINT32_MAX); /* as long as allowed, until it has learned */
 }
 
 static enum wsd_status thread_begin(struct wsd_engine *engine)
@@ -100,22 +141,31 @@ static void thread_end(struct wsd_engine *engine)
 	engine->thread = NULL;
 }
 
-static void engine_free(struct wsd_engine *engine)
+/* [own, kept for good] */
+static void engine_end(struct wsd_engine *engine)
 {
+	wsd_engine_abandon(engine);
 	if (engine->cache)
 		wsd_mr_cache_free(engine->cache);
 	if (engine->queue)
 		engine->ops->queue_destroy(engine->queue);
-	wsd_cond_fini(&engine->started);
-	wsd_mutex_fini(&engine->leaf);
-	wsd_free(engine);
+	engine->cache = NULL;
+	engine->queue = NULL;
+	retire(engine);
+}
+
+/* Visitors leave soon: none waits or calls out with own. */
+static void take_own(struct wsd_engine *engine)
+{
+	while (!wsd_engine_enter(engine))
+		wsd_cpu_relax();
 }
 
 enum wsd_status wsd_engine_create(const struct wsd_backend_ops *ops, struct wsd_device *device,
 				  const struct wsd_device_attr *attr, const char *name,
 				  struct wsd_engine **result)
 {
-	struct wsd_engine *engine = wsd_alloc(sizeof(*engine));
+	struct wsd_engine *engine = engine_memory();
 	uint32_t depth = (uint32_t)wsd_param_uint("QUEUE_DEPTH", 4096, 16, 1u << 20);
 	enum wsd_status status;
 
@@ -126,19 +176,25 @@ enum wsd_status wsd_engine_create(const struct wsd_backend_ops *ops, struct wsd_
 	status = ops->queue_create(device, depth, engine, &engine->queue);
 	if (status != WSD_OK) {
 		engine->queue = NULL;
-		goto fail;
+		engine_end(engine);
+		return status;
 	}
 	engine->object = ops->wait_object(engine->queue);
 	wsd_timers_init(&engine->timers, wsd_engine_now(engine));
 	engine->cache = wsd_mr_cache_new(engine);
-	status = engine->cache ? thread_begin(engine) : WSD_ENOMEM;
-	if (status != WSD_OK)
-		goto fail;
+	if (!engine->cache) {
+		engine_end(engine);
+		return WSD_ENOMEM;
+	}
+	atomic_store(&engine->own, 0);
+	status = thread_begin(engine);
+	if (status != WSD_OK) {
+		take_own(engine);
+		engine_end(engine);
+		return status;
+	}
 	*result = engine;
 	return WSD_OK;
-fail:
-	engine_free(engine);
-	return status;
 }
 
 void wsd_engine_destroy(struct wsd_engine *engine)
@@ -153,7 +209,8 @@ void wsd_engine_destroy(struct wsd_engine *engine)
 	if (atomic_load(&engine->holds))
 		wsd_log(WSD_LOG_WARNING, "engine", "%s: stopped with %u objects left", engine->name,
 			atomic_load(&engine->holds));
-	engine_free(engine);
+	take_own(engine);
+	engine_end(engine);
 	ops->close(device);
 }
 
@@ -175,6 +232,7 @@ static enum wsd_status open_device(const struct wsd_backend_ops *ops, const char
 {
 	struct wsd_device_attr attr;
 	struct wsd_device *device = NULL;
+	struct wsd_engine *engine;
 	char name[WSD_ENGINE_NAME];
 	enum wsd_status status;
 
@@ -186,10 +244,11 @@ static enum wsd_status open_device(const struct wsd_backend_ops *ops, const char
 	if (status == WSD_OK) {
 		attr.name[sizeof(attr.name) - 1] = '\0';
 		engine_name(name, sizeof(name), backend, index, &attr);
-		status = wsd_engine_create(ops, device, &attr, name, &all.engines[all.count]);
+		status = wsd_engine_create(ops, device, &attr, name, &engine);
 		if (status == WSD_OK) {
 			wsd_log(WSD_LOG_INFO, "engine", "%s: ready", name);
-			all.count++;
+			atomic_store(&all.engines[atomic_load(&all.count)], engine);
+			atomic_fetch_add(&all.count, 1);
 			return status;
 		}
 		ops->close(device);
@@ -210,7 +269,7 @@ static enum wsd_status open_backend(const char *backend)
 			reason[0] ? reason : wsd_status_text(status));
 		return WSD_OK;
 	}
-	for (uint32_t i = 0; i < DEVICES_MAX && all.count < WSD_ENGINE_MAX; i++) {
+	for (uint32_t i = 0; i < DEVICES_MAX && atomic_load(&all.count) < WSD_ENGINE_MAX; i++) {
 		status = open_device(ops, backend, i);
 		if (status == WSD_ENOMEM)
 			return status;
@@ -250,11 +309,11 @@ static enum wsd_status open_all(void)
 
 static void close_all(void)
 {
-	while (all.count) {
-		struct wsd_engine *engine = all.engines[all.count - 1];
+	unsigned count;
 
-		all.engines[--all.count] = NULL;
-		wsd_engine_destroy(engine);
+	while ((count = atomic_load(&all.count)) > 0) {
+		atomic_store(&all.count, count - 1);
+		wsd_engine_destroy(atomic_load(&all.engines[count - 1]));
 	}
 }
 
@@ -285,10 +344,14 @@ void wsd_engines_stop(void)
 
 unsigned wsd_engine_count(void)
 {
-	return all.count;
+	/* acquire: the engines below it */
+	return atomic_load_explicit(&all.count, memory_order_acquire);
 }
 
 struct wsd_engine *wsd_engine_at(unsigned index)
 {
-	return index < all.count ? all.engines[index] : NULL;
+	if (index >= WSD_ENGINE_MAX)
+		return NULL;
+	/* relaxed: the caller has seen a count above index */
+	return atomic_load_explicit(&all.engines[index], memory_order_relaxed);
 }

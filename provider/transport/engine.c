@@ -78,6 +78,26 @@ void wsd_engine_wake(void *queue_context)
 	wsd_mutex_unlock(&engine->leaf);
 }
 
+void wsd_engine_abandon(struct wsd_engine *engine)
+{
+	struct wsd_waker *sleeper;
+	struct wsd_list *node;
+
+	wsd_mutex_lock(&engine->leaf);
+	atomic_store(&engine->holds, 0);
+	wsd_list_init(&engine->tasks);
+	atomic_store(&engine->task_count, 0);
+	atomic_store(&engine->timers.earliest, UINT64_MAX);
+	sleeper = atomic_load(&engine->sleeper);
+	if (sleeper)
+		wsd_waker_wake(sleeper);
+	atomic_store(&engine->sleeper, NULL);
+	/* They take themselves off the list. */
+	wsd_list_for_each(node, &engine->followers)
+		wsd_waker_wake(wsd_container(node, struct wsd_follower, link)->waker);
+	wsd_mutex_unlock(&engine->leaf);
+}
+
 void wsd_engine_hold(struct wsd_engine *engine)
 {
 	/* The thread may be asleep for lack of need; it decides under leaf from what it reads
@@ -425,6 +445,10 @@ static enum wsd_settled settle_owned(struct wsd_engine *engine, struct wsd_waker
 			result = settle_register(engine, waker, follower, need);
 		else
 			result = status == WSD_AGAIN ? WSD_SETTLED_AGAIN : WSD_SETTLED_BUSY;
+		/* Here, because the engine may end when it has been left. */
+		if (result == WSD_SETTLED_ASLEEP && follower)
+			follower->until =
+				wsd_engine_deadline(engine, atomic_load(&engine->sleeper_until));
 	}
 	if (leave(engine, true, &upcalls)) {
 		wsd_engine_unsettle(engine, waker, follower);

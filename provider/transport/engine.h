@@ -54,7 +54,8 @@ struct wsd_timer {
  */
 enum wsd_status wsd_engines_start(void);
 void wsd_engines_stop(void);
-/* Engines in path order, constant between start and stop. */
+/* Engines in path order, constant between start and stop. After stop they can still be polled and
+ * waited for, to no effect. */
 unsigned wsd_engine_count(void);
 struct wsd_engine *wsd_engine_at(unsigned index);
 

@@ -12,6 +12,8 @@
  * own      0 or 1, never waited for: who does not get it leaves its work to the holder, which looks
  *          at the task counter once more after letting go. Both sides are seq_cst: either the
  *          queueing thread sees `own` free, or the holder sees the task.
+ *          The end of an engine takes it for good: the memory stays (see devices.c), so that a thread
+ *          that still has the pointer finds an engine that it cannot enter and that needs nothing.
  * watch    is left for OWNER or PARKED by the background thread only, with `own` and `leaf`; it is
  *          set to TICK by anyone who wakes the thread.
  * A wake of the background thread is always enough: it looks at everything again.
@@ -57,6 +59,7 @@ struct wsd_timer *wsd_timers_pop(struct wsd_timers *timers);	  /* from due; NULL
 struct wsd_follower {
 	struct wsd_list link;
 	struct wsd_waker *waker;
+	uint64_t until; /* ASLEEP: the owner's alarm, on wsd_clock_ns */
 	bool queued;
 };
 
@@ -102,6 +105,7 @@ struct wsd_engine {
 	int thread_state; /* leaf: 0 starting, 1 running, -1 failed */
 	struct wsd_cond started;
 
+	struct wsd_engine *next_retired;
 	struct wsd_event events[WSD_ENGINE_BATCH];
 };
 
@@ -112,6 +116,8 @@ enum wsd_status wsd_engine_create(const struct wsd_backend_ops *ops, struct wsd_
 				  struct wsd_engine **engine);
 void wsd_engine_destroy(struct wsd_engine *engine); /* closes the device */
 void wsd_engine_wake(void *queue_context);	    /* host->wake */
+/* [own] Nothing needs this engine any more: whoever sleeps on it gets up and leaves it alone. */
+void wsd_engine_abandon(struct wsd_engine *engine);
 
 bool wsd_engine_enter(struct wsd_engine *engine);
 bool wsd_engine_round(struct wsd_engine *engine); /* [owner] true: something was dispatched */

@@ -150,7 +150,8 @@ static void sleep_until(struct wait *w, const intptr_t *objects, unsigned count,
 /*
  * The wake-ups: reset comes before settle and before the last look at done; whatever makes done
  * true after that look is either an event of an engine this thread sleeps on, or done by another
- * thread, which wakes the waker. Timers: settle published when this thread gets up.
+ * thread, which wakes the waker. Timers: settle published when this thread gets up. An engine that
+ * ends wakes whoever sleeps on it; it is not active then, and left out from there on.
  */
 static bool sleep_as_owner(struct wait *w, bool (*done)(void *arg), void *arg)
 {
@@ -169,7 +170,7 @@ static bool sleep_as_owner(struct wait *w, bool (*done)(void *arg), void *arg)
 		switch (wsd_engine_settle(engine, w->waker, &w->followers[i])) {
 		case WSD_SETTLED_ASLEEP:
 			objects[count++] = engine->object;
-			when = wsd_engine_deadline(engine, atomic_load(&engine->sleeper_until));
+			when = w->followers[i].until;
 			break;
 		case WSD_SETTLED_AGAIN:
 			again = true;

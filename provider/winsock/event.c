@@ -163,35 +163,44 @@ int WSPAPI wsd_spi_event_select(SOCKET s, WSAEVENT hEventObject, long lNetworkEv
 	return wsd_socket_return(sock, 0, lpErrno);
 }
 
+/*
+ * [lock, dropped meanwhile] Reset before fetching: an event that comes in between sets the object
+ * again, and one recorded before is fetched afterwards. The handle may be bad: then nothing is cleared.
+ */
+static int reset_first(struct wsd_socket *sock, WSAEVENT event)
+{
+	INT ignored = 0;
+	BOOL good;
+
+	wsd_socket_leave(sock);
+	good = wsd_upcalls()->lpWPUResetEvent(event, &ignored);
+	wsd_mutex_lock(&sock->lock);
+	if (sock->closed)
+		return WSAENOTSOCK;
+	if (!good)
+		return WSAEINVAL;
+	sock->fd.signal = false;
+	return 0;
+}
+
 int WSPAPI wsd_spi_enum_network_events(SOCKET s, WSAEVENT hEventObject,
 				       LPWSANETWORKEVENTS lpNetworkEvents, LPINT lpErrno)
 {
 	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
-	INT ignored = 0;
+	int error = 0, result;
 
 	if (sock == NULL)
 		return SOCKET_ERROR;
+	wsd_socket_ref(sock);
 	if (lpNetworkEvents == NULL)
-		return wsd_socket_return(sock, WSAEFAULT, lpErrno);
-	if (hEventObject != WSA_INVALID_EVENT) {
-		/* Reset before fetching: an event that comes in between sets the object again, and
-		 * one recorded before is fetched below. The handle may be bad: then nothing is
-		 * cleared. */
-		wsd_socket_ref(sock);
-		wsd_socket_leave(sock);
-		if (!wsd_upcalls()->lpWPUResetEvent(hEventObject, &ignored)) {
-			wsd_socket_unref(sock);
-			*lpErrno = WSAEINVAL;
-			return SOCKET_ERROR;
-		}
-		wsd_mutex_lock(&sock->lock);
-		wsd_socket_unref(sock);
-		if (sock->closed || sock->handle != s)
-			return wsd_socket_return(sock, WSAENOTSOCK, lpErrno);
-		sock->fd.signal = false;
-	}
-	wsd_fd_fetch(&sock->fd, lpNetworkEvents);
-	return wsd_socket_return(sock, 0, lpErrno);
+		error = WSAEFAULT;
+	else if (hEventObject != WSA_INVALID_EVENT)
+		error = reset_first(sock, hEventObject);
+	if (error == 0)
+		wsd_fd_fetch(&sock->fd, lpNetworkEvents);
+	result = wsd_socket_return(sock, error, lpErrno);
+	wsd_socket_unref(sock);
+	return result;
 }
 
 int WSPAPI wsd_spi_async_select(SOCKET s, HWND hWnd, unsigned int wMsg, long lEvent, LPINT lpErrno)

@@ -125,7 +125,7 @@ void wsd_provider_protocol(DWORD catalog_id, WSAPROTOCOL_INFOW *info)
 	wsd_mutex_unlock(&provider.lock);
 }
 
-/* --- slots --- */
+/* --- slots: kept for ever, because a call may look at one while another thread cleans up --- */
 
 struct wsd_socket *wsd_slot_get(DWORD_PTR context)
 {
@@ -196,27 +196,6 @@ unsigned wsd_slot_count(void)
 	count = provider.slots;
 	wsd_mutex_unlock(&provider.lock);
 	return count;
-}
-
-/* Give the memory back when nothing refers to any socket; else keep it for the next start. */
-static void free_slots(void)
-{
-	unsigned unused = 0;
-
-	for (struct wsd_socket *sock = provider.unused; sock != NULL; sock = sock->next_free)
-		unused++;
-	if (unused != provider.slots)
-		return;
-	for (unsigned i = 0; i < provider.slots; i++) {
-		struct wsd_socket *sock = atomic_load(&chunks[i / CHUNK])[i % CHUNK];
-
-		wsd_mutex_fini(&sock->lock);
-		wsd_free(sock);
-	}
-	for (unsigned i = 0; i < CHUNKS; i++)
-		wsd_free(atomic_exchange(&chunks[i], NULL));
-	provider.slots = 0;
-	provider.unused = NULL;
 }
 
 /* --- start --- */
@@ -368,11 +347,12 @@ int WSPAPI wsd_spi_cleanup(LPINT lpErrno)
 	shut_all(true, true);
 	wsd_streams_drain(wsd_clock_ns() + exit_linger());
 	wait_for_streams(wsd_clock_ns() + 1500 * WSD_NS_PER_MS);
-	wsd_engines_stop();
-	wsd_mutex_lock(&provider.lock);
-	if (provider.started == 0)
-		free_slots();
-	wsd_mutex_unlock(&provider.lock);
+	/* What does not end in time still uses its engine: then the next start finds it running. */
+	if (no_streams(NULL))
+		wsd_engines_stop();
+	else
+		wsd_log(WSD_LOG_WARNING, "winsock", "%d connections have not ended yet",
+			atomic_load(&live_streams));
 	return 0;
 }
 

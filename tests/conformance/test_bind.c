@@ -152,9 +152,11 @@ static void check_wildcard(void)
 	CHECK_R(52, WSAIoctl(s, SIO_ADDRESS_LIST_QUERY, NULL, 0, &u, sizeof(u), &bytes, NULL,
 			     NULL) == 0);
 	for (int i = 0; i < u.list.iAddressCount; i++) {
-		memcpy(&at.sa, u.list.Address[i].lpSockaddr,
-		       (size_t)u.list.Address[i].iSockaddrLength);
-		at.length = u.list.Address[i].iSockaddrLength;
+		/* Not Address[i]: the array is declared with one element. */
+		const SOCKET_ADDRESS *one = (const SOCKET_ADDRESS *)u.list.Address + i;
+
+		memcpy(&at.sa, one->lpSockaddr, (size_t)one->iSockaddrLength);
+		at.length = one->iSockaddrLength;
 		set_port(&at, port_of(&name));
 		CHECK_R(52, at.length == any.length && accepts_through(s, &at));
 	}

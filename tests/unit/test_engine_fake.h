@@ -209,7 +209,8 @@ static void fake_engine_end(struct wsd_engine *engine)
 	close(fake.descriptor);
 	wsd_mutex_fini(&fake.lock);
 	assert_int_equal(atomic_load(&fake.overlaps), 0);
-	assert_int_equal(wsd_alloc_live(), 0);
+	assert_int_equal(wsd_alloc_live(),
+			 1); /* the memory of the engine is kept for the next one */
 }
 
 #endif

@@ -172,7 +172,9 @@ BOOL WINAPI SetFileCompletionNotificationModes(HANDLE FileHandle, UCHAR Flags);
 /* hFile is a SOCKET cast to HANDLE. */
 BOOL WINAPI GetOverlappedResult(HANDLE hFile, LPOVERLAPPED lpOverlapped,
 				LPDWORD lpNumberOfBytesTransferred, BOOL bWait);
-#define HasOverlappedIoCompleted(overlapped) ((overlapped)->Internal != STATUS_PENDING)
+/* Acquire: who sees the end also sees the bytes. */
+#define HasOverlappedIoCompleted(overlapped) \
+	(__atomic_load_n(&(overlapped)->Internal, __ATOMIC_ACQUIRE) != STATUS_PENDING)
 
 /* Plain files, synchronous; an OVERLAPPED gives the position and is completed before the return. */
 HANDLE WINAPI CreateFileA(LPCSTR lpFileName, DWORD dwDesiredAccess, DWORD dwShareMode,

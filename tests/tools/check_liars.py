@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""check_wsdcp.py WSDCP NETCAT: wsdcp and a peer that lies. Nothing may be written outside the folder or
-be left in it, and each side says what was wrong."""
+"""check_liars.py NETCAT WSDCP WSDPING: wsdcp and wsdping with a peer that lies. Nothing may be written
+outside the folder of wsdcp or be left in it, and each side says what was wrong."""
 
 import os
+import pty
 import re
 import struct
 import subprocess
@@ -150,15 +151,64 @@ def check_silent_sender(wsdcp, netcat):
         check(os.listdir(place) == [], "silent sender: something is left")
 
 
-def main(wsdcp, netcat):
+def check_progress(wsdcp):
+    """The bar is for terminals only; it ends at all of the file."""
+    with tempfile.TemporaryDirectory() as top:
+        name = os.path.join(top, "file")
+        with open(name, "wb") as file:
+            file.truncate(64 << 20)
+        process, where = listen([wsdcp, "-l", "0", os.path.join(top, "copy")])
+        ours, theirs = pty.openpty()
+        done = subprocess.run([wsdcp, name, where], stdout=subprocess.PIPE, stderr=theirs,
+                              check=False, timeout=40)
+        os.close(theirs)
+        bar = os.read(ours, 100000).decode()
+        os.close(ours)
+        code, errors = finish(process, "progress")
+        check(done.returncode == 0 and code == 0, f"progress: {done.returncode} {code} {errors}")
+        check(re.search(r"100% \[#{30}\] +64\.0 MiB +[\d.]+ MiB/s\r?\n$", bar), f"bar: {bar!r}")
+        check(errors == "", f"no terminal, and yet: {errors!r}")
+
+
+# what, bytes of the client, what comes back (None: the connection is refused)
+PING = [
+    ("a good one", b"WSDPING1" + struct.pack("<I", 4) + b"abcdefgh", b"abcdefgh"),
+    ("half a message", b"WSDPING1" + struct.pack("<I", 4) + b"abcdef", b"abcd"),
+    ("size 0", b"WSDPING1" + struct.pack("<I", 0) + b"a", None),
+    ("too large", b"WSDPING1" + struct.pack("<I", (1 << 20) + 1) + b"a", None),
+    ("negative", b"WSDPING1" + struct.pack("<I", (1 << 32) - 1) + b"a", None),
+    ("garbage", b"\xff" * 1000, None),
+    ("half a head", b"WSDPING1\4", None),
+    ("nothing", b"", None),
+]
+
+
+def check_ping(wsdping, netcat):
+    for what, sent, expected in PING:
+        process, where = listen([wsdping, "-l", "0"])
+        back = talk(netcat, where, sent)
+        check(back == (expected or b""), f"wsdping: {what}: {back!r}")
+        if expected is None:
+            # It must still serve the next one.
+            back = talk(netcat, where, PING[0][1])
+            check(back == PING[0][2], f"wsdping: after {what}: {back!r}")
+        code, errors = finish(process, f"wsdping: {what}")
+        check(code == (1 if what == "half a message" else 0), f"wsdping: {what}: {code} {errors}")
+        if expected is None:
+            check("not from wsdping" in errors, f"wsdping: {what}: {errors}")
+
+
+def main(netcat, wsdcp, wsdping):
     for case in RECEIVER:
         check_receiver(wsdcp, netcat, case)
     for case in SENDER:
         check_sender(wsdcp, netcat, case)
     check_silent_sender(wsdcp, netcat)
+    check_progress(wsdcp)
+    check_ping(wsdping, netcat)
     for problem in problems:
         print(problem)
     sys.exit(1 if problems else 0)
 
 
-main(sys.argv[1], sys.argv[2])
+main(*sys.argv[1:])

@@ -97,6 +97,12 @@ static int do_own_handle(struct wsd_socket *sock, struct ioctl_call *call)
 	return put(call, &sock->handle, sizeof(sock->handle));
 }
 
+/* For a layer that is about to poll: there is nothing to wait for. */
+static int do_poll_handle(struct wsd_socket *sock, struct ioctl_call *call)
+{
+	return call->overlapped ? WSAEINVAL : do_own_handle(sock, call);
+}
+
 static int do_nothing(struct wsd_socket *sock, struct ioctl_call *call)
 {
 	(void)sock;
@@ -266,7 +272,7 @@ static const struct ioctl_row ioctl_rows[] = {
 	{ SIO_BASE_HANDLE, 0, sizeof(SOCKET), do_own_handle },
 	{ SIO_BSP_HANDLE, 0, sizeof(SOCKET), do_own_handle },
 	{ SIO_BSP_HANDLE_SELECT, 0, sizeof(SOCKET), do_own_handle },
-	{ SIO_BSP_HANDLE_POLL, 0, sizeof(SOCKET), do_own_handle },
+	{ SIO_BSP_HANDLE_POLL, 0, sizeof(SOCKET), do_poll_handle },
 	{ SIO_ASSOCIATE_HANDLE, 0, 0, do_unsupported },
 	{ SIO_ENABLE_CIRCULAR_QUEUEING, 0, 0, do_unsupported },
 	{ SIO_FIND_ROUTE, 0, 0, do_unsupported },
@@ -279,6 +285,7 @@ static const struct ioctl_row ioctl_rows[] = {
 	{ SIO_MULTIPOINT_LOOPBACK, 0, 0, do_unsupported },
 	{ SIO_MULTICAST_SCOPE, 0, 0, do_unsupported },
 	{ SIO_TRANSLATE_HANDLE, 0, 0, do_unsupported },
+	{ SIO_ADDRESS_LIST_SORT, 0, 0, do_unsupported },
 };
 
 static int dispatch(struct wsd_socket *sock, DWORD code, struct ioctl_call *call)

@@ -20,6 +20,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 NEEDED = ("docs", "provider", "rdma_backend", "spi_shim", "meson.build", "meson_options.txt")
@@ -81,20 +82,34 @@ class Copy:
         )
         return "" if result.returncode == 0 else result.stdout[-2000:]
 
-    def run(self, program, args):
-        """Run a conformance program over this library: its output, and whether it came to its end."""
+    def run(self, program, args, until=None):
+        """Run a conformance program over this library, no further than a line that begins with until:
+        its output, and whether it came to its end."""
         environment = dict(os.environ, WSD_BACKENDS="shm", WSD_CONFIG="/dev/null")
         environment["LD_LIBRARY_PATH"] = os.path.join(self.build, os.path.dirname(self.library))
+        lines = []
         with subprocess.Popen(
             [program, *args], env=environment, text=True, errors="replace",
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         ) as child:  # fmt: skip
-            try:
-                output = child.communicate(timeout=DEADLINE)[0]
-            except subprocess.TimeoutExpired:
-                os.killpg(child.pid, signal.SIGKILL)
-                output = child.communicate()[0]
-        return output, bool(re.search(r"^\d+ checks passed, \d+ failed$", output, re.M))
+            alarm = threading.Timer(DEADLINE, kill_group, (child.pid,))
+            alarm.start()
+            for line in child.stdout:
+                lines.append(line)
+                if until and line.startswith(until):
+                    kill_group(child.pid)
+                    break
+            alarm.cancel()
+        ended = any(re.fullmatch(r"\d+ checks passed, \d+ failed\n", line) for line in lines)
+        return "".join(lines), ended
+
+
+def kill_group(leader):
+    """The program and what it started."""
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 class Trial:
@@ -120,7 +135,8 @@ class Trial:
         return passes
 
     def caught(self, number, program, args, passes):
-        output, ended = self.copy.run(os.path.join(self.folder, "conformance_" + program), args)
+        path = os.path.join(self.folder, "conformance_" + program)
+        output, ended = self.copy.run(path, args, until=f"R-{number:03d} FAIL")
         if f"\nR-{number:03d} FAIL" in "\n" + output:
             return "its check failed"
         now = len(re.findall(rf"^R-{number:03d} pass$", output, re.M))

@@ -485,8 +485,9 @@ enum wsd_settled wsd_engine_settle(struct wsd_engine *engine, struct wsd_waker *
 	if (follower) {
 		bool other;
 
+		/* Not armed: perhaps it was this thread that disarmed it when it looked. */
 		wsd_mutex_lock(&engine->leaf);
-		other = wsd_engine_other_sleeps(engine, waker);
+		other = atomic_load(&engine->armed) && wsd_engine_other_sleeps(engine, waker);
 		if (other)
 			follow(engine, waker, follower);
 		wsd_mutex_unlock(&engine->leaf);

@@ -228,6 +228,55 @@ static void leaver_hands_over(void **state)
 	fake_engine_end(engine);
 }
 
+static void sleep_then_post(void *arg)
+{
+	struct end *end = arg;
+
+	end->failed = !end_wait(end);
+	bell_set(&end->bell, NULL);
+	fake_post(end->other, WSD_EV_RECV, 1);
+}
+
+static void post_beside(void *arg)
+{
+	struct end *end = arg;
+	uint64_t stop = wsd_clock_ns() + 10 * SECOND;
+
+	while (!atomic_load(&end->engine->follower_count) && wsd_clock_ns() < stop)
+		wsd_cpu_relax();
+	fake_post(end, WSD_EV_RECV, 1);
+}
+
+/* A second waiter looks, which takes the sleeping owner's arm away, and then sleeps beside it: the event
+ * that comes next must still wake the owner. */
+static void waiter_beside_the_owner(void **state)
+{
+	struct wsd_engine *engine = fake_engine();
+	struct wsd_thread *owner, *poster;
+	uint64_t began;
+	struct end a, b;
+
+	(void)state;
+	end_init(&a, engine, &b);
+	end_init(&b, engine, &a);
+	wsd_engine_hold(engine);
+	atomic_store(&a.wanted, 1);
+	atomic_store(&b.wanted, 1);
+	assert_int_equal(wsd_thread_start(&owner, "owner", sleep_then_post, &a), WSD_OK);
+	while (atomic_load(&engine->watch) != WSD_WATCH_PARKED || !atomic_load(&engine->armed))
+		wsd_cpu_relax();
+	began = wsd_clock_ns();
+	assert_int_equal(wsd_thread_start(&poster, "poster", post_beside, &a), WSD_OK);
+	assert_true(end_wait(&b));
+	assert_true(wsd_clock_ns() - began < 10 * SECOND); /* not by getting up at the deadline */
+	wsd_thread_join(owner);
+	wsd_thread_join(poster);
+	assert_false(a.failed);
+	bell_set(&b.bell, NULL);
+	wsd_engine_release(engine);
+	fake_engine_end(engine);
+}
+
 /* Several threads blocked on one engine, each served by whoever dispatches. */
 static void many_waiters(void **state)
 {
@@ -337,13 +386,10 @@ static void tasks_from_everywhere(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(deadlines),
-		cmocka_unit_test(timer_while_waiting),
-		cmocka_unit_test(blocking_budget),
-		cmocka_unit_test(ping_pong),
-		cmocka_unit_test(leaver_hands_over),
-		cmocka_unit_test(many_waiters),
-		cmocka_unit_test(tasks_from_everywhere),
+		cmocka_unit_test(deadlines),	     cmocka_unit_test(timer_while_waiting),
+		cmocka_unit_test(blocking_budget),   cmocka_unit_test(ping_pong),
+		cmocka_unit_test(leaver_hands_over), cmocka_unit_test(waiter_beside_the_owner),
+		cmocka_unit_test(many_waiters),	     cmocka_unit_test(tasks_from_everywhere),
 	};
 
 	return cmocka_run_group_tests_name("engine_wait", tests, NULL, NULL);

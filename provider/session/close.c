@@ -38,6 +38,11 @@ void wsd_streams_drain(uint64_t deadline)
 	}
 }
 
+void wsd_streams_fork_child(void)
+{
+	atomic_store(&closing_streams, 0);
+}
+
 enum wsd_status wsd_stream_shutdown_send(struct wsd_stream *s)
 {
 	if (s->state == WSD_STREAM_RESET)

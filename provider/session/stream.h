@@ -195,5 +195,6 @@ void wsd_listener_kick(struct wsd_listener *listener);	 /* [no lock] */
 
 /* Streams that close in the background: wait until none is left or the deadline. [no lock] */
 void wsd_streams_drain(uint64_t deadline);
+void wsd_streams_fork_child(void); /* they are the parent's */
 
 #endif

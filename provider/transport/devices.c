@@ -342,6 +342,14 @@ void wsd_engines_stop(void)
 	wsd_mutex_unlock(&all.lock);
 }
 
+void wsd_engines_fork_child(void)
+{
+	atomic_store(&all.count, 0);
+	all.references = 0;
+	atomic_store(&all.once, 0); /* the lock may have been held */
+	wsd_engine_waits_forked();
+}
+
 unsigned wsd_engine_count(void)
 {
 	/* acquire: the engines below it */

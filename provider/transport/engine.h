@@ -54,6 +54,9 @@ struct wsd_timer {
  */
 enum wsd_status wsd_engines_start(void);
 void wsd_engines_stop(void);
+/* In the child after a fork: forget the parent's engines, whose threads do not exist here. Their memory
+ * stays, as some other thread may have been changing it. */
+void wsd_engines_fork_child(void);
 /* Engines in path order, constant between start and stop. After stop they can still be polled and
  * waited for, to no effect. */
 unsigned wsd_engine_count(void);

@@ -142,7 +142,8 @@ void wsd_engine_unsettle(struct wsd_engine *engine, struct wsd_waker *waker,
 /* Leaf held: a waiter, neither waker nor the background thread, sleeps as owner. */
 bool wsd_engine_other_sleeps(struct wsd_engine *engine, const struct wsd_waker *waker);
 
-void wsd_engine_thread(void *arg); /* thread.c */
+void wsd_engine_thread(void *arg);  /* thread.c */
+void wsd_engine_waits_forked(void); /* wait.c: nobody spins in the child of a fork */
 /* Engine time as a deadline for sleeping. */
 uint64_t wsd_engine_deadline(struct wsd_engine *engine, uint64_t when);
 /* Wake the background thread and let everybody rely on its ticks. */

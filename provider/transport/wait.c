@@ -23,6 +23,11 @@ struct wait {
 
 static atomic_uint spinners; /* threads of this process that spin now */
 
+void wsd_engine_waits_forked(void)
+{
+	atomic_store(&spinners, 0);
+}
+
 static uint64_t spin_max(void)
 {
 	return wsd_param_uint("SPIN_US", 50, 0, 1000) * 1000;

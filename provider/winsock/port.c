@@ -48,16 +48,6 @@ void wsd_port_init(void)
 	wsd_list_init(&ports);
 }
 
-void wsd_port_drop_all(void)
-{
-	struct wsd_list *node;
-
-	if (ports.next == NULL)
-		return;
-	while ((node = wsd_list_pop(&ports)) != NULL)
-		wsd_os_port_drop(wsd_container(node, struct wsd_port, link)->holder);
-}
-
 static bool same_port(const struct wsd_port *held, const struct wsd_addr *want)
 {
 	return held->addr.port == want->port && held->addr.family == want->family;

@@ -28,8 +28,7 @@ void wsd_port_release(struct wsd_port *port);		/* NULL allowed */
 enum wsd_status wsd_port_conflict(enum wsd_port_sharing first, bool first_wild,
 				  enum wsd_port_sharing second, bool second_wild);
 
-void wsd_port_init(void);     /* before the first use, and in the child after a fork */
-void wsd_port_drop_all(void); /* in the child after a fork, before wsd_port_init */
+void wsd_port_init(void); /* before the first use, and in the child after a fork */
 
 /* What the operating system does: port_posix.c. */
 enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr_t *holder,

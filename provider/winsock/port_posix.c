@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "provider/winsock/port.h"
+#include "rdma_backend/base/platform.h"
 
 union os_addr {
 	struct sockaddr any;
@@ -113,14 +114,14 @@ enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr
 		close(fd);
 		return status;
 	}
-	*holder = fd;
+	*holder = wsd_handle_keep(fd);
 	*port = ntohs(os.any.sa_family == AF_INET6 ? os.v6.sin6_port : os.v4.sin_port);
 	return WSD_OK;
 }
 
 void wsd_os_port_drop(intptr_t holder)
 {
-	close((int)holder);
+	wsd_handle_close(holder);
 }
 
 enum wsd_status wsd_os_route(const struct wsd_addr *remote, struct wsd_addr *local)

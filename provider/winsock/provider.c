@@ -375,8 +375,9 @@ void wsd_provider_fork_child(void)
 	atomic_store(&running, false);
 	atomic_store(&exiting, false);
 	wsd_mutex_init(&provider.lock);
-	wsd_port_drop_all();
 	wsd_port_init();
+	wsd_engines_fork_child();
+	wsd_streams_fork_child();
 	provider.started = 0;
 	provider.slots = 0;
 	provider.unused = NULL;

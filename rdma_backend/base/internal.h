@@ -4,6 +4,7 @@
 #define WSD_BASE_INTERNAL_H
 
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "rdma_backend/base/base.h"
 
@@ -14,6 +15,16 @@
  */
 void *wsd_raw_alloc(size_t size);
 void wsd_raw_free(void *memory);
+
+/* A mutex or condition that the system refuses means a broken program: nothing could go on. */
+static inline void wsd_must(int error)
+{
+	if (error)
+		abort();
+}
+
+/* How many forks led from the first process to this one. */
+unsigned wsd_fork_generation(void);
 
 /* The text of a parameter, or NULL when neither environment nor file set it. Never logs. */
 enum wsd_param_origin { WSD_PARAM_STANDARD, WSD_PARAM_FILE, WSD_PARAM_ENVIRONMENT };

@@ -93,6 +93,13 @@ enum wsd_status wsd_shared_create(size_t length, intptr_t *handle, void **addres
 /* Map what another process gave: checks seals (shrink and grow) and that it is exactly length long. */
 enum wsd_status wsd_shared_attach(intptr_t handle, size_t length, void **address);
 void wsd_shared_unmap(void *address, size_t length);
+
+/*
+ * A descriptor of a listener, a connection or a port is kept (returned unchanged; negative ones are
+ * ignored): the child of a fork closes its copy, which would hold them open after their end.
+ * wsd_handle_close closes it, and any other.
+ */
+intptr_t wsd_handle_keep(intptr_t handle);
 void wsd_handle_close(intptr_t handle);
 
 /* Modules. symbol copies the address of a symbol into *function (size bytes). */

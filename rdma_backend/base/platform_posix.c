@@ -40,34 +40,27 @@ static enum wsd_status status_of_errno(int error)
 	}
 }
 
-/* A mutex or condition that the system refuses means a broken program: nothing could go on. */
-static void must(int error)
-{
-	if (error)
-		abort();
-}
-
 void wsd_mutex_init(struct wsd_mutex *mutex)
 {
 	pthread_mutexattr_t attr;
 
-	must(pthread_mutexattr_init(&attr));
+	wsd_must(pthread_mutexattr_init(&attr));
 #ifdef __GLIBC__
 	/* Spins briefly: our critical sections are shorter than a sleep and a wake-up. */
-	must(pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP));
+	wsd_must(pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP));
 #endif
-	must(pthread_mutex_init(&mutex->handle, &attr));
+	wsd_must(pthread_mutex_init(&mutex->handle, &attr));
 	pthread_mutexattr_destroy(&attr);
 }
 
 void wsd_mutex_fini(struct wsd_mutex *mutex)
 {
-	must(pthread_mutex_destroy(&mutex->handle));
+	wsd_must(pthread_mutex_destroy(&mutex->handle));
 }
 
 void wsd_mutex_lock(struct wsd_mutex *mutex)
 {
-	must(pthread_mutex_lock(&mutex->handle));
+	wsd_must(pthread_mutex_lock(&mutex->handle));
 }
 
 bool wsd_mutex_trylock(struct wsd_mutex *mutex)
@@ -77,94 +70,22 @@ bool wsd_mutex_trylock(struct wsd_mutex *mutex)
 
 void wsd_mutex_unlock(struct wsd_mutex *mutex)
 {
-	must(pthread_mutex_unlock(&mutex->handle));
-}
-
-/* Mutexes that fork takes before it copies the process, by rank. */
-#define FORK_RANKS 8u
-
-static struct wsd_mutex *_Atomic fork_mutexes[FORK_RANKS];
-static struct wsd_mutex *fork_taken[FORK_RANKS]; /* between prepare and release, by one thread */
-
-/* A mutex cannot be registered, and so not be locked for the first time, while a fork goes on. */
-static pthread_mutex_t fork_gate = PTHREAD_MUTEX_INITIALIZER;
-
-static void fork_unlock_taken(void)
-{
-	unsigned i;
-
-	for (i = FORK_RANKS; i-- > 0;)
-		if (fork_taken[i])
-			wsd_mutex_unlock(fork_taken[i]);
-}
-
-/* The gate comes last: who holds a registered mutex may be waiting for it to register another. */
-static void fork_prepare(void)
-{
-	bool complete = false;
-	unsigned i;
-
-	while (!complete) {
-		for (i = 0; i < FORK_RANKS; i++) {
-			fork_taken[i] = atomic_load(&fork_mutexes[i]);
-			if (fork_taken[i])
-				wsd_mutex_lock(fork_taken[i]);
-		}
-		must(pthread_mutex_lock(&fork_gate));
-		complete = true;
-		for (i = 0; i < FORK_RANKS; i++)
-			complete &= fork_taken[i] == atomic_load(&fork_mutexes[i]);
-		if (!complete) {
-			must(pthread_mutex_unlock(&fork_gate));
-			fork_unlock_taken();
-		}
-	}
-}
-
-static void fork_release(void)
-{
-	must(pthread_mutex_unlock(&fork_gate));
-	fork_unlock_taken();
-}
-
-static atomic_uint fork_generation;
-
-static void fork_child(void)
-{
-	atomic_fetch_add(&fork_generation, 1);
-	fork_release();
-}
-
-/* At load: a fork by one thread while another one registers would meet half of the handlers. */
-__attribute__((constructor(101))) static void fork_setup(void)
-{
-	must(pthread_atfork(fork_prepare, fork_release, fork_child));
-}
-
-void wsd_mutex_lock_static(struct wsd_mutex *mutex, unsigned rank)
-{
-	/* Relaxed: whoever has not seen it stores the same pointer again. */
-	if (atomic_load_explicit(&fork_mutexes[rank], memory_order_relaxed) != mutex) {
-		must(pthread_mutex_lock(&fork_gate));
-		atomic_store(&fork_mutexes[rank], mutex);
-		must(pthread_mutex_unlock(&fork_gate));
-	}
-	wsd_mutex_lock(mutex);
+	wsd_must(pthread_mutex_unlock(&mutex->handle));
 }
 
 void wsd_cond_init(struct wsd_cond *cond)
 {
 	pthread_condattr_t attr;
 
-	must(pthread_condattr_init(&attr));
-	must(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
-	must(pthread_cond_init(&cond->handle, &attr));
+	wsd_must(pthread_condattr_init(&attr));
+	wsd_must(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
+	wsd_must(pthread_cond_init(&cond->handle, &attr));
 	pthread_condattr_destroy(&attr);
 }
 
 void wsd_cond_fini(struct wsd_cond *cond)
 {
-	must(pthread_cond_destroy(&cond->handle));
+	wsd_must(pthread_cond_destroy(&cond->handle));
 }
 
 static struct timespec to_timespec(uint64_t ns)
@@ -181,20 +102,20 @@ bool wsd_cond_wait(struct wsd_cond *cond, struct wsd_mutex *mutex, uint64_t dead
 	int error;
 
 	if (deadline == UINT64_MAX) {
-		must(pthread_cond_wait(&cond->handle, &mutex->handle));
+		wsd_must(pthread_cond_wait(&cond->handle, &mutex->handle));
 		return true;
 	}
 	until = to_timespec(deadline);
 	error = pthread_cond_timedwait(&cond->handle, &mutex->handle, &until);
 	if (error == ETIMEDOUT)
 		return false;
-	must(error);
+	wsd_must(error);
 	return true;
 }
 
 void wsd_cond_broadcast(struct wsd_cond *cond)
 {
-	must(pthread_cond_broadcast(&cond->handle));
+	wsd_must(pthread_cond_broadcast(&cond->handle));
 }
 
 struct wsd_thread {
@@ -240,7 +161,7 @@ enum wsd_status wsd_thread_start(struct wsd_thread **thread, const char *name,
 
 void wsd_thread_join(struct wsd_thread *thread)
 {
-	must(pthread_join(thread->handle, NULL));
+	wsd_must(pthread_join(thread->handle, NULL));
 	wsd_free(thread);
 }
 
@@ -349,7 +270,7 @@ static struct wsd_waker *waker_new(void)
 	waker->descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	waker->capacity = WAKER_FIRST_CAPACITY;
 	waker->polls = wsd_raw_alloc(waker->capacity * sizeof(*waker->polls));
-	waker->process = atomic_load(&fork_generation);
+	waker->process = wsd_fork_generation();
 	if (waker->descriptor >= 0 && waker->polls && pthread_setspecific(waker_key, waker) == 0)
 		return waker;
 	if (waker->descriptor >= 0)
@@ -363,8 +284,7 @@ struct wsd_waker *wsd_waker_self(void)
 {
 	struct wsd_waker *waker = own_waker;
 
-	/* Relaxed: the generation changes only in the child of a fork, which has one thread. */
-	if (waker && waker->process == atomic_load_explicit(&fork_generation, memory_order_relaxed))
+	if (waker && waker->process == wsd_fork_generation())
 		return waker;
 	if (!waker_key_valid)
 		return NULL;
@@ -459,6 +379,8 @@ static enum wsd_status map_shared(int descriptor, size_t length, void **address)
 
 	if (mapped == MAP_FAILED)
 		return status_of_errno(errno);
+	/* A child would only keep the memory of a dead parent; without advice it does just that. */
+	(void)madvise(mapped, length, MADV_DONTFORK);
 	*address = mapped;
 	return WSD_OK;
 }
@@ -501,12 +423,7 @@ enum wsd_status wsd_shared_attach(intptr_t handle, size_t length, void **address
 
 void wsd_shared_unmap(void *address, size_t length)
 {
-	must(munmap(address, length));
-}
-
-void wsd_handle_close(intptr_t handle)
-{
-	close((int)handle);
+	wsd_must(munmap(address, length));
 }
 
 /* Modules. */

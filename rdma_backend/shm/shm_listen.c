@@ -207,7 +207,7 @@ static void listener_ready(struct shm_source *source, uint32_t events)
 	for (i = 0; i < ACCEPT_AT_ONCE; i++) {
 		fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
-			admit(listener, fd);
+			admit(listener, (int)wsd_handle_keep(fd));
 			continue;
 		}
 		if (errno == EINTR || errno == ECONNABORTED)

@@ -71,7 +71,7 @@ void shm_count(uint64_t *counter)
 void shm_fd_close(int *fd)
 {
 	if (*fd >= 0)
-		close(*fd);
+		wsd_handle_close(*fd);
 	*fd = -1;
 }
 
@@ -190,7 +190,8 @@ static socklen_t make_name(struct sockaddr_un *name, const struct wsd_addr *addr
 
 static int unix_socket(void)
 {
-	return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return (int)wsd_handle_keep(
+		socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
 
 enum wsd_status shm_os_listen(const struct wsd_addr *local, int *fd)

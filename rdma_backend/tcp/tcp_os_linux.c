@@ -16,6 +16,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "rdma_backend/base/platform.h"
 #include "rdma_backend/tcp/tcp_os.h"
 
 union any_sockaddr {
@@ -94,12 +95,12 @@ static int new_socket(uint16_t family, int type)
 	int domain = family == WSD_FAMILY_IPV6 ? AF_INET6 : AF_INET;
 	int fd = socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	return fd < 0 ? -errno : fd;
+	return fd < 0 ? -errno : (int)wsd_handle_keep(fd);
 }
 
 static int close_with(int fd, int error)
 {
-	close(fd);
+	tcp_os_close(fd);
 	return -error;
 }
 
@@ -132,7 +133,7 @@ int tcp_os_accept(int fd)
 {
 	int accepted = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-	return accepted < 0 ? -errno : accepted;
+	return accepted < 0 ? -errno : (int)wsd_handle_keep(accepted);
 }
 
 int tcp_os_connect(const struct wsd_addr *local, const struct wsd_addr *remote, uint16_t port)
@@ -172,7 +173,7 @@ int tcp_os_connect_result(int fd)
 void tcp_os_close(int fd)
 {
 	if (fd >= 0)
-		close(fd);
+		wsd_handle_close(fd);
 }
 
 void tcp_os_shutdown(int fd)
@@ -386,6 +387,6 @@ bool tcp_os_route_exists(const struct wsd_addr *local, const struct wsd_addr *re
 	/* Connecting a datagram socket looks up the route and sends nothing. */
 	length = to_sockaddr(&sa, remote, 9);
 	ok = ok && connect(fd, &sa.generic, length) == 0;
-	close(fd);
+	tcp_os_close(fd);
 	return ok;
 }

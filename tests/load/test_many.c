@@ -10,7 +10,7 @@
 #define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
 
-#include "tests/load/lib.h"
+#include "tests/lib/peer.h"
 
 #define ACCEPTS	  64u
 #define PACKETS	  64u
@@ -36,7 +36,7 @@ static HANDLE port;
 static void started(BOOL at_once)
 {
 	if (!at_once && WSAGetLastError() != WSA_IO_PENDING)
-		load_fail("cannot start an operation: error %d", WSAGetLastError());
+		peer_fail("cannot start an operation: error %d", WSAGetLastError());
 }
 
 static void start_receive(struct operation *operation, char *to, DWORD length)
@@ -58,7 +58,7 @@ static void start_send(struct operation *operation, char *from, DWORD length)
 
 static void use_port(SOCKET s)
 {
-	LOAD_CHECK(CreateIoCompletionPort((HANDLE)s, port, 0, 0) == port);
+	PEER_CHECK(CreateIoCompletionPort((HANDLE)s, port, 0, 0) == port);
 }
 
 /* Run completions until *count is 0. */
@@ -68,7 +68,7 @@ static void run_until_none(const unsigned *count)
 	ULONG got, i;
 
 	while (*count > 0) {
-		LOAD_CHECK(
+		PEER_CHECK(
 			GetQueuedCompletionStatusEx(port, packets, PACKETS, &got, INFINITE, FALSE));
 		for (i = 0; i < got; i++) {
 			struct operation *operation = (struct operation *)packets[i].lpOverlapped;
@@ -76,7 +76,7 @@ static void run_until_none(const unsigned *count)
 
 			if (!WSAGetOverlappedResult(operation->s, &operation->overlapped, &bytes,
 						    FALSE, &flags))
-				load_fail("an operation failed: error %d", WSAGetLastError());
+				peer_fail("an operation failed: error %d", WSAGetLastError());
 			operation->done(operation, bytes);
 		}
 	}
@@ -100,7 +100,7 @@ static void received(struct operation *operation, DWORD bytes)
 	struct served *c = (struct served *)operation;
 
 	if (bytes == 0) {
-		LOAD_CHECK(closesocket(operation->s) == 0);
+		PEER_CHECK(closesocket(operation->s) == 0);
 		free(c);
 		to_close--;
 		return;
@@ -131,7 +131,7 @@ static void accepted(struct operation *operation, DWORD bytes)
 	struct served *c = (struct served *)operation;
 
 	(void)bytes;
-	LOAD_CHECK(setsockopt(operation->s, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, (char *)&listener,
+	PEER_CHECK(setsockopt(operation->s, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, (char *)&listener,
 			      sizeof(listener)) == 0);
 	operation->done = received;
 	start_receive(operation, c->buffer, CHUNK);
@@ -147,9 +147,9 @@ static void start_accept(void)
 		return;
 	to_accept--;
 	c = calloc(1, sizeof(*c));
-	LOAD_CHECK(c != NULL);
+	PEER_CHECK(c != NULL);
 	c->operation.done = accepted;
-	c->operation.s = load_socket();
+	c->operation.s = peer_socket();
 	use_port(c->operation.s);
 	started(AcceptEx(listener, c->operation.s, c->buffer, 0, ADDRESS, ADDRESS, &bytes,
 			 &c->operation.overlapped));
@@ -160,14 +160,14 @@ static void serve_once(void)
 	uint32_t number;
 	unsigned i;
 
-	listener = load_listen(&number);
+	listener = peer_listen(&number);
 	use_port(listener);
 	to_accept = to_close = connections;
-	load_tell(number);
+	peer_tell(number);
 	for (i = 0; i < ACCEPTS; i++)
 		start_accept();
 	run_until_none(&to_close);
-	LOAD_CHECK(closesocket(listener) == 0);
+	PEER_CHECK(closesocket(listener) == 0);
 }
 
 /* --- client --- */
@@ -192,7 +192,7 @@ static void progress(struct client *c)
 	if (now - c->moved > longest_wait)
 		longest_wait = now - c->moved;
 	if (now - c->moved > LONGEST)
-		load_fail("connection %u waited %" PRIu64 " ms", c->index, now - c->moved);
+		peer_fail("connection %u waited %" PRIu64 " ms", c->index, now - c->moved);
 	c->moved = now;
 }
 
@@ -226,15 +226,15 @@ static void client_received(struct operation *operation, DWORD bytes)
 		(struct client *)((char *)operation - offsetof(struct client, receiving));
 
 	progress(c);
-	LOAD_CHECK(bytes > 0);
+	PEER_CHECK(bytes > 0);
 	XXH64_update(&c->received_sum, c->buffer, bytes);
 	c->received += bytes;
 	if (c->received < bytes_each) {
 		start_receive(operation, c->buffer, CHUNK);
 		return;
 	}
-	LOAD_CHECK(c->received == bytes_each && c->sent == bytes_each);
-	LOAD_CHECK(XXH64_digest(&c->sent_sum) == XXH64_digest(&c->received_sum));
+	PEER_CHECK(c->received == bytes_each && c->sent == bytes_each);
+	PEER_CHECK(XXH64_digest(&c->sent_sum) == XXH64_digest(&c->received_sum));
 	unfinished--;
 	start_next();
 }
@@ -253,22 +253,22 @@ static void start_next(void)
 
 static void open_all(uint32_t number)
 {
-	struct sockaddr_in at = load_address(number);
+	struct sockaddr_in at = peer_address(number);
 	struct client *c;
 	unsigned i;
 
 	clients = calloc(connections, sizeof(*clients));
-	LOAD_CHECK(clients != NULL);
+	PEER_CHECK(clients != NULL);
 	for (i = 0; i < connections; i++) {
 		c = &clients[i];
 		c->index = i;
-		c->sending.s = c->receiving.s = load_socket();
+		c->sending.s = c->receiving.s = peer_socket();
 		c->sending.done = client_sent;
 		c->receiving.done = client_received;
 		XXH64_reset(&c->sent_sum, 0);
 		XXH64_reset(&c->received_sum, 0);
 		use_port(c->sending.s);
-		LOAD_CHECK(connect(c->sending.s, (struct sockaddr *)&at, sizeof(at)) == 0);
+		PEER_CHECK(connect(c->sending.s, (struct sockaddr *)&at, sizeof(at)) == 0);
 	}
 }
 
@@ -278,7 +278,7 @@ static void connect_once(BOOL traffic)
 	unsigned i;
 
 	longest_wait = 0;
-	open_all(load_hear());
+	open_all(peer_hear());
 	opened = GetTickCount64();
 	started_count = 0;
 	unfinished = traffic ? connections : 0;
@@ -293,7 +293,7 @@ static void connect_once(BOOL traffic)
 	printf("\n");
 	fflush(stdout);
 	for (i = 0; i < connections; i++)
-		LOAD_CHECK(closesocket(clients[i].sending.s) == 0);
+		PEER_CHECK(closesocket(clients[i].sending.s) == 0);
 	free(clients);
 }
 
@@ -304,19 +304,19 @@ static void one_life(BOOL client, BOOL traffic)
 {
 	unsigned descriptors, mappings;
 
-	load_winsock();
+	peer_winsock();
 	Sleep(1); /* a first wait: what a thread keeps for waiting is made */
-	descriptors = load_descriptors();
-	mappings = load_shared_mappings();
+	descriptors = peer_descriptors();
+	mappings = peer_shared_mappings();
 	port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 0);
-	LOAD_CHECK(port != NULL);
+	PEER_CHECK(port != NULL);
 	if (client)
 		connect_once(traffic);
 	else
 		serve_once();
-	LOAD_CHECK(CloseHandle(port));
-	load_settle(descriptors, mappings);
-	LOAD_CHECK(WSACleanup() == 0);
+	PEER_CHECK(CloseHandle(port));
+	peer_settle(descriptors, mappings);
+	PEER_CHECK(WSACleanup() == 0);
 }
 
 /* The first life makes what is kept for ever, such as the table of handles. */
@@ -326,13 +326,13 @@ static void two_lives(BOOL client)
 	uint64_t heap;
 
 	one_life(client, FALSE);
-	descriptors = load_descriptors();
-	heap = load_heap_bytes();
+	descriptors = peer_descriptors();
+	heap = peer_heap_bytes();
 	one_life(client, TRUE);
-	load_settle(descriptors, 0);
-	if (load_heap_bytes() > heap + HEAP_MORE)
-		load_fail("%" PRIu64 " bytes of memory are left, %" PRIu64 " were there before",
-			  load_heap_bytes(), heap);
+	peer_settle(descriptors, 0);
+	if (peer_heap_bytes() > heap + HEAP_MORE)
+		peer_fail("%" PRIu64 " bytes of memory are left, %" PRIu64 " were there before",
+			  peer_heap_bytes(), heap);
 }
 
 static void serve(void)
@@ -345,15 +345,15 @@ int main(int argc, char **argv)
 	unsigned i;
 
 	if (argc < 4)
-		load_fail("usage: test_many CONNECTIONS ACTIVE BYTES");
+		peer_fail("usage: test_many CONNECTIONS ACTIVE BYTES");
 	connections = (unsigned)atoi(argv[1]);
 	active_most = (unsigned)atoi(argv[2]);
 	bytes_each = (uint32_t)atoi(argv[3]);
-	load_start(110, 2 * connections + 1000);
+	peer_start(110, 2 * connections + 1000);
 	for (i = 0; i < sizeof(pattern); i++)
 		pattern[i] = (char)(i % PATTERN * 2654435761u >> 11);
-	load_fork(serve);
+	peer_fork(serve);
 	two_lives(TRUE);
-	load_join();
+	peer_join();
 	return 0;
 }

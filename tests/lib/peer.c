@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* lib.c - what the load tests share. */
-#include "tests/load/lib.h"
+/* peer.c - tests of two processes. */
+#include "tests/lib/peer.h"
 
 #include <dirent.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,7 +19,7 @@
 static int to_peer, from_peer;
 static pid_t peer;
 
-void load_fail(const char *format, ...)
+void peer_fail(const char *format, ...)
 {
 	va_list arguments;
 
@@ -30,32 +32,32 @@ void load_fail(const char *format, ...)
 	_exit(1);
 }
 
-void load_start(unsigned seconds, unsigned descriptors)
+void peer_start(unsigned seconds, unsigned descriptors)
 {
 	struct rlimit limit;
 
 	test_deadline(seconds);
-	LOAD_CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	PEER_CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
 	limit.rlim_cur = descriptors;
 	if (limit.rlim_max < descriptors)
 		limit.rlim_max = descriptors;
 	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-		load_fail("this test needs %u descriptors: raise ulimit -Hn", descriptors);
+		peer_fail("this test needs %u descriptors: raise ulimit -Hn", descriptors);
 }
 
-void load_fork(void (*main_of_peer)(void))
+void peer_fork(void (*main_of_peer)(void))
 {
 	int there[2], back[2];
 
-	LOAD_CHECK(pipe(there) == 0 && pipe(back) == 0);
+	PEER_CHECK(pipe(there) == 0 && pipe(back) == 0);
 	peer = fork();
-	LOAD_CHECK(peer >= 0);
+	PEER_CHECK(peer >= 0);
 	if (peer == 0) {
 		close(there[1]);
 		close(back[0]);
 		from_peer = there[0];
 		to_peer = back[1];
-		alarm(0); /* a child has no alarm; its life ends with the pipe */
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* the deadline is the parent's */
 		main_of_peer();
 		exit(0);
 	}
@@ -65,45 +67,70 @@ void load_fork(void (*main_of_peer)(void))
 	from_peer = back[0];
 }
 
-void load_tell(uint32_t number)
+void peer_tell(uint32_t number)
 {
 	if (write(to_peer, &number, sizeof(number)) != sizeof(number))
-		load_fail("the other process has gone");
+		peer_fail("the other process has gone");
 }
 
-uint32_t load_hear(void)
+uint32_t peer_hear(void)
 {
 	uint32_t number;
 
 	if (read(from_peer, &number, sizeof(number)) != sizeof(number))
-		load_fail("the other process has gone");
+		peer_fail("the other process has gone");
 	return number;
 }
 
-void load_join(void)
+void peer_join(void)
 {
 	int status;
 
-	LOAD_CHECK(waitpid(peer, &status, 0) == peer && WIFEXITED(status) &&
+	PEER_CHECK(waitpid(peer, &status, 0) == peer && WIFEXITED(status) &&
 		   WEXITSTATUS(status) == 0);
+	close(to_peer);
+	close(from_peer);
 }
 
-void load_winsock(void)
+void peer_signal(int number)
+{
+	PEER_CHECK(kill(peer, number) == 0);
+}
+
+void peer_bury(int number)
+{
+	int status;
+
+	PEER_CHECK(waitpid(peer, &status, 0) == peer && WIFSIGNALED(status) &&
+		   WTERMSIG(status) == number);
+	close(to_peer);
+	close(from_peer);
+}
+
+unsigned peer_slow_factor(void)
+{
+	const char *slow = getenv("WSD_TEST_SLOW");
+	unsigned factor = slow ? (unsigned)strtoul(slow, NULL, 10) : 1;
+
+	return factor ? factor : 1;
+}
+
+void peer_winsock(void)
 {
 	WSADATA data;
 
-	LOAD_CHECK(WSAStartup(MAKEWORD(2, 2), &data) == 0);
+	PEER_CHECK(WSAStartup(MAKEWORD(2, 2), &data) == 0);
 }
 
-SOCKET load_socket(void)
+SOCKET peer_socket(void)
 {
 	SOCKET s = WSASocketW(AF_INET, SOCK_STREAM, IPPROTO_TCP, NULL, 0, WSA_FLAG_OVERLAPPED);
 
-	LOAD_CHECK(s != INVALID_SOCKET);
+	PEER_CHECK(s != INVALID_SOCKET);
 	return s;
 }
 
-struct sockaddr_in load_address(uint32_t port)
+struct sockaddr_in peer_address(uint32_t port)
 {
 	struct sockaddr_in at;
 
@@ -114,45 +141,45 @@ struct sockaddr_in load_address(uint32_t port)
 	return at;
 }
 
-SOCKET load_listen(uint32_t *port)
+SOCKET peer_listen(uint32_t *port)
 {
-	struct sockaddr_in at = load_address(0);
+	struct sockaddr_in at = peer_address(0);
 	int length = sizeof(at);
-	SOCKET s = load_socket();
+	SOCKET s = peer_socket();
 
-	LOAD_CHECK(bind(s, (struct sockaddr *)&at, sizeof(at)) == 0);
-	LOAD_CHECK(listen(s, SOMAXCONN) == 0);
-	LOAD_CHECK(getsockname(s, (struct sockaddr *)&at, &length) == 0);
+	PEER_CHECK(bind(s, (struct sockaddr *)&at, sizeof(at)) == 0);
+	PEER_CHECK(listen(s, SOMAXCONN) == 0);
+	PEER_CHECK(getsockname(s, (struct sockaddr *)&at, &length) == 0);
 	*port = ntohs(at.sin_port);
 	return s;
 }
 
-unsigned load_descriptors(void)
+unsigned peer_descriptors(void)
 {
 	DIR *folder = opendir("/proc/self/fd");
 	unsigned count = 0;
 
-	LOAD_CHECK(folder != NULL);
+	PEER_CHECK(folder != NULL);
 	while (readdir(folder) != NULL)
 		count++;
 	closedir(folder);
 	return count - 3; /* ".", ".." and the folder's own */
 }
 
-unsigned load_shared_mappings(void)
+unsigned peer_shared_mappings(void)
 {
 	FILE *file = fopen("/proc/self/maps", "r");
 	unsigned count = 0;
 	char line[512];
 
-	LOAD_CHECK(file != NULL);
+	PEER_CHECK(file != NULL);
 	while (fgets(line, sizeof(line), file))
 		count += strstr(line, "openwsd (deleted)") != NULL;
 	fclose(file);
 	return count;
 }
 
-uint64_t load_heap_bytes(void)
+uint64_t peer_heap_bytes(void)
 {
 	struct mallinfo2 info = mallinfo2();
 
@@ -166,7 +193,7 @@ static uint64_t read_kib(const char *path, const char *name)
 	unsigned long long value = 0;
 	char line[256];
 
-	LOAD_CHECK(file != NULL);
+	PEER_CHECK(file != NULL);
 	while (fgets(line, sizeof(line), file))
 		if (strncmp(line, name, strlen(name)) == 0)
 			value = strtoull(line + strlen(name), NULL, 10);
@@ -174,23 +201,23 @@ static uint64_t read_kib(const char *path, const char *name)
 	return value * 1024;
 }
 
-uint64_t load_resident_bytes(void)
+uint64_t peer_resident_bytes(void)
 {
 	return read_kib("/proc/self/smaps_rollup", "Pss:") +
 	       read_kib("/proc/self/status", "VmPTE:");
 }
 
-void load_settle(unsigned descriptors, unsigned mappings)
+void peer_settle(unsigned descriptors, unsigned mappings)
 {
 	unsigned i, fds = 0, maps = 0;
 
 	for (i = 0; i < SETTLE_MS / 20; i++) {
-		fds = load_descriptors();
-		maps = load_shared_mappings();
+		fds = peer_descriptors();
+		maps = peer_shared_mappings();
 		if (fds <= descriptors && maps <= mappings)
 			return;
 		Sleep(20);
 	}
-	load_fail("%u descriptors and %u mappings are left, %u and %u were there before", fds, maps,
+	peer_fail("%u descriptors and %u mappings are left, %u and %u were there before", fds, maps,
 		  descriptors, mappings);
 }

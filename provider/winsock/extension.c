@@ -116,8 +116,9 @@ static int reserve_child(SOCKET s, uint16_t family, struct wsd_socket **child)
 
 	if (sock == NULL)
 		return error;
+	/* One that was disconnected to be used again still has its port. */
 	if (sock->reserved || sock->family != family ||
-	    (sock->state != WSD_SOCK_NEW && sock->state != WSD_SOCK_BOUND)) {
+	    (sock->state != WSD_SOCK_NEW && !(sock->state == WSD_SOCK_BOUND && sock->reused))) {
 		wsd_socket_leave(sock);
 		return WSAEINVAL;
 	}

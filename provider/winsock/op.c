@@ -328,6 +328,11 @@ static void drop_child(struct wsd_op *op)
 	wsd_list_remove(&op->parked_link);
 	op->child = NULL;
 	wsd_mutex_unlock(&op->home->lock);
+	if (op->error != 0) { /* it got no connection: free for another use */
+		wsd_mutex_lock(&child->lock);
+		child->reserved = false;
+		wsd_mutex_unlock(&child->lock);
+	}
 	wsd_socket_unref(child);
 }
 

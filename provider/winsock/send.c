@@ -103,6 +103,8 @@ void wsd_send_run(struct wsd_socket *sock)
 			status = drain_op(sock, op);
 		if (status == WSD_AGAIN)
 			return;
+		if (status == WSD_OK && op->error == 0 && wsd_transmit_reuses(sock, op))
+			continue;
 		wsd_op_finish(sock, op,
 			      op->error != 0 ? op->error : wsd_error(status, WSD_CALL_SEND));
 	}

@@ -91,6 +91,7 @@ static void back_to_bound(struct wsd_socket *sock)
 	sock->send_shut = false;
 	sock->receive_shut = false;
 	sock->accepted = false;
+	sock->reused = true;
 	sock->connect_error = -1;
 	sock->connect_failed = false;
 	sock->broken_error = 0;

@@ -104,7 +104,7 @@ struct wsd_socket {
 	enum wsd_socket_state state;
 	uint16_t family;   /* enum wsd_family */
 	atomic_bool quiet; /* WSPCleanup: no indications any more */
-	bool closed, nonblocking, overlapped, accepted, reserved, deciding;
+	bool closed, nonblocking, overlapped, accepted, reserved, reused, deciding;
 	bool in_settle, deferred_queued, kick_all;
 	bool send_shut, receive_shut, connect_failed, connect_told;
 	bool accept_context; /* AcceptEx without SO_UPDATE_ACCEPT_CONTEXT yet: no difference here */
@@ -198,6 +198,8 @@ void wsd_control_run(struct wsd_socket *sock);
 void wsd_event_look(struct wsd_socket *sock); /* raise what holds and is armed */
 void wsd_transmit_fill(struct wsd_op *op);    /* [no lock] read the file */
 void wsd_transmit_free(struct wsd_transmit *transmit);
+/* [lock] All is sent and the socket is to be used again: goes on as a DisconnectEx. */
+bool wsd_transmit_reuses(struct wsd_socket *sock, struct wsd_op *op);
 bool wsd_transmit_more(
 	struct wsd_op *op); /* [lock] next buffer; true: op has bytes or wants a fill */
 

@@ -71,6 +71,18 @@ bool wsd_transmit_more(struct wsd_op *op)
 	return false;
 }
 
+bool wsd_transmit_reuses(struct wsd_socket *sock, struct wsd_op *op)
+{
+	if (op->kind != WSD_OP_KIND_TRANSMIT || !(op->transmit->flags & TF_REUSE_SOCKET))
+		return false;
+	wsd_list_remove(&op->link);
+	op->kind = WSD_OP_KIND_DISCONNECT;
+	op->flags = TF_REUSE_SOCKET;
+	wsd_list_append(&sock->queues[WSD_Q_CONTROL], &op->link);
+	wsd_disconnect_begin(sock, true);
+	return true;
+}
+
 /* [no lock] Read the next piece. Nobody else touches the operation while it is filling. */
 static int read_piece(struct wsd_transmit *t, struct element *e, size_t *length)
 {
@@ -173,6 +185,8 @@ static int start(struct wsd_socket *sock, struct wsd_transmit *t,
 	if (!op->sync)
 		return WSA_IO_PENDING;
 	error = wsd_op_wait(sock, op, wsd_deadline_ms(sock->options.send_timeout));
+	if (op->error == WSAETIMEDOUT)
+		error = WSAETIMEDOUT; /* there is no count to tell of a part */
 	wsd_transmit_free(t);
 	return error;
 }
@@ -210,6 +224,17 @@ static BOOL transmit(SOCKET s, struct wsd_transmit *t, LPOVERLAPPED overlapped)
 	return wsd_extension_result(error);
 }
 
+/* Which thread of the system does the work is no matter here; a socket is used again only after an
+ * end. */
+static bool bad_flags(DWORD flags)
+{
+	const DWORD legal = TF_DISCONNECT | TF_REUSE_SOCKET | TF_WRITE_BEHIND |
+			    TF_USE_SYSTEM_THREAD | TF_USE_KERNEL_APC;
+
+	return (flags & ~legal) != 0 ||
+	       (flags & (TF_DISCONNECT | TF_REUSE_SOCKET)) == TF_REUSE_SOCKET;
+}
+
 static void add_memory(struct wsd_transmit *t, void *memory, DWORD length)
 {
 	if (memory == NULL || length == 0)
@@ -225,9 +250,8 @@ BOOL WINAPI wsd_ext_transmit_file(SOCKET hSocket, HANDLE hFile, DWORD nNumberOfB
 	struct wsd_transmit *t;
 
 	(void)nNumberOfBytesPerSend;
-	/* A socket that is to be used again needs DisconnectEx: that part is not offered here. */
-	if (dwReserved & TF_REUSE_SOCKET)
-		return wsd_extension_result(WSAEOPNOTSUPP);
+	if (bad_flags(dwReserved))
+		return wsd_extension_result(WSAEINVAL);
 	if (hFile == INVALID_HANDLE_VALUE)
 		return wsd_extension_result(WSA_INVALID_HANDLE);
 	t = make(3, hFile != NULL);
@@ -286,8 +310,8 @@ BOOL WINAPI wsd_ext_transmit_packets(SOCKET hSocket, LPTRANSMIT_PACKETS_ELEMENT 
 		return wsd_extension_result(WSAEFAULT);
 	if (nElementCount > ELEMENTS_MAX)
 		return wsd_extension_result(WSAENOBUFS);
-	if (dwFlags & TP_REUSE_SOCKET)
-		return wsd_extension_result(WSAEOPNOTSUPP);
+	if (bad_flags(dwFlags))
+		return wsd_extension_result(WSAEINVAL);
 	t = make(nElementCount, true);
 	if (t == NULL)
 		return wsd_extension_result(WSAENOBUFS);

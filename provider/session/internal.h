@@ -124,6 +124,7 @@ struct wsd_rx {
 	struct wsd_region *slots;
 	struct wsd_urgent urgent[WSD_URGENT_MAX];
 	uint8_t urgent_count;
+	uint8_t urgent_taken; /* of those, the first so many have been fetched */
 	bool urgent_inline;
 	bool fin;
 	bool closed; /* shut down for receiving: data resets */

@@ -120,6 +120,7 @@ static void on_urgent(struct wsd_stream *s, const struct wsd_header *header, con
 	if (rx->urgent_count == WSD_URGENT_MAX) {
 		memmove(rx->urgent, rx->urgent + 1, sizeof(rx->urgent) - sizeof(rx->urgent[0]));
 		rx->urgent_count--;
+		rx->urgent_taken -= rx->urgent_taken > 0;
 	}
 	rx->urgent[rx->urgent_count].mark = header->position;
 	rx->urgent[rx->urgent_count++].byte = payload[0];
@@ -276,15 +277,37 @@ static uint64_t read_end(const struct wsd_rx *rx)
 	return rx->produced;
 }
 
-static bool inline_urgent_next(const struct wsd_rx *rx)
-{
-	return rx->urgent_inline && rx->urgent_count && rx->urgent[0].mark == rx->read;
-}
-
 static void urgent_drop(struct wsd_rx *rx)
 {
 	rx->urgent_count--;
+	rx->urgent_taken -= rx->urgent_taken > 0;
 	memmove(rx->urgent, rx->urgent + 1, rx->urgent_count * sizeof(rx->urgent[0]));
+}
+
+/* The oldest byte that nobody has fetched. */
+static const struct wsd_urgent *urgent_next(const struct wsd_rx *rx)
+{
+	return rx->urgent_taken < rx->urgent_count ? &rx->urgent[rx->urgent_taken] : NULL;
+}
+
+/* The mark of a byte that was fetched stays until the reader has gone across. */
+static void urgent_pass(struct wsd_rx *rx)
+{
+	while (rx->urgent_taken > 0 && rx->urgent[0].mark < rx->read)
+		urgent_drop(rx);
+}
+
+static void urgent_take(struct wsd_rx *rx)
+{
+	rx->urgent_taken++;
+	urgent_pass(rx);
+}
+
+static bool inline_urgent_next(const struct wsd_rx *rx)
+{
+	const struct wsd_urgent *next = rx->urgent_inline ? urgent_next(rx) : NULL;
+
+	return next != NULL && next->mark == rx->read;
 }
 
 /* After reading: tell the peer about room when it is worth a message. */
@@ -344,10 +367,10 @@ enum wsd_status wsd_stream_read(struct wsd_stream *s, const struct wsd_iovec *io
 	if (rx->source.reading)
 		return WSD_AGAIN;
 	if (inline_urgent_next(rx) && count > 0 && iov[0].length > 0) {
-		*(uint8_t *)iov[0].base = rx->urgent[0].byte;
+		*(uint8_t *)iov[0].base = urgent_next(rx)->byte;
 		*bytes = 1;
 		if (!(flags & WSD_READ_PEEK))
-			urgent_drop(rx);
+			urgent_take(rx);
 		return WSD_OK;
 	}
 	if (end == rx->read) {
@@ -362,6 +385,7 @@ enum wsd_status wsd_stream_read(struct wsd_stream *s, const struct wsd_iovec *io
 	*bytes = n;
 	if (!(flags & WSD_READ_PEEK)) {
 		rx->read += n;
+		urgent_pass(rx);
 		wsd_rx_consumed(s);
 	}
 	return WSD_OK;
@@ -381,16 +405,18 @@ bool wsd_stream_at_end(const struct wsd_stream *s)
 
 enum wsd_status wsd_stream_read_urgent(struct wsd_stream *s, bool peek, uint8_t *byte)
 {
+	const struct wsd_urgent *next = urgent_next(&s->rx);
+
 	if (s->rx.urgent_inline)
 		return WSD_EINVAL;
-	if (s->rx.urgent_count == 0) {
+	if (next == NULL) {
 		enum wsd_status status = nothing_to_read(s);
 
 		return status == WSD_EOF || status < 0 ? status : WSD_AGAIN;
 	}
-	*byte = s->rx.urgent[0].byte;
+	*byte = next->byte;
 	if (!peek)
-		urgent_drop(&s->rx);
+		urgent_take(&s->rx);
 	return WSD_OK;
 }
 
@@ -404,7 +430,7 @@ void wsd_stream_set_urgent_inline(struct wsd_stream *s, bool inline_mode)
 
 bool wsd_stream_urgent_pending(const struct wsd_stream *s)
 {
-	return s->rx.urgent_count > 0 && !s->rx.urgent_inline;
+	return urgent_next(&s->rx) != NULL && !s->rx.urgent_inline;
 }
 
 bool wsd_stream_at_mark(const struct wsd_stream *s)

@@ -92,6 +92,6 @@ MUTANTS = [
         "\t\tif (0)\n\t\t\treturn 0;\n",
         "oob",
     ),
-    (341, RX, "*byte = s->rx.urgent[0].byte;", "*byte = s->rx.urgent[0].byte ^ 1;", "oob"),
+    (341, RX, "*byte = next->byte;", "*byte = next->byte ^ 1;", "oob"),
     (343, RX, "return s->rx.urgent[i].mark == s->rx.read;", "return s->rx.urgent[i].mark != s->rx.read;", "oob"),
 ]

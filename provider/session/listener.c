@@ -134,7 +134,9 @@ static void queue_changed(void *owner, unsigned changes)
 		if (s->state == WSD_STREAM_CONNECTING)
 			continue;
 		l->answering_count--;
-		if (s->state == WSD_STREAM_FAILED || l->closing)
+		/* The backlog may have been lowered since it was admitted. */
+		if (s->state == WSD_STREAM_FAILED || l->closing ||
+		    l->ready_count >= l->options.backlog)
 			discard(s);
 		else
 			to_ready(l, s);
@@ -390,6 +392,12 @@ unsigned wsd_listener_pending(const struct wsd_listener *l)
 	return l->ready_count;
 }
 
+/* Withdrawn, or opened by us and reset before anybody took it. */
+static bool is_over(const struct wsd_stream *s)
+{
+	return s->state == WSD_STREAM_FAILED || s->state == WSD_STREAM_RESET;
+}
+
 enum wsd_status wsd_listener_peek(struct wsd_listener *l, struct wsd_addr *local,
 				  struct wsd_addr *remote)
 {
@@ -402,7 +410,7 @@ enum wsd_status wsd_listener_peek(struct wsd_listener *l, struct wsd_addr *local
 		*local = s->local;
 	if (remote)
 		*remote = s->remote;
-	return s->state == WSD_STREAM_FAILED || s->state == WSD_STREAM_RESET ? WSD_ERESET : WSD_OK;
+	return is_over(s) ? WSD_ERESET : WSD_OK;
 }
 
 enum wsd_status wsd_listener_accept(struct wsd_listener *l, const struct wsd_stream_owner *ops,
@@ -413,6 +421,10 @@ enum wsd_status wsd_listener_accept(struct wsd_listener *l, const struct wsd_str
 	if (wsd_list_empty(&l->ready))
 		return WSD_AGAIN;
 	s = wsd_container(l->ready.next, struct wsd_stream, link);
+	if (is_over(s)) {
+		wsd_listener_reject(l);
+		return WSD_ERESET;
+	}
 	/* An answer that failed later would take the request with it. */
 	if (s->request && !wsd_files_free(ACCEPT_FILES))
 		return WSD_ENOFILES;

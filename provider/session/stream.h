@@ -183,8 +183,8 @@ enum wsd_status wsd_listener_peek(struct wsd_listener *listener, struct wsd_addr
 				  struct wsd_addr *remote);
 /* [lock] Take the oldest: the stream belongs to the new owner and is OPEN, or CONNECTING when the
  * listener is conditional or was out of descriptors (CHANGE_CONNECTED follows). WSD_ENOFILES: there
- * are none now, it stays. new_owner's lock is not needed: nothing calls it
- * before return. */
+ * are none now, it stays. WSD_ERESET: it was withdrawn, and is taken away. new_owner's lock is not
+ * needed: nothing calls it before return. */
 enum wsd_status wsd_listener_accept(struct wsd_listener *listener,
 				    const struct wsd_stream_owner *ops, void *new_owner,
 				    struct wsd_stream **stream);

@@ -87,6 +87,7 @@ static void failed(struct wsd_socket *sock)
 		return;
 	}
 	(void)wsd_socket_move(sock, WSD_SOCK_ON_FAILED);
+	(void)wsd_port_connect(sock->port, NULL);
 	wsd_socket_drop_stream(sock);
 	sock->connect_error = error;
 	sock->connect_failed = true;
@@ -138,6 +139,8 @@ int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote)
 		if (error != 0)
 			return error == WSAEADDRINUSE ? WSAENOBUFS : error;
 	}
+	if (wsd_port_connect(sock->port, remote) != WSD_OK)
+		return WSAEADDRINUSE;
 	sock->remote = *remote;
 	sock->connect_failed = false;
 	sock->connect_told = false;
@@ -146,6 +149,7 @@ int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote)
 	status = wsd_stream_connect(&sock->stream, &wsd_socket_stream_owner, sock, &sock->local,
 				    remote, &options);
 	if (status != WSD_PENDING && status != WSD_OK) {
+		(void)wsd_port_connect(sock->port, NULL);
 		sock->connect_error = wsd_error(status, WSD_CALL_CONNECT);
 		sock->error = sock->connect_error;
 		return sock->connect_error;

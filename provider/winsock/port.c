@@ -10,7 +10,9 @@
 struct wsd_port {
 	struct wsd_list link;
 	struct wsd_addr addr;
+	struct wsd_addr peer; /* connected to it from here; family NONE: to nobody */
 	enum wsd_port_sharing sharing;
+	bool contested; /* others of ours have, or had, the same port */
 	intptr_t holder;
 	unsigned refs;
 };
@@ -88,8 +90,10 @@ static void set_reuse(const struct wsd_addr *want, bool on)
 	wsd_list_for_each(node, &ports) {
 		struct wsd_port *held = wsd_container(node, struct wsd_port, link);
 
-		if (same_port(held, want))
-			wsd_os_port_set_reuse(held->holder, on);
+		if (!same_port(held, want))
+			continue;
+		held->contested = true;
+		wsd_os_port_set_reuse(held->holder, on);
 	}
 }
 
@@ -118,6 +122,7 @@ enum wsd_status wsd_port_hold(const struct wsd_addr *want, enum wsd_port_sharing
 		/* Only while it binds: afterwards other processes meet an ordinary holder. */
 		if (ours)
 			wsd_os_port_set_reuse(held->holder, false);
+		held->contested = ours;
 		wsd_list_append(&ports, &held->link);
 		*got = held->addr;
 		*port = held;
@@ -125,6 +130,52 @@ enum wsd_status wsd_port_hold(const struct wsd_addr *want, enum wsd_port_sharing
 	wsd_mutex_unlock(&ports_lock);
 	if (status != WSD_OK)
 		wsd_free(held);
+	return status;
+}
+
+/* The address that a connection of this holder to remote comes from. */
+static struct wsd_addr own_end(const struct wsd_port *port, const struct wsd_addr *remote)
+{
+	struct wsd_addr own = port->addr;
+
+	if (wsd_addr_is_any(&own) && wsd_os_route(remote, &own) == WSD_OK)
+		own.port = port->addr.port;
+	return own;
+}
+
+/* [ports_lock] Has another holder a connection with the same two ends? */
+static bool is_taken(const struct wsd_port *port, const struct wsd_addr *remote)
+{
+	struct wsd_addr own = own_end(port, remote), other;
+	struct wsd_list *node;
+
+	wsd_list_for_each(node, &ports) {
+		struct wsd_port *held = wsd_container(node, struct wsd_port, link);
+
+		if (held == port || !same_port(held, &port->addr) ||
+		    !wsd_addr_equal(&held->peer, remote))
+			continue;
+		other = own_end(held, remote);
+		if (wsd_addr_equal(&other, &own))
+			return true;
+	}
+	return false;
+}
+
+enum wsd_status wsd_port_connect(struct wsd_port *port, const struct wsd_addr *remote)
+{
+	enum wsd_status status = WSD_OK;
+
+	if (port == NULL)
+		return WSD_OK;
+	wsd_mutex_lock(&ports_lock);
+	if (remote == NULL)
+		memset(&port->peer, 0, sizeof(port->peer));
+	else if (port->contested && is_taken(port, remote))
+		status = WSD_EADDRINUSE;
+	else
+		port->peer = *remote;
+	wsd_mutex_unlock(&ports_lock);
 	return status;
 }
 

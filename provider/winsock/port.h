@@ -20,6 +20,9 @@ struct wsd_port;
  */
 enum wsd_status wsd_port_hold(const struct wsd_addr *want, enum wsd_port_sharing sharing,
 			      struct wsd_port **port, struct wsd_addr *got);
+/* A connection to remote begins: WSD_EADDRINUSE when another holder of the port has one with the same
+ * two ends. remote NULL: it has ended, or never came about. */
+enum wsd_status wsd_port_connect(struct wsd_port *port, const struct wsd_addr *remote);
 struct wsd_port *wsd_port_share(struct wsd_port *port); /* one more holder, for accepted sockets */
 void wsd_port_release(struct wsd_port *port);		/* NULL allowed */
 

@@ -88,6 +88,7 @@ int WSPAPI wsd_spi_recv_disconnect(SOCKET s, LPWSABUF lpInboundDisconnectData, L
 static void back_to_bound(struct wsd_socket *sock)
 {
 	(void)wsd_socket_move(sock, WSD_SOCK_ON_REUSE);
+	(void)wsd_port_connect(sock->port, NULL);
 	sock->send_shut = false;
 	sock->receive_shut = false;
 	sock->accepted = false;

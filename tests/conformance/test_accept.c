@@ -60,6 +60,26 @@ static void check_accept(void)
 	closesocket(s);
 }
 
+static void close_later(void *arg)
+{
+	Sleep(60);
+	closesocket(*(SOCKET *)arg);
+}
+
+/* Closing the listener ends a wait in another thread. */
+static void check_closed_meanwhile(void)
+{
+	struct address at;
+	SOCKET s = listener_on(&at, 1), server;
+	struct conf_thread *thread = thread_run(close_later, &s);
+
+	server = accept(s, NULL, NULL);
+	CHECK_R(73, server == INVALID_SOCKET &&
+			    (WSAGetLastError() == WSAEINTR || WSAGetLastError() == WSAENOTSOCK));
+	thread_join(thread);
+	CHECK_R(73, no_socket(accept(s, NULL, NULL), WSAENOTSOCK));
+}
+
 static void check_address(void)
 {
 	struct address at, peer = { .length = sizeof(peer.sa) }, name;
@@ -222,6 +242,7 @@ int main(int argc, char **argv)
 {
 	conf_start(argc, argv);
 	check_accept();
+	check_closed_meanwhile();
 	check_address();
 	check_inheritance();
 	check_withdrawals();

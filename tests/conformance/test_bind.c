@@ -274,6 +274,39 @@ static void check_specific_first(void)
 	closesocket(wild);
 }
 
+/*
+ * A bind that is allowed may show its conflict later: when both listen on the address, and when both
+ * connect to the same one.
+ */
+static void check_late_conflicts(void)
+{
+	SOCKET one = sharing_socket(REUSE), two = sharing_socket(REUSE), listener;
+	struct address at = loopback(0), name, there, elsewhere;
+
+	bind_to(one, &at);
+	name_of(one, &name);
+	CHECK_R(50, bind_to(two, &name) == 0 && listen(one, 1) == 0);
+	CHECK_R(50, FAILS(listen(two, 1), WSAEADDRINUSE));
+	closesocket(one);
+	CHECK_R(50, listen(two, 1) == 0 && accepts_through(two, &name));
+	closesocket(two);
+
+	listener = listener_on(&there, 4);
+	two = listener_on(&elsewhere, 4);
+	closesocket(two);
+	one = sharing_socket(REUSE);
+	two = sharing_socket(REUSE);
+	bind_to(one, &at);
+	name_of(one, &name);
+	CHECK_R(50, bind_to(two, &name) == 0 && connect_to(one, &there) == 0);
+	CHECK_R(50, FAILS(connect_to(two, &there), WSAEADDRINUSE));
+	CHECK_R(50, FAILS(connect_to(two, &elsewhere), WSAECONNREFUSED));
+	CHECK_R(50, FAILS(connect_to(two, &there), WSAEADDRINUSE));
+	closesocket(one);
+	closesocket(two);
+	closesocket(listener);
+}
+
 /* --- names --- */
 
 static void check_no_names(void)
@@ -358,6 +391,7 @@ int main(int argc, char **argv)
 	check_conflicts();
 	check_reuse_after_bind();
 	check_specific_first();
+	check_late_conflicts();
 	check_no_names();
 	check_names();
 	WSACleanup();

@@ -145,6 +145,48 @@ static void check_conditions(void)
 	closesocket(s);
 }
 
+/* --- what may happen meanwhile --- */
+
+static int CALLBACK close_inside(LPWSABUF caller, LPWSABUF caller_data, LPQOS sqos, LPQOS gqos,
+				 LPWSABUF callee, LPWSABUF callee_data, GROUP *g, DWORD_PTR data)
+{
+	(void)caller;
+	(void)caller_data;
+	(void)sqos;
+	(void)gqos;
+	(void)callee;
+	(void)callee_data;
+	(void)g;
+	closesocket((SOCKET)data);
+	Sleep(30);
+	return CF_ACCEPT;
+}
+
+/* The function may close anything, the listener and the peer included. */
+static void check_close_inside(void)
+{
+	struct address at;
+	SOCKET s = conditional_listener(&at, 4), client, server;
+	char c;
+
+	client = dial_pending(&at);
+	server = WSAAccept(s, NULL, NULL, close_inside, (DWORD_PTR)client);
+	if (server == INVALID_SOCKET) {
+		CHECK_R(96, WSAGetLastError() == WSAECONNRESET || WSAGetLastError() == WSAEACCES);
+	} else { /* it was faster than the news */
+		bound_receive(server);
+		CHECK_R(96, FAILS(recv(server, &c, 1, 0), WSAECONNRESET));
+		closesocket(server);
+	}
+	client = dial_pending(&at);
+	server = WSAAccept(s, NULL, NULL, close_inside, (DWORD_PTR)s);
+	CHECK_R(77, server == INVALID_SOCKET &&
+			    (WSAGetLastError() == WSAEINTR || WSAGetLastError() == WSAENOTSOCK));
+	CHECK_R(77, outcome(client) == WSAECONNREFUSED);
+	closesocket(client);
+	CHECK_R(42, FAILS(listen(s, 1), WSAENOTSOCK));
+}
+
 /* --- FD_ACCEPT and CF_DEFER --- */
 
 static int signalled(WSAEVENT event, DWORD ms)
@@ -206,6 +248,7 @@ int main(int argc, char **argv)
 {
 	conf_start(argc, argv);
 	check_conditions();
+	check_close_inside();
 	check_defer_events();
 	WSACleanup();
 	return check_result();

@@ -100,7 +100,9 @@ struct wsd_tx {
 	bool started; /* the acceptor may send */
 	bool fin;     /* shut down: FIN sent or pending */
 	bool fin_acked;
-	bool blocked; /* a write found no room: tell when there is */
+	bool blocked;	/* a write found no room: tell when there is */
+	bool look;	/* see wsd_stream_take_look */
+	uint8_t untold; /* writes that found no credit to announce them */
 };
 
 struct wsd_urgent {

@@ -88,6 +88,12 @@ void wsd_stream_addresses(const struct wsd_stream *stream, struct wsd_addr *loca
 			  struct wsd_addr *remote);	      /* [lock] */
 const char *wsd_stream_path(const struct wsd_stream *stream); /* [lock] "shm", "tcp", ... or "" */
 size_t wsd_stream_reasons(const struct wsd_stream *stream, char *text, size_t size); /* [lock] */
+/*
+ * [lock] True now and then while written bytes wait for a credit to announce them: then poll the
+ * engine after unlocking. A sender that never waits would otherwise leave the credits to the
+ * background thread, which the peer would have to wake for each.
+ */
+bool wsd_stream_take_look(struct wsd_stream *stream);
 void wsd_stream_kick(struct wsd_stream *stream); /* [no lock] run or hand over queued work */
 
 /* [lock] What a read or a write would find, from state alone. */

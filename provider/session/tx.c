@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+#define UNTOLD_LOOK 16u
+
 struct cursor {
 	const struct wsd_iovec *iov;
 	unsigned count;
@@ -130,6 +132,8 @@ static uint32_t gatherable(const struct wsd_stream *s, const struct cursor *c, u
 
 	if (!copies_at_post(s))
 		return length < WSD_STAGE_BYTES / 4 ? length : WSD_STAGE_BYTES / 4;
+	if (c->iov->length - c->skip >= length)
+		return length;
 	for (unsigned i = 0; i < c->count && sum < length; i++) {
 		size_t part = c->iov[i].length - (i == 0 ? c->skip : 0);
 
@@ -418,9 +422,19 @@ static enum wsd_status write_ring(struct wsd_stream *s, struct cursor *c, uint32
 		s->tx.notified = s->tx.position;
 	} else if (!use_imm(s)) {
 		(void)announce(s);
+	} else if (++s->tx.untold % UNTOLD_LOOK == 0) {
+		s->tx.look = true;
 	}
 	*taken = length;
 	return WSD_OK;
+}
+
+bool wsd_stream_take_look(struct wsd_stream *s)
+{
+	bool look = s->tx.look;
+
+	s->tx.look = false;
+	return look;
 }
 
 bool wsd_tx_room(const struct wsd_stream *s)

@@ -2,6 +2,10 @@
 /* connect.c - WSPConnect and what happens when an attempt ends. */
 #include "provider/winsock/spi_calls.h"
 
+#include <string.h>
+
+#include "rdma_backend/base/base.h"
+
 void wsd_socket_tune(struct wsd_socket *sock)
 {
 	const struct wsd_socket_options *o = &sock->options;
@@ -27,10 +31,6 @@ void wsd_socket_apply_options(struct wsd_socket *sock)
 					 o->keepalive ? o->keep_idle * WSD_NS_PER_MS : 0,
 					 o->keep_interval * WSD_NS_PER_MS, o->keep_count);
 }
-
-#include <string.h>
-
-#include "rdma_backend/base/base.h"
 
 /* [lock] The result of connecting for a ConnectEx that waits for it. */
 static void finish_op(struct wsd_socket *sock, int error)

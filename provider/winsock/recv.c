@@ -158,6 +158,7 @@ struct recv_call {
 	size_t total;
 	DWORD bytes;
 	DWORD result_flags;
+	bool left; /* the lock was dropped and not taken again */
 };
 
 static int check_call(struct wsd_socket *sock, struct recv_call *call, const LPDWORD flags,
@@ -289,15 +290,16 @@ static int peek_blocking(struct wsd_socket *sock, struct recv_call *call)
 	}
 }
 
-/* [lock] Nothing was there: look once at the device and try again. */
+/* [lock] Nothing was there: look once at the device, and try again if it had anything. */
 static int recv_nonblocking(struct wsd_socket *sock, struct recv_call *call)
 {
 	struct wsd_engine *engine = sock->stream != NULL ? wsd_stream_engine(sock->stream) : NULL;
 	enum wsd_status status;
 
 	wsd_socket_leave(sock);
-	if (engine != NULL)
-		(void)wsd_engine_poll(engine);
+	call->left = engine == NULL || !wsd_engine_poll(engine);
+	if (call->left)
+		return WSAEWOULDBLOCK;
 	wsd_mutex_lock(&sock->lock);
 	if (sock->closed)
 		return WSAENOTSOCK;
@@ -409,7 +411,8 @@ int WSPAPI wsd_spi_recv(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount,
 	} else {
 		if (error == 0)
 			error = recv_sync(sock, &call, &referenced);
-		result = wsd_socket_return(sock, error, lpErrno);
+		result = call.left ? wsd_failed(error, lpErrno)
+				   : wsd_socket_return(sock, error, lpErrno);
 		if (referenced)
 			wsd_socket_unref(sock);
 	}

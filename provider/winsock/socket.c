@@ -299,12 +299,14 @@ void wsd_socket_leave(struct wsd_socket *sock)
 {
 	struct wsd_engine *engine = NULL;
 	struct delivery d;
-	bool work, all;
+	bool work, all, look = false;
 
 	if (sock->changes != 0)
 		wsd_socket_settle(sock);
-	if (sock->stream != NULL)
+	if (sock->stream != NULL) {
 		engine = wsd_stream_engine(sock->stream);
+		look = wsd_stream_take_look(sock->stream);
+	}
 	all = sock->kick_all;
 	sock->kick_all = false;
 	work = has_work(sock);
@@ -313,7 +315,10 @@ void wsd_socket_leave(struct wsd_socket *sock)
 		collect(sock, &d);
 	}
 	wsd_mutex_unlock(&sock->lock);
-	kick(engine, all);
+	if (look && engine != NULL)
+		(void)wsd_engine_poll(engine);
+	else
+		kick(engine, all);
 	if (work) {
 		deliver(sock, &d);
 		wsd_socket_unref(sock);
@@ -323,11 +328,7 @@ void wsd_socket_leave(struct wsd_socket *sock)
 int wsd_socket_return(struct wsd_socket *sock, int error, LPINT out)
 {
 	wsd_socket_leave(sock);
-	if (error == 0)
-		return 0;
-	if (out != NULL)
-		*out = error;
-	return SOCKET_ERROR;
+	return error == 0 ? 0 : wsd_failed(error, out);
 }
 
 /* --- settling --- */

@@ -143,6 +143,13 @@ struct wsd_socket *wsd_socket_enter(SOCKET s, LPINT error);
 void wsd_socket_leave(struct wsd_socket *sock);
 /* leave, then return SOCKET_ERROR with *out = error, or 0 when error is 0. */
 int wsd_socket_return(struct wsd_socket *sock, int error, LPINT out);
+/* SOCKET_ERROR, with *out = error. */
+static inline int wsd_failed(int error, LPINT out)
+{
+	if (out != NULL)
+		*out = error;
+	return SOCKET_ERROR;
+}
 
 /* [lock of its listener] */
 void wsd_socket_lock_child(struct wsd_socket *child);

@@ -43,6 +43,7 @@
 struct slot {
 	_Atomic uint64_t word;
 	struct wsd_object *_Atomic object;
+	_Atomic uintptr_t note;
 	uint32_t next_free;
 };
 
@@ -147,7 +148,9 @@ uintptr_t wsd_object_new(enum wsd_handle_type type, struct wsd_object *object)
 	object->slot = index;
 	word = generation << GEN_SHIFT | (uint64_t)type << TYPE_SHIFT | OPEN_BIT | 1;
 	atomic_store_explicit(&slot->object, object, memory_order_relaxed);
-	atomic_store_explicit(&slot->word, word, memory_order_release); /* publishes object */
+	/* release: whoever reads this note sees that the slot was closed before */
+	atomic_store_explicit(&slot->note, object->note, memory_order_release);
+	atomic_store_explicit(&slot->word, word, memory_order_release); /* publishes both */
 	atomic_fetch_add_explicit(&table.open, 1, memory_order_relaxed);
 	return value_of(index, word);
 }
@@ -167,6 +170,21 @@ struct wsd_object *wsd_object_get(uintptr_t value, enum wsd_handle_type type)
 	} while (!atomic_compare_exchange_weak_explicit(
 		&slot->word, &word, word + 1, memory_order_acquire, memory_order_relaxed));
 	return atomic_load_explicit(&slot->object, memory_order_relaxed);
+}
+
+/* The note lives in the slot, which is never freed: read it between two equal generations. */
+bool wsd_object_note(uintptr_t value, enum wsd_handle_type type, uintptr_t *note)
+{
+	struct slot *slot = slot_at(index_of(value));
+	uint64_t before, after;
+
+	if (slot == NULL)
+		return false;
+	before = atomic_load_explicit(&slot->word, memory_order_acquire);
+	/* acquire: pairs with the release of a later owner, which closed the slot first */
+	*note = atomic_load_explicit(&slot->note, memory_order_acquire);
+	after = atomic_load_explicit(&slot->word, memory_order_relaxed);
+	return word_matches(before, value, type) && ((before ^ after) & ~REFS_MASK) == 0;
 }
 
 void wsd_object_ref(struct wsd_object *object)

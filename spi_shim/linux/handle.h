@@ -28,6 +28,7 @@ enum wsd_handle_type {
  */
 struct wsd_object {
 	void (*destroy)(struct wsd_object *object);
+	uintptr_t note; /* set before wsd_object_new: see wsd_object_note */
 	uint32_t slot;
 };
 
@@ -38,6 +39,8 @@ struct wsd_object {
 uintptr_t wsd_object_new(enum wsd_handle_type type, struct wsd_object *object);
 /* A reference, or NULL. */
 struct wsd_object *wsd_object_get(uintptr_t value, enum wsd_handle_type type);
+/* The note of an open object of this type, without a reference. */
+bool wsd_object_note(uintptr_t value, enum wsd_handle_type type, uintptr_t *note);
 /* One more reference to an object that the caller already has one of. */
 void wsd_object_ref(struct wsd_object *object);
 void wsd_object_put(struct wsd_object *object);

@@ -25,7 +25,6 @@ struct association {
 
 struct socket_object {
 	struct wsd_object object; /* first */
-	DWORD_PTR context;
 	struct association *_Atomic association;
 	_Atomic UCHAR modes;
 	_Atomic(HANDLE) fd_event;
@@ -64,7 +63,7 @@ SOCKET WSPAPI WPUCreateSocketHandle(DWORD dwCatalogEntryId, DWORD_PTR dwContext,
 	(void)dwCatalogEntryId; /* there is one provider in the process */
 	if (socket_object != NULL) {
 		socket_object->object.destroy = socket_destroy;
-		socket_object->context = dwContext;
+		socket_object->object.note = dwContext;
 		value = wsd_object_new(WSD_HANDLE_SOCKET, &socket_object->object);
 		if (value == 0 && GetLastError() == ERROR_TOO_MANY_OPEN_FILES)
 			error = WSAEMFILE;
@@ -80,17 +79,15 @@ SOCKET WSPAPI WPUCreateSocketHandle(DWORD dwCatalogEntryId, DWORD_PTR dwContext,
 
 int WSPAPI WPUQuerySocketHandleContext(SOCKET s, PDWORD_PTR lpContext, LPINT lpErrno)
 {
-	struct socket_object *socket_object = socket_get(s);
+	DWORD_PTR context;
 	int error = 0;
 
-	if (socket_object == NULL)
+	if (!wsd_object_note(s, WSD_HANDLE_SOCKET, &context))
 		error = WSAENOTSOCK;
 	else if (lpContext == NULL)
 		error = WSAEFAULT;
 	else
-		*lpContext = socket_object->context;
-	if (socket_object != NULL)
-		wsd_object_put(&socket_object->object);
+		*lpContext = context;
 	if (error != 0 && lpErrno != NULL)
 		*lpErrno = error;
 	return error == 0 ? 0 : SOCKET_ERROR;

@@ -40,7 +40,7 @@ const char *net_error(int code)
 	case WSAEMFILE:
 		return "out of descriptors: raise the limit (ulimit -n)";
 	case WSAENOBUFS:
-		return "out of memory";
+		return "out of memory or descriptors: raise the limit (ulimit -n)";
 	default:
 		snprintf(text, sizeof(text), "Winsock error %d", code);
 		return text;

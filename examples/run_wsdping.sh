@@ -18,6 +18,13 @@ sum=$(awk '/^  < /{n += $4} END {print n}' "$dir/out")
 awk '/^round trip us:/ { gsub(",", ""); ok = $5 > 0 && $5 <= $7 && $7 <= $9 && $9 <= $11 }
 	END { exit !ok }' "$dir/out" || bad "the times are not in order: $(tail -n 1 "$dir/out")"
 
+# Two round trips: the 99th percentile is not under the 50th.
+start_listening "$wsdping" -l 0
+"$wsdping" -n 2 "127.0.0.1:$port" >"$dir/out" || bad "wsdping -n 2 failed"
+wait "$pid" || bad "the answering side failed"
+awk '/^round trip us:/ { gsub(",", ""); ok = $7 <= $9 } END { exit !ok }' "$dir/out" ||
+	bad "two round trips: $(tail -n 1 "$dir/out")"
+
 # Killed in the middle: an error within seconds, no hang.
 start_listening "$wsdping" -l 0
 "$wsdping" -n 10000000 "127.0.0.1:$port" >"$dir/out" 2>"$dir/err" &

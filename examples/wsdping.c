@@ -143,7 +143,7 @@ static void print_times(const struct options *options, double *us, SOCKET s)
 	       options->where, net_path(s));
 	print_histogram(us, count);
 	printf("round trip us: min %.2f, p50 %.2f, p99 %.2f, max %.2f\n", us[0], us[count / 2],
-	       us[(count - 1) * 99 / 100], us[count - 1]);
+	       us[count * 99 / 100], us[count - 1]);
 }
 
 static int round_trip(SOCKET s, char *message, char *back, int size, long number)

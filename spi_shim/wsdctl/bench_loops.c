@@ -151,7 +151,7 @@ static bool ping(const struct bench_end *end, const struct bench_order *order, c
 	qsort(samples, count, sizeof(*samples), by_value);
 	answer->count = count;
 	answer->p50_us = samples[count / 2] / 2e3;
-	answer->p99_us = samples[(count - 1) * 99 / 100] / 2e3;
+	answer->p99_us = samples[count * 99 / 100] / 2e3;
 	return true;
 }
 

@@ -296,6 +296,8 @@ static int recv_nonblocking(struct wsd_socket *sock, struct recv_call *call)
 	struct wsd_engine *engine = sock->stream != NULL ? wsd_stream_engine(sock->stream) : NULL;
 	enum wsd_status status;
 
+	if (!(call->flags & MSG_OOB))
+		wsd_recv_ask(sock, call->total);
 	wsd_socket_leave(sock);
 	call->left = engine == NULL || !wsd_engine_poll(engine);
 	if (call->left)
@@ -304,8 +306,6 @@ static int recv_nonblocking(struct wsd_socket *sock, struct recv_call *call)
 	if (sock->closed)
 		return WSAENOTSOCK;
 	status = try_once(sock, call);
-	if (status == WSD_AGAIN && !(call->flags & MSG_OOB))
-		wsd_recv_ask(sock, call->total);
 	return status == WSD_EOF ? 0 : wsd_error(status, WSD_CALL_RECV);
 }
 

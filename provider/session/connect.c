@@ -25,16 +25,17 @@ static void note_reason(struct wsd_stream *s, const char *path, enum wsd_status 
 		 wsd_status_text(status), (int)status);
 }
 
-/* The failure that tells the program most: somebody refused > timed out > not reachable. */
+/* The failure that tells the program most: somebody refused > this path could not even be tried >
+ * nobody listens > timed out > not reachable. */
 static int weight(enum wsd_status status)
 {
 	switch ((int)status) {
 	case WSD_EREFUSED:
 		return 6;
-	case WSD_ENOLISTENER:
-		return 5;
 	case WSD_ENOFILES:
 	case WSD_ENOMEM:
+		return 5;
+	case WSD_ENOLISTENER:
 		return 4;
 	case WSD_ETIMEDOUT:
 		return 3;

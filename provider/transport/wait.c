@@ -28,9 +28,12 @@ void wsd_engine_waits_forked(void)
 	atomic_store(&spinners, 0);
 }
 
+/* On one CPU the peer cannot answer while we spin. */
 static uint64_t spin_max(void)
 {
-	return wsd_param_uint("SPIN_US", 50, 0, 1000) * 1000;
+	uint64_t spin = wsd_param_uint("SPIN_US", 50, 0, 1000) * 1000;
+
+	return wsd_cpu_count() > 1 ? spin : 0;
 }
 
 static struct {

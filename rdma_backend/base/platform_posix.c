@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -163,6 +164,17 @@ void wsd_thread_join(struct wsd_thread *thread)
 {
 	wsd_must(pthread_join(thread->handle, NULL));
 	wsd_free(thread);
+}
+
+unsigned wsd_cpu_count(void)
+{
+	cpu_set_t set;
+	int count = 0;
+
+	/* A machine with more CPUs than the set holds refuses: then there are many. */
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		count = CPU_COUNT(&set);
+	return count > 0 ? (unsigned)count : CPU_SETSIZE;
 }
 
 void wsd_cpu_relax(void)

@@ -18,8 +18,8 @@
 #define SOCKET_EVENTS	32
 #define TAKE_AT_ONCE	32u
 #define POLLS_HANDSHAKE 4u
-#define POLLS_LISTENING 64u
-#define POLLS_LINKED	256u
+#define POLLS_LISTENING 1024u
+#define POLLS_LINKED	4096u
 
 enum wsd_status shm_source_add(struct shm_source *source, uint32_t events)
 {

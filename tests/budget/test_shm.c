@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * test_shm.c - operation budgets of the data path over shm: what one message may cost in system
+ * calls, allocations and copies. Counts, not times: they are the same on every machine.
+ *
+ * Both ends live in one thread, so nobody ever sleeps. A child runs the scenario; the parent counts
+ * its system calls. Allocations and copies are counted where the library calls the C library.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/ptrace.h>
+
+#include <openwsd/winsock2.h>
+
+#define SMALL	    61u /* a size that nothing else copies */
+#define LARGE	    65536u
+#define LARGE_LEAST 1024u /* what counts as a copy of payload of large sends */
+#define WARM_UP	    20000u
+#define ROUNDS	    2000u
+#define WRAPS	    16u
+#define DEADLINE    60u /* s */
+
+void *__real_memcpy(void *to, const void *from, size_t length);
+void *__wrap_memcpy(void *to, const void *from, size_t length);
+void *__real_memmove(void *to, const void *from, size_t length);
+void *__wrap_memmove(void *to, const void *from, size_t length);
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+static struct {
+	unsigned long small_copies, large_bytes, allocations;
+} count;
+
+static void count_copy(size_t length)
+{
+	count.small_copies += length == SMALL;
+	count.large_bytes += length >= LARGE_LEAST ? length : 0;
+}
+
+void *__wrap_memcpy(void *to, const void *from, size_t length)
+{
+	count_copy(length);
+	return __real_memcpy(to, from, length);
+}
+
+void *__wrap_memmove(void *to, const void *from, size_t length)
+{
+	count_copy(length);
+	return __real_memmove(to, from, length);
+}
+
+void *__wrap_malloc(size_t size)
+{
+	count.allocations++;
+	return __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t number, size_t size)
+{
+	count.allocations++;
+	return __real_calloc(number, size);
+}
+
+/* --- the scenario, in the child --- */
+
+static char out[LARGE], in[LARGE];
+
+static void need(int ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "%s failed (%d)\n", what, WSAGetLastError());
+	_exit(2);
+}
+
+static void move(SOCKET from, SOCKET to, int length)
+{
+	int got = 0, n;
+
+	need(send(from, out, length, 0) == length, "send");
+	for (; got < length; got += n) {
+		n = recv(to, in + got, length - got, 0);
+		need(n > 0, "recv");
+	}
+}
+
+static void ping_pong(SOCKET a, SOCKET b, unsigned rounds, int length)
+{
+	for (unsigned i = 0; i < rounds; i++) {
+		memset(out, (int)i, (size_t)length);
+		move(a, b, length);
+		move(b, a, length);
+		need(in[0] == out[0] && in[length - 1] == out[length - 1], "compare");
+	}
+}
+
+static void open_pair(SOCKET *client, SOCKET *server)
+{
+	SOCKET listener = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	int length = sizeof(at);
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	need(bind(listener, (struct sockaddr *)&at, sizeof(at)) == 0, "bind");
+	need(listen(listener, 1) == 0, "listen");
+	need(getsockname(listener, (struct sockaddr *)&at, &length) == 0, "getsockname");
+	*client = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
+	need(connect(*client, (struct sockaddr *)&at, sizeof(at)) == 0, "connect");
+	*server = accept(listener, NULL, NULL);
+	need(*server != INVALID_SOCKET, "accept");
+	closesocket(listener);
+}
+
+/* The parent starts or stops counting. */
+static void marker(void)
+{
+	syscall(SYS_getsid, 0);
+}
+
+static int within(const char *what, unsigned long counted, unsigned long least, unsigned long most)
+{
+	int ok = counted >= least && counted <= most;
+
+	printf("%s %s: %lu, budget %lu\n", ok ? "ok" : "FAILED", what, counted, most);
+	return ok;
+}
+
+static int scenario(void)
+{
+	SOCKET client, server;
+	WSADATA data;
+	int ok = 1;
+
+	alarm(DEADLINE);
+	need(WSAStartup(MAKEWORD(2, 2), &data) == 0, "WSAStartup");
+	open_pair(&client, &server);
+	ping_pong(client, server, WARM_UP, SMALL);
+	memset(&count, 0, sizeof(count));
+	marker();
+	ping_pong(client, server, ROUNDS, SMALL);
+	marker();
+	/* Two messages a round, one copy on each side of each; at a ring's end in two pieces. */
+	ok &= within("copies of small messages", count.small_copies, 4 * ROUNDS - WRAPS,
+		     4 * ROUNDS);
+	ok &= within("allocations of small messages", count.allocations, 0, 0);
+	ping_pong(client, server, ROUNDS / 10, LARGE); /* the rings have grown */
+	memset(&count, 0, sizeof(count));
+	ping_pong(client, server, ROUNDS / 10, LARGE);
+	ok &= within("bytes copied for large messages", count.large_bytes,
+		     2ul * 2 * LARGE * (ROUNDS / 10), 2ul * 2 * LARGE * (ROUNDS / 10));
+	ok &= within("allocations of large messages", count.allocations, 0, 0);
+	fflush(stdout);
+	closesocket(client);
+	closesocket(server);
+	WSACleanup();
+	return !ok;
+}
+
+/* --- the parent --- */
+
+/* Run the child to its end, counting between the markers. Its exit status, or -1. */
+static int trace(pid_t child, unsigned long *calls)
+{
+	struct ptrace_syscall_info info;
+	int status, counting = 0, number = 0;
+
+	if (waitpid(child, &status, 0) < 0 || !WIFSTOPPED(status) ||
+	    ptrace(PTRACE_SETOPTIONS, child, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) != 0)
+		return -1;
+	while (ptrace(PTRACE_SYSCALL, child, NULL, number) == 0) {
+		if (waitpid(child, &status, 0) < 0)
+			return -1;
+		if (WIFEXITED(status))
+			return WEXITSTATUS(status);
+		if (!WIFSTOPPED(status))
+			return -1;
+		number = WSTOPSIG(status) == (SIGTRAP | 0x80) ? 0 : WSTOPSIG(status);
+		if (number != 0)
+			continue;
+		if (ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof(info), &info) <= 0)
+			return -1;
+		if (info.op != PTRACE_SYSCALL_INFO_ENTRY)
+			continue;
+		if (info.entry.nr == SYS_getsid)
+			counting = !counting;
+		else if (counting)
+			++*calls;
+	}
+	return -1;
+}
+
+int main(void)
+{
+	unsigned long calls = 0;
+	pid_t child = fork();
+	int result;
+
+	if (child == 0) {
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+			_exit(3);
+		raise(SIGSTOP);
+		exit(scenario());
+	}
+	result = child < 0 ? -1 : trace(child, &calls);
+	if (result != 0) {
+		fprintf(stderr, "the scenario ended with %d\n", result);
+		return 1;
+	}
+	/* None belongs to a message: now and then the sockets between the processes are looked at. */
+	return !within("system calls of small messages", calls, 0, 2 * ROUNDS / 200);
+}

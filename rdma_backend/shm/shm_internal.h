@@ -52,8 +52,9 @@ struct wsd_queue {
 	uint64_t next_link;
 	uint32_t handshakes; /* sockets on which an answer is due */
 	uint32_t listener_count;
-	uint32_t until_sockets; /* polls before the sockets are looked at */
-	bool slept;		/* armed since the last poll: look at the sockets now */
+	uint32_t polls;
+	uint64_t look_at; /* when the sockets are looked at again */
+	bool slept;	  /* armed since the last poll: look at the sockets now */
 	uint32_t generation;
 
 	struct wsd_endpoint **endpoints;

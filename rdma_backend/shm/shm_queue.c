@@ -3,7 +3,8 @@
  * shm_queue.c - a queue: its inbox, its epoll set with doorbell and alarm, poll, arm, and timers.
  *
  * Poll normally makes no system call. The sockets (connection requests, deaths of peers) are looked at
- * after a sleep and every so many polls, more often while an answer is due.
+ * after a sleep and now and then by time, so that it costs callers that poll fast nothing and those
+ * that poll seldom no delay; more often while an answer is due.
  */
 
 #include <errno.h>
@@ -18,8 +19,9 @@
 #define SOCKET_EVENTS	32
 #define TAKE_AT_ONCE	32u
 #define POLLS_HANDSHAKE 4u
-#define POLLS_LISTENING 1024u
-#define POLLS_LINKED	4096u
+#define POLLS_CLOCK	16u	 /* between looks at the clock: a power of two */
+#define LISTENING_NS	20000u	 /* between looks at the sockets */
+#define LINKED_NS	1000000u /* the same without a listener: only deaths are to be seen */
 
 enum wsd_status shm_source_add(struct shm_source *source, uint32_t events)
 {
@@ -243,15 +245,16 @@ static void look_at_sockets(struct wsd_queue *queue)
 			source->ready(source, events[i].events);
 		}
 	} while (count < 0 && errno == EINTR);
-	queue->slept = false;
-	if (count == SOCKET_EVENTS)
-		queue->until_sockets = 1;
-	else if (queue->handshakes)
-		queue->until_sockets = POLLS_HANDSHAKE;
-	else if (queue->listener_count)
-		queue->until_sockets = POLLS_LISTENING;
-	else
-		queue->until_sockets = POLLS_LINKED;
+	queue->slept = count == SOCKET_EVENTS; /* there may be more: look again at once */
+	queue->look_at = queue->host->now() + (queue->listener_count ? LISTENING_NS : LINKED_NS);
+}
+
+static bool sockets_due(struct wsd_queue *queue)
+{
+	queue->polls++;
+	if (queue->slept || (queue->handshakes && queue->polls % POLLS_HANDSHAKE == 0))
+		return true;
+	return queue->polls % POLLS_CLOCK == 0 && queue->host->now() >= queue->look_at;
 }
 
 static void look_at_endpoints(struct wsd_queue *queue, struct shm_sink *sink)
@@ -275,12 +278,8 @@ uint32_t shm_queue_poll(struct wsd_queue *queue, struct wsd_event *events, uint3
 		return 0;
 	if (queue->dead)
 		free_dead(queue);
-	if (queue->handshakes && queue->until_sockets > POLLS_HANDSHAKE)
-		queue->until_sockets = POLLS_HANDSHAKE;
-	if (queue->slept || queue->until_sockets <= 1)
+	if (sockets_due(queue))
 		look_at_sockets(queue);
-	else
-		queue->until_sockets--;
 	if (!wsd_list_empty(&queue->reports))
 		shm_requests_report(queue, &sink);
 	if (!shm_inbox_empty(queue->inbox))

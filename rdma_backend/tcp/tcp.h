@@ -124,6 +124,7 @@ struct wsd_listener_ep {
 	struct wsd_list link; /* in queue->listeners */
 	struct wsd_addr local;
 	uint32_t backlog, reported;
+	uint32_t silent; /* requests that are still being read */
 	uint64_t nonce;
 	struct wsd_list incoming; /* struct wsd_request */
 	struct tcp_timer resume;  /* accepting goes on */

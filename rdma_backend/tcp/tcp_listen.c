@@ -10,6 +10,7 @@
 
 #define OS_BACKLOG	4096u		     /* the system cuts it to its own limit */
 #define ACCEPTS_AT_ONCE 16		     /* per poll and listener */
+#define SILENT_MAX	512u		     /* sockets that have not sent their request */
 #define RETRY_NS	(100u * 1000 * 1000) /* accepting after the descriptor limit was met */
 
 static void resume_accepting(struct tcp_timer *timer, uint64_t now)
@@ -120,6 +121,8 @@ void tcp_request_free(struct wsd_request *request)
 
 	if (request->state >= TCP_REQ_READY)
 		listener->reported--;
+	else
+		listener->silent--;
 	wsd_list_remove(&request->link);
 	tcp_timer_stop(&request->timer);
 	tcp_source_close(listener->queue, &request->source);
@@ -145,6 +148,22 @@ static bool send_banner(const struct wsd_listener_ep *listener, int fd)
 	return tcp_os_send(fd, &iov, 1) == (ssize_t)sizeof(bytes);
 }
 
+/* A connector speaks at once: who has been silent longest is the one to go. */
+static void drop_oldest_silent(struct wsd_listener_ep *listener)
+{
+	struct wsd_list *node;
+
+	wsd_list_for_each(node, &listener->incoming) {
+		struct wsd_request *request = wsd_container(node, struct wsd_request, link);
+
+		if (request->state != TCP_REQ_READING)
+			continue;
+		tcp_count(listener->queue->device->counters.accept_limits);
+		tcp_request_free(request);
+		return;
+	}
+}
+
 static void take(struct wsd_listener_ep *listener, int fd)
 {
 	struct wsd_queue *queue = listener->queue;
@@ -165,6 +184,9 @@ static void take(struct wsd_listener_ep *listener, int fd)
 		host->free(request);
 		return;
 	}
+	if (listener->silent >= SILENT_MAX)
+		drop_oldest_silent(listener);
+	listener->silent++;
 	wsd_list_append(&listener->incoming, &request->link);
 	tcp_timer_start(queue, &request->timer, host->now() + queue->device->request_limit);
 }
@@ -220,8 +242,10 @@ static void hand_to_exact_listener(struct wsd_request *request)
 		if (!same_address(&other->local, &request->local))
 			continue;
 		wsd_list_remove(&request->link);
+		request->listener->silent--;
 		wsd_list_append(&other->incoming, &request->link);
 		request->listener = other;
+		other->silent++;
 		return;
 	}
 }
@@ -245,6 +269,7 @@ static void request_complete(struct wsd_request *request)
 		tcp_reject(request, NULL, 0);
 		return;
 	}
+	listener->silent--;
 	listener->reported++;
 	request->state = TCP_REQ_READY;
 	tcp_os_set_change(queue->set, request->source.fd, TCP_HANGUP, &request->source);

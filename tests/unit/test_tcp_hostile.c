@@ -197,12 +197,43 @@ static void test_descriptor_limit(void **state)
 	close(holder);
 }
 
+/* Strangers that connect and say nothing hold a bounded number of descriptors, and nobody up. */
+static void test_silent_strangers(void **state)
+{
+	enum { STRANGERS = 600, MOST = 512 };
+	int fds[STRANGERS], closed = 0;
+	struct client c;
+	uint8_t bytes[TCP_BANNER_BYTES + 1];
+
+	(void)state;
+	client_open(&c, WSD_FAMILY_IPV4);
+	for (int i = 0; i < STRANGERS; i++) {
+		fds[i] = raw_connect(tcp_candidate_port(c.addr.port, 0));
+		assert_int_equal(recv(fds[i], bytes, TCP_BANNER_BYTES, MSG_WAITALL),
+				 TCP_BANNER_BYTES);
+	}
+	/* The last one to go is closed after the last banner was sent. */
+	assert_int_equal(recv(fds[STRANGERS - MOST - 1], bytes, 1, 0), 0);
+	for (int i = 0; i < STRANGERS; i++)
+		closed += recv(fds[i], bytes, 1, MSG_DONTWAIT) == 0;
+	assert_int_equal(closed, STRANGERS - MOST);
+	assert_int_equal(recv(fds[STRANGERS - 1], bytes, 1, MSG_DONTWAIT), -1);
+	echo(&c, 500, 1);
+	client_close(&c);
+	client_open(&c, WSD_FAMILY_IPV4);
+	echo(&c, 500, 1);
+	client_close(&c);
+	for (int i = 0; i < STRANGERS; i++)
+		close(fds[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_plain_server),
 		cmocka_unit_test(test_descriptor_limit),
+		cmocka_unit_test(test_silent_strangers),
 	};
 
 	test_deadline(120);

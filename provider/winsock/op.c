@@ -10,6 +10,9 @@
 #define POOL_MAX 64u
 #define OPS_MAX	 65536u /* outstanding on one socket */
 
+/* A peer that is to let go of our memory has so long to answer. */
+#define RECALL_NS (500 * WSD_NS_PER_MS)
+
 /* --- WSAOVERLAPPED --- */
 
 static _Atomic(ULONG_PTR) *internal_of(LPWSAOVERLAPPED overlapped)
@@ -231,8 +234,8 @@ void wsd_op_cancel(struct wsd_socket *on, struct wsd_op *op, int error)
 	wsd_op_finish(on, op, error);
 }
 
-/* [lock] A stack operation until it is done. The device may still write into the caller's memory
- * when the time is over: then wait for it to stop. */
+/* [lock] A stack operation until it is done. The device may still use the caller's memory when the time
+ * is over: then wait for it to stop. A peer that does not answer is not waited for, the connection ends. */
 int wsd_op_wait(struct wsd_socket *sock, struct wsd_op *op, uint64_t deadline)
 {
 	while (!op->finished) {
@@ -240,8 +243,11 @@ int wsd_op_wait(struct wsd_socket *sock, struct wsd_op *op, uint64_t deadline)
 
 		if (op->finished)
 			break;
-		if (error != 0) {
+		if (error != 0 && !op->cancelled) {
 			wsd_op_cancel(sock, op, error);
+			deadline = wsd_clock_ns() + RECALL_NS;
+		} else if (error != 0) {
+			wsd_socket_abort(sock);
 			deadline = WSD_FOREVER;
 		}
 	}

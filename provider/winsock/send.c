@@ -216,10 +216,8 @@ static int send_queued(struct wsd_socket *sock, struct send_call *call)
 	error = wsd_op_wait(sock, &op, deadline);
 	call->bytes = (DWORD)op.moved;
 	/* A stream with a hole in it is of no use: a call that was cancelled half way breaks it. */
-	if (error == WSAEINTR && op.moved > 0 && !sock->closed && sock->stream != NULL) {
-		wsd_stream_close(sock->stream, true, 0);
-		wsd_socket_broken(sock, WSD_EABORTED);
-	}
+	if (error == WSAEINTR && op.moved > 0)
+		wsd_socket_abort(sock);
 	wsd_op_free_buffers(&op);
 	return error;
 }
@@ -304,10 +302,8 @@ static int send_overlapped(struct wsd_socket *sock, struct send_call *call,
 	if (error != 0) {
 		if (op != NULL)
 			wsd_op_untake(op);
-		if (call->bytes > 0) {
-			wsd_stream_close(sock->stream, true, 0);
-			wsd_socket_broken(sock, WSD_EABORTED);
-		}
+		if (call->bytes > 0)
+			wsd_socket_abort(sock);
 		return call->bytes > 0 ? WSAENOBUFS : error;
 	}
 	wsd_op_advance(op, call->bytes);

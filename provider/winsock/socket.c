@@ -357,6 +357,14 @@ void wsd_socket_broken(struct wsd_socket *sock, enum wsd_status status)
 	sock->changes |= WSD_CHANGE_IO;
 }
 
+void wsd_socket_abort(struct wsd_socket *sock)
+{
+	if (sock->closed || sock->stream == NULL)
+		return;
+	wsd_stream_close(sock->stream, true, 0);
+	wsd_socket_broken(sock, WSD_EABORTED);
+}
+
 int wsd_socket_io_error(struct wsd_socket *sock)
 {
 	switch (sock->state) {

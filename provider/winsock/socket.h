@@ -175,6 +175,8 @@ void wsd_socket_apply_options(struct wsd_socket *sock);
 void wsd_socket_tune(struct wsd_socket *sock); /* only how it moves data */
 /* [lock] The connection is over with this status; keeps the first reason. */
 void wsd_socket_broken(struct wsd_socket *sock, enum wsd_status status);
+/* [lock] A stream with a hole in it, or with memory that is not given back, is of no use. */
+void wsd_socket_abort(struct wsd_socket *sock);
 /* [lock] 0 when data can be moved (or will be), else the error of send or recv. */
 int wsd_socket_io_error(struct wsd_socket *sock);
 /* [lock] Wake those who wait for any of changes. */

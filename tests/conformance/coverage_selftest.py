@@ -49,6 +49,15 @@ def main():
     total = coverage([passing, other], "--total").stdout
     assert total.startswith("coverage: D+B 2 of ") and total.endswith(" on shm, 1 on tcp\n"), total
     assert coverage([("a shm ipv4", "OK", "R-999 pass\n" + GOOD)], "--total").returncode != 0
+    # A number without a check needs a reason, on every backend that ran.
+    assert coverage([passing], "--total").returncode == 0
+    assert coverage([passing], "--total", "--complete").returncode != 0
+    with open(os.path.join(HERE, "requirements.txt"), encoding="utf-8") as file:
+        numbers = [line[:5] for line in file if line.startswith("R-")]
+    everything = "".join(f"{number} pass\n" for number in numbers) + GOOD
+    whole = ("a shm ipv4", "OK", everything)
+    assert coverage([whole], "--total", "--complete").returncode == 0
+    assert coverage([whole, other], "--total", "--complete").returncode != 0
 
 
 if __name__ == "__main__":

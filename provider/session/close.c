@@ -41,6 +41,7 @@ void wsd_streams_drain(uint64_t deadline)
 void wsd_streams_fork_child(void)
 {
 	atomic_store(&closing_streams, 0);
+	wsd_rings_fork_child();
 }
 
 enum wsd_status wsd_stream_shutdown_send(struct wsd_stream *s)

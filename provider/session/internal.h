@@ -223,6 +223,7 @@ void wsd_ring_retire(struct wsd_stream *stream); /* the old one, once it has bee
 void wsd_ring_grow(struct wsd_stream *stream);	 /* grant a larger one if traffic asks for it */
 /* Copy a message's bytes to where they belong. WSD_EPROTOCOL: beyond the window; WSD_ENOMEM. */
 enum wsd_status wsd_ring_store(struct wsd_stream *stream, const uint8_t *from, uint32_t length);
+void wsd_rings_fork_child(void); /* the rings are the parent's */
 
 /* rx.c */
 void wsd_rx_events(struct wsd_stream *stream, const struct wsd_event *events, uint32_t count);

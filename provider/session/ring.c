@@ -87,6 +87,11 @@ static void budget_return(uint32_t bytes)
 		atomic_fetch_sub_explicit(&large_bytes, bytes, memory_order_relaxed);
 }
 
+void wsd_rings_fork_child(void)
+{
+	atomic_store(&large_bytes, 0);
+}
+
 /* --- life --- */
 
 void wsd_ring_free(struct wsd_stream *s, struct wsd_rx_ring *ring)
@@ -114,13 +119,18 @@ void wsd_ring_retire(struct wsd_stream *s)
 static void ring_grant(struct wsd_stream *s, uint32_t bytes)
 {
 	struct wsd_region *region = NULL;
+	bool granted;
 
 	if (s->rx.next.bytes || s->rx.fin || s->closing || s->state != WSD_STREAM_OPEN)
 		return;
-	if (!budget_take(bytes) ||
-	    s->backend->mem_alloc(s->endpoint, bytes,
-				  WSD_ACCESS_REMOTE_WRITE | WSD_ACCESS_LOCAL_WRITE,
-				  &region) != WSD_OK) {
+	granted = budget_take(bytes);
+	if (granted && s->backend->mem_alloc(s->endpoint, bytes,
+					     WSD_ACCESS_REMOTE_WRITE | WSD_ACCESS_LOCAL_WRITE,
+					     &region) != WSD_OK) {
+		budget_return(bytes);
+		granted = false;
+	}
+	if (!granted) {
 		s->rx.ring_total = 0; /* ask again after as much traffic */
 		s->rx.messages = 0;
 		return;

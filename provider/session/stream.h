@@ -96,11 +96,11 @@ size_t wsd_stream_reasons(const struct wsd_stream *stream, char *text, size_t si
 bool wsd_stream_take_look(struct wsd_stream *stream);
 void wsd_stream_kick(struct wsd_stream *stream); /* [no lock] run or hand over queued work */
 
-/* [lock] What a read or a write would find, from state alone. */
 /* [lock] Options that may change while the stream lives. */
 void wsd_stream_tune(struct wsd_stream *stream, uint32_t zcopy_min, bool posted_only);
 /* [lock] posted_only: there is a place for so many more bytes. */
 void wsd_stream_want(struct wsd_stream *stream, size_t bytes);
+/* [lock] What a read or a write would find, from state alone. */
 size_t wsd_stream_readable(
 	const struct wsd_stream *stream);		 /* bytes before mark, rendezvous or end */
 bool wsd_stream_at_end(const struct wsd_stream *stream); /* all read, peer sent FIN */

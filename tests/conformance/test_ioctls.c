@@ -269,7 +269,12 @@ static void check_extensions(void)
 		WSAID_ACCEPTEX,	    WSAID_CONNECTEX,	   WSAID_DISCONNECTEX,
 		WSAID_TRANSMITFILE, WSAID_TRANSMITPACKETS, WSAID_GETACCEPTEXSOCKADDRS,
 	};
-	static const GUID absent[] = { WSAID_RDMAREAD, WSAID_MEMORYREGISTRATIONCACHECALLBACK };
+	static const GUID absent[] = {
+		WSAID_RDMAREAD,		  WSAID_MEMORYREGISTRATIONCACHECALLBACK,
+		WSAID_REGISTERMEMORY,	  WSAID_DEREGISTERMEMORY,
+		WSAID_REGISTERRDMAMEMORY, WSAID_DEREGISTERRDMAMEMORY,
+		WSAID_RDMAWRITE,
+	};
 	GUID unknown = { 0x12345678, 1, 2, { 3 } };
 	SOCKET s = stream_socket();
 	void *function = NULL;
@@ -284,6 +289,9 @@ static void check_extensions(void)
 	}
 	CHECK_R(276, FAILS(ASK(&absent[0], sizeof(GUID), sizeof(function)), WSAEOPNOTSUPP));
 	CHECK_R(277, FAILS(ASK(&absent[1], sizeof(GUID), sizeof(function)), WSAEOPNOTSUPP));
+	/* Known, but for a switch above: an application cannot have them. */
+	for (size_t i = 2; i < sizeof(absent) / sizeof(absent[0]); i++)
+		CHECK(FAILS(ASK(&absent[i], sizeof(GUID), sizeof(function)), WSAEOPNOTSUPP));
 	CHECK_R(279, FAILS(ASK(&unknown, sizeof(GUID), sizeof(function)), WSAEINVAL));
 	CHECK_R(268, FAILS(ASK(&known[0], sizeof(GUID), sizeof(function) - 1), WSAEFAULT));
 	CHECK(FAILS(ASK(&known[0], sizeof(GUID) - 1, sizeof(function)), WSAEFAULT));

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
@@ -24,7 +25,7 @@ enum connection { BOTH, LENT, TAKEN, CLOSED, LEFT, CONNECTIONS };
 
 static SOCKET sockets[CONNECTIONS];
 static char pattern[PATTERN + BIG];
-static volatile int stop_writing;
+static atomic_bool stop_writing;
 
 static void make_pattern(void)
 {
@@ -88,7 +89,7 @@ static void *write_all(void *arg)
 	uint64_t sent = 0;
 	int n = 0;
 
-	while (!stop_writing &&
+	while (!atomic_load(&stop_writing) &&
 	       (n = send(s, at_position(sent), s == sockets[TAKEN] ? (int)BIG : 16384, 0)) > 0)
 		sent += (uint64_t)n;
 	if (s == sockets[BOTH])
@@ -118,7 +119,7 @@ static void stopped_process(void)
 	PEER_CHECK(pthread_create(&writers[1], NULL, write_all, &sockets[TAKEN]) == 0);
 	pthread_join(readers[BOTH].thread, NULL);
 	PEER_CHECK(readers[BOTH].end == 0);
-	stop_writing = 1;
+	atomic_store(&stop_writing, true);
 	pthread_join(writers[0], NULL);
 	peer_tell((uint32_t)readers[BOTH].got);
 	(void)peer_hear(); /* we were stopped a second time */
@@ -373,7 +374,8 @@ int main(void)
 	sent = timed_send(sockets[BOTH], sent, "send with SO_SNDTIMEO");
 	timed_loan(sockets[LENT], lent);
 	pthread_join(taker, NULL);
-	PEER_CHECK(error == WSAETIMEDOUT);
+	/* A READ that was under way has ended the connection, maybe after a part of the bytes. */
+	PEER_CHECK(error == WSAETIMEDOUT || error == WSAECONNABORTED);
 	timed_close(sockets[CLOSED]);
 	peer_signal(SIGCONT);
 	move_both(&sent, &got, TRUE);

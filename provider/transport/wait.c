@@ -4,10 +4,10 @@
 
 #include "rdma_backend/base/base.h"
 
-#define COSTLY_EVERY \
-	32u /* of several engines, those with a system call per poll: each so many rounds */
-#define CLOCK_EVERY 4u
-#define SPIN_LEAST  2000u /* ns */
+/* Of several engines, those with a system call per poll: each so many rounds. */
+#define COSTLY_EVERY 32u
+#define CLOCK_EVERY  4u
+#define SPIN_LEAST   2000u /* ns */
 
 struct wait {
 	struct wsd_engine *engines[WSD_ENGINE_MAX];

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* op.c - overlapped operations: capture, result conventions of WSAOVERLAPPED, exactly-once
- * delivery. */
+/* op.c - overlapped operations: capture, WSAOVERLAPPED's results, exactly-once delivery. */
 #include "provider/winsock/spi_calls.h"
 
 #include <string.h>
@@ -349,8 +348,8 @@ void wsd_op_deliver(struct wsd_op *op)
 	bool queued = false;
 	INT ignored;
 
-	wsd_socket_ref(
-		home); /* the operation's own reference goes with it, maybe in another thread */
+	/* The operation's own reference goes with it, maybe in another thread. */
+	wsd_socket_ref(home);
 	drop_child(op);
 	wsd_op_free_buffers(op);
 	wsd_transmit_free(op->transmit);
@@ -404,6 +403,12 @@ static int check_event(LPWSAOVERLAPPED overlapped)
 	return 0;
 }
 
+static void poll_engines(void)
+{
+	for (unsigned i = 0; i < wsd_engine_count(); i++)
+		(void)wsd_engine_poll(wsd_engine_at(i));
+}
+
 static int wait_result(SOCKET s, LPWSAOVERLAPPED overlapped)
 {
 	struct wsd_socket *sock;
@@ -428,9 +433,12 @@ static int wait_result(SOCKET s, LPWSAOVERLAPPED overlapped)
 	closed = error == WSAEINTR && sock->closed;
 	wsd_socket_leave(sock);
 	wsd_socket_unref(sock);
-	/* The close ends every operation: its result is on the way. */
-	while (closed && wsd_overlapped_pending(overlapped))
+	/* The close ends every operation: its result is on the way, perhaps through a device that
+	 * nobody else drives. */
+	while (closed && wsd_overlapped_pending(overlapped)) {
+		poll_engines();
 		wsd_waker_sleep(wsd_waker_self(), NULL, 0, wsd_clock_ns() + WSD_NS_PER_MS);
+	}
 	return wsd_overlapped_pending(overlapped) ? error : 0;
 }
 
@@ -447,10 +455,10 @@ static int poll_once(SOCKET s)
 	if (sock->stream != NULL)
 		engine = wsd_stream_engine(sock->stream);
 	wsd_socket_leave(sock);
-	for (unsigned i = 0; engine == NULL && i < wsd_engine_count(); i++)
-		(void)wsd_engine_poll(wsd_engine_at(i));
 	if (engine != NULL)
 		(void)wsd_engine_poll(engine);
+	else
+		poll_engines();
 	return 0;
 }
 

@@ -368,6 +368,8 @@ void wsd_provider_exit(void)
 
 void wsd_provider_fork_child(void)
 {
+	/* Another thread of the parent may have been inside init_once. */
+	atomic_flag_clear(&initialising);
 	if (!atomic_load(&provider.ready))
 		return;
 	/* Other threads of the parent may have held any lock: make them anew, drop what they guard.

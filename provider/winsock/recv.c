@@ -7,12 +7,6 @@
 
 #define LEGAL_FLAGS (MSG_OOB | MSG_PEEK | MSG_WAITALL | MSG_PUSH_IMMEDIATE | MSG_PARTIAL)
 
-/* [lock] What a receive finds when there is no stream any more. */
-static int gone_error(const struct wsd_socket *sock)
-{
-	return sock->broken_error != 0 ? sock->broken_error : WSAENOTCONN;
-}
-
 /* [lock] One try to fill op. WSD_OK: finished well; WSD_AGAIN, WSD_PENDING: later; else failed. */
 static enum wsd_status fill_op(struct wsd_socket *sock, struct wsd_op *op)
 {
@@ -79,7 +73,7 @@ static void run_queue(struct wsd_socket *sock)
 			continue;
 		}
 		if (sock->stream == NULL) {
-			wsd_op_finish(sock, op, gone_error(sock));
+			wsd_op_finish(sock, op, wsd_socket_gone_error(sock));
 			continue;
 		}
 		if (sock->state == WSD_SOCK_CONNECTING)
@@ -132,7 +126,7 @@ void wsd_urgent_run(struct wsd_socket *sock)
 		uint8_t byte;
 
 		if (sock->stream == NULL) {
-			wsd_op_finish(sock, op, gone_error(sock));
+			wsd_op_finish(sock, op, wsd_socket_gone_error(sock));
 			continue;
 		}
 		if (sock->state == WSD_SOCK_CONNECTING)
@@ -322,7 +316,8 @@ static int recv_sync(struct wsd_socket *sock, struct recv_call *call, bool *refe
 	if (status == WSD_OK || status == WSD_EOF)
 		return 0;
 	if (status != WSD_AGAIN)
-		return sock->stream == NULL ? gone_error(sock) : wsd_error(status, WSD_CALL_RECV);
+		return sock->stream == NULL ? wsd_socket_gone_error(sock)
+					    : wsd_error(status, WSD_CALL_RECV);
 	wsd_socket_ref(sock);
 	*referenced = true;
 	if (sock->nonblocking)

@@ -7,11 +7,6 @@
 
 #define LEGAL_FLAGS (MSG_OOB | MSG_DONTROUTE)
 
-static int gone_error(const struct wsd_socket *sock)
-{
-	return sock->broken_error != 0 ? sock->broken_error : WSAENOTCONN;
-}
-
 /* [lock] Is the rest one buffer that is worth lending? */
 static bool lend(struct wsd_socket *sock, struct wsd_op *op)
 {
@@ -94,7 +89,8 @@ void wsd_send_run(struct wsd_socket *sock)
 			continue;
 		}
 		if (sock->stream == NULL) {
-			wsd_op_finish(sock, op, op->error != 0 ? op->error : gone_error(sock));
+			wsd_op_finish(sock, op,
+				      op->error != 0 ? op->error : wsd_socket_gone_error(sock));
 			continue;
 		}
 		if (sock->state == WSD_SOCK_CONNECTING)
@@ -270,7 +266,7 @@ static int send_sync(struct wsd_socket *sock, struct send_call *call, bool *refe
 		if (status == WSD_OK && (call->bytes == call->total || sock->nonblocking))
 			return 0;
 		if (status != WSD_OK && status != WSD_AGAIN)
-			return sock->stream == NULL ? gone_error(sock)
+			return sock->stream == NULL ? wsd_socket_gone_error(sock)
 						    : wsd_error(status, WSD_CALL_SEND);
 	}
 	wsd_socket_ref(sock);

@@ -179,6 +179,11 @@ void wsd_socket_broken(struct wsd_socket *sock, enum wsd_status status);
 void wsd_socket_abort(struct wsd_socket *sock);
 /* [lock] 0 when data can be moved (or will be), else the error of send or recv. */
 int wsd_socket_io_error(struct wsd_socket *sock);
+/* [lock] What a transfer finds when there is no stream any more. */
+static inline int wsd_socket_gone_error(const struct wsd_socket *sock)
+{
+	return sock->broken_error != 0 ? sock->broken_error : WSAENOTCONN;
+}
 /* [lock] Wake those who wait for any of changes. */
 void wsd_socket_wake(struct wsd_socket *sock, unsigned changes);
 

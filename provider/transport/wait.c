@@ -28,7 +28,8 @@ void wsd_engine_waits_forked(void)
 	atomic_store(&spinners, 0);
 }
 
-/* On one CPU the peer cannot answer while we spin. */
+/* On one CPU the peer cannot answer while we spin. A thread that is pinned to one CPU of several says
+ * nothing about where its peer runs. */
 static uint64_t spin_max(void)
 {
 	uint64_t spin = wsd_param_uint("SPIN_US", 50, 0, 1000) * 1000;

@@ -63,7 +63,7 @@ enum wsd_status wsd_thread_start(struct wsd_thread **thread, const char *name,
 				 void (*run)(void *arg), void *arg);
 void wsd_thread_join(struct wsd_thread *thread);
 void wsd_cpu_relax(void);     /* inside a spin loop */
-unsigned wsd_cpu_count(void); /* on which this process may run, >= 1 */
+unsigned wsd_cpu_count(void); /* of the machine, online, >= 1 */
 
 uint64_t wsd_clock_ns(void);
 void wsd_random(void *bytes, size_t length);

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -168,13 +167,9 @@ void wsd_thread_join(struct wsd_thread *thread)
 
 unsigned wsd_cpu_count(void)
 {
-	cpu_set_t set;
-	int count = 0;
+	long count = sysconf(_SC_NPROCESSORS_ONLN);
 
-	/* A machine with more CPUs than the set holds refuses: then there are many. */
-	if (sched_getaffinity(0, sizeof(set), &set) == 0)
-		count = CPU_COUNT(&set);
-	return count > 0 ? (unsigned)count : CPU_SETSIZE;
+	return count > 0 ? (unsigned)count : 1;
 }
 
 void wsd_cpu_relax(void)

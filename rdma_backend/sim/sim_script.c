@@ -161,7 +161,7 @@ static unsigned sim_split(char *line, char **words)
 enum wsd_status wsd_sim_run_script(const char *text)
 {
 	char line[SIM_LINE];
-	char *words[SIM_WORDS];
+	char *words[SIM_WORDS] = { NULL };
 	size_t length;
 
 	while (*text) {

@@ -4,7 +4,8 @@
  *
  * A graceful close sends FIN and waits for FIN_ACK (our bytes are with the peer's provider) and for the
  * peer's own FIN; then the connection is taken down and the stream dies. Bytes that arrive for a closed
- * stream reset it, as TCP does. Every step has a deadline, so a silent peer cannot keep it alive.
+ * stream reset it, as TCP does. A send that was cut off half way ends with ABORT behind what had been
+ * written instead. Every step has a deadline, so a silent peer cannot keep it alive.
  */
 #include "provider/session/internal.h"
 
@@ -58,6 +59,17 @@ enum wsd_status wsd_stream_shutdown_send(struct wsd_stream *s)
 	return WSD_OK;
 }
 
+void wsd_stream_cut(struct wsd_stream *s)
+{
+	s->tx.cut = true;
+}
+
+/* Does the peer know of every byte that will ever come? */
+static bool all_announced(const struct wsd_stream *s)
+{
+	return s->tx.notified == s->tx.position && !s->tx.loan;
+}
+
 void wsd_stream_shutdown_receive(struct wsd_stream *s)
 {
 	s->rx.closed = true;
@@ -68,7 +80,7 @@ void wsd_stream_shutdown_receive(struct wsd_stream *s)
 bool wsd_stream_flushed(const struct wsd_stream *s)
 {
 	return s->state != WSD_STREAM_OPEN || s->disconnected ||
-	       (s->tx.fin ? s->tx.fin_acked : s->tx.notified == s->tx.position && !s->tx.loan);
+	       (s->tx.fin && !s->tx.cut ? s->tx.fin_acked : all_announced(s));
 }
 
 void wsd_stream_set_keepalive(struct wsd_stream *s, uint64_t idle, uint64_t interval,
@@ -113,6 +125,12 @@ static void keepalive_due(struct wsd_stream *s)
 	wsd_stream_arm_timer(s);
 }
 
+static void bound_teardown(struct wsd_stream *s)
+{
+	s->deadline = wsd_engine_now(atomic_load(&s->engine)) + TEARDOWN_NS;
+	wsd_stream_arm_timer(s);
+}
+
 void wsd_close_timer(struct wsd_stream *s, uint64_t now)
 {
 	if (s->state == WSD_STREAM_DEAD)
@@ -124,8 +142,7 @@ void wsd_close_timer(struct wsd_stream *s, uint64_t now)
 	if (s->closing) {
 		if (s->state == WSD_STREAM_OPEN) {
 			wsd_stream_break(s, WSD_ETIMEDOUT);
-			s->deadline = now + TEARDOWN_NS;
-			wsd_stream_arm_timer(s);
+			bound_teardown(s);
 		} else {
 			s->disconnected = true; /* waited long enough */
 		}
@@ -140,6 +157,10 @@ void wsd_close_progress(struct wsd_stream *s)
 {
 	if (!s->closing || s->state == WSD_STREAM_DEAD)
 		return;
+	if (s->tx.cut && s->state == WSD_STREAM_OPEN && !s->disconnected && all_announced(s)) {
+		wsd_stream_break(s, WSD_EABORTED);
+		bound_teardown(s);
+	}
 	if (s->linger && (s->tx.fin_acked || s->state != WSD_STREAM_OPEN || s->disconnected)) {
 		wsd_closing_count(-1); /* nothing of ours is on its way any more */
 		s->linger = 0;
@@ -147,8 +168,7 @@ void wsd_close_progress(struct wsd_stream *s)
 	if (s->state == WSD_STREAM_OPEN && !s->disconnected) {
 		if (s->tx.fin_acked && s->rx.fin && !s->tx.pending && !s->disconnecting) {
 			s->disconnecting = true;
-			s->deadline = wsd_engine_now(atomic_load(&s->engine)) + TEARDOWN_NS;
-			wsd_stream_arm_timer(s);
+			bound_teardown(s);
 			wsd_stream_do(s, WSD_DO_DISCONNECT);
 		}
 		return;

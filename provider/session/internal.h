@@ -29,7 +29,7 @@
 #define WSD_URGENT_MAX	 8u
 #define WSD_REASON_BYTES 160u
 
-/* Only data leaves this many credits; FIN and ABORT leave one; CREDIT takes the last. */
+/* Only data leaves this many credits; FIN leaves one; CREDIT and ABORT take the last. */
 #define WSD_RESERVE_DATA   2u
 #define WSD_RESERVE_FIN	   1u
 #define WSD_RESERVE_CREDIT 0u
@@ -99,6 +99,7 @@ struct wsd_tx {
 	uint64_t abort_reason;
 	bool started; /* the acceptor may send */
 	bool fin;     /* shut down: FIN sent or pending */
+	bool cut;     /* a send was given up half way: a reset takes the place of FIN */
 	bool fin_acked;
 	bool blocked;	/* a write found no room: tell when there is */
 	bool look;	/* see wsd_stream_take_look */

@@ -37,6 +37,7 @@ enum wsd_status wsd_rx_post_slots(struct wsd_stream *s)
 static void repost(struct wsd_stream *s, const uint64_t *ids, uint32_t count)
 {
 	struct wsd_recv recv[16];
+	enum wsd_status status;
 	uint32_t posted = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
@@ -48,8 +49,10 @@ static void repost(struct wsd_stream *s, const uint64_t *ids, uint32_t count)
 	}
 	if (count == 0 || s->disconnected)
 		return;
-	(void)s->backend->post_recv(s->endpoint, recv, &posted);
+	status = s->backend->post_recv(s->endpoint, recv, &posted);
 	s->rx.slots_posted += posted;
+	if (status == WSD_ESTATE) /* it has ended: DISCONNECTED comes behind what had arrived */
+		return;
 	if (posted < count) { /* the peer would wait for them for ever */
 		wsd_stream_break(s, WSD_EABORTED);
 		return;

@@ -64,6 +64,7 @@ struct wsd_loan {
 	struct wsd_iovec data;	/* one contiguous buffer */
 	size_t moved;		/* bytes the peer has taken */
 	enum wsd_status status; /* WSD_PENDING, WSD_OK, WSD_AGAIN (write the rest), or a failure */
+	size_t cut_below; /* some bytes taken, but fewer than this: as wsd_stream_cut. 0: never */
 };
 /* A zero-copy read into the owner's buffer. */
 struct wsd_direct {
@@ -141,9 +142,13 @@ bool wsd_stream_mark_here(const struct wsd_stream *stream);
 
 /* [lock] FIN after what was written. Idempotent. */
 enum wsd_status wsd_stream_shutdown_send(struct wsd_stream *stream);
+/* [lock] A send was given up half way: once closed, the stream ends with a reset behind the bytes that
+ * were taken, not with an end that the peer would believe. */
+void wsd_stream_cut(struct wsd_stream *stream);
 /* [lock] Unread or later data resets the connection. */
 void wsd_stream_shutdown_receive(struct wsd_stream *stream);
-/* [lock] Have written bytes and FIN been acknowledged by the peer's provider? */
+/* [lock] Have written bytes and FIN been acknowledged by the peer's provider, or, behind a send that was
+ * cut, been announced to it? */
 bool wsd_stream_flushed(const struct wsd_stream *stream);
 /*
  * [lock] The owner lets go. abort: reset at once. Else: graceful in the background, reset at the

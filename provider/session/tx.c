@@ -255,7 +255,7 @@ static enum wsd_status send_pending(struct wsd_stream *s, uint32_t what)
 	case WSD_SEND_CREDIT:
 		return send_control(s, WSD_MSG_CREDIT, 0, 0, NULL, WSD_RESERVE_CREDIT);
 	case WSD_SEND_FIN:
-		if (tx->loan || tx->notified != tx->position)
+		if (tx->cut || tx->loan || tx->notified != tx->position)
 			return WSD_AGAIN;
 		return send_control(s, WSD_MSG_FIN, tx->position, 0, NULL, WSD_RESERVE_FIN);
 	case WSD_SEND_FIN_ACK:

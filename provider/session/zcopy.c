@@ -77,6 +77,8 @@ void wsd_source_answer(struct wsd_stream *s, const struct wsd_header *header, bo
 		return;
 	}
 	loan->moved = (size_t)header->argument;
+	if (loan->moved > 0 && loan->moved < loan->cut_below)
+		wsd_stream_cut(s);
 	s->tx.position += loan->moved;
 	s->tx.notified = s->tx.position;
 	if (s->tx.limit < s->tx.position)

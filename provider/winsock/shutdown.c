@@ -6,6 +6,7 @@
  *   SO_LINGER, 0               reset
  *   SO_LINGER, n, blocking     graceful; waits at most n seconds, then reset
  *   SO_LINGER, n, nonblocking  WSAEWOULDBLOCK unless everything has been acknowledged
+ *   a send is cut half way     what was taken of it, then reset; one that has not begun changes nothing
  *
  * Close is the last word on a descriptor: operations end with WSA_OPERATION_ABORTED and their
  * indication, blocked calls of other threads with WSAEINTR (Windows answers WSAEINTR or, when the
@@ -141,6 +142,23 @@ static void cancel_all(struct wsd_socket *sock)
 	}
 }
 
+/* [lock] Of a send that had begun the peer gets a part: it must not take that for the whole. Not at
+ * exit, where what was begun counts as much as what a system's send buffer would hold. */
+static void cut_sends(struct wsd_socket *sock)
+{
+	struct wsd_list *node;
+
+	if (sock->stream == NULL)
+		return;
+	wsd_list_for_each(node, &sock->queues[WSD_Q_SEND]) {
+		struct wsd_op *op = wsd_container(node, struct wsd_op, link);
+
+		if (op->moved > 0)
+			wsd_stream_cut(sock->stream);
+		op->loan.cut_below = op->total - op->moved;
+	}
+}
+
 /* [lock of listener, dropped meanwhile] AcceptEx operations that already moved to their socket and
  * wait for data there. One at a time: the other lock must not be taken below ours. */
 static void cancel_parked(struct wsd_socket *sock)
@@ -172,6 +190,7 @@ static void close_now(struct wsd_socket *sock, bool abort_it, bool quiet)
 	wsd_socket_ref(sock);
 	sock->closed = true;
 	wsd_fd_init(&sock->fd);
+	cut_sends(sock);
 	cancel_all(sock);
 	cancel_parked(sock);
 	if (sock->stream != NULL)
@@ -253,6 +272,7 @@ int WSPAPI wsd_spi_close_socket(SOCKET s, LPINT lpErrno)
 			return wsd_socket_return(sock, WSAEWOULDBLOCK, lpErrno);
 	} else if (lingers) {
 		wsd_socket_ref(sock);
+		cut_sends(sock);
 		cancel_all(sock);
 		abort_it = !linger_wait(sock);
 		if (sock->closed) { /* another thread closed it meanwhile */

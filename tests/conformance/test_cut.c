@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * test_cut.c - sends that close finds at work (R-189, R-196, R-198): the peer of one that had begun reads
+ * what had gone and then WSAECONNRESET, never an end of stream; one that had not begun leaves no trace.
+ * The exit of a process is no such close: what was begun arrives, then the end.
+ */
+#include "tests/conformance/io.h"
+
+#define BIG (16u << 20) /* more than any ring takes */
+
+static char *out;
+
+/* What the peer sees: bytes of the pattern, and how they end: 0, or an error; -1: wrong bytes. */
+static int stream_end(SOCKET s, size_t *got)
+{
+	static char in[65536];
+
+	for (*got = 0;;) {
+		int n = recv(s, in, sizeof(in), 0);
+
+		if (n <= 0)
+			return n == 0 ? 0 : WSAGetLastError();
+		if (!pattern_ok(in, (size_t)n, *got))
+			return -1;
+		*got += (size_t)n;
+	}
+}
+
+/* Sends are copied here, so they begin at once. */
+static struct pair copying_pair(void)
+{
+	struct pair p = need_pair();
+	DWORD never = 0x7fffffff;
+
+	NEED(setsockopt(p.client, SOL_SOCKET, SO_OPENWSD_ZCOPY_MIN, (char *)&never, 4) == 0);
+	return p;
+}
+
+/* least: what was sent before. */
+static void close_after_cut(struct pair *p, size_t least)
+{
+	size_t got;
+
+	int end;
+
+	CHECK_R(189, closesocket(p->client) == 0);
+	end = stream_end(p->server, &got);
+	CHECK(end == WSAECONNRESET && got > least && got < BIG);
+	closesocket(p->server);
+	closesocket(p->listener);
+}
+
+static void check_begun(void)
+{
+	struct pair p = copying_pair();
+	WSAOVERLAPPED first, second;
+	WSAEVENT event = WSACreateEvent();
+
+	overlapped_init(&first, event);
+	overlapped_init(&second, NULL);
+	NEED(PENDS(post_send(p.client, out, BIG, &first)));
+	NEED(PENDS(post_send(p.client, out, BIG, &second)));
+	close_after_cut(&p, 0);
+	CHECK_R(189, event_within(event, LONG_MS) && first.OffsetHigh == WSA_OPERATION_ABORTED);
+	WSACloseEvent(event);
+}
+
+/* Bytes of sends that were complete stand before the cut one: all of them arrive. */
+static void check_behind_others(void)
+{
+	struct pair p = copying_pair();
+	WSAOVERLAPPED o;
+
+	for (size_t at = 0; at < 1000; at += 10)
+		NEED(send(p.client, out + at, 10, 0) == 10);
+	overlapped_init(&o, NULL);
+	NEED(PENDS(post_send(p.client, out + 1000, BIG - 1000, &o)));
+	close_after_cut(&p, 1000);
+}
+
+static void check_reader_waits(void)
+{
+	struct pair p = copying_pair();
+	WSAOVERLAPPED send_o, recv_o;
+	static char in[100];
+	DWORD n;
+
+	overlapped_init(&send_o, NULL);
+	overlapped_init(&recv_o, NULL);
+	NEED(PENDS(post_recv(p.server, in, sizeof(in), &recv_o)));
+	NEED(PENDS(post_send(p.client, out, BIG, &send_o)));
+	NEED(closesocket(p.client) == 0);
+	CHECK(outcome(p.server, &recv_o, &n, NULL) == 0 && pattern_ok(in, n, 0));
+	while (recv(p.server, in, sizeof(in), 0) > 0)
+		;
+	CHECK(WSAGetLastError() == WSAECONNRESET);
+	closesocket(p.server);
+	closesocket(p.listener);
+}
+
+static void check_with_linger(void)
+{
+	struct linger value = { 1, 100 };
+	struct pair p = copying_pair();
+	uint64_t begun = now_ms();
+	WSAOVERLAPPED o;
+
+	NEED(setsockopt(p.client, SOL_SOCKET, SO_LINGER, (char *)&value, sizeof(value)) == 0);
+	overlapped_init(&o, NULL);
+	NEED(PENDS(post_send(p.client, out, BIG, &o)));
+	close_after_cut(&p, 0); /* there is nothing to wait for */
+	CHECK_R(198, now_ms() - begun < 50000);
+}
+
+static void check_not_begun(void)
+{
+	struct pair p = copying_pair();
+	size_t sent = send_until_full(p.client);
+	WSAEVENT event = WSACreateEvent();
+	WSAOVERLAPPED o;
+
+	overlapped_init(&o, event);
+	NEED(PENDS(post_send(p.client, out, BIG, &o)));
+	NEED(closesocket(p.client) == 0);
+	CHECK_R(189, event_within(event, LONG_MS) && o.OffsetHigh == WSA_OPERATION_ABORTED);
+	CHECK_R(196, drained(p.server, sent, 0));
+	WSACloseEvent(event);
+	closesocket(p.server);
+	closesocket(p.listener);
+}
+
+/* A send in lent memory of which the peer takes only a part. Whether the close comes before, between or
+ * after, an end of stream is told only for nothing. */
+static void check_lent(unsigned wait_ms)
+{
+	struct pair p = need_pair();
+	DWORD least = 4096, n = 0;
+	WSAOVERLAPPED send_o, recv_o;
+	static char in[100000];
+	size_t got = 0;
+	int end;
+
+	NEED(setsockopt(p.client, SOL_SOCKET, SO_OPENWSD_ZCOPY_MIN, (char *)&least, 4) == 0);
+	NEED(setsockopt(p.server, SOL_SOCKET, SO_OPENWSD_ZCOPY_MIN, (char *)&least, 4) == 0);
+	/* There has to be a ring before anything is lent. */
+	NEED(send(p.client, out, 8192, 0) == 8192 && receive_all(p.server, in, 8192) == 8192);
+	overlapped_init(&send_o, NULL);
+	overlapped_init(&recv_o, NULL);
+	NEED(PENDS(post_recv(p.server, in, sizeof(in), &recv_o)));
+	NEED(PENDS(post_send(p.client, out, BIG, &send_o)));
+	Sleep(wait_ms);
+	NEED(closesocket(p.client) == 0);
+	end = (int)outcome(p.server, &recv_o, &n, NULL);
+	if (end == 0 && n > 0) {
+		char rest[4096];
+		int more;
+
+		while ((more = recv(p.server, rest, sizeof(rest), 0)) > 0)
+			got += (size_t)more;
+		end = more == 0 ? 0 : WSAGetLastError();
+	}
+	CHECK(n + got > 0 ? end == WSAECONNRESET && pattern_ok(in, n, 0) && n + got < BIG
+			  : end == 0 || end == WSAECONNRESET);
+	closesocket(p.server);
+	closesocket(p.listener);
+}
+
+/* --- exit --- */
+
+static int leaver(void)
+{
+	struct child parent = child_parent();
+	struct address at = loopback((u_short)atoi(conf_argument()));
+	static WSAOVERLAPPED o;
+	SOCKET s = stream_socket();
+
+	NEED(connect_to(s, &at) == 0);
+	NEED(send(s, out, 1000, 0) == 1000);
+	overlapped_init(&o, NULL);
+	NEED(PENDS(post_send(s, out + 1000, BIG - 1000, &o)));
+	child_tell(&parent, 1);
+	return 0; /* no closesocket, no clean-up */
+}
+
+static void check_exit(void)
+{
+	struct address at;
+	SOCKET listener = listener_on(&at, 1), s;
+	struct child child;
+	char port[8];
+	size_t got;
+
+	NEED(listener != INVALID_SOCKET);
+	snprintf(port, sizeof(port), "%u", port_of(&at));
+	child = child_start("leaver", port);
+	s = accept(listener, NULL, NULL);
+	NEED(s != INVALID_SOCKET && child_hear(&child) == 1);
+	CHECK(stream_end(s, &got) == 0 && got >= 1000);
+	closesocket(s);
+	closesocket(listener);
+	NEED(child_wait(&child) == 0);
+}
+
+int main(int argc, char **argv)
+{
+	conf_start(argc, argv);
+	out = pattern_new(BIG, 0);
+	if (conf_role())
+		return leaver();
+	check_begun();
+	check_behind_others();
+	check_reader_waits();
+	check_with_linger();
+	check_not_begun();
+	for (unsigned i = 0; i < 20; i++)
+		check_lent(i % 3);
+	if (conf_two_processes())
+		check_exit();
+	free(out);
+	WSACleanup();
+	return check_result();
+}

@@ -7,65 +7,17 @@
  */
 #include "provider/session/internal.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #define STANDARD_TIMEOUT_NS 21000000000ull
-
-static void note_reason(struct wsd_stream *s, const char *path, enum wsd_status status)
-{
-	size_t at;
-
-	if (!s->reasons)
-		s->reasons = wsd_alloc(WSD_REASON_BYTES);
-	if (!s->reasons)
-		return;
-	at = strlen(s->reasons);
-	snprintf(s->reasons + at, WSD_REASON_BYTES - at, "%s%s: %s (%d)", at ? "; " : "", path,
-		 wsd_status_text(status), (int)status);
-}
-
-/* The failure that tells the program most: somebody refused > this path could not even be tried >
- * nobody listens > timed out > not reachable. */
-static int weight(enum wsd_status status)
-{
-	switch ((int)status) {
-	case WSD_EREFUSED:
-		return 6;
-	case WSD_ENOFILES:
-	case WSD_ENOMEM:
-		return 5;
-	case WSD_ENOLISTENER:
-		return 4;
-	case WSD_ETIMEDOUT:
-		return 3;
-	case WSD_EUNREACHABLE:
-		return 1;
-	default:
-		return 2;
-	}
-}
 
 static bool start_path(struct wsd_stream *s)
 {
-	unsigned count = wsd_engine_count();
+	struct wsd_engine *engine = wsd_paths_next(&s->paths, &s->local, &s->remote);
 
-	for (; s->path < count; s->path++) {
-		struct wsd_engine *engine = wsd_engine_at(s->path);
-		enum wsd_status status;
-
-		status = wsd_engine_ops(engine)->reachable(wsd_engine_device(engine), &s->local,
-							   &s->remote);
-		if (status == WSD_OK) {
-			atomic_store(&s->engine, engine);
-			wsd_stream_do(s, WSD_DO_CONNECT);
-			return true;
-		}
-		note_reason(s, wsd_engine_name(engine), status);
-		if (weight(status) > weight(s->best))
-			s->best = status;
-	}
-	return false;
+	if (!engine)
+		return false;
+	atomic_store(&s->engine, engine);
+	wsd_stream_do(s, WSD_DO_CONNECT);
+	return true;
 }
 
 enum wsd_status wsd_stream_connect(struct wsd_stream **stream, const struct wsd_stream_owner *ops,
@@ -79,7 +31,7 @@ enum wsd_status wsd_stream_connect(struct wsd_stream **stream, const struct wsd_
 		return WSD_ENOMEM;
 	s->active = true;
 	s->state = WSD_STREAM_CONNECTING;
-	s->best = WSD_EUNREACHABLE;
+	wsd_paths_begin(&s->paths);
 	s->local = *local;
 	s->remote = *remote;
 	s->options = *options;
@@ -87,7 +39,7 @@ enum wsd_status wsd_stream_connect(struct wsd_stream **stream, const struct wsd_
 		s->options.connect_timeout = STANDARD_TIMEOUT_NS;
 	s->deadline = wsd_clock_ns() + s->options.connect_timeout;
 	if (!start_path(s)) {
-		enum wsd_status status = s->best;
+		enum wsd_status status = s->paths.best;
 
 		wsd_stream_free(s);
 		return status;
@@ -129,15 +81,13 @@ void wsd_connect_failed(struct wsd_stream *s, enum wsd_status status)
 
 	if (s->state != WSD_STREAM_CONNECTING)
 		return;
-	note_reason(s, wsd_engine_name(engine), status);
-	if (weight(status) > weight(s->best))
-		s->best = status;
 	wsd_stream_drop_endpoint(s);
 	wsd_engine_set_timer(engine, &s->timer, 0);
 	if (s->held)
 		wsd_engine_release(engine);
 	s->held = false;
-	s->path++;
+	if (s->active)
+		wsd_paths_failed(&s->paths, status);
 	if (s->active && status != WSD_EREFUSED && wsd_clock_ns() < s->deadline && !s->closing &&
 	    start_path(s)) {
 		/* Another engine's task: its sleeping owner must hear of it. */
@@ -146,6 +96,6 @@ void wsd_connect_failed(struct wsd_stream *s, enum wsd_status status)
 		return;
 	}
 	s->state = WSD_STREAM_FAILED;
-	s->error = s->active ? s->best : WSD_ERESET;
+	s->error = s->active ? s->paths.best : WSD_ERESET;
 	s->changes |= WSD_CHANGE_CONNECTED;
 }

@@ -18,6 +18,7 @@
 #include "provider/session/wire.h"
 #include "provider/transport/engine.h"
 #include "provider/transport/memory.h"
+#include "provider/transport/path.h"
 #include "rdma_backend/base/base.h"
 
 #define WSD_SLOTS	 64u
@@ -27,7 +28,6 @@
 #define WSD_STAGE_BYTES	 65536u
 #define WSD_MAX_SGE	 16u
 #define WSD_URGENT_MAX	 8u
-#define WSD_REASON_BYTES 160u
 
 /* Only data leaves this many credits; FIN leaves one; CREDIT and ABORT take the last. */
 #define WSD_RESERVE_DATA   2u
@@ -155,7 +155,6 @@ struct wsd_stream {
 	struct wsd_request *request;
 	enum wsd_stream_state state;
 	enum wsd_status error; /* why FAILED or RESET */
-	enum wsd_status best;  /* most telling failure of the paths tried */
 	uint32_t todo;	       /* WSD_DO_* */
 	bool queued;	       /* task is in the engine's queue */
 	unsigned changes;      /* collected for one call of changed() */
@@ -165,7 +164,7 @@ struct wsd_stream {
 	bool disconnecting;
 	bool held;
 	uint16_t features;
-	unsigned path;	   /* index of the engine being tried */
+	struct wsd_paths paths;
 	uint64_t deadline; /* of connect, then of close */
 	uint64_t linger;
 	struct wsd_stream_options options;
@@ -181,7 +180,6 @@ struct wsd_stream {
 	} keepalive;
 	struct wsd_list link;  /* in the listener's queue */
 	struct orphan *orphan; /* there */
-	char *reasons;
 };
 
 /* stream.c */

@@ -1,40 +1,30 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * listener.c - one listening address on every engine that serves it, one queue of what arrived.
+ * listener.c - one queue of what arrived at one listening address (transport/listen.h).
  *
  * Without conditional accept the engine answers a request itself while the backlog has room, and what
  * waits in the queue is an open stream. With it the request waits unanswered until the application
- * has decided. A listener dies in tasks of its engines, like a stream.
+ * has decided.
  */
 #include "provider/session/internal.h"
 
 #include <string.h>
 
+#include "provider/transport/listen.h"
+
 #include "rdma_backend/base/platform.h"
 
 #define ACCEPT_FILES 4u /* a backend opens no more for one connection */
 
-struct listener_port {
-	struct wsd_event_sink sink; /* first: the backend's context */
-	struct wsd_listener *listener;
-	struct wsd_engine *engine;
-	struct wsd_listener_ep *ep;
-	struct wsd_task task;
-	enum wsd_status status; /* of listen; WSD_PENDING until it was tried */
-};
-
 struct wsd_listener {
 	const struct wsd_listener_owner *ops;
 	void *owner;
-	struct wsd_addr local;
+	struct wsd_listen *listen;
 	struct wsd_listener_options options;
 	struct wsd_list ready;	   /* streams: open, broken, or waiting for an answer */
 	struct wsd_list answering; /* streams accepted by us, not yet open */
 	unsigned ready_count, answering_count;
 	bool closing;
-	atomic_uint left; /* ports whose task has not run */
-	unsigned port_count;
-	struct listener_port ports[];
 };
 
 /* --- the listener as the owner of the streams in its queue --- */
@@ -147,13 +137,6 @@ static const struct wsd_stream_owner queue_ops = { queue_lock, queue_unlock, que
 
 /* --- requests --- */
 
-static void refuse(struct listener_port *p, struct wsd_request *request, enum wsd_status why)
-{
-	uint8_t reason[4] = { (uint8_t)(-(int)why), 0, 0, 0 };
-
-	wsd_engine_ops(p->engine)->reject(request, reason, sizeof(reason));
-}
-
 /* By the engine's owner, the stream's owner's lock held: answer the request. Without descriptors a
  * request that is still in the queue stays unanswered there. */
 void wsd_accept_run(struct wsd_stream *s, struct wsd_engine *engine)
@@ -180,21 +163,21 @@ void wsd_accept_run(struct wsd_stream *s, struct wsd_engine *engine)
 		wsd_connect_failed(s, status);
 }
 
-static void on_request(struct listener_port *p, const struct wsd_event *ev)
+static void on_request(struct wsd_listener *l, struct wsd_engine *engine,
+		       const struct wsd_event *ev)
 {
-	struct wsd_listener *l = p->listener;
 	enum wsd_status status = WSD_EREFUSED;
 	struct wsd_stream *s;
 
 	if (l->closing || l->ready_count + l->answering_count >= l->options.backlog) {
-		refuse(p, ev->request, WSD_EREFUSED);
+		wsd_request_refuse(engine, ev->request, WSD_EREFUSED);
 		return;
 	}
 	s = wsd_stream_new(&queue_ops, l);
 	if (s)
 		s->orphan = wsd_alloc(sizeof(*s->orphan));
 	if (s && s->orphan) {
-		atomic_store(&s->engine, p->engine);
+		atomic_store(&s->engine, engine);
 		s->state = WSD_STREAM_CONNECTING;
 		s->options.posted_only = l->options.posted_only;
 		s->request = ev->request;
@@ -203,7 +186,7 @@ static void on_request(struct listener_port *p, const struct wsd_event *ev)
 		status = wsd_stream_peer_hello(s, ev->data, ev->data_length);
 	}
 	if (!s || status != WSD_OK) {
-		refuse(p, ev->request, status);
+		wsd_request_refuse(engine, ev->request, status);
 		if (s)
 			wsd_free(s->orphan);
 		wsd_stream_free(s);
@@ -215,13 +198,13 @@ static void on_request(struct listener_port *p, const struct wsd_event *ev)
 	}
 	wsd_list_append(&l->answering, &s->link);
 	l->answering_count++;
-	s->deadline = wsd_engine_now(p->engine) + 10000000000ull;
+	s->deadline = wsd_engine_now(engine) + 10000000000ull;
 	wsd_stream_arm_timer(s);
-	wsd_accept_run(s, p->engine);
+	wsd_accept_run(s, engine);
 	if (s->state == WSD_STREAM_FAILED) {
 		queue_changed(l, WSD_CHANGE_CONNECTED);
 	} else if (s->request) { /* accept answers it, when there are descriptors again */
-		wsd_engine_set_timer(p->engine, &s->timer, 0);
+		wsd_engine_set_timer(engine, &s->timer, 0);
 		l->answering_count--;
 		to_ready(l, s);
 	}
@@ -229,146 +212,70 @@ static void on_request(struct listener_port *p, const struct wsd_event *ev)
 
 /* A request that no queued stream has is in other hands already (an acceptor's, or being discarded):
  * they answer it, and are told then. */
-static void on_request_gone(struct listener_port *p, const struct wsd_event *ev)
+static void on_request_gone(struct wsd_listener *l, struct wsd_engine *engine,
+			    const struct wsd_event *ev)
 {
 	struct wsd_list *node;
 
-	wsd_list_for_each(node, &p->listener->ready) {
+	wsd_list_for_each(node, &l->ready) {
 		struct wsd_stream *s = wsd_container(node, struct wsd_stream, link);
 
 		if (s->request == ev->request) {
 			s->request = NULL;
 			s->state = WSD_STREAM_FAILED;
 			s->error = WSD_ERESET;
-			p->listener->ops->arrived(p->listener->owner);
-			wsd_engine_ops(p->engine)->reject(ev->request, NULL, 0);
+			l->ops->arrived(l->owner);
+			wsd_engine_ops(engine)->reject(ev->request, NULL, 0);
 			break;
 		}
 	}
 }
 
-static void port_events(struct wsd_event_sink *sink, struct wsd_engine *engine,
-			const struct wsd_event *events, uint32_t count)
+static void requests(void *owner, struct wsd_engine *engine, const struct wsd_event *events,
+		     uint32_t count)
 {
-	struct listener_port *p = wsd_container(sink, struct listener_port, sink);
-	struct wsd_listener *l = p->listener;
+	struct wsd_listener *l = owner;
 
 	l->ops->lock(l->owner);
 	for (uint32_t i = 0; i < count; i++) {
 		if (events[i].type == WSD_EV_REQUEST)
-			on_request(p, &events[i]);
+			on_request(l, engine, &events[i]);
 		else if (events[i].type == WSD_EV_REQUEST_GONE)
-			on_request_gone(p, &events[i]);
+			on_request_gone(l, engine, &events[i]);
 	}
 	l->ops->unlock(l->owner, engine);
 }
 
-/* --- opening and closing --- */
-
-static void listen_task(struct wsd_task *task, struct wsd_engine *engine)
+static void closed(void *owner, struct wsd_engine *engine)
 {
-	struct listener_port *p = wsd_container(task, struct listener_port, task);
-	struct wsd_listener *l = p->listener;
-
-	p->status = wsd_engine_ops(engine)->listen(wsd_engine_queue(engine), &l->local, 1u << 16,
-						   &p->sink, &p->ep);
-	if (p->status == WSD_OK)
-		wsd_engine_hold(engine);
-	else
-		p->ep = NULL;
-	atomic_fetch_sub(&l->left, 1);
-}
-
-static bool all_tried(void *arg)
-{
-	return atomic_load(&((struct wsd_listener *)arg)->left) == 0;
-}
-
-static void close_task(struct wsd_task *task, struct wsd_engine *engine)
-{
-	struct listener_port *p = wsd_container(task, struct listener_port, task);
-	struct wsd_listener *l = p->listener;
+	struct wsd_listener *l = owner;
 
 	l->ops->lock(l->owner);
-	if (p->ep) {
-		wsd_engine_ops(engine)->listener_destroy(p->ep);
-		wsd_engine_forget(engine, &p->sink);
-		wsd_engine_release(engine);
-		p->ep = NULL;
-	}
-	if (atomic_fetch_sub(&l->left, 1) == 1)
-		l->ops->gone(l->owner);
+	l->ops->gone(l->owner);
 	l->ops->unlock(l->owner, engine);
 }
 
-static bool serves(struct wsd_engine *engine, const struct wsd_addr *local)
-{
-	struct wsd_addr list[64];
-	uint32_t n;
+static const struct wsd_listen_owner listen_ops = { requests, closed };
 
-	if (wsd_addr_is_any(local) || wsd_addr_is_loopback(local))
-		return true;
-	n = wsd_engine_ops(engine)->addresses(wsd_engine_device(engine), list, 64);
-	for (uint32_t i = 0; i < n && i < 64; i++) {
-		list[i].port = local->port;
-		if (wsd_addr_equal(&list[i], local))
-			return true;
-	}
-	return false;
-}
-
-static void run_tasks(struct wsd_listener *l,
-		      void (*run)(struct wsd_task *task, struct wsd_engine *engine))
-{
-	atomic_store(&l->left, l->port_count);
-	for (unsigned i = 0; i < l->port_count; i++) {
-		wsd_task_init(&l->ports[i].task, run);
-		wsd_engine_queue_task(l->ports[i].engine, &l->ports[i].task);
-	}
-}
+/* --- opening and closing --- */
 
 enum wsd_status wsd_listener_open(struct wsd_listener **listener,
 				  const struct wsd_listener_owner *ops, void *owner,
 				  const struct wsd_addr *local,
 				  const struct wsd_listener_options *options)
 {
-	unsigned count = wsd_engine_count();
-	enum wsd_status status = WSD_EADDRNOTAVAIL;
-	struct wsd_listener *l;
-	bool open = false;
+	struct wsd_listener *l = wsd_alloc(sizeof(*l));
+	enum wsd_status status;
 
-	l = wsd_alloc(sizeof(*l) + count * sizeof(l->ports[0]));
 	if (!l)
 		return WSD_ENOMEM;
 	l->ops = ops;
 	l->owner = owner;
-	l->local = *local;
 	l->options = *options;
 	wsd_list_init(&l->ready);
 	wsd_list_init(&l->answering);
-	for (unsigned i = 0; i < count; i++) {
-		struct listener_port *p = &l->ports[l->port_count];
-
-		if (!serves(wsd_engine_at(i), local))
-			continue;
-		p->sink.events = port_events;
-		p->listener = l;
-		p->engine = wsd_engine_at(i);
-		l->port_count++;
-	}
-	run_tasks(l, listen_task);
-	for (unsigned i = 0; i < l->port_count; i++)
-		wsd_engine_kick(l->ports[i].engine);
-	while (!all_tried(l))
-		(void)wsd_engine_wait(NULL, 0, all_tried, l, wsd_clock_ns() + 1000000,
-				      wsd_waker_self());
-	for (unsigned i = 0; i < l->port_count; i++) {
-		if (l->ports[i].status == WSD_OK)
-			open = true;
-		else
-			status = l->ports[i].status;
-	}
-	if (!open) {
+	status = wsd_listen_open(&l->listen, &listen_ops, l, local);
+	if (status != WSD_OK) {
 		wsd_free(l);
 		return status;
 	}
@@ -467,16 +374,16 @@ void wsd_listener_close(struct wsd_listener *l)
 		discard(wsd_container(node, struct wsd_stream, link));
 	}
 	l->answering_count = 0;
-	run_tasks(l, close_task);
+	wsd_listen_close(l->listen);
 }
 
 void wsd_listener_kick(struct wsd_listener *l)
 {
-	for (unsigned i = 0; i < l->port_count; i++)
-		wsd_engine_kick(l->ports[i].engine);
+	wsd_listen_kick(l->listen);
 }
 
 void wsd_listener_free(struct wsd_listener *l)
 {
+	wsd_listen_free(l->listen);
 	wsd_free(l);
 }

@@ -370,7 +370,7 @@ void wsd_stream_free(struct wsd_stream *s)
 {
 	if (!s)
 		return;
-	wsd_free(s->reasons);
+	wsd_paths_end(&s->paths);
 	wsd_free(s->rx.ring.base);
 	wsd_free(s);
 }
@@ -410,13 +410,13 @@ const char *wsd_stream_path(const struct wsd_stream *s)
 
 size_t wsd_stream_reasons(const struct wsd_stream *s, char *text, size_t size)
 {
-	size_t length = s->reasons ? strlen(s->reasons) : 0;
+	size_t length = s->paths.reasons ? strlen(s->paths.reasons) : 0;
 
 	if (size > 0) {
 		size_t n = length < size - 1 ? length : size - 1;
 
 		if (n > 0)
-			memcpy(text, s->reasons, n);
+			memcpy(text, s->paths.reasons, n);
 		text[n] = '\0';
 	}
 	return length;

@@ -11,17 +11,11 @@
 
 #include <openwsd/status.h>
 
-#define WSD_WIRE_MAGIC	   0x4453574fu /* "OWSD" */
-#define WSD_WIRE_VERSION   1u
+#include "provider/transport/hello.h"
+
 #define WSD_HELLO_BYTES	   48u
 #define WSD_HEADER_BYTES   32u
 #define WSD_SLOT_BYTES_MIN 96u
-
-#define WSD_MODE_STREAM 0u /* mode D */
-#define WSD_MODE_SAN	1u /* mode S */
-
-#define WSD_FEATURE_IMM	 0x0001u /* ring data announced by immediate data */
-#define WSD_FEATURE_READ 0x0002u /* may be asked to READ (rendezvous) */
 
 /* Private data of the connection request and of the reply. */
 struct wsd_hello {

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# lib.sh - for scripts that run in the virtual machine: one rxe device for each address, and a wire between them.
+
+# 5000 bytes: room for RoCE's largest packet, 4096 bytes and headers.
+MTU=5000
+
+# add_address INTERFACE N: 10.9.9.N and fd09::N.
+add_address() {
+	ip address add "10.9.9.$2/24" dev "$1" noprefixroute &&
+		ip address add "fd09::$2/64" dev "$1" noprefixroute nodad
+}
+
+# add_neighbour INTERFACE N ETHERNET-ADDRESS: how packets for that address leave.
+add_neighbour() {
+	local from=$((3 - $2))
+
+	ip route add "10.9.9.$2/32" dev "$1" src "10.9.9.$from" &&
+		ip route add "fd09::$2/128" dev "$1" src "fd09::$from" &&
+		ip neighbour replace "10.9.9.$2" lladdr "$3" dev "$1" &&
+		ip neighbour replace "fd09::$2" lladdr "$3" dev "$1"
+}
+
+# One machine, rxe0 on v0 and rxe1 on v1, the two ends of one cable. What is sent to an address of this machine would
+# not leave it: so the table of local addresses counts only for packets that came in over the cable, and for
+# loopback. (With network namespaces it would be simpler; the rxe of 6.1 knows only the first one.)
+network_one() {
+	local i family loopback
+
+	ip link add v0 mtu $MTU type veth peer name v1 mtu $MTU || return
+	for i in v0 v1 all; do
+		sysctl -qw "net.ipv4.conf.$i.accept_local=1" "net.ipv4.conf.$i.rp_filter=0" \
+			"net.ipv4.conf.$i.arp_ignore=1" "net.ipv4.conf.$i.arp_announce=2" || return
+	done
+	add_address v0 1 && add_address v1 2 || return
+	ip link set v0 up && ip link set v1 up || return
+	add_neighbour v0 2 "$(cat /sys/class/net/v1/address)" || return
+	add_neighbour v1 1 "$(cat /sys/class/net/v0/address)" || return
+	for family in 4 6; do
+		[ $family = 4 ] && loopback=127.0.0.0/8 || loopback=::1
+		ip -$family rule add pref 10 iif v0 lookup local &&
+			ip -$family rule add pref 11 iif v1 lookup local &&
+			ip -$family rule add pref 12 to $loopback lookup local &&
+			ip -$family rule add pref 32800 lookup local &&
+			ip -$family rule del pref 0 || return
+	done
+	rdma link add rxe0 type rxe netdev v0 && rdma link add rxe1 type rxe netdev v1
+}
+
+# The second of two machines has the second address.
+network_two() {
+	ip link set eth0 mtu $MTU up && add_address eth0 "$1" || return
+	add_neighbour eth0 $((3 - $1)) "52:54:00:09:09:0$((3 - $1))" &&
+		rdma link add rxe0 type rxe netdev eth0
+}
+
+# network [MACHINE]: without a number, both ends in this machine.
+network() {
+	if [ $# -eq 0 ]; then network_one; else network_two "$1"; fi
+}
+
+# QEMU's device that ends it at once.
+power_off() {
+	printf '\0' | dd of=/dev/port bs=1 seek=244 count=1 2>/dev/null
+}

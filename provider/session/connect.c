@@ -23,10 +23,11 @@ static bool start_path(struct wsd_stream *s)
 enum wsd_status wsd_stream_connect(struct wsd_stream **stream, const struct wsd_stream_owner *ops,
 				   void *owner, const struct wsd_addr *local,
 				   const struct wsd_addr *remote,
-				   const struct wsd_stream_options *options)
+				   const struct wsd_stream_options *options, char **reasons)
 {
 	struct wsd_stream *s = wsd_stream_new(ops, owner);
 
+	*reasons = NULL;
 	if (!s)
 		return WSD_ENOMEM;
 	s->active = true;
@@ -41,6 +42,7 @@ enum wsd_status wsd_stream_connect(struct wsd_stream **stream, const struct wsd_
 	if (!start_path(s)) {
 		enum wsd_status status = s->paths.best;
 
+		*reasons = wsd_stream_take_reasons(s);
 		wsd_stream_free(s);
 		return status;
 	}

@@ -408,16 +408,15 @@ const char *wsd_stream_path(const struct wsd_stream *s)
 	return engine ? wsd_engine_name(engine) : "";
 }
 
-size_t wsd_stream_reasons(const struct wsd_stream *s, char *text, size_t size)
+const char *wsd_stream_reasons(const struct wsd_stream *s)
 {
-	size_t length = s->paths.reasons ? strlen(s->paths.reasons) : 0;
+	return s->paths.reasons;
+}
 
-	if (size > 0) {
-		size_t n = length < size - 1 ? length : size - 1;
+char *wsd_stream_take_reasons(struct wsd_stream *s)
+{
+	char *reasons = s->paths.reasons;
 
-		if (n > 0)
-			memcpy(text, s->paths.reasons, n);
-		text[n] = '\0';
-	}
-	return length;
+	s->paths.reasons = NULL;
+	return reasons;
 }

@@ -75,12 +75,12 @@ struct wsd_direct {
 /*
  * [lock] Active open over the configured paths to remote, in order, within one deadline. local has the
  * port that the caller holds. WSD_PENDING: owner->changed(CONNECTED) tells. Failure: WSD_ENOMEM,
- * WSD_EUNREACHABLE (no path), with the reasons in wsd_stream_reasons.
+ * WSD_EUNREACHABLE (no path), with the reasons in *reasons (NULL: unknown), to be given to wsd_free.
  */
 enum wsd_status wsd_stream_connect(struct wsd_stream **stream, const struct wsd_stream_owner *ops,
 				   void *owner, const struct wsd_addr *local,
 				   const struct wsd_addr *remote,
-				   const struct wsd_stream_options *options);
+				   const struct wsd_stream_options *options, char **reasons);
 
 enum wsd_stream_state wsd_stream_state(const struct wsd_stream *stream); /* [lock] */
 enum wsd_status wsd_stream_error(const struct wsd_stream *stream);	 /* [lock] */
@@ -88,7 +88,10 @@ struct wsd_engine *wsd_stream_engine(const struct wsd_stream *stream); /* [any] 
 void wsd_stream_addresses(const struct wsd_stream *stream, struct wsd_addr *local,
 			  struct wsd_addr *remote);	      /* [lock] */
 const char *wsd_stream_path(const struct wsd_stream *stream); /* [lock] "shm", "tcp", ... or "" */
-size_t wsd_stream_reasons(const struct wsd_stream *stream, char *text, size_t size); /* [lock] */
+/* [lock] Why each path that was tried was not taken (WSD_REASON_BYTES at most); NULL: nothing to tell. */
+const char *wsd_stream_reasons(const struct wsd_stream *stream);
+char *wsd_stream_take_reasons(
+	struct wsd_stream *stream); /* [lock] the caller's now, for wsd_free */
 /*
  * [lock] True now and then while written bytes wait for a credit to announce them: then poll the
  * engine after unlocking. A sender that never waits would otherwise leave the credits to the

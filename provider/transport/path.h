@@ -8,7 +8,7 @@
 
 #include "provider/transport/engine.h"
 
-#define WSD_REASON_BYTES 160u
+#define WSD_REASON_BYTES 512u
 
 struct wsd_paths {
 	unsigned index;	      /* of the engine being tried */

@@ -130,6 +130,7 @@ int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote)
 					      .send_buffer = sock->options.send_buffer };
 	struct wsd_addr any = { .family = sock->family };
 	enum wsd_status status;
+	char *reasons;
 	int error;
 
 	if (sock->zombie_count + 1 >= WSD_ZOMBIES)
@@ -147,7 +148,8 @@ int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote)
 	sock->connect_error = -1;
 	wsd_fd_arm(&sock->fd, FD_CONNECT | FD_CLOSE);
 	status = wsd_stream_connect(&sock->stream, &wsd_socket_stream_owner, sock, &sock->local,
-				    remote, &options);
+				    remote, &options, &reasons);
+	wsd_socket_keep_reasons(sock, reasons);
 	if (status != WSD_PENDING && status != WSD_OK) {
 		(void)wsd_port_connect(sock->port, NULL);
 		sock->connect_error = wsd_error(status, WSD_CALL_CONNECT);

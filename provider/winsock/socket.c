@@ -82,6 +82,7 @@ static void recycle(struct wsd_socket *sock)
 		wsd_free(wsd_container(node, struct wsd_op, link));
 	wsd_port_release(sock->port);
 	sock->port = NULL;
+	wsd_socket_keep_reasons(sock, NULL);
 	wsd_mutex_unlock(&sock->lock);
 	wsd_slot_put(sock);
 }
@@ -396,8 +397,16 @@ static void add_zombie(struct wsd_socket *sock)
 	sock->stream = NULL;
 }
 
+void wsd_socket_keep_reasons(struct wsd_socket *sock, char *reasons)
+{
+	wsd_free(sock->reasons);
+	sock->reasons = reasons;
+}
+
 void wsd_socket_drop_stream(struct wsd_socket *sock)
 {
+	if (sock->stream != NULL)
+		wsd_socket_keep_reasons(sock, wsd_stream_take_reasons(sock->stream));
 	add_zombie(sock);
 }
 

@@ -118,6 +118,7 @@ struct wsd_socket {
 	struct wsd_port *port;
 	struct wsd_socket_options options;
 	struct wsd_stream *stream;
+	char *reasons; /* of the last stream that ended, see wsd_stream_reasons */
 	struct wsd_listener *listener, *dead_listener;
 	struct wsd_stream *zombies[WSD_ZOMBIES];
 	unsigned zombie_count;
@@ -170,6 +171,8 @@ bool wsd_socket_next_state(enum wsd_socket_state state, enum wsd_socket_event ev
 void wsd_socket_settle(struct wsd_socket *sock);
 /* [lock] Let go of the stream that is attached; it may be told to die in the background. */
 void wsd_socket_drop_stream(struct wsd_socket *sock);
+/* [lock] For SO_OPENWSD_REASONS, once there is no stream to ask. Frees what was kept before. */
+void wsd_socket_keep_reasons(struct wsd_socket *sock, char *reasons);
 /* [lock] Attach options to the stream. */
 void wsd_socket_apply_options(struct wsd_socket *sock);
 void wsd_socket_tune(struct wsd_socket *sock); /* only how it moves data */

@@ -12,20 +12,15 @@
 
 static int get_text(struct wsd_socket *sock, int name, char *out, int *length)
 {
-	char text[1024];
-	size_t size = 0;
+	const char *text = NULL;
+	size_t size;
 
-	text[0] = '\0';
-	if (sock->stream != NULL && name == SO_OPENWSD_REASONS) {
-		(void)wsd_stream_reasons(sock->stream, text, sizeof(text));
-	} else if (sock->stream != NULL && sock->state == WSD_SOCK_CONNECTED) {
-		const char *path = wsd_stream_path(sock->stream);
-
-		size = strlen(path);
-		size = size < sizeof(text) - 1 ? size : sizeof(text) - 1;
-		memcpy(text, path, size);
-		text[size] = '\0';
-	}
+	if (name == SO_OPENWSD_REASONS)
+		text = sock->stream != NULL ? wsd_stream_reasons(sock->stream) : sock->reasons;
+	else if (sock->stream != NULL && sock->state == WSD_SOCK_CONNECTED)
+		text = wsd_stream_path(sock->stream);
+	if (text == NULL)
+		text = "";
 	size = strlen(text) + 1;
 	if (*length < (int)size) {
 		*length = (int)size;

@@ -6,6 +6,7 @@
 #include "tests/conformance/dial.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 /* A port that had a listener and has none now. */
 static struct address dead_port(void)
@@ -246,6 +247,40 @@ static void check_blocking(void)
 
 /* --- trying again --- */
 
+/* The reasons of the last connect: this text about the one backend under test, or nothing at all. */
+static bool tells(SOCKET s, const char *text)
+{
+	const char *backend = getenv("WSD_BACKENDS");
+	char reasons[256], wanted[256] = "";
+	int length = sizeof(reasons);
+
+	if (getsockopt(s, SOL_SOCKET, SO_OPENWSD_REASONS, reasons, &length) != 0)
+		return false;
+	if (text)
+		snprintf(wanted, sizeof(wanted), "%s: %s", backend ? backend : "shm", text);
+	return length == (int)strlen(wanted) + 1 && strcmp(reasons, wanted) == 0;
+}
+
+static void check_reasons(void)
+{
+	struct address at = dead_port(), live;
+	SOCKET s = stream_socket(), listener = listener_on(&live, 1);
+	char small[4] = "abc";
+	int length = sizeof(small);
+
+	CHECK(tells(s, NULL));
+	CHECK(FAILS(connect_to(s, &at), WSAECONNREFUSED) &&
+	      tells(s, "nobody listens at that address (-62)"));
+	CHECK(FAILS(getsockopt(s, SOL_SOCKET, SO_OPENWSD_REASONS, small, &length), WSAEFAULT) &&
+	      length > (int)sizeof(small) && memcmp(small, "abc", 4) == 0);
+	/* Kept once, not added up. */
+	CHECK(FAILS(connect_to(s, &at), WSAECONNREFUSED) &&
+	      tells(s, "nobody listens at that address (-62)"));
+	CHECK(connect_to(s, &live) == 0 && tells(s, NULL));
+	closesocket(s);
+	closesocket(listener);
+}
+
 static void check_again(void)
 {
 	struct address at = dead_port(), name, again;
@@ -262,6 +297,7 @@ static void check_again(void)
 	s = stream_socket();
 	CHECK_R(115, FAILS(connect_to(s, &at), WSAETIMEDOUT));
 	CHECK_R(115, FAILS(connect_to(s, &at), WSAETIMEDOUT));
+	CHECK(tells(s, "timed out (-64)"));
 	unsetenv("WSD_CONNECT_TIMEOUT");
 	CHECK_R(115, still_connects(s));
 	closesocket(listener);
@@ -274,6 +310,7 @@ static void check_again(void)
 		inet_pton(AF_INET6, "ff02::1", &at.sa.v6.sin6_addr);
 	s = stream_socket();
 	CHECK_R(115, FAILS(connect_to(s, &at), WSAENETUNREACH));
+	CHECK(tells(s, "no route to the address by this path (-63)"));
 	CHECK_R(115, still_connects(s));
 }
 
@@ -285,6 +322,7 @@ int main(int argc, char **argv)
 	check_states();
 	check_nonblocking();
 	check_blocking();
+	check_reasons();
 	check_again();
 	WSACleanup();
 	return check_result();

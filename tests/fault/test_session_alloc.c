@@ -74,6 +74,7 @@ static void scenario(void)
 	struct server sv = { 0 };
 	struct end c = { 0 };
 	enum wsd_status status;
+	char *reasons;
 
 	wsd_mutex_init(&sv.mutex);
 	if (wsd_listener_open(&sv.listener, &server_ops, &sv, &at, &options) != WSD_OK) {
@@ -82,7 +83,8 @@ static void scenario(void)
 	}
 	wsd_mutex_init(&c.mutex);
 	end_lock(&c);
-	status = wsd_stream_connect(&c.stream, &end_ops, &c, &local, &at, &connect);
+	status = wsd_stream_connect(&c.stream, &end_ops, &c, &local, &at, &connect, &reasons);
+	wsd_free(reasons);
 	end_unlock(&c, NULL);
 	if (status == WSD_PENDING) {
 		wsd_stream_kick(c.stream);

@@ -46,6 +46,7 @@ static void over_shm_only(struct sockaddr_in *at)
 	SOCKET s;
 
 	PEER_CHECK(connect_over("shm", at, &s) == WSAECONNREFUSED);
+	check_text(s, SO_OPENWSD_REASONS, REFUSED);
 	PEER_CHECK(closesocket(s) == 0 && WSACleanup() == 0);
 	_exit(0);
 }

@@ -206,11 +206,13 @@ static inline void client_start(struct end *c, const struct wsd_addr *to, uint32
 					      .zcopy_min = zcopy_min };
 	struct wsd_addr local = loopback(next_port++);
 	enum wsd_status status;
+	char *reasons;
 
 	memset(c, 0, sizeof(*c));
 	wsd_mutex_init(&c->mutex);
 	end_lock(c);
-	status = wsd_stream_connect(&c->stream, &end_ops, c, &local, to, &options);
+	status = wsd_stream_connect(&c->stream, &end_ops, c, &local, to, &options, &reasons);
+	wsd_free(reasons);
 	end_unlock(c, NULL);
 	assert_int_equal(status, WSD_PENDING);
 	wsd_stream_kick(c->stream);

@@ -18,8 +18,9 @@
  * "verbs"; empty while not connected. *optlen returns the length with the terminating NUL; a buffer
  * that is too small fails with WSAEFAULT and *optlen holds the length needed.
  *
- * SO_OPENWSD_REASONS (get, char[]): why each path before the one that was taken was not, "name: text
- * (number)" with "; " between them; empty while not connected.
+ * SO_OPENWSD_REASONS (get, char[]): why each path before the one that was taken was not, or, after a
+ * connect that failed, why none was: "name: text (number)" with "; " between them, at most 511
+ * characters. It is about the last connect of this socket.
  *
  * SO_OPENWSD_ZCOPY_MIN (get and set, DWORD): sends and receives of at least so many bytes may go
  * without a copy. 0 means the threshold of the backend, 0xFFFFFFFF means never.

@@ -21,7 +21,7 @@
 #include "provider/transport/path.h"
 #include "rdma_backend/base/base.h"
 
-#define WSD_SLOTS	 64u
+#define WSD_SLOTS	 54u /* over shm: segment, rings and first messages in one page */
 #define WSD_SLOT_BYTES	 256u
 #define WSD_FIRST_WINDOW 2048u
 #define WSD_FIRST_RING	 65536u

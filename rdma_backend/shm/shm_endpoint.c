@@ -5,6 +5,8 @@
 
 #include "rdma_backend/shm/shm_internal.h"
 
+#define SENT_FIRST 16u /* completions: few are ever unreported, see sent_grow */
+
 static uint32_t power_of_two(uint32_t value)
 {
 	uint32_t power = 1;
@@ -16,8 +18,6 @@ static uint32_t power_of_two(uint32_t value)
 
 bool shm_layout_make(struct shm_layout *layout, uint32_t recv_depth, uint32_t recv_bytes)
 {
-	uint32_t head;
-
 	if (!recv_depth || recv_depth > SHM_MAX_DEPTH || recv_bytes > SHM_MAX_MESSAGE)
 		return false;
 	layout->rq_size = power_of_two(recv_depth);
@@ -26,8 +26,11 @@ bool shm_layout_make(struct shm_layout *layout, uint32_t recv_depth, uint32_t re
 	layout->slot_bytes = (recv_bytes + SHM_LINE - 1) / SHM_LINE * SHM_LINE;
 	layout->rq_offset = (uint32_t)sizeof(struct shm_segment) +
 			    layout->cq_size * (uint32_t)sizeof(struct shm_cqe);
-	head = layout->rq_offset + layout->rq_size * (uint32_t)sizeof(struct shm_rqe);
-	layout->slot_offset = (head + SHM_PAGE - 1) / SHM_PAGE * SHM_PAGE;
+	layout->area_offset =
+		layout->rq_offset + layout->rq_size * (uint32_t)sizeof(struct shm_rqe);
+	layout->area_offset = (layout->area_offset + SHM_LINE - 1) / SHM_LINE * SHM_LINE;
+	layout->area_bytes = recv_depth * layout->slot_bytes;
+	layout->slot_offset = layout->area_offset + layout->area_bytes;
 	layout->length = layout->slot_offset + layout->rq_size * layout->slot_bytes;
 	layout->length = (layout->length + SHM_PAGE - 1) / SHM_PAGE * SHM_PAGE;
 	return true;
@@ -139,7 +142,8 @@ enum wsd_status shm_endpoint_create(struct wsd_queue *queue, struct wsd_request 
 	if (!endpoint)
 		return WSD_ENOMEM;
 	endpoint->own_layout = layout;
-	endpoint->sent_size = power_of_two(attr->send_depth);
+	endpoint->sent_size =
+		attr->send_depth < SENT_FIRST ? power_of_two(attr->send_depth) : SENT_FIRST;
 	endpoint->sent = queue->host->alloc(endpoint->sent_size * sizeof(*endpoint->sent));
 	endpoint->recvs = queue->host->alloc(layout.rq_size * sizeof(*endpoint->recvs));
 	if (endpoint->sent && endpoint->recvs)

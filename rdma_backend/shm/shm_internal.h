@@ -249,12 +249,13 @@ struct wsd_endpoint {
 	struct shm_work *work_first, **work_end; /* in order */
 	struct shm_work *work_issue;		 /* first that is not issued_all, or NULL */
 	uint32_t outstanding;			 /* works and unreported completions */
-	struct shm_sent *sent;			 /* ring of sent_size */
+	struct shm_sent *sent; /* ring of sent_size, for as many as are outstanding; grows */
 	uint32_t sent_head, sent_tail, sent_size;
 
 	struct shm_link *link;
 	struct wsd_list link_node;
 
+	struct shm_region area; /* of our segment; endpoint set: it was given out */
 	struct wsd_list mem;
 	uint32_t mem_count, mem_next;
 	uint32_t mem_sent;  /* announced, or counted at the peer to be announced */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * shm_memory.c - registered memory (reached by the target's engine only) and mem_alloc memory (a segment
- * of its own, mapped by the peer, announced on the link).
+ * of its own, mapped by the peer, announced on the link; what serves for receives alone lies in the
+ * connection's segment, so that an idle connection has no second one).
  */
 
 #include <string.h>
@@ -179,7 +180,7 @@ enum wsd_status shm_mem_new(struct wsd_endpoint *endpoint, uint64_t length, uint
 	enum wsd_status status;
 	struct shm_region *region;
 
-	if (endpoint->mem_count >= SHM_MAX_MEM + bounce || endpoint->mem_next == KEY_REGISTERED - 1)
+	if (endpoint->mem_count >= SHM_MAX_MEM + bounce || endpoint->mem_next == SHM_KEY_AREA - 1)
 		return WSD_ENOMEM;
 	region = host->alloc(sizeof(*region));
 	if (!region)
@@ -209,16 +210,35 @@ enum wsd_status shm_mem_new(struct wsd_endpoint *endpoint, uint64_t length, uint
 	return WSD_OK;
 }
 
+/* [locked] Once: receives that were posted in it may still be written when it has been given back. */
+static struct shm_region *take_area(struct wsd_endpoint *endpoint, uint32_t access)
+{
+	struct shm_region *region = &endpoint->area;
+
+	region->queue = endpoint->queue;
+	region->endpoint = endpoint;
+	region->fd = -1;
+	region->base.base = (uint8_t *)endpoint->own + endpoint->own_layout.area_offset;
+	region->base.length = endpoint->own_layout.area_bytes;
+	region->base.access = access;
+	region->base.remote_key = SHM_KEY_AREA;
+	return region;
+}
+
 enum wsd_status shm_mem_alloc(struct wsd_endpoint *endpoint, uint64_t length, uint32_t access,
 			      struct wsd_region **result)
 {
+	enum wsd_status status = WSD_OK;
 	struct shm_region *region = NULL;
-	enum wsd_status status;
 
 	if (access & ~ACCESS_ALL)
 		return WSD_EINVAL;
 	wsd_mutex_lock(&endpoint->lock);
-	status = shm_mem_new(endpoint, length, access, false, &region);
+	if (!(access & ACCESS_REMOTE) && length && length <= endpoint->own_layout.area_bytes &&
+	    !endpoint->area.endpoint)
+		region = take_area(endpoint, access);
+	else
+		status = shm_mem_new(endpoint, length, access, false, &region);
 	wsd_mutex_unlock(&endpoint->lock);
 	if (!status)
 		*result = &region->base;
@@ -230,6 +250,8 @@ void shm_mem_free(struct wsd_region *base)
 	struct shm_region *region = (struct shm_region *)(void *)base;
 	struct wsd_endpoint *endpoint = region->endpoint;
 
+	if (region == &endpoint->area)
+		return; /* goes with the segment */
 	wsd_mutex_lock(&endpoint->lock);
 	if (endpoint->mem_counted && !endpoint->mem_announced) {
 		/* The peer waits for the announcement: it gets an empty one. */
@@ -292,7 +314,7 @@ static enum wsd_status peer_mem_add(struct wsd_endpoint *endpoint,
 	enum wsd_status status;
 	void *address;
 
-	if (!message->key || (message->key & KEY_REGISTERED) || message->length > SIZE_MAX / 2 ||
+	if (!message->key || message->key >= SHM_KEY_AREA || message->length > SIZE_MAX / 2 ||
 	    endpoint->peer_mem_count > SHM_MAX_MEM || shm_peer_mem_find(endpoint, message->key))
 		return WSD_EPROTOCOL;
 	if ((message->access & SHM_ACCESS_BOUNCE) &&

@@ -20,6 +20,23 @@ void shm_announce(struct wsd_endpoint *endpoint)
 	shm_link_doorbell(endpoint->link);
 }
 
+/* Twice the room for completions. No memory: those that are due make room. */
+static bool sent_grow(struct wsd_endpoint *endpoint)
+{
+	const struct wsd_host *host = endpoint->queue->host;
+	uint32_t size = endpoint->sent_size, i;
+	struct shm_sent *ring = host->alloc(2 * size * sizeof(*ring));
+
+	if (!ring)
+		return false;
+	for (i = endpoint->sent_head; i != endpoint->sent_tail; i++)
+		ring[i & (2 * size - 1)] = endpoint->sent[i & (size - 1)];
+	host->free(endpoint->sent);
+	endpoint->sent = ring;
+	endpoint->sent_size = 2 * size;
+	return true;
+}
+
 static void push_sent(struct wsd_endpoint *endpoint, const struct shm_op *op,
 		      enum wsd_status status)
 {
@@ -264,7 +281,8 @@ static enum wsd_status post_one(struct wsd_endpoint *endpoint, const struct wsd_
 		return WSD_ESTATE;
 	if (item->sge_count > endpoint->max_send_sge || !make_op(item, &op))
 		return WSD_EINVAL;
-	if (endpoint->outstanding >= endpoint->send_depth)
+	if (endpoint->outstanding >= endpoint->send_depth ||
+	    (endpoint->outstanding == endpoint->sent_size && !sent_grow(endpoint)))
 		return WSD_AGAIN;
 	if (!endpoint->work_first)
 		status = shm_execute(endpoint, &op);

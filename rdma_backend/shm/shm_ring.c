@@ -125,39 +125,54 @@ enum wsd_status shm_push_imm(struct wsd_endpoint *endpoint, const struct shm_op 
 	return shm_ring_push(endpoint, &entry);
 }
 
+/* Where a posted receive wants its message. NULL: in a region that we have not heard of (yet). */
+static uint8_t *receive_memory(struct wsd_endpoint *endpoint, const struct shm_rqe *rqe,
+			       uint32_t length)
+{
+	uint64_t offset = GET(rqe->offset_low) | (uint64_t)GET(rqe->offset_high) << 32;
+	uint64_t bytes = endpoint->peer_layout.area_bytes;
+	uint32_t key = GET(rqe->key);
+	struct shm_peer_mem *mem;
+	uint8_t *base;
+
+	if (key == SHM_KEY_AREA) {
+		base = (uint8_t *)endpoint->peer + endpoint->peer_layout.area_offset;
+	} else {
+		mem = key ? shm_peer_mem_find(endpoint, key) : NULL;
+		if (!mem)
+			return NULL;
+		base = mem->base;
+		bytes = mem->length;
+	}
+	return offset <= bytes && length <= bytes - offset ? base + offset : NULL;
+}
+
 static enum wsd_status execute_send(struct wsd_endpoint *endpoint, const struct shm_op *op)
 {
 	struct shm_entry entry = { .type = SHM_CQE_RECV, .length = op->length };
-	uint32_t slot, length, key;
-	struct shm_peer_mem *mem;
 	enum wsd_status status;
 	struct shm_rqe *rqe;
-	uint64_t offset;
+	uint32_t slot, most;
+	uint8_t *to;
 
 	status = claim(endpoint);
 	if (status)
 		return status;
 	slot = endpoint->rq_next++ & (endpoint->peer_layout.rq_size - 1);
 	rqe = &endpoint->peer_rq[slot];
-	length = GET(rqe->length);
-	key = GET(rqe->key);
-	offset = GET(rqe->offset_low) | (uint64_t)GET(rqe->offset_high) << 32;
-	if (op->length > length || op->length > endpoint->peer_layout.slot_bytes) {
+	most = GET(rqe->length);
+	if (op->length > most || op->length > endpoint->peer_layout.slot_bytes) {
 		entry.type = SHM_CQE_RECV_LONG;
 		status = shm_ring_push(endpoint, &entry);
 		return status ? status : WSD_ELENGTH;
 	}
-	/* A region that we have not heard of yet: the bounce slot does. */
-	mem = key ? shm_peer_mem_find(endpoint, key) : NULL;
-	if (mem && offset <= mem->length && op->length <= mem->length - offset) {
-		shm_gather(op, 0, mem->base + offset, op->length);
-	} else {
+	to = receive_memory(endpoint, rqe, op->length);
+	if (!to) {
 		entry.type = SHM_CQE_RECV_BOUNCE;
-		shm_gather(op, 0,
-			   (uint8_t *)endpoint->peer + endpoint->peer_layout.slot_offset +
-				   (size_t)slot * endpoint->peer_layout.slot_bytes,
-			   op->length);
+		to = (uint8_t *)endpoint->peer + endpoint->peer_layout.slot_offset +
+		     (size_t)slot * endpoint->peer_layout.slot_bytes;
 	}
+	shm_gather(op, 0, to, op->length);
 	return shm_ring_push(endpoint, &entry);
 }
 

@@ -47,7 +47,11 @@ struct shm_inbox {
 	_Atomic uint64_t low[4096];
 };
 
-/* A posted receive: where the sender may put the message. key 0: only the bounce slot. */
+/*
+ * A posted receive: where the sender may put the message. key 0: only the bounce slot; SHM_KEY_AREA: in
+ * the area of the receiver's segment; else in a region that was announced on the link.
+ */
+#define SHM_KEY_AREA 0x7fffffffu
 struct shm_rqe {
 	_Atomic uint32_t key;
 	_Atomic uint32_t length;
@@ -80,8 +84,9 @@ struct shm_cqe {
 
 /*
  * Head of the segment that belongs to the receiving side of one direction. It is followed by the
- * completion ring (shm_cq_size entries, written by the peer), the receive queue (written by the
- * receiver) and, from the next page, one bounce slot for each receive.
+ * completion ring (cq_size entries, written by the peer), the receive queue (written by the receiver),
+ * the area for messages (written by the peer, where posted receives say so) and one bounce slot for each
+ * receive. All follow one another without a gap: what an idle connection has touched should be one page.
  */
 struct shm_segment {
 	/* written by the receiver */
@@ -112,6 +117,7 @@ struct shm_layout {
 	uint32_t cq_size;
 	uint32_t slot_bytes;
 	uint32_t rq_offset;
+	uint32_t area_offset, area_bytes;
 	uint32_t slot_offset;
 	uint32_t length;
 };

@@ -434,7 +434,15 @@ static void test_backend_memory(void)
 			bc_ops->mem_free(r[(i + j) % 4]);
 	}
 	BC_OK(bc_ops->mem_alloc(p.s.ep, 4096, BC_ALL, &r[0]));
-	bc_pair_close(&p); /* the last one goes with its connection */
+	for (i = 1; i < 3; i++) { /* for receives alone: less is promised */
+		BC_OK(bc_ops->mem_alloc(p.s.ep, 1000, WSD_ACCESS_LOCAL_WRITE, &r[i]));
+		bytes = r[i]->base;
+		BC_CHECK(((uintptr_t)bytes & 63u) == 0, "not aligned");
+		BC_CHECK(r[i]->length >= 1000 && bytes[0] == 0 && bytes[999] == 0, "not zeroed");
+		memset(bytes, 0xff, 1000);
+	}
+	bc_ops->mem_free(r[1]);
+	bc_pair_close(&p); /* the others go with their connection */
 }
 
 static void test_disconnect_order(void)

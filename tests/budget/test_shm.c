@@ -18,6 +18,8 @@
 
 #include <openwsd/winsock2.h>
 
+#include "tests/budget/budget.h"
+
 #define SMALL	    61u /* a size that nothing else copies */
 #define LARGE	    65536u
 #define LARGE_LEAST 1024u /* what counts as a copy of payload of large sends */
@@ -73,22 +75,14 @@ void *__wrap_calloc(size_t number, size_t size)
 
 static char out[LARGE], in[LARGE];
 
-static void need(int ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "%s failed (%d)\n", what, WSAGetLastError());
-	_exit(2);
-}
-
 static void move(SOCKET from, SOCKET to, int length)
 {
 	int got = 0, n;
 
-	need(send(from, out, length, 0) == length, "send");
+	budget_need(send(from, out, length, 0) == length, "send");
 	for (; got < length; got += n) {
 		n = recv(to, in + got, length - got, 0);
-		need(n > 0, "recv");
+		budget_need(n > 0, "recv");
 	}
 }
 
@@ -98,25 +92,8 @@ static void ping_pong(SOCKET a, SOCKET b, unsigned rounds, int length)
 		memset(out, (int)i, (size_t)length);
 		move(a, b, length);
 		move(b, a, length);
-		need(in[0] == out[0] && in[length - 1] == out[length - 1], "compare");
+		budget_need(in[0] == out[0] && in[length - 1] == out[length - 1], "compare");
 	}
-}
-
-static void open_pair(SOCKET *client, SOCKET *server)
-{
-	SOCKET listener = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
-	struct sockaddr_in at = { .sin_family = AF_INET };
-	int length = sizeof(at);
-
-	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	need(bind(listener, (struct sockaddr *)&at, sizeof(at)) == 0, "bind");
-	need(listen(listener, 1) == 0, "listen");
-	need(getsockname(listener, (struct sockaddr *)&at, &length) == 0, "getsockname");
-	*client = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
-	need(connect(*client, (struct sockaddr *)&at, sizeof(at)) == 0, "connect");
-	*server = accept(listener, NULL, NULL);
-	need(*server != INVALID_SOCKET, "accept");
-	closesocket(listener);
 }
 
 /* The parent starts or stops counting. */
@@ -125,38 +102,32 @@ static void marker(void)
 	syscall(SYS_getsid, 0);
 }
 
-static int within(const char *what, unsigned long counted, unsigned long least, unsigned long most)
-{
-	int ok = counted >= least && counted <= most;
-
-	printf("%s %s: %lu, budget %lu\n", ok ? "ok" : "FAILED", what, counted, most);
-	return ok;
-}
-
 static int scenario(void)
 {
-	SOCKET client, server;
+	SOCKET listener, client, server;
 	WSADATA data;
 	int ok = 1;
 
 	alarm(DEADLINE);
-	need(WSAStartup(MAKEWORD(2, 2), &data) == 0, "WSAStartup");
-	open_pair(&client, &server);
+	budget_need(WSAStartup(MAKEWORD(2, 2), &data) == 0, "WSAStartup");
+	listener = budget_listen();
+	budget_connect(listener, &client, &server);
+	closesocket(listener);
 	ping_pong(client, server, WARM_UP, SMALL);
 	memset(&count, 0, sizeof(count));
 	marker();
 	ping_pong(client, server, ROUNDS, SMALL);
 	marker();
 	/* Two messages a round, one copy on each side of each; at a ring's end in two pieces. */
-	ok &= within("copies of small messages", count.small_copies, 4 * ROUNDS - WRAPS,
-		     4 * ROUNDS);
-	ok &= within("allocations of small messages", count.allocations, 0, 0);
+	ok &= budget_within("copies of small messages", count.small_copies, 4 * ROUNDS - WRAPS,
+			    4 * ROUNDS);
+	ok &= budget_within("allocations of small messages", count.allocations, 0, 0);
 	ping_pong(client, server, ROUNDS / 10, LARGE); /* the rings have grown */
 	memset(&count, 0, sizeof(count));
 	ping_pong(client, server, ROUNDS / 10, LARGE);
-	ok &= within("bytes copied for large messages", count.large_bytes,
-		     2ul * 2 * LARGE * (ROUNDS / 10), 2ul * 2 * LARGE * (ROUNDS / 10));
-	ok &= within("allocations of large messages", count.allocations, 0, 0);
+	ok &= budget_within("bytes copied for large messages", count.large_bytes,
+			    2ul * 2 * LARGE * (ROUNDS / 10), 2ul * 2 * LARGE * (ROUNDS / 10));
+	ok &= budget_within("allocations of large messages", count.allocations, 0, 0);
 	fflush(stdout);
 	closesocket(client);
 	closesocket(server);
@@ -215,5 +186,5 @@ int main(void)
 		return 1;
 	}
 	/* None belongs to a message: now and then the sockets between the processes are looked at. */
-	return !within("system calls of small messages", calls, 0, 2 * ROUNDS / 200);
+	return !budget_within("system calls of small messages", calls, 0, 2 * ROUNDS / 200);
 }

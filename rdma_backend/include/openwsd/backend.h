@@ -249,8 +249,9 @@ struct wsd_backend_ops {
 	 * block until running accesses to this region have finished (bounded by one copy). */
 	void (*dereg)(struct wsd_region *region);
 	/*
-	 * * [any] Memory that the peer of this connection can reach directly and fast; page aligned,
-	 * zeroed. Given back with mem_free, at the latest before endpoint_destroy.
+	 * * [any] Memory that the peer of this connection can reach directly and fast; zeroed; page
+	 * aligned, without remote rights only to 64 bytes. Given back with mem_free, at the latest
+	 * before endpoint_destroy.
 	 */
 	enum wsd_status (*mem_alloc)(struct wsd_endpoint *endpoint, uint64_t length,
 				     uint32_t access, struct wsd_region **region);

@@ -198,6 +198,17 @@ struct shm_sent {
 	int32_t status;
 };
 
+/* How large writes are copied, and the cost of both ways, cached and streamed, in ns for 64 KiB. */
+struct shm_choice {
+	uint64_t spent,
+		due;	  /* ns since the last trial, until the next one; within one: its price */
+	uint64_t lap;	  /* bytes until the costs of the way in use are its own */
+	uint32_t cost[2]; /* 0: not known */
+	uint32_t copies;
+	uint32_t trial; /* of the other way: samples still to be taken */
+	bool streamed;
+};
+
 enum shm_state {
 	SHM_IDLE,
 	SHM_CONNECTING, /* connector: request sent */
@@ -264,6 +275,7 @@ struct wsd_endpoint {
 	struct shm_peer_mem *peer_mem;
 	uint32_t peer_mem_count, peer_mem_capacity, mem_seen;
 	struct shm_bounce *bounce;
+	struct shm_choice choice;
 };
 
 /* A completion entry, copied out once. */
@@ -388,8 +400,16 @@ void shm_announce(struct wsd_endpoint *endpoint);
 enum wsd_status shm_ring_push(struct wsd_endpoint *endpoint, const struct shm_entry *entry);
 enum wsd_status shm_execute(struct wsd_endpoint *endpoint, const struct shm_op *op);
 enum wsd_status shm_push_imm(struct wsd_endpoint *endpoint, const struct shm_op *op);
+
+/* shm_copy.c */
 void shm_gather(const struct shm_op *op, uint32_t offset, void *to, uint32_t length);
 void shm_scatter(const struct shm_op *op, uint32_t offset, const void *from, uint32_t length);
+/* Which way the next copy takes. timed: shm_choice_learn has to be told how long it took. */
+bool shm_choice_next(struct shm_choice *choice, uint64_t ring, bool *timed);
+void shm_choice_learn(struct shm_choice *choice, uint64_t ring, uint64_t ns, uint32_t length);
+/* [locked] All of op to mem of the peer, the way that is faster now. */
+void shm_copy_write(struct wsd_endpoint *endpoint, const struct shm_op *op,
+		    const struct shm_peer_mem *mem);
 
 /* shm_progress.c: takes the lock. False: there is more than the sink could hold. */
 bool shm_endpoint_progress(struct wsd_endpoint *endpoint, struct shm_sink *sink);

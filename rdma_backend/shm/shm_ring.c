@@ -41,46 +41,6 @@ enum wsd_status shm_ring_push(struct wsd_endpoint *endpoint, const struct shm_en
 	return WSD_OK;
 }
 
-void shm_gather(const struct shm_op *op, uint32_t offset, void *to, uint32_t length)
-{
-	uint8_t *out = to;
-	uint32_t i, part;
-
-	for (i = 0; i < op->sge_count && length; i++) {
-		if (offset >= op->sge[i].length) {
-			offset -= op->sge[i].length;
-			continue;
-		}
-		part = op->sge[i].length - offset;
-		if (part > length)
-			part = length;
-		memcpy(out, (const uint8_t *)op->sge[i].addr + offset, part);
-		out += part;
-		length -= part;
-		offset = 0;
-	}
-}
-
-void shm_scatter(const struct shm_op *op, uint32_t offset, const void *from, uint32_t length)
-{
-	const uint8_t *in = from;
-	uint32_t i, part;
-
-	for (i = 0; i < op->sge_count && length; i++) {
-		if (offset >= op->sge[i].length) {
-			offset -= op->sge[i].length;
-			continue;
-		}
-		part = op->sge[i].length - offset;
-		if (part > length)
-			part = length;
-		memcpy((uint8_t *)op->sge[i].addr + offset, in, part);
-		in += part;
-		length -= part;
-		offset = 0;
-	}
-}
-
 static enum wsd_status look_for_receives(struct wsd_endpoint *endpoint)
 {
 	uint32_t tail = atomic_load(&endpoint->peer->rq_tail);
@@ -176,11 +136,11 @@ static enum wsd_status execute_send(struct wsd_endpoint *endpoint, const struct 
 	return shm_ring_push(endpoint, &entry);
 }
 
-/* Where op reaches in the mapped memory of the peer. WSD_PENDING: not mapped, ask the target. */
+/* The mapped memory of the peer that op reaches. WSD_PENDING: not mapped, ask the target. */
 static enum wsd_status locate(struct wsd_endpoint *endpoint, const struct shm_op *op,
-			      uint32_t right, uint8_t **address)
+			      uint32_t right, const struct shm_peer_mem **found)
 {
-	struct shm_peer_mem *mem = shm_peer_mem_find(endpoint, op->remote_key);
+	const struct shm_peer_mem *mem = shm_peer_mem_find(endpoint, op->remote_key);
 	uint64_t offset = op->remote_addr - SHM_MEM_ADDR;
 
 	if (!mem && op->remote_key >> 31)
@@ -196,36 +156,36 @@ static enum wsd_status locate(struct wsd_endpoint *endpoint, const struct shm_op
 	    op->remote_addr < SHM_MEM_ADDR || offset > mem->length ||
 	    op->length > mem->length - offset)
 		return WSD_EREMOTE_ACCESS;
-	*address = mem->base + offset;
+	*found = mem;
 	return WSD_OK;
 }
 
 static enum wsd_status execute_write(struct wsd_endpoint *endpoint, const struct shm_op *op)
 {
+	const struct shm_peer_mem *mem;
 	enum wsd_status status;
-	uint8_t *address;
 
 	if (op->length) {
-		status = locate(endpoint, op, WSD_ACCESS_REMOTE_WRITE, &address);
+		status = locate(endpoint, op, WSD_ACCESS_REMOTE_WRITE, &mem);
 		if (status)
 			return status;
 		if (op->op == WSD_OP_WRITE_IMM && (status = claim(endpoint)) != WSD_OK)
 			return status;
-		shm_gather(op, 0, address, op->length);
+		shm_copy_write(endpoint, op, mem);
 	}
 	return op->op == WSD_OP_WRITE_IMM ? shm_push_imm(endpoint, op) : WSD_OK;
 }
 
 static enum wsd_status execute_read(struct wsd_endpoint *endpoint, const struct shm_op *op)
 {
+	const struct shm_peer_mem *mem;
 	enum wsd_status status;
-	uint8_t *address;
 
 	if (!op->length)
 		return WSD_OK;
-	status = locate(endpoint, op, WSD_ACCESS_REMOTE_READ, &address);
+	status = locate(endpoint, op, WSD_ACCESS_REMOTE_READ, &mem);
 	if (!status)
-		shm_scatter(op, 0, address, op->length);
+		shm_scatter(op, 0, mem->base + (op->remote_addr - SHM_MEM_ADDR), op->length);
 	return status;
 }
 

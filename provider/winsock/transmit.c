@@ -187,6 +187,9 @@ static int start(struct wsd_socket *sock, struct wsd_transmit *t,
 	error = wsd_op_wait(sock, op, wsd_deadline_ms(sock->options.send_timeout));
 	if (op->error == WSAETIMEDOUT)
 		error = WSAETIMEDOUT; /* there is no count to tell of a part */
+	/* As a send that was cancelled half way: nobody could say what has gone. */
+	if ((error == WSAETIMEDOUT || error == WSAEINTR) && op->moved > 0)
+		wsd_socket_abort(sock);
 	wsd_transmit_free(t);
 	return error;
 }

@@ -304,6 +304,37 @@ static void check_send_to(void)
 	close_pair(&p);
 }
 
+/* SO_SNDTIMEO: a call says exactly what it got rid of, all the others fail, and the stream goes on. */
+static void check_time_limit(DWORD zcopy_min)
+{
+	struct pair p = need_pair();
+	DWORD limit = 120;
+	size_t sent = 0;
+	uint64_t begun;
+	int n;
+
+	NEED(setsockopt(p.client, SOL_SOCKET, SO_OPENWSD_ZCOPY_MIN, (char *)&zcopy_min, 4) == 0);
+	NEED(setsockopt(p.client, SOL_SOCKET, SO_SNDTIMEO, (char *)&limit, 4) == 0);
+	pattern_fill(big, BIG, 0);
+	do {
+		NEED(sent < BIG - 62000);
+		begun = now_ms();
+		n = send(p.client, big + sent, 60000, 0);
+		sent += n > 0 ? (size_t)n : 0;
+		/* Less than asked for is what there was room for until the time was over. */
+		CHECK(n == 60000 || now_ms() - begun >= limit - 1);
+	} while (n > 0);
+	CHECK(n == SOCKET_ERROR && WSAGetLastError() == WSAETIMEDOUT && sent > 0);
+	begun = now_ms();
+	CHECK(FAILS(send(p.client, big + sent, 1, 0), WSAETIMEDOUT) &&
+	      now_ms() - begun >= limit - 1);
+	/* Nothing was lost, nothing is sent twice. */
+	CHECK(receive_all(p.server, back, sent) == sent && pattern_ok(back, sent, 0));
+	CHECK(send(p.client, big + sent, 1000, 0) == 1000 && shutdown(p.client, SD_SEND) == 0);
+	CHECK(drained(p.server, 1000, sent));
+	close_pair(&p);
+}
+
 int main(int argc, char **argv)
 {
 	conf_start(argc, argv);
@@ -317,6 +348,8 @@ int main(int argc, char **argv)
 	check_reset();
 	check_reset_of_waiting();
 	check_send_to();
+	check_time_limit(0);
+	check_time_limit(4096);
 	WSACleanup();
 	return check_result();
 }

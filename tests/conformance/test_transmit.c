@@ -141,6 +141,10 @@ static void check_synchronous(void)
 	file_seek(0);
 	around = (TRANSMIT_FILE_BUFFERS){ out, sizeof(out), NULL, 0 };
 	CHECK(FALSE_WITH(transmit_file(p.client, file, 0, 0, NULL, &around, 0), WSAETIMEDOUT));
+	CHECK(FAILS(send(p.client, "x", 1, 0), WSAECONNABORTED));
+	while (recv(p.server, out, sizeof(out), 0) > 0)
+		;
+	CHECK(WSAGetLastError() == WSAECONNRESET);
 	close_pair(&p);
 }
 

@@ -104,6 +104,9 @@ struct wsd_tx {
 	bool blocked;	/* a write found no room: tell when there is */
 	bool look;	/* see wsd_stream_take_look */
 	uint8_t untold; /* writes that found no credit to announce them */
+	uint8_t urgent_sent,
+		urgent_done; /* marks, modulo 256; done: the peer has room for others */
+	bool urgent_waits;   /* one found no room */
 };
 
 struct wsd_urgent {
@@ -128,6 +131,8 @@ struct wsd_rx {
 	struct wsd_urgent urgent[WSD_URGENT_MAX];
 	uint8_t urgent_count;
 	uint8_t urgent_taken; /* of those, the first so many have been fetched */
+	uint8_t urgent_done;  /* marks that are gone, modulo 256, and what the peer knows of that */
+	uint8_t urgent_told;
 	bool urgent_inline;
 	bool fin;
 	bool closed; /* shut down for receiving: data resets */
@@ -229,6 +234,18 @@ void wsd_rx_events(struct wsd_stream *stream, const struct wsd_event *events, ui
 enum wsd_status wsd_rx_post_slots(struct wsd_stream *stream);
 void wsd_rx_consumed(struct wsd_stream *stream);
 void wsd_rx_free(struct wsd_stream *stream);
+
+/* What a read finds when there are no bytes. */
+enum wsd_status wsd_rx_nothing(const struct wsd_stream *stream);
+
+/* urgent.c */
+void wsd_urgent_arrived(struct wsd_stream *stream, const struct wsd_header *header,
+			const uint8_t *payload);
+/* The owner has been told and fetched what it wants: make room where that is right. */
+void wsd_urgent_settle(struct wsd_stream *stream);
+void wsd_urgent_passed(struct wsd_stream *stream);    /* the reader went on */
+bool wsd_urgent_inline_next(const struct wsd_rx *rx); /* the next byte to read is an urgent one */
+void wsd_urgent_read(struct wsd_stream *stream, bool peek, uint8_t *byte); /* there is one */
 
 /* zcopy.c */
 void wsd_source_offer(struct wsd_stream *stream, const struct wsd_header *header,

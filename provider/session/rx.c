@@ -112,24 +112,6 @@ static void on_switch(struct wsd_stream *s, const struct wsd_header *header)
 	wsd_tx_want(s, WSD_SEND_CREDIT); /* a larger window */
 }
 
-static void on_urgent(struct wsd_stream *s, const struct wsd_header *header, const uint8_t *payload)
-{
-	struct wsd_rx *rx = &s->rx;
-
-	if (header->length != 1 || header->position != rx->produced) {
-		wsd_stream_violation(s, "bad urgent mark");
-		return;
-	}
-	if (rx->urgent_count == WSD_URGENT_MAX) {
-		memmove(rx->urgent, rx->urgent + 1, sizeof(rx->urgent) - sizeof(rx->urgent[0]));
-		rx->urgent_count--;
-		rx->urgent_taken -= rx->urgent_taken > 0;
-	}
-	rx->urgent[rx->urgent_count].mark = header->position;
-	rx->urgent[rx->urgent_count++].byte = payload[0];
-	s->changes |= rx->urgent_inline ? WSD_CHANGE_READABLE : WSD_CHANGE_URGENT;
-}
-
 static void on_fin(struct wsd_stream *s, const struct wsd_header *header)
 {
 	if (s->rx.fin || header->position != s->rx.produced || s->rx.source.offered) {
@@ -215,7 +197,7 @@ static void on_message(struct wsd_stream *s, const uint8_t *bytes, uint32_t rece
 		wsd_stream_break(s, WSD_ERESET);
 		break;
 	case WSD_MSG_URGENT:
-		on_urgent(s, &header, payload);
+		wsd_urgent_arrived(s, &header, payload);
 		break;
 	case WSD_MSG_PROBE:
 		wsd_tx_want(s, WSD_SEND_PROBE_ACK);
@@ -280,39 +262,6 @@ static uint64_t read_end(const struct wsd_rx *rx)
 	return rx->produced;
 }
 
-static void urgent_drop(struct wsd_rx *rx)
-{
-	rx->urgent_count--;
-	rx->urgent_taken -= rx->urgent_taken > 0;
-	memmove(rx->urgent, rx->urgent + 1, rx->urgent_count * sizeof(rx->urgent[0]));
-}
-
-/* The oldest byte that nobody has fetched. */
-static const struct wsd_urgent *urgent_next(const struct wsd_rx *rx)
-{
-	return rx->urgent_taken < rx->urgent_count ? &rx->urgent[rx->urgent_taken] : NULL;
-}
-
-/* The mark of a byte that was fetched stays until the reader has gone across. */
-static void urgent_pass(struct wsd_rx *rx)
-{
-	while (rx->urgent_taken > 0 && rx->urgent[0].mark < rx->read)
-		urgent_drop(rx);
-}
-
-static void urgent_take(struct wsd_rx *rx)
-{
-	rx->urgent_taken++;
-	urgent_pass(rx);
-}
-
-static bool inline_urgent_next(const struct wsd_rx *rx)
-{
-	const struct wsd_urgent *next = rx->urgent_inline ? urgent_next(rx) : NULL;
-
-	return next != NULL && next->mark == rx->read;
-}
-
 /* After reading: tell the peer about room when it is worth a message. */
 void wsd_rx_consumed(struct wsd_stream *s)
 {
@@ -349,7 +298,7 @@ static size_t copy_out(struct wsd_rx *rx, const struct wsd_iovec *iov, unsigned 
 	return (size_t)(position - rx->read);
 }
 
-static enum wsd_status nothing_to_read(const struct wsd_stream *s)
+enum wsd_status wsd_rx_nothing(const struct wsd_stream *s)
 {
 	if (s->rx.fin && s->rx.read == s->rx.fin_position)
 		return WSD_EOF;
@@ -369,18 +318,16 @@ enum wsd_status wsd_stream_read(struct wsd_stream *s, const struct wsd_iovec *io
 
 	if (rx->source.reading)
 		return WSD_AGAIN;
-	if (inline_urgent_next(rx) && count > 0 && iov[0].length > 0) {
-		*(uint8_t *)iov[0].base = urgent_next(rx)->byte;
+	if (wsd_urgent_inline_next(rx) && count > 0 && iov[0].length > 0) {
 		*bytes = 1;
-		if (!(flags & WSD_READ_PEEK))
-			urgent_take(rx);
+		wsd_urgent_read(s, (flags & WSD_READ_PEEK) != 0, iov[0].base);
 		return WSD_OK;
 	}
 	if (end == rx->read) {
 		if (rx->source.offered && direct && (flags & WSD_READ_DIRECT) && count > 0 &&
 		    s->state == WSD_STREAM_OPEN)
 			return wsd_source_read(s, iov, direct);
-		return nothing_to_read(s);
+		return wsd_rx_nothing(s);
 	}
 	n = copy_out(rx, iov, count, end);
 	if (n == 0)
@@ -388,7 +335,7 @@ enum wsd_status wsd_stream_read(struct wsd_stream *s, const struct wsd_iovec *io
 	*bytes = n;
 	if (!(flags & WSD_READ_PEEK)) {
 		rx->read += n;
-		urgent_pass(rx);
+		wsd_urgent_passed(s);
 		wsd_rx_consumed(s);
 	}
 	return WSD_OK;
@@ -396,57 +343,14 @@ enum wsd_status wsd_stream_read(struct wsd_stream *s, const struct wsd_iovec *io
 
 size_t wsd_stream_readable(const struct wsd_stream *s)
 {
-	if (inline_urgent_next(&s->rx))
+	if (wsd_urgent_inline_next(&s->rx))
 		return 1;
 	return s->rx.source.reading ? 0 : (size_t)(read_end(&s->rx) - s->rx.read);
 }
 
 bool wsd_stream_at_end(const struct wsd_stream *s)
 {
-	return s->rx.fin && s->rx.read == s->rx.fin_position && !inline_urgent_next(&s->rx);
-}
-
-enum wsd_status wsd_stream_read_urgent(struct wsd_stream *s, bool peek, uint8_t *byte)
-{
-	const struct wsd_urgent *next = urgent_next(&s->rx);
-
-	if (s->rx.urgent_inline)
-		return WSD_EINVAL;
-	if (next == NULL) {
-		enum wsd_status status = nothing_to_read(s);
-
-		return status == WSD_EOF || status < 0 ? status : WSD_AGAIN;
-	}
-	*byte = next->byte;
-	if (!peek)
-		urgent_take(&s->rx);
-	return WSD_OK;
-}
-
-void wsd_stream_set_urgent_inline(struct wsd_stream *s, bool inline_mode)
-{
-	s->rx.urgent_inline = inline_mode;
-	/* One that the reader has passed has no place in the stream any more. */
-	while (inline_mode && s->rx.urgent_count > 0 && s->rx.urgent[0].mark < s->rx.read)
-		urgent_drop(&s->rx);
-}
-
-bool wsd_stream_urgent_pending(const struct wsd_stream *s)
-{
-	return urgent_next(&s->rx) != NULL && !s->rx.urgent_inline;
-}
-
-bool wsd_stream_at_mark(const struct wsd_stream *s)
-{
-	for (unsigned i = 0; i < s->rx.urgent_count; i++)
-		if (s->rx.urgent[i].mark >= s->rx.read)
-			return s->rx.urgent[i].mark == s->rx.read;
-	return true; /* no normal data stands before urgent data */
-}
-
-bool wsd_stream_mark_here(const struct wsd_stream *s)
-{
-	return s->rx.urgent_count > 0 && s->rx.urgent[0].mark == s->rx.read;
+	return s->rx.fin && s->rx.read == s->rx.fin_position && !wsd_urgent_inline_next(&s->rx);
 }
 
 void wsd_rx_free(struct wsd_stream *s)

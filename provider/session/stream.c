@@ -136,6 +136,7 @@ static void stream_events(struct wsd_event_sink *sink, struct wsd_engine *engine
 	wsd_tx_progress(s);
 	wsd_stream_tell(s);
 	wsd_source_settle(s);
+	wsd_urgent_settle(s);
 	wsd_close_progress(s);
 	wsd_stream_tell(s);
 	unlock(&bound, engine);

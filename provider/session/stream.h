@@ -132,8 +132,9 @@ enum wsd_status wsd_stream_lend(struct wsd_stream *stream, struct wsd_loan *loan
  * once if the peer had not begun. */
 void wsd_stream_recall(struct wsd_stream *stream, struct wsd_loan *loan);
 
-/* Out-of-band: one byte at a time ([lock] each). */
-enum wsd_status wsd_stream_write_urgent(struct wsd_stream *stream, uint8_t byte); /* WSD_AGAIN */
+/* Out-of-band: one byte at a time ([lock] each). WSD_AGAIN also when so many are unread that the peer
+ * reads in line; then other bytes wait too. */
+enum wsd_status wsd_stream_write_urgent(struct wsd_stream *stream, uint8_t byte);
 /* The byte, WSD_AGAIN none pending; WSD_EOF after the end. inline_mode: stream_read delivers it in
  * place instead, alone, and this answers WSD_EINVAL. */
 enum wsd_status wsd_stream_read_urgent(struct wsd_stream *stream, bool peek, uint8_t *byte);

@@ -171,6 +171,7 @@ static enum wsd_status send_message(struct wsd_stream *s, struct wsd_header *hea
 	header->length = (uint16_t)length;
 	header->credits = s->rx.slots_posted;
 	header->limit = wsd_rx_limit(s);
+	header->urgent = s->rx.urgent_done;
 	wsd_header_encode(bytes, header);
 	status = post_payload(s, &work, bytes, sizeof(bytes), from, length);
 	if (status != WSD_OK)
@@ -178,6 +179,7 @@ static enum wsd_status send_message(struct wsd_stream *s, struct wsd_header *hea
 	s->tx.slots_used++;
 	s->rx.slots_told = s->rx.slots_posted;
 	s->rx.limit_told = header->limit;
+	s->rx.urgent_told = header->urgent;
 	return WSD_OK;
 }
 
@@ -322,6 +324,24 @@ void wsd_tx_progress(struct wsd_stream *s)
 	}
 }
 
+/* Marks that the peer has no room for, before it tells of some that are done with. */
+static uint8_t urgent_open(const struct wsd_tx *tx)
+{
+	return (uint8_t)(tx->urgent_sent - tx->urgent_done);
+}
+
+static void urgent_told(struct wsd_stream *s, uint8_t done)
+{
+	struct wsd_tx *tx = &s->tx;
+
+	if ((uint8_t)(done - tx->urgent_done) > urgent_open(tx)) {
+		wsd_stream_violation(s, "absurd count of urgent marks");
+		return;
+	}
+	tx->urgent_waits = tx->urgent_waits && done == tx->urgent_done;
+	tx->urgent_done = done;
+}
+
 void wsd_tx_credits(struct wsd_stream *s, const struct wsd_header *header)
 {
 	struct wsd_tx *tx = &s->tx;
@@ -342,6 +362,7 @@ void wsd_tx_credits(struct wsd_stream *s, const struct wsd_header *header)
 		}
 		tx->limit = header->limit;
 	}
+	urgent_told(s, header->urgent);
 }
 
 void wsd_tx_completed(struct wsd_stream *s, const struct wsd_event *event)
@@ -443,7 +464,8 @@ bool wsd_tx_room(const struct wsd_stream *s)
 
 	if (s->state != WSD_STREAM_OPEN || s->disconnected)
 		return true; /* a write fails at once */
-	if ((!s->active && !tx->started) || tx->loan || (tx->pending & WSD_SEND_SWITCH))
+	if ((!s->active && !tx->started) || tx->loan || (tx->pending & WSD_SEND_SWITCH) ||
+	    tx->urgent_waits)
 		return false;
 	return tx->limit > tx->position && (tx->ring.bytes || slots_free(s) > WSD_RESERVE_DATA);
 }
@@ -502,11 +524,14 @@ enum wsd_status wsd_stream_write_urgent(struct wsd_stream *s, uint8_t byte)
 		return s->state == WSD_STREAM_RESET ? s->error : WSD_ERESET;
 	if (s->tx.fin)
 		return WSD_ESTATE;
+	s->tx.urgent_waits = urgent_open(&s->tx) == WSD_URGENT_MAX;
 	if (!wsd_tx_room(s) || announce(s) != WSD_OK)
 		status = WSD_AGAIN;
 	else
 		status = send_message(s, &header, &from, 1, WSD_RESERVE_DATA);
-	if (status != WSD_OK)
+	if (status == WSD_OK)
+		s->tx.urgent_sent++;
+	else
 		s->tx.blocked = true;
 	return status == WSD_OK ? WSD_OK : WSD_AGAIN;
 }

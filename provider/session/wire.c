@@ -46,7 +46,7 @@ enum wsd_status wsd_hello_decode(const uint8_t *bytes, uint32_t length, uint8_t 
 void wsd_header_encode(uint8_t *bytes, const struct wsd_header *header)
 {
 	bytes[0] = header->type;
-	bytes[1] = 0;
+	bytes[1] = header->urgent;
 	wsd_put16(bytes + 2, header->length);
 	wsd_put32(bytes + 4, header->credits);
 	wsd_put64(bytes + 8, header->limit);
@@ -59,6 +59,7 @@ bool wsd_header_decode(const uint8_t *bytes, uint32_t received, struct wsd_heade
 	if (received < WSD_HEADER_BYTES)
 		return false;
 	header->type = bytes[0];
+	header->urgent = bytes[1];
 	header->length = wsd_get16(bytes + 2);
 	header->credits = wsd_get32(bytes + 4);
 	header->limit = wsd_get64(bytes + 8);

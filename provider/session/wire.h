@@ -50,6 +50,7 @@ enum wsd_message_type {
 
 struct wsd_header {
 	uint8_t type;
+	uint8_t urgent;	  /* urgent marks done with since the connection began, modulo 256 */
 	uint16_t length;  /* payload bytes after the header */
 	uint32_t credits; /* receives posted since the connection began, modulo 2^32 */
 	uint64_t limit;	  /* stream position up to which the peer may send */

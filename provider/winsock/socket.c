@@ -502,13 +502,17 @@ static void stream_changed(void *owner, unsigned changes)
 	struct wsd_socket *sock = owner;
 
 	sock->changes |= changes;
-	/* A peer's offer is refused unless a posted receive takes it before we return. */
-	if ((changes & (WSD_CHANGE_READABLE | WSD_CHANGE_DIRECT)) && !sock->in_settle &&
-	    !wsd_list_empty(&sock->queues[WSD_Q_RECV])) {
-		sock->in_settle = true;
+	if (sock->in_settle)
+		return;
+	/* A peer's offer is refused unless a posted receive takes it before we return, and an urgent
+	 * byte may have to make room for others. */
+	sock->in_settle = true;
+	if ((changes & (WSD_CHANGE_READABLE | WSD_CHANGE_DIRECT)) &&
+	    !wsd_list_empty(&sock->queues[WSD_Q_RECV]))
 		wsd_recv_run(sock);
-		sock->in_settle = false;
-	}
+	if (changes & WSD_CHANGE_URGENT)
+		wsd_urgent_run(sock);
+	sock->in_settle = false;
 }
 
 const struct wsd_stream_owner wsd_socket_stream_owner = {

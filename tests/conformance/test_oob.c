@@ -206,6 +206,118 @@ static void check_stream_of_marks(void)
 	close_pair(&p);
 }
 
+#define MANY 60 /* more than there is room for */
+
+static char urgent_byte(int i)
+{
+	return (char)('A' + i % 26);
+}
+
+/* In line they are bytes of the stream: who does not read stops the sender, and not one is lost. */
+static void check_many_inline(void)
+{
+	static WSAOVERLAPPED o[MANY];
+	struct pair p;
+	char text[64], c[MANY];
+	DWORD got, flags;
+	int stopped = 0, good = 1;
+
+	if (!open_pair(&p))
+		return;
+	set_inline(p.server, 1);
+	for (int i = 0; i < MANY; i++) {
+		WSABUF buffer = { 1, &c[i] };
+
+		c[i] = urgent_byte(i);
+		o[i].hEvent = WSACreateEvent();
+		good = good && (WSASend(p.client, &buffer, 1, NULL, MSG_OOB, &o[i], NULL) == 0 ||
+				WSAGetLastError() == WSA_IO_PENDING);
+		stopped |= !signalled(o[i].hEvent, i < 20 ? 1 : 0);
+		if (i == 0) /* before the first one that waits */
+			good = good && send(p.client, "abc", 3, 0) == 3;
+	}
+	CHECK_R(343, good && stopped);
+	nonblocking(p.client, 1);
+	CHECK(FAILS(send(p.client, "!", 1, MSG_OOB), WSAEWOULDBLOCK));
+	for (int i = 0; i < MANY && good; i++) {
+		good = recv(p.server, text, sizeof(text), 0) == 1 && text[0] == urgent_byte(i);
+		if (i == 0)
+			good = good && recv(p.server, text, sizeof(text), 0) == 3 &&
+			       !memcmp(text, "abc", 3);
+	}
+	CHECK_R(343, good);
+	for (int i = 0; i < MANY; i++) {
+		good = good && WSAGetOverlappedResult(p.client, &o[i], &got, TRUE, &flags) &&
+		       got == 1;
+		WSACloseEvent(o[i].hEvent);
+	}
+	nonblocking(p.client, 0);
+	CHECK_R(343, good && send(p.client, "!", 1, MSG_OOB) == 1 &&
+			     recv(p.server, text, sizeof(text), 0) == 1 && text[0] == '!');
+	close_pair(&p);
+}
+
+/* Out of line nobody need fetch them: the sender goes on, the last ones are kept, and no byte of the
+ * stream is missing. */
+static void check_many_apart(void)
+{
+	struct pair p;
+	char text[8], last = 0;
+	int good = 1;
+
+	if (!open_pair(&p))
+		return;
+	for (int i = 0; i < MANY && good; i++) {
+		char c = urgent_byte(i);
+
+		good = send(p.client, "0123456789", 10, 0) == 10 &&
+		       send(p.client, &c, 1, MSG_OOB) == 1;
+	}
+	CHECK_R(344, good && drain(p.server, 10 * MANY));
+	nonblocking(p.server, 1);
+	for (int i = 0; i < SOON / 10 && last != urgent_byte(MANY - 1); i++) {
+		SleepEx(10, FALSE);
+		while (recv(p.server, text, 1, MSG_OOB) == 1)
+			last = text[0];
+	}
+	CHECK_R(344, last == urgent_byte(MANY - 1));
+	close_pair(&p);
+}
+
+/* A receive that waits for each: none is passed over. */
+static void check_many_awaited(void)
+{
+	static WSAOVERLAPPED o[MANY];
+	static char into[MANY];
+	struct pair p;
+	DWORD got = 0, flags;
+	int good = 1;
+
+	if (!open_pair(&p))
+		return;
+	for (int i = 0; i < MANY; i++) {
+		WSABUF buffer = { 1, &into[i] };
+
+		flags = MSG_OOB;
+		o[i].hEvent = WSACreateEvent();
+		good = good && FAILS(WSARecv(p.server, &buffer, 1, NULL, &flags, &o[i], NULL),
+				     WSA_IO_PENDING);
+	}
+	for (int i = 0; i < MANY; i++) {
+		char c = urgent_byte(i);
+
+		good = good && send(p.client, &c, 1, MSG_OOB) == 1;
+	}
+	for (int i = 0; i < MANY; i++) {
+		good = good && signalled(o[i].hEvent, SOON) &&
+		       WSAGetOverlappedResult(p.server, &o[i], &got, FALSE, &flags) && got == 1 &&
+		       into[i] == urgent_byte(i);
+		WSACloseEvent(o[i].hEvent);
+	}
+	CHECK_R(341, good);
+	close_pair(&p);
+}
+
 static void check_errors(void)
 {
 	SOCKET s = stream_socket();
@@ -232,6 +344,9 @@ int main(int argc, char **argv)
 	check_inline();
 	check_switch();
 	check_stream_of_marks();
+	check_many_inline();
+	check_many_apart();
+	check_many_awaited();
 	check_errors();
 	WSACleanup();
 	return check_result();

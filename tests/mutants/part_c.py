@@ -8,6 +8,7 @@ SOCKINFO = "provider/winsock/sockinfo.c"
 IOCTL = "provider/winsock/ioctl.c"
 RECV = "provider/winsock/recv.c"
 RX = "provider/session/rx.c"
+URGENT = "provider/session/urgent.c"
 TABLE = "provider/winsock/table.c"
 
 MUTANTS = [
@@ -92,6 +93,6 @@ MUTANTS = [
         "\t\tif (0)\n\t\t\treturn 0;\n",
         "oob",
     ),
-    (341, RX, "*byte = next->byte;", "*byte = next->byte ^ 1;", "oob"),
-    (343, RX, "return s->rx.urgent[i].mark == s->rx.read;", "return s->rx.urgent[i].mark != s->rx.read;", "oob"),
+    (341, URGENT, "*byte = next_unread(&s->rx)->byte;", "*byte = next_unread(&s->rx)->byte ^ 1;", "oob"),
+    (343, URGENT, "return s->rx.urgent[i].mark == s->rx.read;", "return s->rx.urgent[i].mark != s->rx.read;", "oob"),
 ]

@@ -176,6 +176,10 @@ static const struct lie lies[] = {
 	{ "empty grant", { .type = WSD_MSG_GRANT, .credits = 64 }, "", 0 },
 	{ "answer to no offer", { .type = WSD_MSG_SOURCE_DONE, .credits = 64 }, "", 0 },
 	{ "short offer", { .type = WSD_MSG_SOURCE, .length = 3, .credits = 64 }, "abc", 3 },
+	{ "urgent marks done that never were",
+	  { .type = WSD_MSG_CREDIT, .credits = 64, .urgent = 1 },
+	  "",
+	  0 },
 	{ "urgent without a byte", { .type = WSD_MSG_URGENT, .credits = 64 }, "", 0 },
 };
 

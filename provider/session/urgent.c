@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * urgent.c - the receiving half of out-of-band data: bytes with a mark, which the reader fetches out of
+ * turn, or meets in line.
+ *
+ * There is room for WSD_URGENT_MAX marks, and the peer sends no more before it was told that some are done
+ * with. In line the bytes belong to the stream, so none may get lost: a reader that does not read holds the
+ * sender up, as a full window does. Out of line nobody need ever fetch them, and a sender must not
+ * wait for that: the oldest one goes when the room is full.
+ */
+#include "provider/session/internal.h"
+
+#include <string.h>
+
+/* The room that the peer must take for used: it has not heard of every mark that is done with. */
+static unsigned believed(const struct wsd_rx *rx)
+{
+	return rx->urgent_count + (uint8_t)(rx->urgent_done - rx->urgent_told);
+}
+
+static void drop_oldest(struct wsd_stream *s)
+{
+	struct wsd_rx *rx = &s->rx;
+
+	if (believed(rx) == WSD_URGENT_MAX) /* it may be waiting for this */
+		wsd_tx_want(s, WSD_SEND_CREDIT);
+	rx->urgent_done++;
+	rx->urgent_count--;
+	rx->urgent_taken -= rx->urgent_taken > 0;
+	memmove(rx->urgent, rx->urgent + 1, rx->urgent_count * sizeof(rx->urgent[0]));
+}
+
+void wsd_urgent_settle(struct wsd_stream *s)
+{
+	struct wsd_rx *rx = &s->rx;
+
+	while (rx->urgent_count == WSD_URGENT_MAX) {
+		if (rx->urgent_taken == 0 && rx->urgent_inline)
+			break;
+		if (rx->urgent_taken == 0)
+			wsd_count(wsd_counter("session", "urgent_dropped",
+					      "urgent bytes that nobody fetched in time"),
+				  1);
+		drop_oldest(s);
+	}
+	if (s->tx.pending & WSD_SEND_CREDIT)
+		wsd_tx_progress(s);
+}
+
+void wsd_urgent_arrived(struct wsd_stream *s, const struct wsd_header *header,
+			const uint8_t *payload)
+{
+	struct wsd_rx *rx = &s->rx;
+
+	if (header->length != 1 || header->position != rx->produced ||
+	    believed(rx) >= WSD_URGENT_MAX) {
+		wsd_stream_violation(s, "bad urgent mark");
+		return;
+	}
+	rx->urgent[rx->urgent_count].mark = header->position;
+	rx->urgent[rx->urgent_count++].byte = payload[0];
+	s->changes |= rx->urgent_inline ? WSD_CHANGE_READABLE : WSD_CHANGE_URGENT;
+}
+
+/* The oldest byte that nobody has fetched. */
+static const struct wsd_urgent *next_unread(const struct wsd_rx *rx)
+{
+	return rx->urgent_taken < rx->urgent_count ? &rx->urgent[rx->urgent_taken] : NULL;
+}
+
+/* The mark of a byte that was fetched stays until the reader has gone across. */
+void wsd_urgent_passed(struct wsd_stream *s)
+{
+	while (s->rx.urgent_taken > 0 && s->rx.urgent[0].mark < s->rx.read)
+		drop_oldest(s);
+}
+
+void wsd_urgent_read(struct wsd_stream *s, bool peek, uint8_t *byte)
+{
+	*byte = next_unread(&s->rx)->byte;
+	if (peek)
+		return;
+	s->rx.urgent_taken++;
+	wsd_urgent_passed(s);
+	wsd_urgent_settle(s);
+}
+
+bool wsd_urgent_inline_next(const struct wsd_rx *rx)
+{
+	const struct wsd_urgent *next = rx->urgent_inline ? next_unread(rx) : NULL;
+
+	return next != NULL && next->mark == rx->read;
+}
+
+enum wsd_status wsd_stream_read_urgent(struct wsd_stream *s, bool peek, uint8_t *byte)
+{
+	if (s->rx.urgent_inline)
+		return WSD_EINVAL;
+	if (next_unread(&s->rx) == NULL) {
+		enum wsd_status status = wsd_rx_nothing(s);
+
+		return status == WSD_EOF || status < 0 ? status : WSD_AGAIN;
+	}
+	wsd_urgent_read(s, peek, byte);
+	return WSD_OK;
+}
+
+void wsd_stream_set_urgent_inline(struct wsd_stream *s, bool inline_mode)
+{
+	s->rx.urgent_inline = inline_mode;
+	/* One that the reader has passed has no place in the stream any more. */
+	while (inline_mode && s->rx.urgent_count > 0 && s->rx.urgent[0].mark < s->rx.read)
+		drop_oldest(s);
+	wsd_urgent_settle(s);
+}
+
+bool wsd_stream_urgent_pending(const struct wsd_stream *s)
+{
+	return next_unread(&s->rx) != NULL && !s->rx.urgent_inline;
+}
+
+bool wsd_stream_at_mark(const struct wsd_stream *s)
+{
+	for (unsigned i = 0; i < s->rx.urgent_count; i++)
+		if (s->rx.urgent[i].mark >= s->rx.read)
+			return s->rx.urgent[i].mark == s->rx.read;
+	return true; /* no normal data stands before urgent data */
+}
+
+bool wsd_stream_mark_here(const struct wsd_stream *s)
+{
+	return s->rx.urgent_count > 0 && s->rx.urgent[0].mark == s->rx.read;
+}

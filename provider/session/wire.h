@@ -13,7 +13,7 @@
 
 #include "provider/transport/hello.h"
 
-#define WSD_HELLO_BYTES	   48u
+#define WSD_HELLO_BYTES	   40u
 #define WSD_HEADER_BYTES   32u
 #define WSD_SLOT_BYTES_MIN 96u
 

@@ -35,8 +35,9 @@ extern "C" {
 /* The one symbol that a module (openwsd-backend-<name>.so or .dll) exports. */
 #define WSD_BACKEND_QUERY_SYMBOL "wsd_backend_query"
 
-#define WSD_REQUEST_DATA_MAX 56u  /* private data of a connection request */
-#define WSD_REPLY_DATA_MAX   196u /* private data of an accept or a reject */
+/* InfiniBand's connection manager carries 56, 196 and 148 bytes, of which the device takes some. */
+#define WSD_REQUEST_DATA_MAX 40u  /* private data of a connection request */
+#define WSD_REPLY_DATA_MAX   128u /* private data of an accept or a reject */
 
 enum wsd_family { WSD_FAMILY_NONE = 0, WSD_FAMILY_IPV4 = 4, WSD_FAMILY_IPV6 = 6 };
 

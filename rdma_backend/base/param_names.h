@@ -33,7 +33,9 @@
 	X("TCP_BANNER_LIMIT", "3000", "tcp: longest wait for the peer's first bytes, in ms") \
 	X("TCP_HEAD_START", "50", "tcp: wait for the first candidate before trying others, in ms") \
 	X("TCP_REQUEST_LIMIT", "10000", "tcp: longest wait for a connection request, in ms") \
-	X("TCP_USER_TIMEOUT", "60000", "tcp: peer unreachable for so long is gone, in ms")
+	X("TCP_USER_TIMEOUT", "60000", "tcp: peer unreachable for so long is gone, in ms") \
+	X("VERBS_ACK_TIMEOUT", "0", "verbs: wait for an acknowledgement, 4.096 us * 2^n; 0: as computed") \
+	X("VERBS_RNR_TIMER", "12", "verbs: wait of a peer that found no receive, code of InfiniBand")
 /* clang-format on */
 
 #endif

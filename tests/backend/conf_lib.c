@@ -39,14 +39,14 @@ unsigned bc_open_files(void)
 	return count;
 }
 
-enum wsd_status bc_try_open(struct bc_node *node)
+static enum wsd_status try_open(struct bc_node *node, uint32_t index)
 {
 	enum wsd_status status;
 	unsigned i;
 
 	memset(node, 0, sizeof(*node));
 	node->attr.size = sizeof(node->attr);
-	status = bc_ops->open(bc_host, bc_device_index, &node->device, &node->attr);
+	status = bc_ops->open(bc_host, index, &node->device, &node->attr);
 	if (status != WSD_OK)
 		return status;
 	status = bc_ops->queue_create(node->device, 4096, node, &node->queue);
@@ -64,13 +64,28 @@ enum wsd_status bc_try_open(struct bc_node *node)
 	bc_fail(__FILE__, __LINE__, "too many nodes");
 }
 
-void bc_open(struct bc_node *node)
+enum wsd_status bc_try_open(struct bc_node *node)
 {
-	enum wsd_status status = bc_try_open(node);
+	return try_open(node, bc_device_index);
+}
+
+static void must_open(struct bc_node *node, uint32_t index)
+{
+	enum wsd_status status = try_open(node, index);
 
 	if (status == WSD_NOTFOUND || status == WSD_ENODEVICE || status == WSD_EACCESS)
 		bc_skip("no usable device: %s", wsd_status_text(status));
 	BC_CHECK(status == WSD_OK, "open: %s", wsd_status_text(status));
+}
+
+void bc_open(struct bc_node *node)
+{
+	must_open(node, bc_device_index);
+}
+
+void bc_open_peer(struct bc_node *node)
+{
+	must_open(node, bc_peer_index);
 }
 
 void bc_close(struct bc_node *node)
@@ -239,7 +254,9 @@ bool bc_address(struct bc_node *node, uint16_t family, struct wsd_addr *addr)
 	for (i = 0; i < count && i < 64; i++) {
 		if (family != WSD_FAMILY_NONE && list[i].family != family)
 			continue;
-		if (!found || (wsd_addr_is_loopback(&list[i]) && !wsd_addr_is_loopback(addr)))
+		/* One with a scope means something on its own interface only. */
+		if (!found || (wsd_addr_is_loopback(&list[i]) && !wsd_addr_is_loopback(addr)) ||
+		    (addr->scope && !list[i].scope))
 			*addr = list[i];
 		found = true;
 	}
@@ -394,7 +411,7 @@ void bc_pair_nodes(struct bc_pair *pair, const struct bc_options *options)
 	memset(pair, 0, sizeof(*pair));
 	if (options)
 		pair->options = *options;
-	bc_open(&pair->a);
+	bc_open_peer(&pair->a);
 	bc_open(&pair->b);
 	pair->options.receives = at_most(pair->options.receives, pair->a.attr.max_recv);
 	if (!bc_address(&pair->b, pair->options.family, &pair->addr))

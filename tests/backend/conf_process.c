@@ -71,7 +71,7 @@ static void join(struct bc_node *node, struct bc_conn *conn, struct bc_buf *buf,
 	struct offer offer;
 	uint32_t i;
 
-	bc_open(node);
+	bc_open_peer(node);
 	bc_buf_make(buf, node, BC_BUF_BYTES, BC_ALL);
 	BC_CHECK(read(pipe_in, &addr, sizeof(addr)) == (ssize_t)sizeof(addr), "pipe");
 	bc_endpoint(conn, node, NULL, options);
@@ -268,7 +268,7 @@ static void test_killed_listener(void)
 			bc_pump();
 		close(holder);
 	}
-	bc_open(&node);
+	bc_open_peer(&node);
 	BC_CHECK(read(fds[0], &addr, sizeof(addr)) == (ssize_t)sizeof(addr), "pipe");
 	kill(child, SIGKILL);
 	waitpid(child, &status, 0);
@@ -279,6 +279,8 @@ static void test_killed_listener(void)
 	BC_CHECK(result == WSD_ENOLISTENER || result == WSD_EREFUSED, "%s",
 		 wsd_status_text(result));
 	bc_destroy(&conn);
+	bc_close(&node);
+	bc_open(&node);
 	BC_OK(bc_ops->listen(node.queue, &addr, 8, &listener, &listener));
 	bc_ops->listener_destroy(listener);
 	bc_close(&node);

@@ -78,6 +78,7 @@ struct bc_test {
 extern const struct wsd_backend_ops *bc_ops;
 extern const struct wsd_host *bc_host;
 extern uint32_t bc_device_index;
+extern uint32_t bc_peer_index; /* of the side that connects; the same, unless the host has two */
 extern bool bc_one_process;
 extern const struct wsd_addr bc_any; /* "choose yourself" as a local address */
 extern const struct bc_test bc_tests_connect[], bc_tests_data[], bc_tests_wait[], bc_tests_refuse[],
@@ -106,6 +107,7 @@ BC_NORETURN void bc_skip(const char *format, ...) BC_PRINTF(1, 2);
 
 /* nodes and events */
 void bc_open(struct bc_node *node);
+void bc_open_peer(struct bc_node *node); /* for the side that connects */
 enum wsd_status bc_try_open(struct bc_node *node);
 void bc_close(struct bc_node *node);
 /* Poll every open node once; true if something came. */

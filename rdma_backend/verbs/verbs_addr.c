@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * verbs_addr.c - addresses: whose they are and where they lead. Which adapter serves an address the
+ * connection manager knows, for every kind of network: bind an id to it and look.
+ */
+#include "rdma_backend/verbs/verbs.h"
+
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+void verbs_to_sockaddr(union verbs_sockaddr *sa, const struct wsd_addr *addr)
+{
+	memset(sa, 0, sizeof(*sa));
+	if (addr->family == WSD_FAMILY_IPV6) {
+		sa->v6.sin6_family = AF_INET6;
+		sa->v6.sin6_port = htons(addr->port);
+		sa->v6.sin6_scope_id = addr->scope;
+		memcpy(&sa->v6.sin6_addr, addr->bytes, 16);
+	} else {
+		sa->v4.sin_family = AF_INET;
+		sa->v4.sin_port = htons(addr->port);
+		memcpy(&sa->v4.sin_addr, addr->bytes, 4);
+	}
+}
+
+void verbs_from_sockaddr(struct wsd_addr *addr, const struct sockaddr *sa)
+{
+	union verbs_sockaddr any;
+
+	memset(addr, 0, sizeof(*addr));
+	if (sa->sa_family == AF_INET) {
+		memcpy(&any.v4, sa, sizeof(any.v4));
+		addr->family = WSD_FAMILY_IPV4;
+		addr->port = ntohs(any.v4.sin_port);
+		memcpy(addr->bytes, &any.v4.sin_addr, 4);
+	} else if (sa->sa_family == AF_INET6) {
+		memcpy(&any.v6, sa, sizeof(any.v6));
+		addr->family = WSD_FAMILY_IPV6;
+		addr->port = ntohs(any.v6.sin6_port);
+		memcpy(addr->bytes, &any.v6.sin6_addr, 16);
+		if (IN6_IS_ADDR_LINKLOCAL(&any.v6.sin6_addr))
+			addr->scope = any.v6.sin6_scope_id;
+	}
+}
+
+bool verbs_is_any(const struct wsd_addr *addr)
+{
+	static const uint8_t zero[16];
+
+	return memcmp(addr->bytes, zero, sizeof(zero)) == 0;
+}
+
+/* Contexts differ, as librdmacm opens adapters itself; names do not. */
+bool verbs_same_device(const struct wsd_device *device, const struct rdma_cm_id *id)
+{
+	return id->verbs && strcmp(ibv_get_device_name(id->verbs->device),
+				   ibv_get_device_name(device->context->device)) == 0;
+}
+
+static bool serves(struct wsd_device *device, const struct wsd_addr *addr)
+{
+	struct wsd_addr probe = *addr;
+	union verbs_sockaddr sa;
+	struct rdma_cm_id *id;
+	bool ours;
+
+	probe.port = 0;
+	verbs_to_sockaddr(&sa, &probe);
+	if (rdma_create_id(device->probe, &id, NULL, RDMA_PS_TCP) != 0)
+		return false;
+	ours = rdma_bind_addr(id, &sa.generic) == 0 && verbs_same_device(device, id);
+	rdma_destroy_id(id);
+	return ours;
+}
+
+uint32_t verbs_addresses(struct wsd_device *device, struct wsd_addr *list, uint32_t count)
+{
+	struct ifaddrs *all, *each;
+	struct wsd_addr addr;
+	uint32_t found = 0;
+
+	if (getifaddrs(&all) != 0)
+		return 0;
+	for (each = all; each; each = each->ifa_next) {
+		if (!each->ifa_addr || !(each->ifa_flags & IFF_UP) ||
+		    (each->ifa_flags & IFF_LOOPBACK))
+			continue;
+		verbs_from_sockaddr(&addr, each->ifa_addr);
+		if (addr.family == WSD_FAMILY_NONE || !serves(device, &addr))
+			continue;
+		addr.port = 0;
+		if (found < count)
+			list[found] = addr;
+		found++;
+	}
+	freeifaddrs(all);
+	return found;
+}
+
+/* The address from which the system would send there. No packet leaves. */
+static bool source_of(const struct wsd_addr *local, const struct wsd_addr *remote,
+		      struct wsd_addr *source)
+{
+	union verbs_sockaddr sa;
+	socklen_t length = sizeof(sa);
+	struct wsd_addr to = *remote, from;
+	bool known;
+	int fd = socket(remote->family == WSD_FAMILY_IPV6 ? AF_INET6 : AF_INET,
+			SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return false;
+	known = true;
+	if (local && local->family != WSD_FAMILY_NONE && !verbs_is_any(local)) {
+		from = *local;
+		from.port = 0;
+		verbs_to_sockaddr(&sa, &from);
+		known = bind(fd, &sa.generic, sizeof(sa)) == 0;
+	}
+	to.port = 9; /* any will do */
+	verbs_to_sockaddr(&sa, &to);
+	known = known && connect(fd, &sa.generic, sizeof(sa)) == 0 &&
+		getsockname(fd, &sa.generic, &length) == 0;
+	close(fd);
+	if (known)
+		verbs_from_sockaddr(source, &sa.generic);
+	return known;
+}
+
+enum wsd_status verbs_reachable(struct wsd_device *device, const struct wsd_addr *local,
+				const struct wsd_addr *remote)
+{
+	struct wsd_addr source;
+
+	if (remote->family != WSD_FAMILY_IPV4 && remote->family != WSD_FAMILY_IPV6)
+		return WSD_EUNREACHABLE;
+	if (local && local->family != WSD_FAMILY_NONE && local->family != remote->family)
+		return WSD_EUNREACHABLE;
+	if (!source_of(local, remote, &source) || !serves(device, &source))
+		return WSD_EUNREACHABLE;
+	return WSD_OK;
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* verbs_region.c - registered memory, and the words in which peers say goodbye. */
+#include "rdma_backend/verbs/verbs.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define PAGE	   4096u
+#define WORDS	   (PAGE / sizeof(uint64_t))
+#define ALL_RIGHTS (WSD_ACCESS_LOCAL_WRITE | WSD_ACCESS_REMOTE_READ | WSD_ACCESS_REMOTE_WRITE)
+
+static enum wsd_status reg_status(int error)
+{
+	switch (error) {
+	case EINVAL:
+	case EFAULT:
+		return WSD_EINVAL;
+	default: /* ENOMEM is the limit of locked memory, or the adapter's */
+		return WSD_EREGISTER;
+	}
+}
+
+static enum wsd_status reg_memory(struct wsd_device *device, struct verbs_region *region,
+				  void *base, uint64_t length, uint32_t access)
+{
+	int rights = IBV_ACCESS_LOCAL_WRITE; /* any region may receive */
+
+	if (access & WSD_ACCESS_REMOTE_READ)
+		rights |= IBV_ACCESS_REMOTE_READ;
+	if (access & WSD_ACCESS_REMOTE_WRITE)
+		rights |= IBV_ACCESS_REMOTE_WRITE;
+	region->mr = ibv_reg_mr(device->pd, base, length, rights);
+	if (!region->mr && errno == EFAULT &&
+	    !(access & (WSD_ACCESS_LOCAL_WRITE | WSD_ACCESS_REMOTE_WRITE))) /* read-only memory */
+		region->mr = ibv_reg_mr(device->pd, base, length, rights & ~IBV_ACCESS_LOCAL_WRITE);
+	if (!region->mr)
+		return reg_status(errno);
+	region->device = device;
+	region->pub.base = base;
+	region->pub.length = length;
+	region->pub.remote_addr = (uintptr_t)base;
+	/* Some adapters give no remote key without remote rights; the local one opens nothing. */
+	region->pub.remote_key = region->mr->rkey ? region->mr->rkey : region->mr->lkey;
+	region->pub.access = access;
+	wsd_list_init(&region->link);
+	return WSD_OK;
+}
+
+enum wsd_status verbs_reg(struct wsd_queue *queue, void *base, uint64_t length, uint32_t access,
+			  uint64_t id, struct wsd_region **made)
+{
+	struct verbs_region *region;
+	enum wsd_status status;
+
+	(void)id;
+	if (length == 0 || (access & ~ALL_RIGHTS))
+		return WSD_EINVAL;
+	region = queue->device->host->alloc(sizeof(*region));
+	if (!region)
+		return WSD_ENOMEM;
+	region->block = region;
+	status = reg_memory(queue->device, region, base, length, access);
+	if (status != WSD_OK)
+		queue->device->host->free(region);
+	else
+		*made = &region->pub;
+	return status;
+}
+
+void verbs_dereg(struct wsd_region *pub)
+{
+	struct verbs_region *region = wsd_container(pub, struct verbs_region, pub);
+
+	wsd_list_remove(&region->link);
+	ibv_dereg_mr(region->mr);
+	region->device->host->free(region->block);
+}
+
+/* The region stands behind its memory, so that the peer's pages hold nothing of ours. */
+enum wsd_status verbs_mem_alloc(struct wsd_endpoint *endpoint, uint64_t length, uint32_t access,
+				struct wsd_region **made)
+{
+	struct wsd_device *device = endpoint->queue->device;
+	uint64_t bytes = (length + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+	struct verbs_region *region;
+	enum wsd_status status;
+	uint8_t *block, *base;
+
+	if (length == 0 || bytes < length || (access & ~ALL_RIGHTS))
+		return WSD_EINVAL;
+	block = device->host->alloc(bytes + PAGE + sizeof(*region));
+	if (!block)
+		return WSD_ENOMEM;
+	base = block + (PAGE - (uintptr_t)block % PAGE) % PAGE;
+	region = (void *)(base + bytes);
+	region->block = block;
+	status = reg_memory(device, region, base, bytes, access);
+	if (status != WSD_OK) {
+		device->host->free(block);
+		return status;
+	}
+	wsd_list_append(&endpoint->memory, &region->link);
+	*made = &region->pub;
+	return WSD_OK;
+}
+
+void verbs_mem_free(struct wsd_region *region)
+{
+	verbs_dereg(region);
+}
+
+static enum wsd_status page_add(struct wsd_queue *queue)
+{
+	struct wsd_device *device = queue->device;
+	size_t head = sizeof(struct verbs_page) + WORDS * sizeof(uint16_t);
+	struct verbs_page *page = device->host->alloc(head + 2 * PAGE);
+	uintptr_t words;
+
+	if (!page)
+		return WSD_ENOMEM;
+	words = ((uintptr_t)page + head + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+	page->words = (void *)words;
+	page->mr = ibv_reg_mr(device->pd, (void *)words, PAGE,
+			      IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE);
+	if (!page->mr) {
+		enum wsd_status status = reg_status(errno);
+
+		device->host->free(page);
+		return status;
+	}
+	for (uint16_t i = 0; i < WORDS; i++)
+		page->free_words[page->free_count++] = i;
+	page->next = queue->pages;
+	queue->pages = page;
+	return WSD_OK;
+}
+
+enum wsd_status verbs_word_take(struct wsd_queue *queue, struct verbs_word *word)
+{
+	struct verbs_page *page = queue->pages;
+	enum wsd_status status;
+
+	while (page && page->free_count == 0)
+		page = page->next;
+	if (!page) {
+		status = page_add(queue);
+		if (status != WSD_OK)
+			return status;
+		page = queue->pages;
+	}
+	word->page = page;
+	word->index = page->free_words[--page->free_count];
+	page->words[word->index] = 0;
+	return WSD_OK;
+}
+
+void verbs_word_give(struct verbs_word *word)
+{
+	if (word->page)
+		word->page->free_words[word->page->free_count++] = word->index;
+	word->page = NULL;
+}
+
+void verbs_pages_free(struct wsd_queue *queue)
+{
+	struct verbs_page *page;
+
+	while ((page = queue->pages) != NULL) {
+		queue->pages = page->next;
+		ibv_dereg_mr(page->mr);
+		queue->device->host->free(page);
+	}
+}
+
+uint64_t verbs_word_addr(const struct verbs_word *word)
+{
+	return (uintptr_t)&word->page->words[word->index];
+}
+
+bool verbs_word_said(const struct verbs_word *word)
+{
+	return word->page->words[word->index] != 0;
+}

@@ -9,13 +9,15 @@
 
 #include <string.h>
 
-/* [child lock] Properties a socket gets from its listener. */
+/* [listener's lock] Properties a socket gets from its listener. */
 static void inherit(const struct wsd_socket *listener, struct wsd_socket *child)
 {
+	wsd_socket_lock_child(child);
 	child->options = listener->options;
 	child->options.conditional = false;
 	child->nonblocking = listener->nonblocking;
 	wsd_fd_inherit(&child->fd, &listener->fd);
+	wsd_mutex_unlock(&child->lock);
 }
 
 enum wsd_status wsd_accept_into(struct wsd_socket *listener, struct wsd_socket *child)
@@ -118,13 +120,22 @@ static int ask(LPCONDITIONPROC condition, DWORD_PTR data, const struct wsd_addr 
 	}
 }
 
-/* [lock] Ask, then make the socket. It is dropped for both; the request stays ours by `deciding`.
- */
-static int take(struct wsd_socket *sock, LPCONDITIONPROC condition, DWORD_PTR data,
-		const struct wsd_addr *local, const struct wsd_addr *remote, SOCKET *accepted)
+/* What a caller of WSPAccept hears who found a request and did not get it. */
+static int taking_error(enum wsd_status status)
 {
-	struct wsd_socket *child = NULL;
-	enum wsd_status status;
+	if (status == WSD_AGAIN) /* withdrawn between the look and the taking */
+		return WSAECONNRESET;
+	if (status == WSD_ECANCELLED) /* WSPCleanup took the new socket away */
+		return WSAEINTR;
+	return wsd_error(status, WSD_CALL_ACCEPT);
+}
+
+/* [lock] Ask, then make the socket. It is dropped for both; the request stays ours by `deciding`.
+ * A child is referenced; on failure it is of no use. */
+static int take(struct wsd_socket *sock, LPCONDITIONPROC condition, DWORD_PTR data,
+		const struct wsd_addr *local, const struct wsd_addr *remote,
+		struct wsd_socket **child)
+{
 	int error = 0;
 
 	sock->deciding = true;
@@ -132,24 +143,16 @@ static int take(struct wsd_socket *sock, LPCONDITIONPROC condition, DWORD_PTR da
 	if (condition != NULL)
 		error = ask(condition, data, local, remote);
 	if (error == 0)
-		child = wsd_socket_new(sock->family, sock->catalog_id, sock->overlapped, &error);
+		*child = wsd_socket_new(sock->family, sock->catalog_id, sock->overlapped, &error);
 	wsd_mutex_lock(&sock->lock);
 	sock->deciding = false;
-	if (child != NULL && !sock->closed) {
-		inherit(sock, child);
-		status = wsd_accept_into(sock, child);
-		if (status == WSD_OK) {
-			*accepted = child->handle;
-			return 0;
-		}
-		/* Withdrawn between the look and the taking. */
-		error = status == WSD_AGAIN ? WSAECONNRESET : wsd_error(status, WSD_CALL_ACCEPT);
-	} else if (sock->closed) {
-		error = WSAEINTR;
+	if (sock->closed)
+		return WSAEINTR;
+	if (*child != NULL) {
+		inherit(sock, *child);
+		error = taking_error(wsd_accept_into(sock, *child));
 	}
-	if (child != NULL)
-		wsd_socket_discard(child);
-	if (error == WSAECONNREFUSED && !sock->closed) {
+	if (error == WSAECONNREFUSED) {
 		wsd_listener_reject(sock->listener);
 		sock->kick_all = true;
 	}
@@ -170,6 +173,7 @@ SOCKET WSPAPI wsd_spi_accept(SOCKET s, struct sockaddr *addr, LPINT addrlen,
 {
 	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
 	SOCKET accepted = INVALID_SOCKET;
+	struct wsd_socket *child = NULL;
 	struct wsd_addr local, remote;
 	int error;
 
@@ -183,7 +187,7 @@ SOCKET WSPAPI wsd_spi_accept(SOCKET s, struct sockaddr *addr, LPINT addrlen,
 	wsd_socket_ref(sock);
 	error = wait_for_request(sock, &local, &remote);
 	if (error == 0) {
-		error = take(sock, lpfnCondition, dwCallbackData, &local, &remote, &accepted);
+		error = take(sock, lpfnCondition, dwCallbackData, &local, &remote, &child);
 		if (addr != NULL && (error == 0 || error == WSAECONNREFUSED ||
 				     error == WSATRY_AGAIN || error == WSAEINVAL))
 			(void)wsd_sockaddr_encode(&remote, addr, addrlen);
@@ -194,5 +198,12 @@ SOCKET WSPAPI wsd_spi_accept(SOCKET s, struct sockaddr *addr, LPINT addrlen,
 	sock->changes |= WSD_CHANGE_ARRIVED | WSD_CHANGE_LOOK;
 	(void)wsd_socket_return(sock, error, lpErrno);
 	wsd_socket_unref(sock);
+	if (child == NULL)
+		return INVALID_SOCKET;
+	if (error == 0)
+		accepted = child->handle;
+	else
+		wsd_socket_discard(child);
+	wsd_socket_unref(child);
 	return accepted;
 }

@@ -56,6 +56,7 @@ SOCKET WSPAPI wsd_spi_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW
 	INT scratch, *out = lpErrno != NULL ? lpErrno : &scratch;
 	struct wsd_socket *sock;
 	DWORD catalog_id;
+	SOCKET handle;
 	int error;
 
 	if (!wsd_provider_started()) {
@@ -78,7 +79,9 @@ SOCKET WSPAPI wsd_spi_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW
 		*out = error;
 		return INVALID_SOCKET;
 	}
-	return sock->handle;
+	handle = sock->handle;
+	wsd_socket_unref(sock);
+	return handle;
 }
 
 int wsd_socket_bind(struct wsd_socket *sock, const struct wsd_addr *want)

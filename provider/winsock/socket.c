@@ -152,6 +152,7 @@ struct wsd_socket *wsd_socket_new(uint16_t family, DWORD catalog_id, bool overla
 		wsd_socket_unref(sock);
 		return NULL;
 	}
+	wsd_socket_ref(sock);
 	wsd_mutex_lock(&sock->lock);
 	sock->handle = handle;
 	wsd_mutex_unlock(&sock->lock);
@@ -160,11 +161,15 @@ struct wsd_socket *wsd_socket_new(uint16_t family, DWORD catalog_id, bool overla
 
 void wsd_socket_discard(struct wsd_socket *sock)
 {
+	bool closed;
+
 	wsd_mutex_lock(&sock->lock);
+	closed = sock->closed;
 	sock->closed = true;
 	(void)wsd_socket_move(sock, WSD_SOCK_ON_CLOSE);
 	wsd_mutex_unlock(&sock->lock);
-	wsd_handle_unref(sock);
+	if (!closed)
+		wsd_handle_unref(sock);
 }
 
 struct wsd_socket *wsd_socket_enter(SOCKET s, LPINT error)

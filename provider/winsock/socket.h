@@ -155,7 +155,8 @@ static inline int wsd_failed(int error, LPINT out)
 /* [lock of its listener] */
 void wsd_socket_lock_child(struct wsd_socket *child);
 
-/* A new socket with a handle of the host, not locked; its family and options are set. */
+/* A new socket with a handle of the host, not locked; its family and options are set. Referenced:
+ * WSPCleanup may close it before the caller has looked at it. */
 struct wsd_socket *wsd_socket_new(uint16_t family, DWORD catalog_id, bool overlapped, int *error);
 void wsd_socket_discard(struct wsd_socket *sock); /* close one that never got anywhere */
 void wsd_socket_ref(struct wsd_socket *sock);

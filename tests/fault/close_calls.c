@@ -324,6 +324,44 @@ static int do_shutdown(struct victim *v)
 	return error;
 }
 
+/* --- calls that make sockets, until the victim is gone --- */
+
+static int do_socket(struct victim *v)
+{
+	int value, length, error;
+	SOCKET s;
+
+	do {
+		s = WSASocketW(AF_INET, SOCK_STREAM, 0, NULL, 0, WSA_FLAG_OVERLAPPED);
+		if (s == INVALID_SOCKET)
+			return WSAGetLastError();
+		closesocket(s);
+		length = sizeof(value);
+		error = code_of(getsockopt(v->s, SOL_SOCKET, SO_ERROR, (char *)&value, &length));
+	} while (error == 0);
+	return error;
+}
+
+static int do_accept_many(struct victim *v)
+{
+	SOCKET client, server;
+	u_long on = 1;
+	int error;
+
+	do {
+		client = WSASocketW(AF_INET, SOCK_STREAM, 0, NULL, 0, WSA_FLAG_OVERLAPPED);
+		if (client == INVALID_SOCKET)
+			return WSAGetLastError();
+		ioctlsocket(client, FIONBIO, &on);
+		connect(client, (struct sockaddr *)&v->pair.at, sizeof(v->pair.at));
+		server = accept(v->s, NULL, NULL);
+		error = server == INVALID_SOCKET ? WSAGetLastError() : 0;
+		closesocket(client);
+		closesocket(server);
+	} while (error == 0);
+	return error;
+}
+
 static int do_close(struct victim *v)
 {
 	return code_of(closesocket(v->s));
@@ -356,6 +394,8 @@ const struct call close_calls[] = {
 	{ "events", CLIENT, do_events },
 	{ "listen", LISTENER, do_listen },
 	{ "shutdown", CLIENT, do_shutdown },
+	{ "socket", CLIENT, do_socket },
+	{ "accept of many", LISTENER, do_accept_many },
 	{ "closesocket", CLIENT, do_close },
 };
 const unsigned close_call_count = sizeof(close_calls) / sizeof(close_calls[0]);

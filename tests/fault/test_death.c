@@ -28,7 +28,7 @@ static char bytes[BIG];
 
 static int blocking_receive(SOCKET s)
 {
-	static char sink[65536]; /* several threads: nobody looks at it */
+	static _Thread_local char sink[65536];
 	int n;
 
 	while ((n = recv(s, sink, sizeof(sink), 0)) > 0)
@@ -93,7 +93,7 @@ static int overlapped_send(SOCKET s)
 /* What nonblocking calls do until there is nothing to do. -1: go on. */
 static int receive_all(SOCKET s)
 {
-	static char sink[65536];
+	static _Thread_local char sink[65536];
 	int n, error;
 
 	while ((n = recv(s, sink, sizeof(sink), 0)) > 0)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * echo_client PORT [MESSAGES [BYTES [WINDOW]]] - send messages to echo_server and check what comes back,
+ * echo_client [ADDRESS:]PORT [MESSAGES [BYTES [WINDOW]]] - send messages to echo_server and check what comes back,
  * with blocking calls; WINDOW messages are under way at a time. Prints how many a second came back.
  */
 #include <stdio.h>
@@ -14,6 +14,7 @@
 #else
 #include <openwsd/winsock2.h>
 #endif
+#include "where.h"
 
 static int fail(const char *what)
 {
@@ -97,9 +98,9 @@ int main(int argc, char **argv)
 	WSADATA data;
 	SOCKET s;
 
-	if (argc < 2 || messages < 1 || bytes < 1 || bytes > 1 << 16 || window < 1 ||
-	    window > 1 << 10 || bytes * window > 1 << 16) {
-		fprintf(stderr, "usage: echo_client PORT [MESSAGES [BYTES [WINDOW]]]; "
+	if (argc < 2 || !read_where(&to, argv[1]) || messages < 1 || bytes < 1 || bytes > 1 << 16 ||
+	    window < 1 || window > 1 << 10 || bytes * window > 1 << 16) {
+		fprintf(stderr, "usage: echo_client [ADDRESS:]PORT [MESSAGES [BYTES [WINDOW]]]; "
 				"BYTES times WINDOW is at most 65536\n");
 		return 2;
 	}
@@ -108,10 +109,6 @@ int main(int argc, char **argv)
 	s = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
 	if (s == INVALID_SOCKET)
 		return fail("socket");
-	memset(&to, 0, sizeof(to));
-	to.sin_family = AF_INET;
-	to.sin_port = htons((u_short)atoi(argv[1]));
-	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (connect(s, (struct sockaddr *)&to, sizeof(to)) != 0)
 		return fail("cannot connect");
 	if (setsockopt(s, IPPROTO_TCP, TCP_NODELAY, (char *)&on, sizeof(on)) != 0)

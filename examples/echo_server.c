@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * echo_server PORT [COUNT] - accept connections one after the other on the loopback address and send back
- * what each sends, with blocking calls; end after COUNT connections (0 = never). Port 0 takes any; the
- * port is printed. The same source is a Winsock program on Windows and on Linux.
+ * echo_server [ADDRESS:]PORT [COUNT] - accept connections one after the other and send back what each
+ * sends, with blocking calls; end after COUNT connections (0 = never). Without ADDRESS inside this machine
+ * only. Port 0 takes any; the port is printed. The same source is a Winsock program on Windows and on Linux.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +15,7 @@
 #else
 #include <openwsd/winsock2.h>
 #endif
+#include "where.h"
 
 static int fail(const char *what)
 {
@@ -48,8 +49,8 @@ int main(int argc, char **argv)
 	WSADATA data;
 	SOCKET listener, s;
 
-	if (argc < 2) {
-		fprintf(stderr, "usage: echo_server PORT [COUNT]\n");
+	if (argc < 2 || !read_where(&at, argv[1])) {
+		fprintf(stderr, "usage: echo_server [ADDRESS:]PORT [COUNT]\n");
 		return 2;
 	}
 	count = argc > 2 ? atoi(argv[2]) : 0;
@@ -58,10 +59,6 @@ int main(int argc, char **argv)
 	listener = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
 	if (listener == INVALID_SOCKET)
 		return fail("socket");
-	memset(&at, 0, sizeof(at));
-	at.sin_family = AF_INET;
-	at.sin_port = htons((u_short)atoi(argv[1]));
-	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (bind(listener, (struct sockaddr *)&at, sizeof(at)) != 0 ||
 	    listen(listener, SOMAXCONN) != 0 ||
 	    getsockname(listener, (struct sockaddr *)&at, &length) != 0)

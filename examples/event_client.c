@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * event_client PORT [CONNECTIONS [BYTES]] - hold many connections to an echo server in one thread, with
+ * event_client [ADDRESS:]PORT [CONNECTIONS [BYTES]] - hold many connections to an echo server in one thread, with
  * network events. Every connection is opened first; then each sends BYTES, shuts down, and checks what
  * comes back by its checksum. A wait takes 64 events at most, so connections share them: an event that
  * is signalled names a group, WSAEnumNetworkEvents what happened to each member. One source for
@@ -18,6 +18,7 @@
 #else
 #include <openwsd/winsock2.h>
 #endif
+#include "where.h"
 
 #define GROUPS	   WSA_MAXIMUM_WAIT_EVENTS
 #define CONNECTING 128u /* at a time: less than a server's backlog */
@@ -212,15 +213,12 @@ int main(int argc, char **argv)
 
 	client.count = argc > 2 ? (unsigned)atoi(argv[2]) : 100;
 	client.bytes = argc > 3 ? strtoull(argv[3], NULL, 10) : 1 << 20;
-	if (argc < 2 || client.count < 1 || client.bytes < 1) {
-		fprintf(stderr, "usage: event_client PORT [CONNECTIONS [BYTES]]\n");
+	if (argc < 2 || !read_where(&client.to, argv[1]) || client.count < 1 || client.bytes < 1) {
+		fprintf(stderr, "usage: event_client [ADDRESS:]PORT [CONNECTIONS [BYTES]]\n");
 		return 2;
 	}
 	if (WSAStartup(MAKEWORD(2, 2), &data) != 0)
 		return fail("WSAStartup", WSASYSNOTREADY);
-	client.to.sin_family = AF_INET;
-	client.to.sin_port = htons((u_short)atoi(argv[1]));
-	client.to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	begin = GetTickCount64();
 	if (prepare() != 0 || loop() != 0)
 		return 1;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * iocp_server PORT [WORKERS] - an echo server with overlapped calls and one completion port, on the loopback
- * address. Some AcceptEx are always outstanding; each connection has one operation outstanding, a
- * receive or a send, and so belongs to the worker that got its completion. It ends with its standard
- * input or Ctrl-C: no new connections, end of stream to the clients, and after GRACE ms what is left is
- * closed. Port 0 takes any; the port is printed. One source for Windows and Linux.
+ * iocp_server [ADDRESS:]PORT [WORKERS] - an echo server with overlapped calls and one completion port. Without
+ * ADDRESS inside this machine only. Some AcceptEx are always outstanding; each connection has one
+ * operation outstanding, a receive or a send, and so belongs to the worker that got its completion. It
+ * ends with its standard input or Ctrl-C: no new connections, end of stream to the clients, and after
+ * GRACE ms what is left is closed. Port 0 takes any; the port is printed. One source for Windows and
+ * Linux.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #include <openwsd/winsock2.h>
 #include <unistd.h>
 #endif
+#include "where.h"
 
 #define ACCEPTS	     32
 #define WORKERS_MOST 16
@@ -219,10 +221,9 @@ static DWORD WINAPI work(LPVOID unused)
 	return 0;
 }
 
-static int open_listener(u_short port)
+static int open_listener(struct sockaddr_in at)
 {
 	GUID id = WSAID_ACCEPTEX;
-	struct sockaddr_in at;
 	int length = sizeof(at);
 	DWORD bytes;
 
@@ -230,10 +231,6 @@ static int open_listener(u_short port)
 		WSASocketW(AF_INET, SOCK_STREAM, IPPROTO_TCP, NULL, 0, WSA_FLAG_OVERLAPPED);
 	if (server.listener == INVALID_SOCKET)
 		return fail("socket");
-	memset(&at, 0, sizeof(at));
-	at.sin_family = AF_INET;
-	at.sin_port = htons(port);
-	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (bind(server.listener, (struct sockaddr *)&at, sizeof(at)) != 0 ||
 	    listen(server.listener, SOMAXCONN) != 0 ||
 	    getsockname(server.listener, (struct sockaddr *)&at, &length) != 0)
@@ -316,10 +313,12 @@ static int run(unsigned workers)
 int main(int argc, char **argv)
 {
 	int workers = argc > 2 ? atoi(argv[2]) : 4;
+	struct sockaddr_in at;
 	WSADATA data;
 
-	if (argc < 2 || workers < 1 || workers > WORKERS_MOST) {
-		fprintf(stderr, "usage: iocp_server PORT [WORKERS up to %d]\n", WORKERS_MOST);
+	if (argc < 2 || !read_where(&at, argv[1]) || workers < 1 || workers > WORKERS_MOST) {
+		fprintf(stderr, "usage: iocp_server [ADDRESS:]PORT [WORKERS up to %d]\n",
+			WORKERS_MOST);
 		return 2;
 	}
 	if (WSAStartup(MAKEWORD(2, 2), &data) != 0)
@@ -330,7 +329,7 @@ int main(int argc, char **argv)
 	server.idle = CreateEventW(NULL, TRUE, TRUE, NULL);
 	if (!server.port || !server.lock || !server.idle)
 		return fail("cannot make the completion port");
-	if (open_listener((u_short)atoi(argv[1])) != 0 || run((unsigned)workers) != 0)
+	if (open_listener(at) != 0 || run((unsigned)workers) != 0)
 		return 1;
 	CloseHandle(server.port);
 	CloseHandle(server.lock);

@@ -4,10 +4,11 @@
 # over the backend named in WSD_BACKENDS. The server ends with its standard input.
 set -eu
 server=$1 client=$2
+at=${WSD_TEST_IPV4:-127.0.0.1} # an address of this machine
 out=$(mktemp)
 mkfifo "$out.input"
 trap 'kill $pid 2>/dev/null || true; rm -f "$out" "$out.input"' EXIT
-"$server" 0 <"$out.input" >"$out" &
+"$server" "$at:0" <"$out.input" >"$out" &
 pid=$!
 exec 9>"$out.input"
 i=0
@@ -17,9 +18,9 @@ while ! grep -q 'listening on port' "$out"; do
 	sleep 0.05
 done
 port=$(sed -n 's/listening on port //p' "$out")
-"$client" "$port" 1 100000
-"$client" "$port" 1000 65536
-"$client" "$port" 100 262144
+"$client" "$at:$port" 1 100000
+"$client" "$at:$port" 1000 65536
+"$client" "$at:$port" 100 262144
 exec 9>&-
 wait $pid
 cat "$out"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# run_wsdcp.sh WSDCP - copies over the backend named in WSD_BACKENDS, then what can go wrong.
+# run_wsdcp.sh WSDCP [BYTES] - copies over the backend named in WSD_BACKENDS, then what can go wrong.
 set -u
 wsdcp=$1
 dir=$(mktemp -d) || exit 1
@@ -10,12 +10,12 @@ here=$(dirname "$0")
 . "$here/run_lib.sh"
 mkdir "$dir/from" "$dir/to"
 
-head -c 30000001 /dev/urandom >"$dir/from/large"
+head -c "${2:-30000001}" /dev/urandom >"$dir/from/large"
 head -c 1000 /dev/urandom >"$dir/from/small name"
 : >"$dir/from/empty"
 for file in large "small name" empty; do
 	start_listening "$wsdcp" -l 0 "$dir/to"
-	"$wsdcp" "$dir/from/$file" "127.0.0.1:$port" >"$dir/out" || bad "sending $file failed"
+	"$wsdcp" "$dir/from/$file" "$at:$port" >"$dir/out" || bad "sending $file failed"
 	wait "$pid" || bad "receiving $file failed: $(cat "$dir/listen.err")"
 	cmp "$dir/from/$file" "$dir/to/$file" || bad "$file differs"
 	grep -q "^sent $file: .* over $WSD_BACKENDS$" "$dir/out" || bad "$(cat "$dir/out")"
@@ -25,24 +25,24 @@ done
 
 # A file that is there: only with -f. A name chosen by the receiver.
 start_listening "$wsdcp" -l 0 "$dir/to"
-refused "$wsdcp" 'there already' "$dir/from/large" "127.0.0.1:$port"
+refused "$wsdcp" 'there already' "$dir/from/large" "$at:$port"
 expect_end "$pid" 1 "there already"
 start_listening "$wsdcp" -l 0 -f "$dir/to/empty"
-"$wsdcp" "$dir/from/small name" "127.0.0.1:$port" >/dev/null || bad "-f: not sent"
+"$wsdcp" "$dir/from/small name" "$at:$port" >/dev/null || bad "-f: not sent"
 expect_end "$pid" 0 "-f"
 cmp "$dir/from/small name" "$dir/to/empty" || bad "-f: not replaced"
 
 # What the sender says before any byte moves.
-refused "$wsdcp" 'cannot read .*: No such file' "$dir/from/missing" "127.0.0.1:$port"
-refused "$wsdcp" 'is not a file' "$dir/from" "127.0.0.1:$port"
-refused "$wsdcp" 'cannot connect to 127.0.0.1' "$dir/from/large" "127.0.0.1:$port"
+refused "$wsdcp" 'cannot read .*: No such file' "$dir/from/missing" "$at:$port"
+refused "$wsdcp" 'is not a file' "$dir/from" "$at:$port"
+refused "$wsdcp" "cannot connect to $at" "$dir/from/large" "$at:$port"
 
 # Either side killed in the middle: the other one ends, nothing is left in the folder.
 ls -a "$dir/to" >"$dir/before"
 for victim in sender receiver; do
 	start_listening "$wsdcp" -l 0 "$dir/to"
 	truncate -s 40G "$dir/from/huge"
-	"$wsdcp" "$dir/from/huge" "127.0.0.1:$port" >/dev/null 2>"$dir/err" &
+	"$wsdcp" "$dir/from/huge" "$at:$port" >/dev/null 2>"$dir/err" &
 	sender=$!
 	i=0
 	while [ "$(stat -c %s "$dir"/to/.wsdcp.*.part 2>/dev/null || echo 0)" -lt 10000000 ]; do

@@ -9,7 +9,7 @@ trap 'kill $pid 2>/dev/null; rm -rf "$dir"' EXIT
 . "$(dirname "$0")/run_lib.sh"
 
 start_listening "$wsdping" -l 0
-"$wsdping" -n 5000 -s 300 "127.0.0.1:$port" >"$dir/out" || bad "wsdping failed"
+"$wsdping" -n 5000 -s 300 "$at:$port" >"$dir/out" || bad "wsdping failed"
 wait "$pid" || bad "the answering side failed"
 grep -q "^5000 round trips of 300 bytes .* over $WSD_BACKENDS$" "$dir/out" || bad "headline: $(cat "$dir/out")"
 # The bars add up to all of them.
@@ -20,24 +20,24 @@ awk '/^round trip us:/ { gsub(",", ""); ok = $5 > 0 && $5 <= $7 && $7 <= $9 && $
 
 # Two round trips: the 99th percentile is not under the 50th.
 start_listening "$wsdping" -l 0
-"$wsdping" -n 2 "127.0.0.1:$port" >"$dir/out" || bad "wsdping -n 2 failed"
+"$wsdping" -n 2 "$at:$port" >"$dir/out" || bad "wsdping -n 2 failed"
 wait "$pid" || bad "the answering side failed"
 awk '/^round trip us:/ { gsub(",", ""); ok = $7 <= $9 } END { exit !ok }' "$dir/out" ||
 	bad "two round trips: $(tail -n 1 "$dir/out")"
 
 # Killed in the middle: an error within seconds, no hang.
 start_listening "$wsdping" -l 0
-"$wsdping" -n 10000000 "127.0.0.1:$port" >"$dir/out" 2>"$dir/err" &
+"$wsdping" -n 10000000 "$at:$port" >"$dir/out" 2>"$dir/err" &
 client=$!
 sleep 0.5
 kill -9 "$pid"
 expect_end "$client" 1 "killed"
-grep -q "^wsdping: 127.0.0.1:$port: the other side ended the connection" "$dir/err" ||
+grep -q "^wsdping: $at:$port: the other side ended the connection" "$dir/err" ||
 	bad "killed: $(cat "$dir/err")"
 
 # Nobody there any more.
-refused "$wsdping" 'cannot connect to 127.0.0.1' "127.0.0.1:$port"
-refused "$wsdping" 'is not HOST:PORT' 127.0.0.1
-"$wsdping" -n 0 "127.0.0.1:$port" 2>/dev/null
+refused "$wsdping" "cannot connect to $at" "$at:$port"
+refused "$wsdping" 'is not HOST:PORT' $at
+"$wsdping" -n 0 "$at:$port" 2>/dev/null
 [ $? -eq 2 ] || bad "-n 0 is accepted"
 exit $status

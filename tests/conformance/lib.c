@@ -55,6 +55,7 @@ int conf_family(void)
 
 struct address loopback(u_short port)
 {
+	const char *text = getenv(family == AF_INET6 ? "WSD_TEST_IPV6" : "WSD_TEST_IPV4");
 	struct address at;
 
 	memset(&at, 0, sizeof(at));
@@ -62,9 +63,13 @@ struct address loopback(u_short port)
 	if (family == AF_INET6) {
 		at.length = sizeof(at.sa.v6);
 		at.sa.v6.sin6_addr = in6addr_loopback;
+		if (text && inet_pton(AF_INET6, text, &at.sa.v6.sin6_addr) != 1)
+			abort();
 	} else {
 		at.length = sizeof(at.sa.v4);
 		at.sa.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		if (text && inet_pton(AF_INET, text, &at.sa.v4.sin_addr) != 1)
+			abort();
 	}
 	set_port(&at, port);
 	return at;

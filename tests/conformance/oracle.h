@@ -6,6 +6,7 @@
 #ifndef WSD_CONFORMANCE_ORACLE_H
 #define WSD_CONFORMANCE_ORACLE_H
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>

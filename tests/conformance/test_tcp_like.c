@@ -41,15 +41,16 @@ static const struct timeval none = { 0, 0 }, long_time = { 20, 0 };
 
 static union name local(int port)
 {
+	const char *text = getenv(family == AF_INET6 ? "WSD_TEST_IPV6" : "WSD_TEST_IPV4");
 	union name at;
 
 	memset(&at, 0, sizeof(at));
 	at.any.sa_family = (unsigned short)family;
 	at.v4.sin_port = htons((unsigned short)port);
 	if (family == AF_INET6)
-		at.v6.sin6_addr = in6addr_loopback;
+		inet_pton(AF_INET6, text ? text : "::1", &at.v6.sin6_addr);
 	else
-		at.v4.sin_addr.s_addr = htonl(0x7f000001);
+		inet_pton(AF_INET, text ? text : "127.0.0.1", &at.v4.sin_addr);
 	return at;
 }
 

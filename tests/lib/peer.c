@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <openwsd/ws2tcpip.h>
+
 #include "tests/lib/test.h"
 
 #define SETTLE_MS 10000
@@ -132,12 +134,13 @@ SOCKET peer_socket(void)
 
 struct sockaddr_in peer_address(uint32_t port)
 {
+	const char *text = getenv("WSD_TEST_IPV4"); /* where loopback is no path */
 	struct sockaddr_in at;
 
 	memset(&at, 0, sizeof(at));
 	at.sin_family = AF_INET;
 	at.sin_port = htons((u_short)port);
-	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	PEER_CHECK(inet_pton(AF_INET, text ? text : "127.0.0.1", &at.sin_addr) == 1);
 	return at;
 }
 

@@ -20,11 +20,29 @@ add_neighbour() {
 		ip neighbour replace "fd09::$2" lladdr "$3" dev "$1"
 }
 
+# local_rules FAMILY WHAT...: the table of local addresses counts for what comes in over the cable, for these
+# networks, and for what these addresses send to themselves.
+local_rules() {
+	local family=$1 to
+
+	shift
+	for to in "$@"; do
+		case $to in
+		*/*) ip "-$family" rule add pref 12 to "$to" lookup local ;;
+		*) ip "-$family" rule add pref 13 from "$to" to "$to" lookup local ;;
+		esac || return
+	done
+	ip "-$family" rule add pref 10 iif v0 lookup local &&
+		ip "-$family" rule add pref 11 iif v1 lookup local &&
+		ip "-$family" rule add pref 32800 lookup local &&
+		ip "-$family" rule del pref 0
+}
+
 # One machine, rxe0 on v0 and rxe1 on v1, the two ends of one cable. What is sent to an address of this machine would
-# not leave it: so the table of local addresses counts only for packets that came in over the cable, and for
-# loopback. (With network namespaces it would be simpler; the rxe of 6.1 knows only the first one.)
+# not leave it, if the table of local addresses were not the last one. (With network namespaces it would be
+# simpler, but the rxe of 6.1 knows only the first one.)
 network_one() {
-	local i family loopback
+	local i
 
 	ip link add v0 mtu $MTU type veth peer name v1 mtu $MTU || return
 	for i in v0 v1 all; do
@@ -35,14 +53,8 @@ network_one() {
 	ip link set v0 up && ip link set v1 up || return
 	add_neighbour v0 2 "$(cat /sys/class/net/v1/address)" || return
 	add_neighbour v1 1 "$(cat /sys/class/net/v0/address)" || return
-	for family in 4 6; do
-		[ $family = 4 ] && loopback=127.0.0.0/8 || loopback=::1
-		ip -$family rule add pref 10 iif v0 lookup local &&
-			ip -$family rule add pref 11 iif v1 lookup local &&
-			ip -$family rule add pref 12 to $loopback lookup local &&
-			ip -$family rule add pref 32800 lookup local &&
-			ip -$family rule del pref 0 || return
-	done
+	local_rules 4 127.0.0.0/8 10.9.9.1 10.9.9.2 || return
+	local_rules 6 ::1/128 fe80::/10 fd09::1 fd09::2 || return
 	rdma link add rxe0 type rxe netdev v0 && rdma link add rxe1 type rxe netdev v1
 }
 

@@ -89,6 +89,8 @@ static int serve(const struct options *options)
 			result = complain("cannot accept: %s", net_error(WSAGetLastError()));
 			break;
 		}
+		printf("connected over %s\n", net_path(s));
+		fflush(stdout);
 		result = answer(s);
 		if (result < 0)
 			complain("refused a connection that is not from wsdping");

@@ -8,17 +8,22 @@ bad() {
 	status=1
 }
 
+# expect_line PATTERN FILE WHAT: it stands there within 20 seconds.
+expect_line() {
+	i=0
+	while ! grep -q "$1" "$2"; do
+		i=$((i + 1))
+		[ $i -lt 400 ] || { echo "$3: $(cat "$2.err")"; exit 1; }
+		sleep 0.05
+	done
+}
+
 # start_listening COMMAND...: in the background, as $pid; wait for its port in $port.
 start_listening() {
 	: >"$dir/listen" # the port of the one before must not be seen
 	"$@" >"$dir/listen" 2>"$dir/listen.err" &
 	pid=$!
-	i=0
-	while ! grep -q 'listening on port' "$dir/listen"; do
-		i=$((i + 1))
-		[ $i -lt 200 ] || { echo "$*: does not listen: $(cat "$dir/listen.err")"; exit 1; }
-		sleep 0.05
-	done
+	expect_line 'listening on port' "$dir/listen" "$*: does not listen"
 	port=$(sed -n 's/listening on port //p' "$dir/listen")
 }
 

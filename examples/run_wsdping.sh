@@ -29,7 +29,7 @@ awk '/^round trip us:/ { gsub(",", ""); ok = $7 <= $9 } END { exit !ok }' "$dir/
 start_listening "$wsdping" -l 0
 "$wsdping" -n 10000000 "$at:$port" >"$dir/out" 2>"$dir/err" &
 client=$!
-sleep 0.5
+expect_line '^connected over ' "$dir/listen" "it does not connect"
 kill -9 "$pid"
 expect_end "$client" 1 "killed"
 grep -q "^wsdping: $at:$port: the other side ended the connection" "$dir/err" ||

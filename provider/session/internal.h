@@ -24,7 +24,7 @@
 #define WSD_SLOTS	 54u /* over shm: segment, rings and first messages in one page */
 #define WSD_SLOT_BYTES	 256u
 #define WSD_FIRST_WINDOW 2048u
-#define WSD_FIRST_RING	 65536u
+#define WSD_FIRST_RING	 WSD_STREAM_UNREAD
 #define WSD_STAGE_BYTES	 65536u
 #define WSD_MAX_SGE	 16u
 #define WSD_URGENT_MAX	 8u

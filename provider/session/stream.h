@@ -21,6 +21,9 @@ struct wsd_stream;
 struct wsd_listener;
 struct wsd_deferred;
 
+/* So many bytes are taken while the peer reads nothing, unless it bounded its own receive buffer. */
+#define WSD_STREAM_UNREAD 65536u
+
 struct wsd_iovec {
 	void *base;
 	size_t length;
@@ -45,7 +48,6 @@ struct wsd_stream_owner {
 struct wsd_stream_options {
 	uint64_t connect_timeout; /* ns */
 	uint32_t zcopy_min;	  /* smallest rendezvous; 0 = the device's hint */
-	uint32_t send_buffer;
 	uint8_t traffic_class;
 	bool posted_only; /* the peer may send only what wsd_stream_want has asked for */
 };

@@ -126,8 +126,7 @@ int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote)
 {
 	struct wsd_stream_options options = { .connect_timeout = connect_timeout(),
 					      .zcopy_min = sock->options.zcopy_min,
-					      .posted_only = sock->options.receive_buffer == 0,
-					      .send_buffer = sock->options.send_buffer };
+					      .posted_only = sock->options.receive_buffer == 0 };
 	struct wsd_addr any = { .family = sock->family };
 	enum wsd_status status;
 	char *reasons;

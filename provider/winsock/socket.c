@@ -120,7 +120,7 @@ static void begin_life(struct wsd_socket *sock, uint16_t family, DWORD catalog_i
 	sock->options.keep_interval = 1000;
 	sock->options.keep_count = 10;
 	sock->options.receive_buffer = 65536;
-	sock->options.send_buffer = 65536;
+	sock->options.send_buffer = WSD_STREAM_UNREAD;
 	sock->options.v6only = true;
 	wsd_fd_init(&sock->fd);
 	for (unsigned i = 0; i < WSD_Q_COUNT; i++)

@@ -12,8 +12,6 @@
 
 #include "rdma_backend/base/base.h"
 
-#define BUFFER_MOST (64u << 20)
-
 union option_value {
 	int number;
 	DWORD dword;
@@ -142,7 +140,9 @@ static int set_send_buffer(struct wsd_socket *sock, const union option_value *va
 {
 	if (value->number < 0)
 		return WSAEINVAL;
-	sock->options.send_buffer = value->dword < BUFFER_MOST ? value->dword : BUFFER_MOST;
+	/* There is no such buffer: told is what certainly goes, see docs/decisions.md. */
+	sock->options.send_buffer =
+		value->dword < WSD_STREAM_UNREAD ? value->dword : WSD_STREAM_UNREAD;
 	return 0;
 }
 

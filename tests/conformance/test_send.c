@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* test_send.c - sending: R-122..R-135, R-142, R-143. (R-136 is in test_routine.c.) */
+/* test_send.c - sending: R-122..R-135, R-142, R-143, R-255. (R-136 is in test_routine.c.) */
 #include "tests/conformance/io.h"
 
 #define BIG (4u << 20)
@@ -335,6 +335,26 @@ static void check_time_limit(DWORD zcopy_min)
 	close_pair(&p);
 }
 
+/* Both send before either receives, as much as a socket says that it reserves when asked for more. */
+static void check_send_first(void)
+{
+	struct pair p = need_pair();
+	int size = BIG, length = sizeof(size), limit = LONG_MS;
+
+	NEED(setsockopt(p.client, SOL_SOCKET, SO_SNDBUF, (char *)&size, length) == 0);
+	NEED(setsockopt(p.server, SOL_SOCKET, SO_SNDBUF, (char *)&size, length) == 0);
+	NEED(getsockopt(p.client, SOL_SOCKET, SO_SNDBUF, (char *)&size, &length) == 0 && size > 0);
+	NEED(setsockopt(p.client, SOL_SOCKET, SO_SNDTIMEO, (char *)&limit, sizeof(limit)) == 0 &&
+	     setsockopt(p.server, SOL_SOCKET, SO_SNDTIMEO, (char *)&limit, sizeof(limit)) == 0);
+	pattern_fill(big, (size_t)size, 0);
+	CHECK_R(255, send(p.client, big, size, 0) == size && send(p.server, big, size, 0) == size);
+	CHECK_R(255, receive_all(p.client, back, (size_t)size) == (size_t)size &&
+			     pattern_ok(back, (size_t)size, 0));
+	CHECK_R(255, receive_all(p.server, back, (size_t)size) == (size_t)size &&
+			     pattern_ok(back, (size_t)size, 0));
+	close_pair(&p);
+}
+
 int main(int argc, char **argv)
 {
 	conf_start(argc, argv);
@@ -350,6 +370,7 @@ int main(int argc, char **argv)
 	check_send_to();
 	check_time_limit(0);
 	check_time_limit(4096);
+	check_send_first();
 	WSACleanup();
 	return check_result();
 }

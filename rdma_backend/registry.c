@@ -130,6 +130,11 @@ static const struct wsd_backend_ops *find_builtin(const char *name)
 	return NULL;
 }
 
+bool wsd_registry_builtin(const char *name)
+{
+	return find_builtin(name) != NULL;
+}
+
 enum wsd_status wsd_registry_find(const char *name, const struct wsd_backend_ops **ops,
 				  char *reason, size_t reason_size)
 {

@@ -21,5 +21,6 @@ enum wsd_status wsd_registry_load(const char *path, const struct wsd_backend_ops
 				  char *reason, size_t reason_size);
 /* Names in the default path order: built-in list, then modules found. NULL ends. index 0, 1, ... */
 const char *wsd_registry_name(unsigned index);
+bool wsd_registry_builtin(const char *name);
 
 #endif

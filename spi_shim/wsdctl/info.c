@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * info.c - `wsdctl info`: opens every backend that is built in, found as a module or named by the
- * configuration, and tells what it offers or why it cannot be used.
+ * info.c - `wsdctl info`: opens every backend that the library has built in, finds as a module or is
+ * told of by the configuration, and tells what it offers or why it cannot be used.
  */
 #include <popt.h>
 #include <stdint.h>
@@ -152,22 +152,6 @@ static void print_missing(const char *list)
 	}
 }
 
-static bool is_builtin(const char *name)
-{
-	static const char *const builtin[] = {
-#define WSD_BUILTIN(word) #word,
-#include "backends.inc"
-#undef WSD_BUILTIN
-		NULL
-	};
-	size_t i;
-
-	for (i = 0; builtin[i]; i++)
-		if (strcmp(builtin[i], name) == 0)
-			return true;
-	return false;
-}
-
 int wsdctl_info(int argc, char **argv)
 {
 	const struct poptOption table[] = { POPT_AUTOHELP POPT_TABLEEND };
@@ -190,7 +174,8 @@ int wsdctl_info(int argc, char **argv)
 	       WSD_BACKEND_ABI);
 	printf("configuration: %s\npaths in order: %s\n", wsd_param_file(), list);
 	for (i = 0; (name = wsd_registry_name(i)) != NULL; i++)
-		usable += print_backend(name, is_builtin(name) ? "built in" : "module", list);
+		usable += print_backend(name, wsd_registry_builtin(name) ? "built in" : "module",
+					list);
 	print_missing(list);
 	printf("\n%u of the paths can be used%s\n", usable,
 	       usable ? "" : ": no socket can connect or listen");

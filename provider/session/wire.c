@@ -2,9 +2,17 @@
 /* wire.c - encoders and decoders of the session protocol. */
 #include "provider/session/wire.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "provider/transport/bytes.h"
+
+/* On shared memory the peer can change what it sent at any time: what is checked is this copy. */
+static void copy_once(uint8_t *copy, const uint8_t *bytes, size_t length)
+{
+	memcpy(copy, bytes, length);
+	atomic_signal_fence(memory_order_seq_cst); /* the compiler must not read bytes again */
+}
 
 void wsd_hello_encode(uint8_t *bytes, const struct wsd_hello *hello)
 {
@@ -54,10 +62,13 @@ void wsd_header_encode(uint8_t *bytes, const struct wsd_header *header)
 	wsd_put64(bytes + 24, header->argument);
 }
 
-bool wsd_header_decode(const uint8_t *bytes, uint32_t received, struct wsd_header *header)
+bool wsd_header_decode(const uint8_t *message, uint32_t received, struct wsd_header *header)
 {
+	uint8_t bytes[WSD_HEADER_BYTES];
+
 	if (received < WSD_HEADER_BYTES)
 		return false;
+	copy_once(bytes, message, sizeof(bytes));
 	header->type = bytes[0];
 	header->urgent = bytes[1];
 	header->length = wsd_get16(bytes + 2);
@@ -78,10 +89,13 @@ void wsd_grant_encode(uint8_t *bytes, const struct wsd_grant *grant)
 	wsd_put32(bytes + 20, 0);
 }
 
-bool wsd_grant_decode(const uint8_t *bytes, uint32_t length, struct wsd_grant *grant)
+bool wsd_grant_decode(const uint8_t *payload, uint32_t length, struct wsd_grant *grant)
 {
+	uint8_t bytes[WSD_GRANT_BYTES];
+
 	if (length < WSD_GRANT_BYTES)
 		return false;
+	copy_once(bytes, payload, sizeof(bytes));
 	grant->addr = wsd_get64(bytes);
 	grant->key = wsd_get32(bytes + 8);
 	grant->bytes = wsd_get32(bytes + 12);

@@ -141,10 +141,13 @@ enum wsd_status wsd_listen_open(struct wsd_listen **listen, const struct wsd_lis
 		(void)wsd_engine_wait(NULL, 0, all_tried, l, wsd_clock_ns() + 1000000,
 				      wsd_waker_self());
 	for (unsigned i = 0; i < l->port_count; i++) {
-		if (l->ports[i].status == WSD_OK)
+		if (l->ports[i].status == WSD_OK) {
 			open = true;
-		else
-			status = l->ports[i].status;
+			continue;
+		}
+		status = l->ports[i].status;
+		wsd_log(WSD_LOG_WARNING, "engine", "%s: does not listen at port %u: %s",
+			wsd_engine_name(l->ports[i].engine), local->port, wsd_status_text(status));
 	}
 	if (!open) {
 		wsd_free(l);

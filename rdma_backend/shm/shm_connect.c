@@ -14,6 +14,7 @@
 #include "rdma_backend/shm/shm_internal.h"
 
 #define RETRY_NS 5000000u	       /* the listener's kernel queue was full */
+#define FULL_NS	 UINT64_C(2000000000)  /* it stays full: nobody empties it */
 #define SHORT_NS 100000000u	       /* the listener's process was out of descriptors */
 #define ACK_NS	 UINT64_C(10000000000) /* the connector has our answer and does not say so */
 
@@ -59,8 +60,16 @@ static void fail(struct wsd_endpoint *endpoint, enum wsd_status status)
 
 void shm_accept_failed(struct wsd_endpoint *endpoint, enum wsd_status status)
 {
+	struct shm_link *link = endpoint->link ? endpoint->link : endpoint->handshake->shared;
+
+	if (status == WSD_EPROTOCOL)
+		shm_count(endpoint->queue->device->protocol_errors);
 	/* The connector may believe that it is open. */
 	atomic_store(&endpoint->peer->gone, SHM_GONE_RESET);
+	if (link && !link->lost) {
+		shm_inbox_set(link->inbox, endpoint->peer_index);
+		shm_link_doorbell(link);
+	}
 	if (endpoint->link)
 		endpoint->link->opening = NULL;
 	fail(endpoint, status);
@@ -289,20 +298,32 @@ static void answer_ready(struct shm_source *source, uint32_t events)
 		open_endpoint(endpoint);
 }
 
+/* Whose queue it is cannot be seen while it is full: a stranger's must not hold up the next path. */
+static enum wsd_status wait_for_room(struct shm_handshake *handshake)
+{
+	struct wsd_queue *queue = handshake->endpoint->queue;
+	uint64_t now = queue->host->now();
+
+	if (!handshake->full_until)
+		handshake->full_until = now + FULL_NS;
+	if (now >= handshake->full_until)
+		return WSD_ETIMEDOUT;
+	shm_timer_set(queue, &handshake->retry, now + RETRY_NS);
+	return WSD_OK;
+}
+
 static enum wsd_status start_socket(struct shm_handshake *handshake)
 {
 	struct wsd_endpoint *endpoint = handshake->endpoint;
-	struct wsd_queue *queue = endpoint->queue;
 	enum wsd_status status;
 	int fd;
 
 	status = shm_os_connect(&handshake->remote, &fd);
-	if (status == WSD_AGAIN) {
-		shm_timer_set(queue, &handshake->retry, queue->host->now() + RETRY_NS);
-		return WSD_OK;
-	}
+	if (status == WSD_AGAIN)
+		return wait_for_room(handshake);
 	if (status)
 		return status;
+	handshake->full_until = 0;
 	handshake->source.fd = fd;
 	status = shm_source_add(&handshake->source, EPOLLIN);
 	if (!status)

@@ -56,24 +56,14 @@ static enum wsd_status make_segment(struct wsd_endpoint *endpoint)
 static enum wsd_status take_index(struct wsd_endpoint *endpoint)
 {
 	struct wsd_queue *queue = endpoint->queue;
-	struct wsd_endpoint **table;
-	uint32_t i, capacity;
+	uint32_t i;
 
 	for (i = queue->free_index; i < queue->endpoint_capacity && queue->endpoints[i]; i++)
 		;
 	if (i >= SHM_MAX_INDEX)
 		return WSD_ENOMEM;
-	if (i == queue->endpoint_capacity) {
-		capacity = i ? i * 2 : 16;
-		table = queue->host->alloc(capacity * sizeof(*table));
-		if (!table)
-			return WSD_ENOMEM;
-		if (i)
-			memcpy(table, queue->endpoints, i * sizeof(*table));
-		queue->host->free(queue->endpoints);
-		queue->endpoints = table;
-		queue->endpoint_capacity = capacity;
-	}
+	if (i == queue->endpoint_capacity && shm_queue_grow(queue))
+		return WSD_ENOMEM;
 	queue->endpoints[i] = endpoint;
 	queue->free_index = i + 1;
 	endpoint->index = i;

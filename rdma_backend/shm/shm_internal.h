@@ -39,8 +39,9 @@ struct wsd_queue {
 	const struct wsd_host *host;
 	void *context;
 	uint8_t engine[16];
-	struct shm_inbox *inbox;
+	struct shm_inbox *inbox; /* written by every peer */
 	int inbox_fd;
+	struct shm_inbox *marks; /* the same by threads of this process: no peer can undo it */
 	int epoll_fd;
 	struct shm_source doorbell; /* eventfd, for threads of this process */
 	struct shm_source alarm;    /* timerfd */
@@ -60,6 +61,11 @@ struct wsd_queue {
 	struct wsd_endpoint **endpoints;
 	uint32_t endpoint_capacity;
 	uint32_t free_index; /* no free index below */
+
+	/* Endpoints to be looked at, all that were marked at one moment: nobody is passed over. */
+	uint32_t *round; /* room for two of each endpoint */
+	uint32_t round_next, round_count;
+	struct shm_timer sweep;
 
 	struct wsd_mutex region_lock;
 	struct shm_region **regions; /* with remote rights, by index in the key */
@@ -124,6 +130,7 @@ struct shm_handshake {
 	struct shm_source source;
 	struct shm_timer deadline;
 	struct shm_timer retry; /* the listener's kernel queue was full */
+	uint64_t full_until;	/* how long it may be so; 0: it is not */
 	struct wsd_endpoint *endpoint;
 	struct shm_link *shared; /* acceptor: offered, pinned */
 	uint64_t fresh_id;
@@ -298,7 +305,7 @@ enum wsd_status shm_address_check(const struct wsd_addr *addr);
 bool shm_address_is_any(const struct wsd_addr *addr);
 uint32_t shm_device_addresses(struct wsd_device *device, struct wsd_addr *list, uint32_t count);
 enum wsd_status shm_os_listen(const struct wsd_addr *local, int *fd);
-/* WSD_AGAIN: the listener's queue is full now. */
+/* WSD_AGAIN: the listener's queue is full now. WSD_EUSER: only another user's processes are there. */
 enum wsd_status shm_os_connect(const struct wsd_addr *remote, int *fd);
 enum wsd_status shm_os_same_user(int fd);
 /* WSD_AGAIN: would block. fds are not consumed. */
@@ -335,6 +342,9 @@ void shm_timer_cancel(struct shm_timer *timer);
 /* Make the next poll look at the endpoint; from any thread. */
 void shm_queue_mark(struct wsd_queue *queue, uint32_t index);
 struct wsd_endpoint *shm_queue_endpoint(struct wsd_queue *queue, uint32_t index);
+enum wsd_status shm_queue_grow(struct wsd_queue *queue);
+/* There is a new link. */
+void shm_queue_linked(struct wsd_queue *queue);
 struct wsd_event *shm_sink_next(struct shm_sink *sink);
 
 /* shm_link.c */

@@ -12,6 +12,8 @@
 
 #include "rdma_backend/shm/shm_internal.h"
 
+#define PACKETS_AT_ONCE 64 /* a peer that rings without end keeps nobody from the others */
+
 static void link_ready(struct shm_source *source, uint32_t events);
 
 enum wsd_status shm_link_new(struct wsd_queue *queue, const uint8_t *engine, bool acceptor,
@@ -41,6 +43,7 @@ enum wsd_status shm_link_start(struct shm_link *link, int fd, struct shm_inbox *
 	link->source.fd = fd;
 	link->inbox = inbox;
 	wsd_list_append(&link->source.queue->links, &link->node);
+	shm_queue_linked(link->source.queue);
 	return shm_source_add(&link->source, EPOLLIN);
 }
 
@@ -159,12 +162,13 @@ void shm_link_receive(struct shm_link *link)
 	union shm_packet packet;
 	size_t length;
 	unsigned count;
-	int fds[2];
+	int i, fds[2];
 
-	while (!link->lost) {
+	link->references++; /* what is received may end its last connection */
+	for (i = 0; i < PACKETS_AT_ONCE && !link->lost; i++) {
 		count = 2;
 		if (shm_os_receive(link->source.fd, &packet, &length, fds, &count) == WSD_AGAIN)
-			return;
+			break;
 		if (!packet_valid(&packet, length)) {
 			if (length)
 				shm_count(queue->device->protocol_errors);
@@ -175,6 +179,9 @@ void shm_link_receive(struct shm_link *link)
 		shm_fd_close(&fds[0]);
 		shm_fd_close(&fds[1]);
 	}
+	if (i == PACKETS_AT_ONCE)
+		queue->slept = true; /* there may be more: look again at once */
+	shm_link_put(link);
 }
 
 /* Under the link's lock: keep the order, stop where the socket is full. */

@@ -9,7 +9,7 @@
 #include "rdma_backend/shm/shm_internal.h"
 
 #define ACCEPT_AT_ONCE 64
-#define SILENT_MAX     64u	  /* sockets that have not sent their request */
+#define SILENT_MAX     64u	  /* sockets that have not sent their request; the oldest goes */
 #define RETRY_NS       100000000u /* after descriptors ran out */
 
 static void request_ready(struct shm_source *source, uint32_t events);
@@ -170,15 +170,33 @@ void shm_requests_report(struct wsd_queue *queue, struct shm_sink *sink)
 	}
 }
 
+/* A connector speaks at once: who has been silent longest is the one to go. */
+static void drop_oldest_silent(struct wsd_listener_ep *listener)
+{
+	struct wsd_request *request;
+	struct wsd_list *node;
+
+	wsd_list_for_each(node, &listener->requests) {
+		request = wsd_container(node, struct wsd_request, node);
+		if (counts(request))
+			continue;
+		shm_count(listener->source.queue->device->protocol_errors);
+		shm_request_free(request);
+		return;
+	}
+}
+
 static void admit(struct wsd_listener_ep *listener, int fd)
 {
 	struct wsd_queue *queue = listener->source.queue;
 	struct wsd_request *request;
 
-	if (listener->silent >= SILENT_MAX || shm_os_same_user(fd)) {
+	if (shm_os_same_user(fd)) {
 		shm_fd_close(&fd);
 		return;
 	}
+	if (listener->silent >= SILENT_MAX)
+		drop_oldest_silent(listener);
 	request = queue->host->alloc(sizeof(*request));
 	if (!request) {
 		shm_fd_close(&fd);

@@ -365,6 +365,7 @@ void shm_mem_arrived(struct shm_link *link, const struct shm_msg_mem *message, i
 	struct wsd_endpoint *endpoint = addressee(link, message);
 	enum wsd_status status = WSD_OK;
 	struct shm_peer_mem *mem;
+	bool accepting;
 
 	if (!endpoint)
 		return; /* closed meanwhile */
@@ -379,11 +380,14 @@ void shm_mem_arrived(struct shm_link *link, const struct shm_msg_mem *message, i
 	} else if (message->length) {
 		status = peer_mem_add(endpoint, message, fd);
 	}
+	accepting = endpoint->state == SHM_ACCEPTING;
 	if (status == WSD_EPROTOCOL)
 		shm_violation(endpoint, "announced memory");
 	else if (status)
 		shm_break(endpoint, WSD_EABORTED);
 	wsd_mutex_unlock(&endpoint->lock);
+	if (status && accepting)
+		shm_accept_failed(endpoint, status);
 	shm_queue_mark(link->source.queue, endpoint->index);
 }
 

@@ -56,6 +56,7 @@ enum wsd_status shm_os_status(int error)
 		return WSD_EACCESS;
 	case ECONNREFUSED:
 	case ENOENT:
+	case EPROTOTYPE: /* the name is held by a socket of another kind */
 		return WSD_ENOLISTENER;
 	default:
 		return WSD_ERESET;
@@ -210,31 +211,42 @@ enum wsd_status shm_os_listen(const struct wsd_addr *local, int *fd)
 	return status;
 }
 
-static enum wsd_status connect_name(int fd, const struct wsd_addr *addr)
+/* Opens *fd where it is -1; closes it when it ended up at another user's. */
+static enum wsd_status connect_name(int *fd, const struct wsd_addr *addr)
 {
 	struct sockaddr_un name;
 	socklen_t length = make_name(&name, addr);
+	enum wsd_status status;
 	int result;
 
+	if (*fd < 0)
+		*fd = unix_socket();
+	if (*fd < 0)
+		return shm_os_status(errno);
 	do {
-		result = connect(fd, (struct sockaddr *)&name, length);
+		result = connect(*fd, (struct sockaddr *)&name, length);
 	} while (result && errno == EINTR);
-	return result ? shm_os_status(errno) : WSD_OK;
+	if (result)
+		return shm_os_status(errno);
+	status = shm_os_same_user(*fd);
+	if (status)
+		shm_fd_close(fd);
+	return status;
 }
 
 enum wsd_status shm_os_connect(const struct wsd_addr *remote, int *fd)
 {
 	struct wsd_addr any = { .family = remote->family, .port = remote->port };
-	enum wsd_status status;
+	enum wsd_status status, other;
 
-	*fd = unix_socket();
-	if (*fd < 0)
-		return shm_os_status(errno);
-	status = connect_name(*fd, remote);
-	if (status == WSD_ENOLISTENER)
-		status = connect_name(*fd, &any);
-	if (!status)
-		status = shm_os_same_user(*fd);
+	*fd = -1;
+	status = connect_name(fd, remote);
+	/* Anybody can take a name: who did so keeps nobody from the listener for every address. */
+	if (status == WSD_ENOLISTENER || status == WSD_EUSER) {
+		other = connect_name(fd, &any);
+		if (other != WSD_ENOLISTENER)
+			status = other;
+	}
 	if (status)
 		shm_fd_close(fd);
 	return status;

@@ -188,7 +188,7 @@ static bool may_take(const struct wsd_endpoint *endpoint)
 
 static enum taken take_entries(struct wsd_endpoint *endpoint, struct shm_sink *sink)
 {
-	uint32_t mask = endpoint->own_layout.cq_size - 1;
+	uint32_t mask = endpoint->own_layout.cq_size - 1, end = endpoint->cq_head + mask + 1;
 	struct shm_entry entry;
 	struct shm_cqe *slot;
 
@@ -197,7 +197,8 @@ static enum taken take_entries(struct wsd_endpoint *endpoint, struct shm_sink *s
 		/* acquire: the entry and the bytes that it announces */
 		if (atomic_load_explicit(&slot->seq, memory_order_acquire) != endpoint->cq_head + 1)
 			return TAKEN_ALL;
-		if (sink->count == sink->limit)
+		/* One ringful: a peer whose requests never end keeps nobody from the others. */
+		if (sink->count == sink->limit || endpoint->cq_head == end)
 			return TAKEN_FULL;
 		if (!regions_arrived(endpoint))
 			return TAKEN_STALLED; /* its arrival brings us back */

@@ -17,11 +17,12 @@
 #include "rdma_backend/shm/shm_internal.h"
 
 #define SOCKET_EVENTS	32
-#define TAKE_AT_ONCE	32u
+#define LOOK_AT_ONCE	32u
 #define POLLS_HANDSHAKE 4u
 #define POLLS_CLOCK	16u	 /* between looks at the clock: a power of two */
 #define LISTENING_NS	20000u	 /* between looks at the sockets */
 #define LINKED_NS	1000000u /* the same without a listener: only deaths are to be seen */
+#define SWEEP_NS	UINT64_C(1000000000) /* what other peers do to the inbox holds us up so long */
 
 enum wsd_status shm_source_add(struct shm_source *source, uint32_t events)
 {
@@ -142,6 +143,42 @@ static void doorbell_ready(struct shm_source *source, uint32_t events)
 	drain_counter(source->fd);
 }
 
+/*
+ * The inbox is one for all peers. One that erases what others have written there holds them up, until
+ * we look at every endpoint. Only where there are others.
+ */
+static bool has_several_peers(const struct wsd_queue *queue)
+{
+	const struct wsd_list *node;
+	const struct shm_link *first, *link;
+
+	first = wsd_container(queue->links.next, struct shm_link, node);
+	wsd_list_for_each(node, &queue->links) {
+		link = wsd_container(node, struct shm_link, node);
+		if (memcmp(link->engine, first->engine, sizeof(link->engine)) != 0)
+			return true;
+	}
+	return false;
+}
+
+void shm_queue_linked(struct wsd_queue *queue)
+{
+	if (wsd_list_empty(&queue->sweep.node) && has_several_peers(queue))
+		shm_timer_set(queue, &queue->sweep, queue->host->now() + SWEEP_NS);
+}
+
+static void sweep_expired(struct shm_timer *timer)
+{
+	struct wsd_queue *queue = wsd_container(timer, struct wsd_queue, sweep);
+	uint32_t i;
+
+	for (i = 0; i < queue->endpoint_capacity; i++) {
+		if (queue->endpoints[i])
+			shm_inbox_set(queue->marks, i);
+	}
+	shm_queue_linked(queue);
+}
+
 static enum wsd_status open_descriptors(struct wsd_queue *queue)
 {
 	enum wsd_status status;
@@ -164,6 +201,8 @@ static void queue_free(struct wsd_queue *queue)
 	free_dead(queue);
 	if (queue->inbox)
 		wsd_shared_unmap(queue->inbox, SHM_INBOX_BYTES);
+	queue->host->free(queue->marks);
+	queue->host->free(queue->round);
 	shm_fd_close(&queue->inbox_fd);
 	shm_fd_close(&queue->doorbell.fd);
 	shm_fd_close(&queue->alarm.fd);
@@ -196,9 +235,12 @@ enum wsd_status shm_queue_create(struct wsd_device *device, uint32_t depth, void
 	wsd_list_init(&queue->links);
 	wsd_list_init(&queue->listeners);
 	wsd_list_init(&queue->reports);
+	wsd_list_init(&queue->sweep.node);
+	queue->sweep.expired = sweep_expired;
 	wsd_mutex_init(&queue->region_lock);
 	queue->host->random(queue->engine, sizeof(queue->engine));
-	status = open_descriptors(queue);
+	queue->marks = queue->host->alloc(sizeof(*queue->marks));
+	status = queue->marks ? open_descriptors(queue) : WSD_ENOMEM;
 	if (!status)
 		status = wsd_shared_create(SHM_INBOX_BYTES, &handle, &address);
 	if (status) {
@@ -219,6 +261,29 @@ void shm_queue_destroy(struct wsd_queue *queue)
 struct wsd_endpoint *shm_queue_endpoint(struct wsd_queue *queue, uint32_t index)
 {
 	return index < queue->endpoint_capacity ? queue->endpoints[index] : NULL;
+}
+
+enum wsd_status shm_queue_grow(struct wsd_queue *queue)
+{
+	uint32_t had = queue->endpoint_capacity, capacity = had ? had * 2 : 16;
+	struct wsd_endpoint **table = queue->host->alloc(capacity * sizeof(*table));
+	uint32_t *round = queue->host->alloc(2 * capacity * sizeof(*round));
+
+	if (!table || !round) {
+		queue->host->free(table);
+		queue->host->free(round);
+		return WSD_ENOMEM;
+	}
+	if (had) {
+		memcpy(table, queue->endpoints, had * sizeof(*table));
+		memcpy(round, queue->round, 2 * had * sizeof(*round));
+	}
+	queue->host->free(queue->endpoints);
+	queue->host->free(queue->round);
+	queue->endpoints = table;
+	queue->round = round;
+	queue->endpoint_capacity = capacity;
+	return WSD_OK;
 }
 
 struct wsd_event *shm_sink_next(struct shm_sink *sink)
@@ -257,16 +322,36 @@ static bool sockets_due(struct wsd_queue *queue)
 	return queue->polls % POLLS_CLOCK == 0 && queue->host->now() >= queue->look_at;
 }
 
+static bool nothing_marked(struct wsd_queue *queue)
+{
+	return queue->round_next == queue->round_count && shm_inbox_empty(queue->marks) &&
+	       shm_inbox_empty(queue->inbox);
+}
+
+/* Indexes of endpoints come before those that only a liar can have set. */
+static void begin_round(struct wsd_queue *queue)
+{
+	uint32_t most = queue->endpoint_capacity;
+
+	queue->round_next = 0;
+	queue->round_count = shm_inbox_take(queue->marks, queue->round, most);
+	queue->round_count += shm_inbox_take(queue->inbox, queue->round + queue->round_count, most);
+}
+
 static void look_at_endpoints(struct wsd_queue *queue, struct shm_sink *sink)
 {
-	uint32_t indexes[TAKE_AT_ONCE], count, i;
 	struct wsd_endpoint *endpoint;
+	uint32_t i, index;
 
-	count = shm_inbox_take(queue->inbox, indexes, TAKE_AT_ONCE);
-	for (i = 0; i < count; i++) {
-		endpoint = shm_queue_endpoint(queue, indexes[i]);
+	if (queue->round_next == queue->round_count)
+		begin_round(queue);
+	for (i = 0; i < LOOK_AT_ONCE && queue->round_next < queue->round_count &&
+		    sink->count < sink->limit;
+	     i++) {
+		index = queue->round[queue->round_next++];
+		endpoint = shm_queue_endpoint(queue, index);
 		if (endpoint && !shm_endpoint_progress(endpoint, sink))
-			shm_inbox_set(queue->inbox, indexes[i]);
+			shm_inbox_set(queue->marks, index);
 	}
 }
 
@@ -282,7 +367,7 @@ uint32_t shm_queue_poll(struct wsd_queue *queue, struct wsd_event *events, uint3
 		look_at_sockets(queue);
 	if (!wsd_list_empty(&queue->reports))
 		shm_requests_report(queue, &sink);
-	if (!shm_inbox_empty(queue->inbox))
+	if (!nothing_marked(queue))
 		look_at_endpoints(queue, &sink);
 	return sink.count;
 }
@@ -290,8 +375,9 @@ uint32_t shm_queue_poll(struct wsd_queue *queue, struct wsd_event *events, uint3
 enum wsd_status shm_queue_arm(struct wsd_queue *queue)
 {
 	atomic_store(&queue->inbox->armed, 1);
+	atomic_store(&queue->marks->armed, 1);
 	queue->slept = true;
-	if (shm_inbox_empty(queue->inbox) && wsd_list_empty(&queue->reports))
+	if (nothing_marked(queue) && wsd_list_empty(&queue->reports))
 		return WSD_OK;
 	shm_queue_disarm(queue);
 	return WSD_AGAIN;
@@ -300,7 +386,8 @@ enum wsd_status shm_queue_arm(struct wsd_queue *queue)
 void shm_queue_disarm(struct wsd_queue *queue)
 {
 	/* Cleared by somebody else: a doorbell was or will be rung, which a later poll takes back. */
-	if (atomic_exchange(&queue->inbox->armed, 0) == 0)
+	atomic_store(&queue->inbox->armed, 0);
+	if (atomic_exchange(&queue->marks->armed, 0) == 0)
 		drain_counter(queue->doorbell.fd);
 }
 
@@ -313,8 +400,8 @@ void shm_queue_mark(struct wsd_queue *queue, uint32_t index)
 {
 	static const uint64_t one = 1;
 
-	shm_inbox_set(queue->inbox, index);
-	if (atomic_load(&queue->inbox->armed) == 0 || atomic_exchange(&queue->inbox->armed, 0) == 0)
+	shm_inbox_set(queue->marks, index);
+	if (atomic_load(&queue->marks->armed) == 0 || atomic_exchange(&queue->marks->armed, 0) == 0)
 		return;
 	if (write(queue->doorbell.fd, &one, sizeof(one)) < 0)
 		return; /* full: readable all the same */

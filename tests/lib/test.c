@@ -3,6 +3,7 @@
 
 #include "tests/lib/test.h"
 
+#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,4 +49,22 @@ const char *test_write_file(const char *name, const char *text)
 		abort();
 	}
 	return path;
+}
+
+unsigned test_open_descriptors(pid_t pid)
+{
+	char path[64];
+	unsigned count = 0;
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	folder = opendir(path);
+	if (!folder) {
+		fprintf(stderr, "cannot read %s\n", path);
+		abort();
+	}
+	while (readdir(folder))
+		count++;
+	closedir(folder);
+	return count;
 }

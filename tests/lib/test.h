@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <cmocka.h>
 
@@ -20,5 +21,8 @@ void test_deadline(unsigned seconds);
 const char *test_path(const char *name);
 /* Write a file and return its path as test_path does. */
 const char *test_write_file(const char *name, const char *text);
+
+/* How many another process has open, with "." and "..": to be compared. */
+unsigned test_open_descriptors(pid_t pid);
 
 #endif

@@ -3,6 +3,8 @@
 #ifndef WSD_TEST_SHM_H
 #define WSD_TEST_SHM_H
 
+#include <sys/types.h>
+
 #include <openwsd/backend.h>
 
 #define LOG_SIZE 512u
@@ -44,5 +46,17 @@ enum wsd_status try_post(struct end *end, enum wsd_work_op op, uint64_t id, cons
 			 uint32_t length, uint64_t addr, uint32_t key, uint32_t imm);
 void post(struct end *end, enum wsd_work_op op, uint64_t id, const void *memory, uint32_t length,
 	  uint64_t addr, uint32_t key, uint32_t imm);
+
+/* test_shm_server.c: a server that sends every message back, in a process of its own. */
+#define SHM_BUFFER 64u /* the longest message */
+extern uint16_t shm_port;
+extern pid_t shm_child;
+extern struct wsd_queue *shm_queue; /* of this process */
+int shm_setup(void **state);
+int shm_teardown(void **state);		      /* everything is as it was before */
+pid_t shm_serve(const struct wsd_addr *addr); /* another one */
+void shm_reap(pid_t *pid);
+struct end *shm_connected(void);
+void shm_exchange(struct end *end, const char *text);
 
 #endif

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* test_shm_server.c - see test_shm.h. */
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "rdma_backend/base/base.h"
+#include "rdma_backend/base/platform.h"
+#include "tests/unit/test_shm.h"
+
+#define OPS wsd_backend_shm
+
+static unsigned fds_before;
+uint16_t shm_port;
+pid_t shm_child;
+struct wsd_queue *shm_queue;
+
+/* One connection of the server: it sends every message back, sleeping on the wait object between. */
+struct echo {
+	struct wsd_endpoint *endpoint;
+	char in[4][SHM_BUFFER];
+};
+
+static void echo_repost(struct echo *echo, uint64_t id)
+{
+	struct wsd_recv recv = { .id = id, .sge = { echo->in[id], SHM_BUFFER, NULL } };
+	uint32_t posted;
+
+	OPS.post_recv(echo->endpoint, &recv, &posted);
+}
+
+static void echo_accept(struct wsd_queue *server, struct wsd_request *request)
+{
+	struct wsd_endpoint_attr attr = shm_attr;
+	struct echo *echo = calloc(1, sizeof(*echo));
+	uint64_t i;
+
+	attr.recv_bytes = SHM_BUFFER;
+	if (!echo || OPS.endpoint_create(server, request, &attr, echo, &echo->endpoint))
+		_exit(3);
+	for (i = 0; i < 4; i++)
+		echo_repost(echo, i);
+	if (OPS.accept(echo->endpoint, "", 0)) {
+		OPS.endpoint_destroy(echo->endpoint);
+		free(echo);
+	}
+}
+
+static void echo_back(struct echo *echo, const struct wsd_event *event)
+{
+	struct wsd_sge sge = { echo->in[event->id], event->bytes, NULL };
+	struct wsd_work work = { .op = WSD_OP_SEND, .sge_count = 1, .sge = &sge };
+	uint32_t posted;
+
+	OPS.post_send(echo->endpoint, &work, &posted);
+	echo_repost(echo, event->id);
+}
+
+static void serve_event(struct wsd_queue *server, const struct wsd_event *event)
+{
+	struct echo *echo = event->context;
+
+	switch (event->type) {
+	case WSD_EV_REQUEST:
+		echo_accept(server, event->request);
+		break;
+	case WSD_EV_REQUEST_GONE:
+		OPS.reject(event->request, NULL, 0);
+		break;
+	case WSD_EV_RECV:
+		echo_back(echo, event);
+		break;
+	case WSD_EV_CONNECT_FAILED:
+	case WSD_EV_DISCONNECTED:
+		OPS.endpoint_destroy(echo->endpoint);
+		free(echo);
+		break;
+	case WSD_EV_SEND:
+	case WSD_EV_RECV_IMM:
+	case WSD_EV_REG:
+	case WSD_EV_CONNECTED:
+	case WSD_EV_DEVICE_GONE:
+		break;
+	}
+}
+
+static void serve_for_ever(const struct wsd_addr *addr, int ready)
+{
+	struct wsd_listener_ep *listener;
+	struct wsd_waker *waker = wsd_waker_self();
+	struct wsd_queue *server;
+	struct wsd_event events[16];
+	uint32_t count, i;
+	intptr_t object;
+
+	alarm(60);
+	world_open();
+	server = world_queue();
+	if (OPS.listen(server, addr, 2000, NULL, &listener))
+		_exit(2);
+	if (write(ready, "r", 1) != 1)
+		_exit(2);
+	object = OPS.wait_object(server);
+	for (;;) {
+		count = OPS.poll(server, events, 16);
+		for (i = 0; i < count; i++)
+			serve_event(server, &events[i]);
+		if (!count && OPS.arm(server) == WSD_OK) {
+			wsd_waker_sleep(waker, &object, 1, UINT64_MAX);
+			OPS.disarm(server);
+		}
+	}
+}
+
+pid_t shm_serve(const struct wsd_addr *addr)
+{
+	int ends[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0)
+		serve_for_ever(addr, ends[1]);
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	close(ends[0]);
+	return pid;
+}
+
+int shm_setup(void **state)
+{
+	struct wsd_addr addr;
+
+	(void)state;
+	alarm(60);
+	shm_port = world_port();
+	addr = world_addr(shm_port);
+	shm_child = shm_serve(&addr);
+	assert_non_null(wsd_waker_self()); /* lives as long as the thread */
+	fds_before = world_fds();
+	world_open();
+	shm_queue = world_queue();
+	return 0;
+}
+
+void shm_reap(pid_t *pid)
+{
+	if (*pid) {
+		kill(*pid, SIGKILL);
+		waitpid(*pid, NULL, 0);
+	}
+	*pid = 0;
+}
+
+int shm_teardown(void **state)
+{
+	(void)state;
+	shm_reap(&shm_child);
+	world_close();
+	assert_int_equal(world_fds(), fds_before);
+	assert_int_equal(wsd_alloc_live(), 0);
+	return 0;
+}
+
+struct end *shm_connected(void)
+{
+	struct end *end = end_new(shm_queue);
+
+	connect_to(end, shm_port);
+	expect(end, WSD_EV_CONNECTED);
+	return end;
+}
+
+void shm_exchange(struct end *end, const char *text)
+{
+	char in[SHM_BUFFER] = { 0 };
+
+	post_recv(end, 9, in, sizeof(in), NULL);
+	post(end, WSD_OP_SEND, 8, text, (uint32_t)strlen(text) + 1, 0, 0, 0);
+	expect(end, WSD_EV_SEND);
+	assert_int_equal(expect(end, WSD_EV_RECV)->id, 9);
+	assert_string_equal(in, text);
+}

@@ -7,6 +7,7 @@
  * a send that failed WSAEWOULDBLOCK arms FD_WRITE, connecting arms FD_CONNECT and FD_CLOSE once,
  * the change ioctls arm theirs, and WSPEventSelect arms everything.
  */
+#include "provider/winsock/netwatch.h"
 #include "provider/winsock/spi_calls.h"
 
 #include <string.h>
@@ -117,6 +118,12 @@ static void look_connect(struct wsd_socket *sock)
 		sock->connect_told = true;
 }
 
+static void look_net(struct wsd_socket *sock, unsigned what, long event)
+{
+	if ((sock->net_changed & what) && wsd_fd_raise(&sock->fd, event, 0))
+		sock->net_changed &= ~what;
+}
+
 void wsd_event_look(struct wsd_socket *sock)
 {
 	struct wsd_fd_record *fd = &sock->fd;
@@ -125,6 +132,8 @@ void wsd_event_look(struct wsd_socket *sock)
 	if (fd->mask == 0 || sock->closed)
 		return;
 	look_connect(sock);
+	look_net(sock, WSD_NET_ADDRESSES, FD_ADDRESS_LIST_CHANGE);
+	look_net(sock, WSD_NET_ROUTES, FD_ROUTING_INTERFACE_CHANGE);
 	if (sock->listener != NULL) {
 		if (!sock->deciding && wsd_listener_pending(sock->listener) > 0)
 			(void)wsd_fd_raise(fd, FD_ACCEPT, 0);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* ioctl.c - WSPIoctl: one table from code to handler. */
+#include "provider/winsock/netwatch.h"
 #include "provider/winsock/spi_calls.h"
 
 #include <string.h>
@@ -21,6 +22,7 @@ struct ioctl_call {
 	DWORD out_size;
 	DWORD bytes; /* returned; also the size needed when error is WSAEFAULT */
 	bool overlapped;
+	unsigned notice; /* WSD_NET_*: what its pending operation waits for */
 };
 
 /* With the lock held; 0 or a WSA code. WSA_IO_PENDING: completes with the next change. */
@@ -246,15 +248,96 @@ static int do_route(struct wsd_socket *sock, struct ioctl_call *call)
 	return error;
 }
 
-/* Changes of the local addresses are not observed yet: the notice ends with the socket. */
-static int do_change(struct wsd_socket *sock, struct ioctl_call *call)
+/* --- notices of changes --- */
+
+/* [lock, dropped meanwhile] */
+static int start_watch(struct wsd_socket *sock)
 {
-	wsd_fd_arm(&sock->fd, FD_ADDRESS_LIST_CHANGE | FD_ROUTING_INTERFACE_CHANGE);
+	enum wsd_status status;
+
+	wsd_socket_leave(sock);
+	status = wsd_netwatch_start();
+	wsd_mutex_lock(&sock->lock);
+	if (sock->closed)
+		return WSAENOTSOCK;
+	return wsd_error(status, WSD_CALL_OTHER);
+}
+
+static int wait_for_change(struct wsd_socket *sock, unsigned what)
+{
+	struct wsd_op op;
+
+	wsd_op_init(&op, WSD_OP_KIND_NOTICE, sock);
+	op.sync = true;
+	op.flags = what;
+	wsd_list_append(&sock->queues[WSD_Q_CONTROL], &op.link);
+	return wsd_op_wait(sock, &op, WSD_FOREVER);
+}
+
+static int do_change(struct wsd_socket *sock, struct ioctl_call *call, unsigned what, long event)
+{
+	int error;
+
+	wsd_fd_arm(&sock->fd, event);
+	error = start_watch(sock);
+	if (error != 0)
+		return error;
+	call->notice = what;
 	if (call->overlapped)
 		return WSA_IO_PENDING;
-	if (sock->nonblocking)
-		return WSAEWOULDBLOCK;
-	return wsd_socket_wait(sock, 0, WSD_FOREVER);
+	if (!sock->nonblocking)
+		return wait_for_change(sock, what);
+	sock->net_watch |= what;
+	sock->net_changed &= ~what;
+	return WSAEWOULDBLOCK;
+}
+
+static int do_address_change(struct wsd_socket *sock, struct ioctl_call *call)
+{
+	return do_change(sock, call, WSD_NET_ADDRESSES, FD_ADDRESS_LIST_CHANGE);
+}
+
+/* Any change counts, whatever destination was given. */
+static int do_route_change(struct wsd_socket *sock, struct ioctl_call *call)
+{
+	return do_change(sock, call, WSD_NET_ROUTES, FD_ROUTING_INTERFACE_CHANGE);
+}
+
+static void net_changed(struct wsd_socket *sock, unsigned bits)
+{
+	struct wsd_list *node, *after;
+
+	sock->net_changed |= sock->net_watch & bits;
+	sock->net_watch &= ~bits;
+	sock->changes |= WSD_CHANGE_LOOK;
+	wsd_list_for_each_safe(node, after, &sock->queues[WSD_Q_CONTROL]) {
+		struct wsd_op *op = wsd_container(node, struct wsd_op, link);
+
+		if (op->kind == WSD_OP_KIND_NOTICE && (op->flags & bits))
+			wsd_op_finish(sock, op, 0);
+	}
+}
+
+void wsd_sockets_net_changed(unsigned bits)
+{
+	unsigned count = wsd_slot_count();
+
+	for (unsigned i = 1; i <= count; i++) {
+		struct wsd_socket *sock = wsd_slot_get(i);
+
+		if (sock == NULL)
+			continue;
+		wsd_mutex_lock(&sock->lock);
+		if (sock->closed || sock->handle == INVALID_SOCKET) {
+			wsd_mutex_unlock(&sock->lock);
+			continue;
+		}
+		wsd_socket_ref(sock);
+		net_changed(sock, bits >> (sock->family == WSD_FAMILY_IPV6 ? WSD_NET_IPV6 : 0) &
+					  WSD_NET_BITS);
+		wsd_socket_leave(sock);
+		wsd_socket_unref(sock);
+	}
 }
 
 static const struct ioctl_row ioctl_rows[] = {
@@ -265,9 +348,9 @@ static const struct ioctl_row ioctl_rows[] = {
 	{ SIO_LOOPBACK_FAST_PATH, sizeof(u_long), 0, do_nothing },
 	{ SIO_GET_INTERFACE_LIST, 0, 0, do_interface_list },
 	{ SIO_ADDRESS_LIST_QUERY, 0, 0, do_address_list },
-	{ SIO_ADDRESS_LIST_CHANGE, 0, 0, do_change },
+	{ SIO_ADDRESS_LIST_CHANGE, 0, 0, do_address_change },
 	{ SIO_ROUTING_INTERFACE_QUERY, 0, 0, do_route },
-	{ SIO_ROUTING_INTERFACE_CHANGE, 0, 0, do_change },
+	{ SIO_ROUTING_INTERFACE_CHANGE, 0, 0, do_route_change },
 	{ SIO_QUERY_TARGET_PNP_HANDLE, 0, sizeof(SOCKET), do_own_handle },
 	{ SIO_BASE_HANDLE, 0, sizeof(SOCKET), do_own_handle },
 	{ SIO_BSP_HANDLE, 0, sizeof(SOCKET), do_own_handle },
@@ -338,6 +421,7 @@ static int finish(struct wsd_socket *sock, const struct ioctl_call *call,
 	op = wsd_op_take(sock, WSD_OP_KIND_NOTICE, request);
 	if (op == NULL)
 		return wsd_socket_return(sock, WSAENOBUFS, out);
+	op->flags = call->notice;
 	wsd_list_append(&sock->queues[WSD_Q_CONTROL], &op->link);
 	if (error == 0) {
 		op->moved = call->bytes;
@@ -353,8 +437,8 @@ int WSPAPI wsd_spi_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DW
 			 LPWSATHREADID lpThreadId, LPINT lpErrno)
 {
 	struct wsd_op_request request = { lpOverlapped, lpCompletionRoutine, lpThreadId };
-	struct ioctl_call call = { lpvInBuffer, cbInBuffer, lpvOutBuffer,
-				   cbOutBuffer, 0,	    lpOverlapped != NULL };
+	struct ioctl_call call = { lpvInBuffer,		 cbInBuffer, lpvOutBuffer, cbOutBuffer, 0,
+				   lpOverlapped != NULL, 0 };
 	INT scratch, *out = lpErrno != NULL ? lpErrno : &scratch;
 	struct wsd_socket *sock;
 	int error, result;

@@ -24,7 +24,7 @@ enum wsd_op_kind {
 	WSD_OP_KIND_CONNECT,
 	WSD_OP_KIND_DISCONNECT,
 	WSD_OP_KIND_TRANSMIT,
-	WSD_OP_KIND_NOTICE /* address list or routing change: ends only by cancellation */
+	WSD_OP_KIND_NOTICE /* address list or routing change; flags: WSD_NET_* */
 };
 
 #define WSD_OP_IOV	8u

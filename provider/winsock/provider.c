@@ -8,6 +8,7 @@
  */
 #include <openwsd/ws2san.h>
 
+#include "provider/winsock/netwatch.h"
 #include "provider/winsock/spi_calls.h"
 
 #include <string.h>
@@ -50,6 +51,7 @@ static void init_once(void)
 	if (!atomic_load(&provider.ready)) {
 		wsd_mutex_init(&provider.lock);
 		wsd_port_init();
+		wsd_netwatch_init();
 		atomic_store(&provider.ready, true);
 	}
 	atomic_flag_clear(&initialising);
@@ -261,6 +263,8 @@ int WSPAPI WSPStartup(WORD wVersionRequested, LPWSPDATA lpWSPData,
 		provider.entries[0] = *lpProtocolInfo;
 		provider.entry_count = 1;
 		publish_upcalls(&UpcallTable);
+		if (provider.started == 1)
+			wsd_netwatch_allow();
 		atomic_store(&running, true);
 	}
 	wsd_mutex_unlock(&provider.lock);
@@ -344,6 +348,7 @@ int WSPAPI wsd_spi_cleanup(LPINT lpErrno)
 	wsd_mutex_unlock(&provider.lock);
 	if (!last)
 		return 0;
+	wsd_netwatch_stop();
 	shut_all(true, true);
 	wsd_streams_drain(wsd_clock_ns() + exit_linger());
 	wait_for_streams(wsd_clock_ns() + 1500 * WSD_NS_PER_MS);
@@ -378,6 +383,7 @@ void wsd_provider_fork_child(void)
 	atomic_store(&exiting, false);
 	wsd_mutex_init(&provider.lock);
 	wsd_port_init();
+	wsd_netwatch_init();
 	wsd_engines_fork_child();
 	wsd_streams_fork_child();
 	provider.started = 0;

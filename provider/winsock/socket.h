@@ -123,6 +123,7 @@ struct wsd_socket {
 	struct wsd_stream *zombies[WSD_ZOMBIES];
 	unsigned zombie_count;
 	struct wsd_fd_record fd;
+	unsigned net_watch, net_changed; /* WSD_NET_*: asked for; happened and not recorded yet */
 	struct wsd_list queues[WSD_Q_COUNT];
 	struct wsd_list finished; /* to be delivered */
 	struct wsd_list pool;	  /* unused operations */

@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -242,12 +244,16 @@ struct conf_thread {
 	pthread_t id;
 	void (*run)(void *);
 	void *arg;
+	atomic_int waiter; /* its number in /proc once it will wait */
 };
+
+static _Thread_local struct conf_thread *this_thread;
 
 static void *thread_main(void *arg)
 {
 	struct conf_thread *thread = arg;
 
+	this_thread = thread;
 	thread->run(thread->arg);
 	return NULL;
 }
@@ -260,6 +266,7 @@ struct conf_thread *thread_run(void (*run)(void *), void *arg)
 		abort();
 	thread->run = run;
 	thread->arg = arg;
+	atomic_init(&thread->waiter, 0);
 	if (pthread_create(&thread->id, NULL, thread_main, thread) != 0)
 		abort();
 	return thread;
@@ -269,4 +276,28 @@ void thread_join(struct conf_thread *thread)
 {
 	pthread_join(thread->id, NULL);
 	free(thread);
+}
+
+void thread_will_wait(void)
+{
+	atomic_store(&this_thread->waiter, gettid());
+}
+
+static bool sleeps(int number)
+{
+	char path[64], state = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", number);
+	file = fopen(path, "r");
+	if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+		abort();
+	fclose(file);
+	return state == 'S';
+}
+
+void thread_until_waiting(const struct conf_thread *thread)
+{
+	while (atomic_load(&thread->waiter) == 0 || !sleeps(atomic_load(&thread->waiter)))
+		usleep(1000); /* the deadline of the program ends it */
 }

@@ -75,5 +75,9 @@ int child_wait(struct child *c);       /* exit status, or minus the signal */
 struct conf_thread;
 struct conf_thread *thread_run(void (*run)(void *), void *arg);
 void thread_join(struct conf_thread *thread);
+/* In that thread: what it calls next will wait. */
+void thread_will_wait(void);
+/* Until it has said so, and sleeps. */
+void thread_until_waiting(const struct conf_thread *thread);
 
 #endif

@@ -381,13 +381,14 @@ static void blocked_call(void *arg)
 	NEED(bytes);
 	FD_ZERO(&set);
 	FD_SET(b->s, &set);
+	memset(bytes, 0, 4 * BIG);
 	WSASetLastError(0);
+	thread_will_wait();
 	switch (b->kind) {
 	case 0:
 		failed = recv(b->s, bytes, 1, 0) == SOCKET_ERROR;
 		break;
 	case 1:
-		memset(bytes, 0, 4 * BIG);
 		failed = send(b->s, bytes, 4 * BIG, 0) == SOCKET_ERROR;
 		break;
 	case 2:
@@ -411,7 +412,7 @@ static void check_blocked_calls(void)
 		struct blocked b = { kind == 2 ? p.listener : p.server, kind, 0 };
 		struct conf_thread *thread = thread_run(blocked_call, &b);
 
-		Sleep(SHORT_MS);
+		thread_until_waiting(thread);
 		CHECK_R(188, closesocket(b.s) == 0);
 		thread_join(thread); /* the deadline of the program tells when it hangs */
 		CHECK_R(188, b.error == (kind == 3 ? WSAENOTSOCK : WSAEINTR));

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # run_lib.sh - for the run_*.sh of two programs that need more than one line; $dir is their folder.
 status=0
+path="$WSD_BACKENDS\(/[^/ ]*\)\{0,1\}" # with the device, where there may be several
 at=${WSD_TEST_IPV4:-127.0.0.1} # an address of this machine
 
 bad() {

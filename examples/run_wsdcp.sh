@@ -18,7 +18,7 @@ for file in large "small name" empty; do
 	"$wsdcp" "$dir/from/$file" "$at:$port" >"$dir/out" || bad "sending $file failed"
 	wait "$pid" || bad "receiving $file failed: $(cat "$dir/listen.err")"
 	cmp "$dir/from/$file" "$dir/to/$file" || bad "$file differs"
-	grep -q "^sent $file: .* over $WSD_BACKENDS$" "$dir/out" || bad "$(cat "$dir/out")"
+	grep -q "^sent $file: .* over $path$" "$dir/out" || bad "$(cat "$dir/out")"
 	sum=$(sed -n 's/.*XXH3 \([0-9a-f]\{16\}\),.*/\1/p' "$dir/out")
 	grep -q "XXH3 $sum," "$dir/listen" || bad "the two sides print different checksums"
 done

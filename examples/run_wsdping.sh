@@ -1,20 +1,20 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# run_wsdping.sh WSDPING - histogram over the backend named in WSD_BACKENDS, then what can go wrong.
+# run_wsdping.sh WSDPING [ROUND-TRIPS] - histogram over the backend named in WSD_BACKENDS, then what can go wrong.
 set -u
-wsdping=$1
+wsdping=$1 count=${2:-5000}
 dir=$(mktemp -d) || exit 1
 pid=
 trap 'kill $pid 2>/dev/null; rm -rf "$dir"' EXIT
 . "$(dirname "$0")/run_lib.sh"
 
 start_listening "$wsdping" -l 0
-"$wsdping" -n 5000 -s 300 "$at:$port" >"$dir/out" || bad "wsdping failed"
+"$wsdping" -n "$count" -s 300 "$at:$port" >"$dir/out" || bad "wsdping failed"
 wait "$pid" || bad "the answering side failed"
-grep -q "^5000 round trips of 300 bytes .* over $WSD_BACKENDS$" "$dir/out" || bad "headline: $(cat "$dir/out")"
+grep -q "^$count round trips of 300 bytes .* over $path$" "$dir/out" || bad "headline: $(cat "$dir/out")"
 # The bars add up to all of them.
 sum=$(awk '/^  < /{n += $4} END {print n}' "$dir/out")
-[ "$sum" = 5000 ] || bad "the histogram has $sum round trips"
+[ "$sum" = "$count" ] || bad "the histogram has $sum round trips"
 awk '/^round trip us:/ { gsub(",", ""); ok = $5 > 0 && $5 <= $7 && $7 <= $9 && $9 <= $11 }
 	END { exit !ok }' "$dir/out" || bad "the times are not in order: $(tail -n 1 "$dir/out")"
 

@@ -55,26 +55,37 @@ int conf_family(void)
 	return family;
 }
 
-struct address loopback(u_short port)
+static struct address address_of(const char *v4, const char *v6, u_short port)
 {
-	const char *text = getenv(family == AF_INET6 ? "WSD_TEST_IPV6" : "WSD_TEST_IPV4");
 	struct address at;
 
 	memset(&at, 0, sizeof(at));
 	at.sa.any.sa_family = (u_short)family;
-	if (family == AF_INET6) {
-		at.length = sizeof(at.sa.v6);
-		at.sa.v6.sin6_addr = in6addr_loopback;
-		if (text && inet_pton(AF_INET6, text, &at.sa.v6.sin6_addr) != 1)
-			abort();
-	} else {
-		at.length = sizeof(at.sa.v4);
-		at.sa.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-		if (text && inet_pton(AF_INET, text, &at.sa.v4.sin_addr) != 1)
-			abort();
-	}
+	at.length = family == AF_INET6 ? sizeof(at.sa.v6) : sizeof(at.sa.v4);
+	if ((family == AF_INET6 ? inet_pton(AF_INET6, v6, &at.sa.v6.sin6_addr)
+				: inet_pton(AF_INET, v4, &at.sa.v4.sin_addr)) != 1)
+		abort();
 	set_port(&at, port);
 	return at;
+}
+
+static const char *variable(const char *name, const char *otherwise)
+{
+	const char *value = getenv(name);
+
+	return value ? value : otherwise;
+}
+
+struct address loopback(u_short port)
+{
+	return address_of(variable("WSD_TEST_IPV4", "127.0.0.1"), variable("WSD_TEST_IPV6", "::1"),
+			  port);
+}
+
+struct address caller(u_short port)
+{
+	return address_of(variable("WSD_TEST_FROM_IPV4", "127.0.0.1"),
+			  variable("WSD_TEST_FROM_IPV6", "::1"), port);
 }
 
 u_short port_of(const struct address *at)

@@ -38,8 +38,10 @@ void conf_begin(int argc, char **argv);
 void conf_start(int argc, char **argv); /* the same and WSAStartup */
 int conf_family(void);
 
-/* An address of this machine: of loopback, or the one in WSD_TEST_IPV4 or WSD_TEST_IPV6. */
+/* An address of this machine: of loopback, or the one in WSD_TEST_IPV4 or WSD_TEST_IPV6; and the address
+ * from which this machine connects to it, the same unless there are two devices. */
 struct address loopback(u_short port);
+struct address caller(u_short port);
 u_short port_of(const struct address *at);
 void set_port(struct address *at, u_short port);
 

@@ -63,7 +63,7 @@ static int is_name_of(const struct address *peer, SOCKET s)
 	/* While it connects only the port of its name is certain. */
 	if (name_of(s, &name) != 0)
 		return 0;
-	wanted = loopback(port_of(&name));
+	wanted = caller(port_of(&name));
 	return peer->length == wanted.length &&
 	       memcmp(&peer->sa, &wanted.sa, (size_t)wanted.length) == 0;
 }

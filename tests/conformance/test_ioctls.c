@@ -318,11 +318,11 @@ static struct address far_away(void)
 
 static void check_route(void)
 {
-	struct address to = loopback(0), from, other = loopback(0);
+	struct address to = loopback(0), expected = caller(0), from, other = loopback(0);
 	SOCKET s = stream_socket();
 
 	CHECK(route(s, &to, &from, sizeof(from.sa)) == 0 && bytes == (DWORD)to.length &&
-	      memcmp(&from.sa, &to.sa, (size_t)to.length) == 0);
+	      memcmp(&from.sa, &expected.sa, (size_t)to.length) == 0);
 	CHECK_R(268, FAILS(route(s, &to, &from, (DWORD)to.length - 1), WSAEFAULT) &&
 			     bytes == (DWORD)to.length);
 	CHECK(FAILS(route(s, &to, NULL, 0), WSAEFAULT) && bytes == (DWORD)to.length);

@@ -12,6 +12,7 @@
 #include "rdma_backend/base/base.h"
 
 #define BC_ALLOC_TRIES 400u
+#define SHORT	       (400 * BC_MS)
 
 static enum wsd_status post(struct bc_conn *conn, enum wsd_work_op op, struct bc_buf *buf,
 			    const struct wsd_region *remote)
@@ -35,34 +36,53 @@ static enum wsd_status post(struct bc_conn *conn, enum wsd_work_op op, struct bc
 	return bc_try_work(conn, &work);
 }
 
-/*
- * Connect and move a message, giving up at the first error. A failure on one side may leave the
- * other without an event for as long as its limit, so limits are short and no event is no error
- * here.
- */
-static bool exercise(struct bc_pair *p)
+/* The request with this number. What an earlier attempt that gave up still brings is turned away. */
+static struct wsd_request *request_of(struct bc_pair *p, uint32_t number, uint64_t limit)
 {
 	struct bc_event *event;
+
+	for (;;) {
+		event = bc_try_expect(&p->b, &p->listener, WSD_EV_REQUEST, limit);
+		if (!event)
+			return NULL;
+		if (event->ev.data_length >= sizeof(number) &&
+		    memcmp(event->data, &number, sizeof(number)) == 0)
+			return event->ev.request;
+		bc_ops->reject(event->ev.request, NULL, 0);
+	}
+}
+
+/*
+ * Connect and move a message, giving up at the first error. A failure on one side may leave the
+ * other without an event for as long as its limit: SHORT where it may fail, and no event is no
+ * error here.
+ */
+static bool exercise(struct bc_pair *p, uint64_t limit)
+{
+	static uint32_t number;
+	struct wsd_request *request;
 	struct wsd_region *region = NULL;
+	struct bc_event *event;
 	bool moved = false;
 
 	if (bc_try_endpoint(&p->c, &p->a, NULL, NULL) != WSD_OK) {
 		p->c.ep = NULL;
 		return false;
 	}
-	if (bc_ops->connect(p->c.ep, &bc_any, &p->addr, NULL, 0, 300 * BC_MS) != WSD_OK)
+	number++;
+	if (bc_ops->connect(p->c.ep, &bc_any, &p->addr, &number, sizeof(number), limit) != WSD_OK)
 		goto out;
-	event = bc_try_expect(&p->b, &p->listener, WSD_EV_REQUEST, 400 * BC_MS);
-	if (!event)
+	request = request_of(p, number, limit);
+	if (!request)
 		goto out;
-	if (bc_try_endpoint(&p->s, &p->b, event->ev.request, NULL) != WSD_OK) {
+	if (bc_try_endpoint(&p->s, &p->b, request, NULL) != WSD_OK) {
 		p->s.ep = NULL;
-		bc_ops->reject(event->ev.request, NULL, 0);
+		bc_ops->reject(request, NULL, 0);
 		goto out;
 	}
 	if (bc_ops->accept(p->s.ep, NULL, 0) != WSD_OK ||
-	    !bc_try_expect(&p->a, &p->c, WSD_EV_CONNECTED, 400 * BC_MS) ||
-	    !bc_try_expect(&p->b, &p->s, WSD_EV_CONNECTED, 400 * BC_MS))
+	    !bc_try_expect(&p->a, &p->c, WSD_EV_CONNECTED, limit) ||
+	    !bc_try_expect(&p->b, &p->s, WSD_EV_CONNECTED, limit))
 		goto out;
 	if (bc_ops->mem_alloc(p->s.ep, 65536, WSD_ACCESS_REMOTE_WRITE, &region) != WSD_OK) {
 		region = NULL;
@@ -99,7 +119,7 @@ static void setup(struct bc_pair *p)
 	bc_pair_nodes(p, NULL);
 	bc_buf_make(&p->cbuf, &p->a, 65536, all);
 	bc_buf_make(&p->sbuf, &p->b, 65536, all);
-	BC_CHECK(exercise(p), "it does not work with memory either");
+	BC_CHECK(exercise(p, BC_LIMIT), "it does not work with memory either");
 }
 
 static void test_alloc_transfer(void)
@@ -114,7 +134,7 @@ static void test_alloc_transfer(void)
 	for (n = 1; n < BC_ALLOC_TRIES; n++) {
 		live = wsd_alloc_live();
 		wsd_alloc_fail_nth(n);
-		(void)exercise(&p);
+		(void)exercise(&p, SHORT);
 		failed = wsd_alloc_failed();
 		wsd_alloc_fail_nth(0);
 		if (!failed)
@@ -127,7 +147,8 @@ static void test_alloc_transfer(void)
 			 (long long)(wsd_alloc_live() - live), n);
 	}
 	BC_CHECK(n < BC_ALLOC_TRIES, "more than %u allocations for one connection", n);
-	BC_CHECK(exercise(&p), "it does not work any more after %u failed allocations", failures);
+	BC_CHECK(exercise(&p, BC_LIMIT), "it does not work any more after %u failed allocations",
+		 failures);
 	bc_pair_close(&p);
 }
 
@@ -181,15 +202,15 @@ static void test_descriptors(void)
 		tight = old;
 		tight.rlim_cur = (rlim_t)probe + spare;
 		setrlimit(RLIMIT_NOFILE, &tight);
-		if (!exercise(&p))
+		if (!exercise(&p, SHORT))
 			failures++;
 		if (spare == 0 && bc_try_open(&node) == WSD_OK)
 			bc_close(&node); /* a backend that needs no descriptor may work */
 		setrlimit(RLIMIT_NOFILE, &old);
 		bc_settle(5 * BC_MS);
 	}
-	BC_CHECK(exercise(&p), "no connection after the limit was lifted (%u failed under it)",
-		 failures);
+	BC_CHECK(exercise(&p, BC_LIMIT),
+		 "no connection after the limit was lifted (%u failed under it)", failures);
 	bc_pair_close(&p);
 }
 

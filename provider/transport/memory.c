@@ -220,10 +220,14 @@ static enum wsd_status reg(struct wsd_mr_cache *cache, void *base, uint64_t leng
 static enum wsd_status add(struct wsd_mr_cache *cache, void *base, uint64_t length, uint32_t access,
 			   struct wsd_region **region)
 {
-	struct entry *entry = wsd_alloc(sizeof(*entry));
 	struct wsd_list dead;
+	struct entry *entry;
 	enum wsd_status status;
 
+	/* Software devices would find out when they copy. */
+	if (!wsd_memory_mapped(base, length))
+		return WSD_EINVAL;
+	entry = wsd_alloc(sizeof(*entry));
 	if (!entry)
 		return WSD_ENOMEM;
 	entry->access = access;

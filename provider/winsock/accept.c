@@ -20,32 +20,56 @@ static void inherit(const struct wsd_socket *listener, struct wsd_socket *child)
 	wsd_mutex_unlock(&child->lock);
 }
 
-enum wsd_status wsd_accept_into(struct wsd_socket *listener, struct wsd_socket *child)
+/* [both locks] The connection of the oldest request becomes the child's. */
+static enum wsd_status take_stream(struct wsd_socket *listener, struct wsd_socket *child)
 {
-	struct wsd_stream *stream = NULL;
-	enum wsd_status status;
+	enum wsd_status status = wsd_listener_accept(listener->listener, &wsd_socket_stream_owner,
+						     child, &child->stream);
+
+	if (status != WSD_OK)
+		return status;
+	if (child->port == NULL)
+		child->port = wsd_port_share(listener->port);
+	wsd_stream_addresses(child->stream, &child->local, &child->remote);
+	if (wsd_stream_state(child->stream) == WSD_STREAM_CONNECTING)
+		(void)wsd_socket_move(child, WSD_SOCK_ON_CONNECT);
+	else
+		(void)wsd_socket_move(child, WSD_SOCK_ON_ESTABLISHED);
+	return WSD_OK;
+}
+
+static enum wsd_status take_channel(struct wsd_socket *listener, struct wsd_socket *child,
+				    const WSABUF *callee_data)
+{
+	enum wsd_status status =
+		wsd_acceptor_accept(listener->acceptor, &wsd_socket_channel_owner, child,
+				    callee_data->buf, callee_data->len, &child->channel);
+
+	if (status != WSD_OK)
+		return status;
+	wsd_channel_addresses(child->channel, &child->local, &child->remote);
+	(void)wsd_socket_move(child, WSD_SOCK_ON_CONNECT);
+	return WSD_OK;
+}
+
+enum wsd_status wsd_accept_into(struct wsd_socket *listener, struct wsd_socket *child,
+				const WSABUF *callee_data)
+{
+	enum wsd_status status = WSD_ECANCELLED;
 
 	wsd_socket_lock_child(child);
-	status = child->closed ? WSD_ECANCELLED
-			       : wsd_listener_accept(listener->listener, &wsd_socket_stream_owner,
-						     child, &stream);
+	if (!child->closed)
+		status = listener->acceptor != NULL ? take_channel(listener, child, callee_data)
+						    : take_stream(listener, child);
 	if (status != WSD_OK) {
 		wsd_mutex_unlock(&child->lock);
 		return status;
 	}
 	wsd_socket_ref(child);
-	wsd_streams_count(1);
-	child->stream = stream;
+	wsd_streams_count(child->mode, 1);
 	child->accepted = true;
 	child->reserved = false;
-	if (child->port == NULL)
-		child->port = wsd_port_share(listener->port);
-	wsd_stream_addresses(stream, &child->local, &child->remote);
 	child->connected_at = wsd_clock_ns();
-	if (wsd_stream_state(stream) == WSD_STREAM_CONNECTING)
-		(void)wsd_socket_move(child, WSD_SOCK_ON_CONNECT);
-	else
-		(void)wsd_socket_move(child, WSD_SOCK_ON_ESTABLISHED);
 	wsd_socket_apply_options(child);
 	child->changes |= WSD_CHANGE_IO;
 	wsd_socket_ref(child);
@@ -56,9 +80,34 @@ enum wsd_status wsd_accept_into(struct wsd_socket *listener, struct wsd_socket *
 	return WSD_OK;
 }
 
+unsigned wsd_socket_requests(const struct wsd_socket *sock)
+{
+	if (sock->acceptor != NULL)
+		return wsd_acceptor_pending(sock->acceptor);
+	return sock->listener != NULL ? wsd_listener_pending(sock->listener) : 0;
+}
+
+/* [lock] The oldest request. */
+static enum wsd_status peek(struct wsd_socket *sock, struct wsd_caller *caller)
+{
+	if (sock->acceptor != NULL)
+		return wsd_acceptor_peek(sock->acceptor, caller);
+	caller->data = NULL;
+	caller->data_length = 0;
+	return wsd_listener_peek(sock->listener, &caller->local, &caller->remote);
+}
+
+static void reject(struct wsd_socket *sock)
+{
+	if (sock->acceptor != NULL)
+		wsd_acceptor_reject(sock->acceptor);
+	else
+		wsd_listener_reject(sock->listener);
+	sock->kick_all = true;
+}
+
 /* [lock] Until a request is at the head that nobody else is deciding about. 0 or a WSA code. */
-static int wait_for_request(struct wsd_socket *sock, struct wsd_addr *local,
-			    struct wsd_addr *remote)
+static int wait_for_request(struct wsd_socket *sock, struct wsd_caller *caller)
 {
 	bool polled = false;
 
@@ -69,11 +118,11 @@ static int wait_for_request(struct wsd_socket *sock, struct wsd_addr *local,
 		if (sock->closed)
 			return WSAEINTR;
 		if (!sock->deciding && wsd_list_empty(&sock->queues[WSD_Q_ACCEPT]))
-			status = wsd_listener_peek(sock->listener, local, remote);
+			status = peek(sock, caller);
 		if (status == WSD_OK)
 			return 0;
 		if (status == WSD_ERESET) {
-			wsd_listener_reject(sock->listener); /* withdrawn: take it away */
+			reject(sock); /* withdrawn: take it away */
 			return WSAECONNRESET;
 		}
 		if (status != WSD_AGAIN)
@@ -94,23 +143,46 @@ static int wait_for_request(struct wsd_socket *sock, struct wsd_addr *local,
 	}
 }
 
-static int ask(LPCONDITIONPROC condition, DWORD_PTR data, const struct wsd_addr *local,
-	       const struct wsd_addr *remote)
+/* What the condition function is asked, and what it answers. */
+struct question {
+	struct wsd_caller caller;
+	char caller_data[WSD_CALLER_DATA_MAX];
+	char callee_data[WSD_CALLEE_DATA_MAX];
+	WSABUF answer; /* in: room for it; out: its length */
+};
+
+/* Many functions leave the answer's length as they found it and mean none. */
+static int check_answer(struct question *q, u_long room)
+{
+	bool touched = q->answer.len != room || q->answer.buf != q->callee_data;
+
+	if (q->answer.len > room || (q->answer.buf == NULL && q->answer.len > 0))
+		return WSAEINVAL;
+	for (u_long i = 0; i < room && !touched; i++)
+		touched = q->callee_data[i] != 0;
+	if (!touched)
+		q->answer.len = 0;
+	return 0;
+}
+
+static int ask(LPCONDITIONPROC condition, DWORD_PTR data, struct question *q)
 {
 	struct sockaddr_storage caller, callee;
 	int caller_length = sizeof(caller), callee_length = sizeof(callee);
-	WSABUF caller_id, callee_id, callee_data = { 0, NULL };
+	WSABUF caller_id, callee_id, caller_data = { q->caller.data_length, q->caller_data };
+	u_long room = q->answer.len;
 	GROUP group = 0;
 
-	(void)wsd_sockaddr_encode(remote, (struct sockaddr *)&caller, &caller_length);
-	(void)wsd_sockaddr_encode(local, (struct sockaddr *)&callee, &callee_length);
+	(void)wsd_sockaddr_encode(&q->caller.remote, (struct sockaddr *)&caller, &caller_length);
+	(void)wsd_sockaddr_encode(&q->caller.local, (struct sockaddr *)&callee, &callee_length);
 	caller_id.buf = (char *)&caller;
 	caller_id.len = (u_long)caller_length;
 	callee_id.buf = (char *)&callee;
 	callee_id.len = (u_long)callee_length;
-	switch (condition(&caller_id, NULL, NULL, NULL, &callee_id, &callee_data, &group, data)) {
+	switch (condition(&caller_id, q->caller.data_length > 0 ? &caller_data : NULL, NULL, NULL,
+			  &callee_id, &q->answer, &group, data)) {
 	case CF_ACCEPT:
-		return 0;
+		return check_answer(q, room);
 	case CF_REJECT:
 		return WSAECONNREFUSED;
 	case CF_DEFER:
@@ -133,29 +205,33 @@ static int taking_error(enum wsd_status status)
 /* [lock] Ask, then make the socket. It is dropped for both; the request stays ours by `deciding`.
  * A child is referenced; on failure it is of no use. */
 static int take(struct wsd_socket *sock, LPCONDITIONPROC condition, DWORD_PTR data,
-		const struct wsd_addr *local, const struct wsd_addr *remote,
-		struct wsd_socket **child)
+		struct question *q, struct wsd_socket **child)
 {
 	int error = 0;
 
+	if (q->caller.data_length > 0)
+		memcpy(q->caller_data, q->caller.data, q->caller.data_length);
+	if (sock->mode == WSD_MODE_SAN)
+		q->answer = (WSABUF){ sizeof(q->callee_data), q->callee_data };
 	sock->deciding = true;
 	wsd_socket_leave(sock);
 	if (condition != NULL)
-		error = ask(condition, data, local, remote);
+		error = ask(condition, data, q);
+	else
+		q->answer.len = 0;
 	if (error == 0)
-		*child = wsd_socket_new(sock->family, sock->catalog_id, sock->overlapped, &error);
+		*child = wsd_socket_new(sock->mode, sock->family, sock->catalog_id,
+					sock->overlapped, &error);
 	wsd_mutex_lock(&sock->lock);
 	sock->deciding = false;
 	if (sock->closed)
 		return WSAEINTR;
 	if (*child != NULL) {
 		inherit(sock, *child);
-		error = taking_error(wsd_accept_into(sock, *child));
+		error = taking_error(wsd_accept_into(sock, *child, &q->answer));
 	}
-	if (error == WSAECONNREFUSED) {
-		wsd_listener_reject(sock->listener);
-		sock->kick_all = true;
-	}
+	if (error == WSAECONNREFUSED)
+		reject(sock);
 	return error;
 }
 
@@ -168,13 +244,12 @@ static int check_call(const struct wsd_socket *sock, struct sockaddr *addr, LPIN
 	return 0;
 }
 
-SOCKET WSPAPI wsd_spi_accept(SOCKET s, struct sockaddr *addr, LPINT addrlen,
+static SOCKET accept_entered(struct wsd_socket *sock, struct sockaddr *addr, LPINT addrlen,
 			     LPCONDITIONPROC lpfnCondition, DWORD_PTR dwCallbackData, LPINT lpErrno)
 {
-	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
+	struct question q = { .answer = { 0, NULL } };
 	SOCKET accepted = INVALID_SOCKET;
 	struct wsd_socket *child = NULL;
-	struct wsd_addr local, remote;
 	int error;
 
 	if (sock == NULL)
@@ -185,12 +260,12 @@ SOCKET WSPAPI wsd_spi_accept(SOCKET s, struct sockaddr *addr, LPINT addrlen,
 		return INVALID_SOCKET;
 	}
 	wsd_socket_ref(sock);
-	error = wait_for_request(sock, &local, &remote);
+	error = wait_for_request(sock, &q.caller);
 	if (error == 0) {
-		error = take(sock, lpfnCondition, dwCallbackData, &local, &remote, &child);
+		error = take(sock, lpfnCondition, dwCallbackData, &q, &child);
 		if (addr != NULL && (error == 0 || error == WSAECONNREFUSED ||
 				     error == WSATRY_AGAIN || error == WSAEINVAL))
-			(void)wsd_sockaddr_encode(&remote, addr, addrlen);
+			(void)wsd_sockaddr_encode(&q.caller.remote, addr, addrlen);
 	}
 	if (error != WSATRY_AGAIN)
 		wsd_fd_arm(&sock->fd, FD_ACCEPT);
@@ -201,9 +276,23 @@ SOCKET WSPAPI wsd_spi_accept(SOCKET s, struct sockaddr *addr, LPINT addrlen,
 	if (child == NULL)
 		return INVALID_SOCKET;
 	if (error == 0)
-		accepted = child->handle;
+		accepted = wsd_socket_descriptor(child);
 	else
 		wsd_socket_discard(child);
 	wsd_socket_unref(child);
 	return accepted;
+}
+
+SOCKET WSPAPI wsd_spi_accept(SOCKET s, struct sockaddr *addr, LPINT addrlen,
+			     LPCONDITIONPROC lpfnCondition, DWORD_PTR dwCallbackData, LPINT lpErrno)
+{
+	return accept_entered(wsd_socket_enter(s, lpErrno), addr, addrlen, lpfnCondition,
+			      dwCallbackData, lpErrno);
+}
+
+SOCKET WSPAPI wsd_san_accept(SOCKET s, struct sockaddr *addr, LPINT addrlen,
+			     LPCONDITIONPROC lpfnCondition, DWORD_PTR dwCallbackData, LPINT lpErrno)
+{
+	return accept_entered(wsd_san_enter(s, lpErrno), addr, addrlen, lpfnCondition,
+			      dwCallbackData, lpErrno);
 }

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "provider/transport/listen.h"
 #include "rdma_backend/base/base.h"
 
 #define KNOWN_FLAGS                                                                           \
@@ -50,8 +51,8 @@ static int check_kind(int af, int type, int protocol, GROUP g, DWORD flags)
 	return 0;
 }
 
-SOCKET WSPAPI wsd_spi_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW lpProtocolInfo,
-			     GROUP g, DWORD dwFlags, LPINT lpErrno)
+static SOCKET make_socket(unsigned mode, int af, int type, int protocol,
+			  LPWSAPROTOCOL_INFOW lpProtocolInfo, GROUP g, DWORD dwFlags, LPINT lpErrno)
 {
 	INT scratch, *out = lpErrno != NULL ? lpErrno : &scratch;
 	struct wsd_socket *sock;
@@ -59,7 +60,7 @@ SOCKET WSPAPI wsd_spi_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW
 	SOCKET handle;
 	int error;
 
-	if (!wsd_provider_started()) {
+	if (!wsd_provider_started(mode)) {
 		*out = WSANOTINITIALISED;
 		return INVALID_SOCKET;
 	}
@@ -72,16 +73,29 @@ SOCKET WSPAPI wsd_spi_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW
 		*out = error;
 		return INVALID_SOCKET;
 	}
-	catalog_id = wsd_provider_catalog_id(lpProtocolInfo);
-	sock = wsd_socket_new(wsd_family_of(af), catalog_id, (dwFlags & WSA_FLAG_OVERLAPPED) != 0,
-			      &error);
+	catalog_id = wsd_provider_catalog_id(mode, lpProtocolInfo);
+	sock = wsd_socket_new(mode, wsd_family_of(af), catalog_id,
+			      (dwFlags & WSA_FLAG_OVERLAPPED) != 0, &error);
 	if (sock == NULL) {
 		*out = error;
 		return INVALID_SOCKET;
 	}
-	handle = sock->handle;
+	handle = wsd_socket_descriptor(sock);
 	wsd_socket_unref(sock);
 	return handle;
+}
+
+SOCKET WSPAPI wsd_spi_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW lpProtocolInfo,
+			     GROUP g, DWORD dwFlags, LPINT lpErrno)
+{
+	return make_socket(WSD_MODE_STREAM, af, type, protocol, lpProtocolInfo, g, dwFlags,
+			   lpErrno);
+}
+
+SOCKET WSPAPI wsd_san_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW lpProtocolInfo,
+			     GROUP g, DWORD dwFlags, LPINT lpErrno)
+{
+	return make_socket(WSD_MODE_SAN, af, type, protocol, lpProtocolInfo, g, dwFlags, lpErrno);
 }
 
 int wsd_socket_bind(struct wsd_socket *sock, const struct wsd_addr *want)
@@ -100,9 +114,23 @@ int wsd_socket_bind(struct wsd_socket *sock, const struct wsd_addr *want)
 	return 0;
 }
 
-int WSPAPI wsd_spi_bind(SOCKET s, const struct sockaddr *name, int namelen, LPINT lpErrno)
+/* Under a switch the port is TCP/IP's, which has arbitrated; only the address has to be one of ours. */
+static int bind_given(struct wsd_socket *sock, const struct wsd_addr *want)
 {
-	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
+	bool served = false;
+
+	for (unsigned i = 0; i < wsd_engine_count() && !served; i++)
+		served = wsd_engine_serves(wsd_engine_at(i), want);
+	if (!served)
+		return WSAEADDRNOTAVAIL;
+	sock->local = *want;
+	(void)wsd_socket_move(sock, WSD_SOCK_ON_BIND);
+	return 0;
+}
+
+static int bind_entered(struct wsd_socket *sock, const struct sockaddr *name, int namelen,
+			LPINT lpErrno)
+{
 	struct wsd_addr want;
 	int error;
 
@@ -113,9 +141,21 @@ int WSPAPI wsd_spi_bind(SOCKET s, const struct sockaddr *name, int namelen, LPIN
 		error = WSAEFAULT;
 	if (error == 0 && (sock->state != WSD_SOCK_NEW || sock->reserved))
 		error = WSAEINVAL;
-	if (error == 0)
+	if (error == 0 && sock->mode == WSD_MODE_SAN && want.port != 0)
+		error = bind_given(sock, &want);
+	else if (error == 0)
 		error = wsd_socket_bind(sock, &want);
 	return wsd_socket_return(sock, error, lpErrno);
+}
+
+int WSPAPI wsd_spi_bind(SOCKET s, const struct sockaddr *name, int namelen, LPINT lpErrno)
+{
+	return bind_entered(wsd_socket_enter(s, lpErrno), name, namelen, lpErrno);
+}
+
+int WSPAPI wsd_san_bind(SOCKET s, const struct sockaddr *name, int namelen, LPINT lpErrno)
+{
+	return bind_entered(wsd_san_enter(s, lpErrno), name, namelen, lpErrno);
 }
 
 int WSPAPI wsd_spi_get_sock_name(SOCKET s, struct sockaddr *name, LPINT namelen, LPINT lpErrno)

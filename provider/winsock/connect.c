@@ -117,14 +117,14 @@ void wsd_connect_settle(struct wsd_socket *sock)
 	}
 }
 
-static uint64_t connect_timeout(void)
+uint64_t wsd_connect_timeout(void)
 {
 	return wsd_param_uint("CONNECT_TIMEOUT", 21000, 1, 3600000) * WSD_NS_PER_MS;
 }
 
 int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote)
 {
-	struct wsd_stream_options options = { .connect_timeout = connect_timeout(),
+	struct wsd_stream_options options = { .connect_timeout = wsd_connect_timeout(),
 					      .zcopy_min = sock->options.zcopy_min,
 					      .posted_only = sock->options.receive_buffer == 0 };
 	struct wsd_addr any = { .family = sock->family };
@@ -156,13 +156,13 @@ int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote)
 		return sock->connect_error;
 	}
 	wsd_socket_ref(sock);
-	wsd_streams_count(1);
+	wsd_streams_count(sock->mode, 1);
 	(void)wsd_socket_move(sock, WSD_SOCK_ON_CONNECT);
 	sock->changes |= WSD_CHANGE_CONNECTED; /* it may be open already */
 	return 0;
 }
 
-static int check_state(const struct wsd_socket *sock)
+int wsd_connect_state(const struct wsd_socket *sock)
 {
 	switch (sock->state) {
 	case WSD_SOCK_NEW:
@@ -182,8 +182,8 @@ static int check_state(const struct wsd_socket *sock)
 	return WSAENOTSOCK;
 }
 
-static int check_address(const struct wsd_socket *sock, const struct sockaddr *name, int namelen,
-			 struct wsd_addr *remote)
+int wsd_connect_address(const struct wsd_socket *sock, const struct sockaddr *name, int namelen,
+			struct wsd_addr *remote)
 {
 	int error = wsd_sockaddr_decode_as(sock->family, name, namelen, remote);
 
@@ -194,15 +194,17 @@ static int check_address(const struct wsd_socket *sock, const struct sockaddr *n
 	return 0;
 }
 
-/* [lock] Until the attempt ended. A call that was cancelled leaves no attempt behind. */
-static int wait_connected(struct wsd_socket *sock)
+int wsd_connect_wait(struct wsd_socket *sock)
 {
 	while (sock->state == WSD_SOCK_CONNECTING && !sock->closed) {
 		int error = wsd_socket_wait(sock, WSD_CHANGE_CONNECTED, WSD_FOREVER);
 
-		if (error != 0 && !sock->closed && sock->stream != NULL &&
-		    sock->state == WSD_SOCK_CONNECTING)
-			wsd_stream_close(sock->stream, true, 0);
+		if (error != 0 && !sock->closed && sock->state == WSD_SOCK_CONNECTING) {
+			if (sock->stream != NULL)
+				wsd_stream_close(sock->stream, true, 0);
+			if (sock->channel != NULL)
+				wsd_channel_close(sock->channel);
+		}
 		if (error != 0)
 			return error;
 	}
@@ -222,9 +224,9 @@ int WSPAPI wsd_spi_connect(SOCKET s, const struct sockaddr *name, int namelen,
 	(void)lpGQOS; /* reserved */
 	if (sock == NULL)
 		return SOCKET_ERROR;
-	error = check_state(sock);
+	error = wsd_connect_state(sock);
 	if (error == 0)
-		error = check_address(sock, name, namelen, &remote);
+		error = wsd_connect_address(sock, name, namelen, &remote);
 	if (error == 0 && lpCallerData != NULL && lpCallerData->len > 0)
 		error = WSAEPROTONOSUPPORT;
 	if (error == 0 && lpSQOS != NULL)
@@ -240,7 +242,7 @@ int WSPAPI wsd_spi_connect(SOCKET s, const struct sockaddr *name, int namelen,
 	if (sock->nonblocking)
 		return wsd_socket_return(sock, WSAEWOULDBLOCK, lpErrno);
 	wsd_socket_ref(sock);
-	error = wait_connected(sock);
+	error = wsd_connect_wait(sock);
 	(void)wsd_socket_return(sock, error, lpErrno);
 	wsd_socket_unref(sock);
 	return error == 0 ? 0 : SOCKET_ERROR;

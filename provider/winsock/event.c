@@ -134,8 +134,8 @@ void wsd_event_look(struct wsd_socket *sock)
 	look_connect(sock);
 	look_net(sock, WSD_NET_ADDRESSES, FD_ADDRESS_LIST_CHANGE);
 	look_net(sock, WSD_NET_ROUTES, FD_ROUTING_INTERFACE_CHANGE);
-	if (sock->listener != NULL) {
-		if (!sock->deciding && wsd_listener_pending(sock->listener) > 0)
+	if (sock->state == WSD_SOCK_LISTENING) {
+		if (!sock->deciding && wsd_socket_requests(sock) > 0)
 			(void)wsd_fd_raise(fd, FD_ACCEPT, 0);
 		return;
 	}
@@ -156,13 +156,16 @@ void wsd_event_look(struct wsd_socket *sock)
 
 /* --- the calls --- */
 
-int WSPAPI wsd_spi_event_select(SOCKET s, WSAEVENT hEventObject, long lNetworkEvents, LPINT lpErrno)
+static int select_entered(struct wsd_socket *sock, WSAEVENT hEventObject, long lNetworkEvents,
+			  LPINT lpErrno)
 {
-	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
+	/* A switch asks for no more: the rest is its own session protocol's. */
+	long known;
 
 	if (sock == NULL)
 		return SOCKET_ERROR;
-	if ((lNetworkEvents & ~(long)FD_ALL_EVENTS) != 0 ||
+	known = sock->mode == WSD_MODE_SAN ? FD_ACCEPT | FD_CONNECT : FD_ALL_EVENTS;
+	if ((lNetworkEvents & ~known) != 0 ||
 	    (lNetworkEvents != 0 && hEventObject == WSA_INVALID_EVENT))
 		return wsd_socket_return(sock, WSAEINVAL, lpErrno);
 	wsd_fd_select(&sock->fd, hEventObject, lNetworkEvents);
@@ -170,6 +173,16 @@ int WSPAPI wsd_spi_event_select(SOCKET s, WSAEVENT hEventObject, long lNetworkEv
 	sock->connect_told = false;
 	sock->changes |= WSD_CHANGE_LOOK;
 	return wsd_socket_return(sock, 0, lpErrno);
+}
+
+int WSPAPI wsd_spi_event_select(SOCKET s, WSAEVENT hEventObject, long lNetworkEvents, LPINT lpErrno)
+{
+	return select_entered(wsd_socket_enter(s, lpErrno), hEventObject, lNetworkEvents, lpErrno);
+}
+
+int WSPAPI wsd_san_event_select(SOCKET s, WSAEVENT hEventObject, long lNetworkEvents, LPINT lpErrno)
+{
+	return select_entered(wsd_san_enter(s, lpErrno), hEventObject, lNetworkEvents, lpErrno);
 }
 
 /*
@@ -182,7 +195,7 @@ static int reset_first(struct wsd_socket *sock, WSAEVENT event)
 	BOOL good;
 
 	wsd_socket_leave(sock);
-	good = wsd_upcalls()->lpWPUResetEvent(event, &ignored);
+	good = wsd_upcalls(sock->mode)->table.lpWPUResetEvent(event, &ignored);
 	wsd_mutex_lock(&sock->lock);
 	if (sock->closed)
 		return WSAENOTSOCK;
@@ -192,10 +205,9 @@ static int reset_first(struct wsd_socket *sock, WSAEVENT event)
 	return 0;
 }
 
-int WSPAPI wsd_spi_enum_network_events(SOCKET s, WSAEVENT hEventObject,
-				       LPWSANETWORKEVENTS lpNetworkEvents, LPINT lpErrno)
+static int enum_entered(struct wsd_socket *sock, WSAEVENT hEventObject,
+			LPWSANETWORKEVENTS lpNetworkEvents, LPINT lpErrno)
 {
-	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
 	int error = 0, result;
 
 	if (sock == NULL)
@@ -210,6 +222,18 @@ int WSPAPI wsd_spi_enum_network_events(SOCKET s, WSAEVENT hEventObject,
 	result = wsd_socket_return(sock, error, lpErrno);
 	wsd_socket_unref(sock);
 	return result;
+}
+
+int WSPAPI wsd_spi_enum_network_events(SOCKET s, WSAEVENT hEventObject,
+				       LPWSANETWORKEVENTS lpNetworkEvents, LPINT lpErrno)
+{
+	return enum_entered(wsd_socket_enter(s, lpErrno), hEventObject, lpNetworkEvents, lpErrno);
+}
+
+int WSPAPI wsd_san_enum_network_events(SOCKET s, WSAEVENT hEventObject,
+				       LPWSANETWORKEVENTS lpNetworkEvents, LPINT lpErrno)
+{
+	return enum_entered(wsd_san_enter(s, lpErrno), hEventObject, lpNetworkEvents, lpErrno);
 }
 
 int WSPAPI wsd_spi_async_select(SOCKET s, HWND hWnd, unsigned int wMsg, long lEvent, LPINT lpErrno)

@@ -95,7 +95,7 @@ void wsd_accept_run_ops(struct wsd_socket *sock)
 		}
 		if (status != WSD_OK)
 			return;
-		status = wsd_accept_into(sock, child);
+		status = wsd_accept_into(sock, child, NULL);
 		if (status == WSD_AGAIN)
 			return;
 		if (status != WSD_OK) {
@@ -367,14 +367,23 @@ static const struct {
 	{ WSAID_MEMORYREGISTRATIONCACHECALLBACK, NULL, WSAEOPNOTSUPP },
 };
 
-wsd_any_function wsd_extension_find(const GUID *id, int *error)
+wsd_any_function wsd_extension_find(unsigned mode, const GUID *id, int *error)
 {
+	const struct wsd_extension *san = mode == WSD_MODE_SAN ? wsd_san_extensions : NULL;
+
+	for (; san != NULL && san->function != NULL; san++) {
+		*error = 0;
+		if (memcmp(&san->id, id, sizeof(*id)) == 0)
+			return san->function;
+	}
+	*error = WSAEINVAL;
+	if (mode == WSD_MODE_SAN)
+		return NULL;
 	for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++) {
 		if (memcmp(&extensions[i].id, id, sizeof(*id)) != 0)
 			continue;
 		*error = extensions[i].error;
 		return extensions[i].function;
 	}
-	*error = WSAEINVAL;
 	return NULL;
 }

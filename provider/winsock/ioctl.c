@@ -371,8 +371,26 @@ static const struct ioctl_row ioctl_rows[] = {
 	{ SIO_ADDRESS_LIST_SORT, 0, 0, do_unsupported },
 };
 
+/* A switch sends no other code down, beside that of the extension functions. */
+static bool is_of_switch(DWORD code)
+{
+	switch (code) {
+	case FIONBIO:
+	case SIO_ADDRESS_LIST_QUERY:
+	case SIO_GET_QOS:
+	case SIO_GET_GROUP_QOS:
+	case SIO_SET_QOS:
+	case SIO_SET_GROUP_QOS:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static int dispatch(struct wsd_socket *sock, DWORD code, struct ioctl_call *call)
 {
+	if (sock->mode == WSD_MODE_SAN && !is_of_switch(code))
+		return WSAEINVAL;
 	for (size_t i = 0; i < sizeof(ioctl_rows) / sizeof(ioctl_rows[0]); i++) {
 		const struct ioctl_row *row = &ioctl_rows[i];
 
@@ -387,7 +405,7 @@ static int dispatch(struct wsd_socket *sock, DWORD code, struct ioctl_call *call
 }
 
 /* Needs no socket: hosts ask with whatever they have. */
-static int extension_pointer(const struct ioctl_call *call, DWORD *bytes)
+static int extension_pointer(unsigned mode, const struct ioctl_call *call, DWORD *bytes)
 {
 	wsd_any_function function;
 	int error = 0;
@@ -397,7 +415,7 @@ static int extension_pointer(const struct ioctl_call *call, DWORD *bytes)
 	    call->out_size < sizeof(function))
 		return WSAEFAULT;
 	memcpy(&id, call->in, sizeof(id));
-	function = wsd_extension_find(&id, &error);
+	function = wsd_extension_find(mode, &id, &error);
 	if (function == NULL)
 		return error;
 	memcpy(call->out, &function, sizeof(function));
@@ -414,7 +432,8 @@ static int finish(struct wsd_socket *sock, const struct ioctl_call *call,
 	if (request->overlapped == NULL || (error != 0 && error != WSA_IO_PENDING))
 		return wsd_socket_return(sock, error, out);
 	wsd_socket_leave(sock);
-	wsd_op_reset_event(request);
+	if (sock->mode == WSD_MODE_STREAM)
+		wsd_op_reset_event(request);
 	wsd_mutex_lock(&sock->lock);
 	if (sock->closed)
 		return wsd_socket_return(sock, WSAENOTSOCK, out);
@@ -430,6 +449,43 @@ static int finish(struct wsd_socket *sock, const struct ioctl_call *call,
 	return wsd_socket_return(sock, error, out);
 }
 
+static int control(unsigned mode, SOCKET s, DWORD code, struct ioctl_call *call,
+		   const struct wsd_op_request *request, LPDWORD returned, LPINT lpErrno)
+{
+	INT scratch, *out = lpErrno != NULL ? lpErrno : &scratch;
+	struct wsd_socket *sock;
+	int error, result;
+
+	call->overlapped = request->overlapped != NULL;
+	if (code == SIO_GET_EXTENSION_FUNCTION_POINTER && !call->overlapped) {
+		DWORD bytes = 0;
+
+		error = wsd_provider_started(mode) ? extension_pointer(mode, call, &bytes)
+						   : WSANOTINITIALISED;
+		if (error == 0 && returned != NULL)
+			*returned = bytes;
+		return error == 0 ? 0 : wsd_failed(error, out);
+	}
+	sock = wsd_socket_find(mode, s, out);
+	if (sock == NULL)
+		return SOCKET_ERROR;
+	wsd_socket_ref(sock);
+	if (returned == NULL && !call->overlapped)
+		error = WSAEFAULT;
+	else if (call->overlapped && !sock->overlapped)
+		error = WSAEINVAL;
+	else if (code == SIO_GET_EXTENSION_FUNCTION_POINTER)
+		error = extension_pointer(mode, call, &call->bytes);
+	else
+		error = dispatch(sock, code, call);
+	result = finish(sock, call, request, error, out);
+	/* WSAEFAULT for a small buffer also tells the size that is needed. */
+	if (returned != NULL && (result == 0 || (error == WSAEFAULT && call->bytes > 0)))
+		*returned = call->bytes;
+	wsd_socket_unref(sock);
+	return result;
+}
+
 int WSPAPI wsd_spi_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD cbInBuffer,
 			 LPVOID lpvOutBuffer, DWORD cbOutBuffer, LPDWORD lpcbBytesReturned,
 			 LPWSAOVERLAPPED lpOverlapped,
@@ -437,39 +493,29 @@ int WSPAPI wsd_spi_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DW
 			 LPWSATHREADID lpThreadId, LPINT lpErrno)
 {
 	struct wsd_op_request request = { lpOverlapped, lpCompletionRoutine, lpThreadId };
-	struct ioctl_call call = { lpvInBuffer,		 cbInBuffer, lpvOutBuffer, cbOutBuffer, 0,
-				   lpOverlapped != NULL, 0 };
-	INT scratch, *out = lpErrno != NULL ? lpErrno : &scratch;
-	struct wsd_socket *sock;
-	int error, result;
+	struct ioctl_call call = { .in = lpvInBuffer,
+				   .in_size = cbInBuffer,
+				   .out = lpvOutBuffer,
+				   .out_size = cbOutBuffer };
 
-	if (dwIoControlCode == SIO_GET_EXTENSION_FUNCTION_POINTER && lpOverlapped == NULL) {
-		DWORD bytes = 0;
+	return control(WSD_MODE_STREAM, s, dwIoControlCode, &call, &request, lpcbBytesReturned,
+		       lpErrno);
+}
 
-		error = wsd_provider_started() ? extension_pointer(&call, &bytes)
-					       : WSANOTINITIALISED;
-		if (error == 0 && lpcbBytesReturned != NULL)
-			*lpcbBytesReturned = bytes;
-		if (error != 0)
-			*out = error;
-		return error == 0 ? 0 : SOCKET_ERROR;
-	}
-	sock = wsd_socket_enter(s, out);
-	if (sock == NULL)
-		return SOCKET_ERROR;
-	wsd_socket_ref(sock);
-	if (lpcbBytesReturned == NULL && lpOverlapped == NULL)
-		error = WSAEFAULT;
-	else if (lpOverlapped != NULL && !sock->overlapped)
-		error = WSAEINVAL;
-	else if (dwIoControlCode == SIO_GET_EXTENSION_FUNCTION_POINTER)
-		error = extension_pointer(&call, &call.bytes);
-	else
-		error = dispatch(sock, dwIoControlCode, &call);
-	result = finish(sock, &call, &request, error, out);
-	/* WSAEFAULT for a small buffer also tells the size that is needed. */
-	if (lpcbBytesReturned != NULL && (result == 0 || (error == WSAEFAULT && call.bytes > 0)))
-		*lpcbBytesReturned = call.bytes;
-	wsd_socket_unref(sock);
-	return result;
+int WSPAPI wsd_san_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD cbInBuffer,
+			 LPVOID lpvOutBuffer, DWORD cbOutBuffer, LPDWORD lpcbBytesReturned,
+			 LPWSAOVERLAPPED lpOverlapped,
+			 LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine,
+			 LPWSATHREADID lpThreadId, LPINT lpErrno)
+{
+	struct wsd_op_request request = { .overlapped = lpOverlapped };
+	struct ioctl_call call = { .in = lpvInBuffer,
+				   .in_size = cbInBuffer,
+				   .out = lpvOutBuffer,
+				   .out_size = cbOutBuffer };
+
+	(void)lpCompletionRoutine;
+	(void)lpThreadId;
+	return control(WSD_MODE_SAN, s, dwIoControlCode, &call, &request, lpcbBytesReturned,
+		       lpErrno);
 }

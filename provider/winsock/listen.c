@@ -28,22 +28,29 @@ static int open_listener(struct wsd_socket *sock)
 						.posted_only = sock->options.receive_buffer == 0 };
 	struct wsd_addr local = sock->local;
 	struct wsd_listener *listener = NULL;
+	struct wsd_acceptor *acceptor = NULL;
 	enum wsd_status status;
 
 	sock->reserved = true;
 	wsd_socket_ref(sock);
-	wsd_streams_count(1);
+	wsd_streams_count(sock->mode, 1);
 	wsd_mutex_unlock(&sock->lock);
-	status = wsd_listener_open(&listener, &wsd_socket_listener_owner, sock, &local, &options);
+	if (sock->mode == WSD_MODE_SAN)
+		status = wsd_acceptor_open(&acceptor, &wsd_socket_acceptor_owner, sock, &local,
+					   options.backlog);
+	else
+		status = wsd_listener_open(&listener, &wsd_socket_listener_owner, sock, &local,
+					   &options);
 	wsd_mutex_lock(&sock->lock);
 	sock->reserved = false;
 	if (status != WSD_OK) {
-		wsd_streams_count(-1);
+		wsd_streams_count(sock->mode, -1);
 		return wsd_error(status, WSD_CALL_LISTEN);
 	}
 	sock->listener = listener;
+	sock->acceptor = acceptor;
 	if (sock->closed) {
-		wsd_listener_close(listener);
+		wsd_socket_stop_listening(sock);
 		sock->kick_all = true;
 		return WSAENOTSOCK;
 	}
@@ -52,18 +59,34 @@ static int open_listener(struct wsd_socket *sock)
 	return 0;
 }
 
-int WSPAPI wsd_spi_listen(SOCKET s, int backlog, LPINT lpErrno)
+void wsd_socket_stop_listening(struct wsd_socket *sock)
 {
-	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
+	if (sock->listener != NULL)
+		wsd_listener_close(sock->listener);
+	if (sock->acceptor != NULL)
+		wsd_acceptor_close(sock->acceptor);
+	sock->kick_all = sock->kick_all || sock->listener != NULL || sock->acceptor != NULL;
+}
+
+static void set_backlog(struct wsd_socket *sock, unsigned backlog)
+{
+	sock->backlog = backlog;
+	if (sock->listener != NULL)
+		wsd_listener_set_backlog(sock->listener, backlog);
+	if (sock->acceptor != NULL)
+		wsd_acceptor_set_backlog(sock->acceptor, backlog);
+	sock->kick_all = true;
+}
+
+static int listen_entered(struct wsd_socket *sock, int backlog, LPINT lpErrno)
+{
 	bool opened = false;
 	int error = 0;
 
 	if (sock == NULL)
 		return SOCKET_ERROR;
 	if (sock->state == WSD_SOCK_LISTENING) {
-		sock->backlog = clamp_backlog(backlog);
-		wsd_listener_set_backlog(sock->listener, sock->backlog);
-		sock->kick_all = true;
+		set_backlog(sock, clamp_backlog(backlog));
 	} else if (sock->state == WSD_SOCK_CONNECTED || sock->state == WSD_SOCK_BROKEN) {
 		error = WSAEISCONN;
 	} else if (sock->state != WSD_SOCK_BOUND || sock->reserved) {
@@ -75,7 +98,7 @@ int WSPAPI wsd_spi_listen(SOCKET s, int backlog, LPINT lpErrno)
 		error = open_listener(sock);
 	}
 	if (opened) {
-		bool failed = sock->listener == NULL;
+		bool failed = sock->listener == NULL && sock->acceptor == NULL;
 
 		(void)wsd_socket_return(sock, error, lpErrno);
 		if (failed)
@@ -84,4 +107,14 @@ int WSPAPI wsd_spi_listen(SOCKET s, int backlog, LPINT lpErrno)
 		return error == 0 ? 0 : SOCKET_ERROR;
 	}
 	return wsd_socket_return(sock, error, lpErrno);
+}
+
+int WSPAPI wsd_spi_listen(SOCKET s, int backlog, LPINT lpErrno)
+{
+	return listen_entered(wsd_socket_enter(s, lpErrno), backlog, lpErrno);
+}
+
+int WSPAPI wsd_san_listen(SOCKET s, int backlog, LPINT lpErrno)
+{
+	return listen_entered(wsd_san_enter(s, lpErrno), backlog, lpErrno);
 }

@@ -54,7 +54,8 @@ void wsd_op_reset_event(const struct wsd_op_request *request)
 	INT ignored;
 
 	if (event != 0 && request->routine == NULL)
-		(void)wsd_upcalls()->lpWPUResetEvent((WSAEVENT)event, &ignored);
+		(void)wsd_upcalls(WSD_MODE_STREAM)
+			->table.lpWPUResetEvent((WSAEVENT)event, &ignored);
 }
 
 /* --- buffers --- */
@@ -228,7 +229,7 @@ void wsd_op_cancel(struct wsd_socket *on, struct wsd_op *op, int error)
 	if (op->lent && op->loan.status == WSD_PENDING && on->stream != NULL)
 		wsd_stream_recall(on->stream, &op->loan);
 	if ((op->lent && op->loan.status == WSD_PENDING) ||
-	    (op->reading && op->direct.status == WSD_PENDING) || op->filling)
+	    (op->reading && op->direct.status == WSD_PENDING) || op->filling || op->transferring)
 		return; /* the memory is not ours yet: settled when it is */
 	wsd_op_finish(on, op, error);
 }
@@ -363,12 +364,15 @@ void wsd_op_deliver(struct wsd_op *op)
 		WSATHREADID thread = op->thread;
 
 		wsd_overlapped_store(op->overlapped, op->error, bytes, op->result_flags);
-		queued = wsd_upcalls()->lpWPUQueueApc(&thread, trampoline, (DWORD_PTR)op,
-						      &ignored) == 0;
+		queued = wsd_upcalls(home->mode)
+				 ->table.lpWPUQueueApc(&thread, trampoline, (DWORD_PTR)op,
+						       &ignored) == 0;
+	} else if (home->mode == WSD_MODE_SAN && ((ULONG_PTR)op->overlapped->hEvent & 1) != 0) {
+		wsd_overlapped_store(op->overlapped, op->error, bytes, op->result_flags);
 	} else {
 		overlapped_result(op->overlapped, op->error, op->result_flags);
-		(void)wsd_upcall_complete()(home->handle, op->overlapped, (DWORD)op->error, bytes,
-					    &ignored);
+		(void)wsd_upcalls(home->mode)
+			->complete(home->handle, op->overlapped, (DWORD)op->error, bytes, &ignored);
 	}
 	wake_result_waiters(home);
 	wsd_handle_unref(home);
@@ -383,23 +387,23 @@ void wsd_op_indicate(struct wsd_socket *sock, const struct wsd_op_request *reque
 	INT ignored;
 
 	overlapped_result(request->overlapped, error, flags);
-	(void)wsd_upcall_complete()(sock->handle, request->overlapped, (DWORD)error, bytes,
-				    &ignored);
+	(void)wsd_upcalls(sock->mode)
+		->complete(sock->handle, request->overlapped, (DWORD)error, bytes, &ignored);
 }
 
 /* --- WSPGetOverlappedResult --- */
 
 /* An event handle can be checked only by using it. While the operation runs its event is not
  * signalled, so a reset changes nothing; if it ended meanwhile the signal is given again. */
-static int check_event(LPWSAOVERLAPPED overlapped)
+static int check_event(unsigned mode, LPWSAOVERLAPPED overlapped)
 {
 	ULONG_PTR event = (ULONG_PTR)overlapped->hEvent & ~(ULONG_PTR)1;
 	INT ignored;
 
-	if (event == 0 || !wsd_upcalls()->lpWPUResetEvent((WSAEVENT)event, &ignored))
+	if (event == 0 || !wsd_upcalls(mode)->table.lpWPUResetEvent((WSAEVENT)event, &ignored))
 		return WSA_INVALID_HANDLE;
 	if (!wsd_overlapped_pending(overlapped))
-		(void)wsd_upcalls()->lpWPUSetEvent((WSAEVENT)event, &ignored);
+		(void)wsd_upcalls(mode)->table.lpWPUSetEvent((WSAEVENT)event, &ignored);
 	return 0;
 }
 
@@ -409,16 +413,16 @@ static void poll_engines(void)
 		(void)wsd_engine_poll(wsd_engine_at(i));
 }
 
-static int wait_result(SOCKET s, LPWSAOVERLAPPED overlapped)
+static int wait_result(unsigned mode, SOCKET s, LPWSAOVERLAPPED overlapped)
 {
 	struct wsd_socket *sock;
-	int error = check_event(overlapped);
+	int error = check_event(mode, overlapped);
 	bool closed;
 	INT code = 0;
 
 	if (error != 0)
 		return error;
-	sock = wsd_socket_enter(s, &code);
+	sock = wsd_socket_find(mode, s, &code);
 	if (sock == NULL)
 		return wsd_overlapped_pending(overlapped) ? code : 0;
 	wsd_socket_ref(sock);
@@ -443,17 +447,16 @@ static int wait_result(SOCKET s, LPWSAOVERLAPPED overlapped)
 }
 
 /* One round of progress for a caller that polls. */
-static int poll_once(SOCKET s)
+static int poll_once(unsigned mode, SOCKET s)
 {
-	struct wsd_engine *engine = NULL;
+	struct wsd_engine *engine;
 	struct wsd_socket *sock;
 	INT error = 0;
 
-	sock = wsd_socket_enter(s, &error);
+	sock = wsd_socket_find(mode, s, &error);
 	if (sock == NULL)
 		return error;
-	if (sock->stream != NULL)
-		engine = wsd_stream_engine(sock->stream);
+	engine = wsd_socket_engine(sock);
 	wsd_socket_leave(sock);
 	if (engine != NULL)
 		(void)wsd_engine_poll(engine);
@@ -462,12 +465,11 @@ static int poll_once(SOCKET s)
 	return 0;
 }
 
-BOOL WSPAPI wsd_spi_get_overlapped_result(SOCKET s, LPWSAOVERLAPPED lpOverlapped,
-					  LPDWORD lpcbTransfer, BOOL fWait, LPDWORD lpdwFlags,
-					  LPINT lpErrno)
+static BOOL get_result(unsigned mode, SOCKET s, LPWSAOVERLAPPED lpOverlapped, LPDWORD lpcbTransfer,
+		       BOOL fWait, LPDWORD lpdwFlags, LPINT lpErrno)
 {
 	INT scratch, *out = lpErrno != NULL ? lpErrno : &scratch;
-	struct wsd_socket *sock = wsd_socket_enter(s, out);
+	struct wsd_socket *sock = wsd_socket_find(mode, s, out);
 	int error = 0;
 
 	if (sock == NULL)
@@ -478,7 +480,7 @@ BOOL WSPAPI wsd_spi_get_overlapped_result(SOCKET s, LPWSAOVERLAPPED lpOverlapped
 		return FALSE;
 	}
 	if (wsd_overlapped_pending(lpOverlapped))
-		error = fWait ? wait_result(s, lpOverlapped) : poll_once(s);
+		error = fWait ? wait_result(mode, s, lpOverlapped) : poll_once(mode, s);
 	if (error == 0 && wsd_overlapped_pending(lpOverlapped))
 		error = WSA_IO_INCOMPLETE;
 	if (error == 0)
@@ -490,4 +492,19 @@ BOOL WSPAPI wsd_spi_get_overlapped_result(SOCKET s, LPWSAOVERLAPPED lpOverlapped
 	*lpcbTransfer = (DWORD)lpOverlapped->InternalHigh;
 	*lpdwFlags = lpOverlapped->Offset;
 	return TRUE;
+}
+
+BOOL WSPAPI wsd_spi_get_overlapped_result(SOCKET s, LPWSAOVERLAPPED lpOverlapped,
+					  LPDWORD lpcbTransfer, BOOL fWait, LPDWORD lpdwFlags,
+					  LPINT lpErrno)
+{
+	return get_result(WSD_MODE_STREAM, s, lpOverlapped, lpcbTransfer, fWait, lpdwFlags,
+			  lpErrno);
+}
+
+BOOL WSPAPI wsd_san_get_overlapped_result(SOCKET s, LPWSAOVERLAPPED lpOverlapped,
+					  LPDWORD lpcbTransfer, BOOL fWait, LPDWORD lpdwFlags,
+					  LPINT lpErrno)
+{
+	return get_result(WSD_MODE_SAN, s, lpOverlapped, lpcbTransfer, fWait, lpdwFlags, lpErrno);
 }

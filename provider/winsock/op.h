@@ -5,12 +5,13 @@
  *
  * Life: queued on a socket in posting order -> finished (result fixed, under the lock) -> delivered
  * (after unlock, exactly once) -> back in the pool of its home. An operation whose memory the
- * device still uses (loan, direct) stays queued until the stream gives the memory back, even when
+ * device still uses (loan, direct, transfer) stays queued until the stream gives the memory back, even when
  * cancelled.
  */
 #ifndef WSD_WINSOCK_OP_H
 #define WSD_WINSOCK_OP_H
 
+#include "provider/san/channel.h"
 #include "provider/session/stream.h"
 #include "provider/winsock/spi.h"
 #include "rdma_backend/base/list.h"
@@ -39,7 +40,7 @@ struct wsd_op {
 	bool sync; /* on a caller's stack: no indication */
 	bool finished;
 	bool cancelled; /* finish with error as soon as the device is done with the memory */
-	bool lent, reading, filling;
+	bool lent, reading, filling, transferring;
 	uint8_t urgent; /* MSG_OOB: the last byte, not in iov */
 	int error;	/* WSA code, 0 = success */
 	int cancel_error;
@@ -57,9 +58,14 @@ struct wsd_op {
 	unsigned count, index; /* buffers, and the first with room or bytes left */
 	size_t offset;	       /* in that one */
 	struct wsd_iovec *iov; /* inline_iov or from the heap */
-	struct wsd_iovec inline_iov[WSD_OP_IOV];
-	struct wsd_loan loan;
-	struct wsd_direct direct;
+	union {
+		struct { /* mode D */
+			struct wsd_iovec inline_iov[WSD_OP_IOV];
+			struct wsd_loan loan;
+			struct wsd_direct direct;
+		};
+		struct wsd_transfer transfer; /* mode S */
+	};
 };
 
 /* How a call wants its result. */
@@ -99,7 +105,7 @@ void wsd_op_deliver(struct wsd_op *op);
  * a reference on the handle. */
 void wsd_op_indicate(struct wsd_socket *sock, const struct wsd_op_request *request, DWORD bytes,
 		     DWORD flags, int error);
-/* [no lock] The event of an overlapped call that is going to be pending. */
+/* [no lock] The event of an overlapped call that is going to be pending; mode D. */
 void wsd_op_reset_event(const struct wsd_op_request *request);
 bool wsd_overlapped_pending(LPWSAOVERLAPPED overlapped);
 void wsd_overlapped_store(LPWSAOVERLAPPED overlapped, int error, DWORD bytes, DWORD flags);

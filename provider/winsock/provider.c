@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * provider.c - WSPStartup and WSPCleanup, the copy of the upcall table, the table of sockets.
+ * provider.c - WSPStartup, WSPStartupEx and WSPCleanup, the copies of the upcall tables, the table of
+ * sockets.
  *
  * The provider lock (rank 10) guards the start-up count and the list of unused slots. Upcalls are
  * read without it: a new table goes into the next of a few places and is then published, so that a
@@ -21,23 +22,28 @@
 #define LOWEST_MAJOR	2
 #define CATALOG_ENTRIES 8 /* of a provider: one for each family today */
 
-static struct {
-	atomic_bool ready;
-	struct wsd_mutex lock;
+/* Who started us in one mode: each mode has its host, its count and its sockets. */
+struct host {
 	unsigned started;
-	WSPUPCALLTABLE upcalls[UPCALL_TABLES];
+	struct wsd_upcalls upcalls[UPCALL_TABLES];
 	unsigned upcall_index;
 	WSAPROTOCOL_INFOW entries[CATALOG_ENTRIES]; /* the first is the one given at start-up */
 	unsigned entry_count;
+	atomic_bool running;
+	atomic_int live; /* streams, channels and listeners that still call back */
+	_Atomic(const struct wsd_upcalls *) current;
+};
+
+static struct {
+	atomic_bool ready;
+	struct wsd_mutex lock;
 	unsigned slots;
 	struct wsd_socket *unused;
+	struct host hosts[WSD_MODES];
 } provider;
 
 static atomic_flag initialising = ATOMIC_FLAG_INIT;
-static atomic_bool running;
 static atomic_bool exiting;
-static atomic_int live_streams;
-static _Atomic(const WSPUPCALLTABLE *) current_upcalls;
 static _Atomic(LPWPUCOMPLETEOVERLAPPEDREQUEST) complete_upcall;
 static _Atomic(const struct wsd_file_reader *) file_reader;
 static _Atomic(struct wsd_socket **) chunks[CHUNKS];
@@ -64,11 +70,6 @@ void wsd_upcalls_set_complete(LPWPUCOMPLETEOVERLAPPEDREQUEST complete)
 	atomic_store(&complete_upcall, complete);
 }
 
-LPWPUCOMPLETEOVERLAPPEDREQUEST wsd_upcall_complete(void)
-{
-	return atomic_load(&complete_upcall);
-}
-
 void wsd_upcalls_set_file_reader(const struct wsd_file_reader *reader)
 {
 	atomic_store(&file_reader, reader);
@@ -79,16 +80,16 @@ const struct wsd_file_reader *wsd_upcalls_file_reader(void)
 	return atomic_load(&file_reader);
 }
 
-const WSPUPCALLTABLE *wsd_upcalls(void)
+const struct wsd_upcalls *wsd_upcalls(unsigned mode)
 {
 	/* acquire: pairs with the release that published the filled table */
-	return atomic_load_explicit(&current_upcalls, memory_order_acquire);
+	return atomic_load_explicit(&provider.hosts[mode].current, memory_order_acquire);
 }
 
-bool wsd_provider_started(void)
+bool wsd_provider_started(unsigned mode)
 {
 	/* acquire: what start-up wrote is visible to whoever sees it started */
-	return atomic_load_explicit(&running, memory_order_acquire);
+	return atomic_load_explicit(&provider.hosts[mode].running, memory_order_acquire);
 }
 
 bool wsd_provider_exiting(void)
@@ -97,33 +98,35 @@ bool wsd_provider_exiting(void)
 }
 
 /* [provider lock] */
-static const WSAPROTOCOL_INFOW *find_entry(DWORD catalog_id)
+static const WSAPROTOCOL_INFOW *find_entry(const struct host *host, DWORD catalog_id)
 {
-	for (unsigned i = 0; i < provider.entry_count; i++)
-		if (provider.entries[i].dwCatalogEntryId == catalog_id)
-			return &provider.entries[i];
+	for (unsigned i = 0; i < host->entry_count; i++)
+		if (host->entries[i].dwCatalogEntryId == catalog_id)
+			return &host->entries[i];
 	return NULL;
 }
 
-DWORD wsd_provider_catalog_id(const WSAPROTOCOL_INFOW *given)
+DWORD wsd_provider_catalog_id(unsigned mode, const WSAPROTOCOL_INFOW *given)
 {
+	struct host *host = &provider.hosts[mode];
 	DWORD id;
 
 	wsd_mutex_lock(&provider.lock);
-	id = given != NULL ? given->dwCatalogEntryId : provider.entries[0].dwCatalogEntryId;
-	if (given != NULL && find_entry(id) == NULL && provider.entry_count < CATALOG_ENTRIES)
-		provider.entries[provider.entry_count++] = *given;
+	id = given != NULL ? given->dwCatalogEntryId : host->entries[0].dwCatalogEntryId;
+	if (given != NULL && find_entry(host, id) == NULL && host->entry_count < CATALOG_ENTRIES)
+		host->entries[host->entry_count++] = *given;
 	wsd_mutex_unlock(&provider.lock);
 	return id;
 }
 
-void wsd_provider_protocol(DWORD catalog_id, WSAPROTOCOL_INFOW *info)
+void wsd_provider_protocol(unsigned mode, DWORD catalog_id, WSAPROTOCOL_INFOW *info)
 {
+	const struct host *host = &provider.hosts[mode];
 	const WSAPROTOCOL_INFOW *entry;
 
 	wsd_mutex_lock(&provider.lock);
-	entry = find_entry(catalog_id);
-	*info = entry != NULL ? *entry : provider.entries[0];
+	entry = find_entry(host, catalog_id);
+	*info = entry != NULL ? *entry : host->entries[0];
 	wsd_mutex_unlock(&provider.lock);
 }
 
@@ -202,112 +205,140 @@ unsigned wsd_slot_count(void)
 
 /* --- start --- */
 
-static void describe(LPWSPDATA data)
+static void describe(unsigned mode, LPWSPDATA data)
 {
-	static const char text[] = "OpenWSD RDMA stream provider";
+	static const char *const texts[WSD_MODES] = {
+		[WSD_MODE_STREAM] = "OpenWSD RDMA stream provider",
+		[WSD_MODE_SAN] = "OpenWSD SAN provider",
+	};
+	const char *text = texts[mode];
 
 	memset(data->szDescription, 0, sizeof(data->szDescription));
-	for (size_t i = 0; i < sizeof(text); i++)
+	for (size_t i = 0; text[i] != '\0'; i++)
 		data->szDescription[i] = (WCHAR)text[i];
 }
 
 /* [provider lock] */
-static void publish_upcalls(const WSPUPCALLTABLE *table)
+static void publish_upcalls(struct host *host, const struct wsd_upcalls *upcalls)
 {
-	const WSPUPCALLTABLE *now = atomic_load(&current_upcalls);
+	const struct wsd_upcalls *now = atomic_load(&host->current);
 
-	if (now != NULL && memcmp(now, table, sizeof(*table)) == 0)
+	if (now != NULL && memcmp(now, upcalls, sizeof(*upcalls)) == 0)
 		return;
-	provider.upcall_index = (provider.upcall_index + 1) % UPCALL_TABLES;
-	provider.upcalls[provider.upcall_index] = *table;
-	atomic_store(&current_upcalls, &provider.upcalls[provider.upcall_index]);
+	host->upcall_index = (host->upcall_index + 1) % UPCALL_TABLES;
+	host->upcalls[host->upcall_index] = *upcalls;
+	atomic_store(&host->current, &host->upcalls[host->upcall_index]);
 }
 
-static bool upcalls_complete(const WSPUPCALLTABLE *table)
+static bool upcalls_complete(unsigned mode, const struct wsd_upcalls *upcalls)
 {
-	return table->lpWPUCreateSocketHandle != NULL && table->lpWPUCloseSocketHandle != NULL &&
-	       table->lpWPUQuerySocketHandleContext != NULL && table->lpWPUSetEvent != NULL &&
-	       table->lpWPUResetEvent != NULL && table->lpWPUQueueApc != NULL;
+	const WSPUPCALLTABLE *table = &upcalls->table;
+
+	if (table->lpWPUCreateSocketHandle == NULL || table->lpWPUCloseSocketHandle == NULL ||
+	    table->lpWPUSetEvent == NULL || table->lpWPUResetEvent == NULL ||
+	    upcalls->complete == NULL)
+		return false;
+	return mode == WSD_MODE_SAN ||
+	       (table->lpWPUQuerySocketHandleContext != NULL && table->lpWPUQueueApc != NULL);
 }
 
-/* Mode S, for a switch above: the contract is not built yet, so it never starts. */
+static int start(unsigned mode, WORD version, LPWSPDATA data, LPWSAPROTOCOL_INFOW info,
+		 const struct wsd_upcalls *upcalls)
+{
+	struct host *host = &provider.hosts[mode];
+	int error = 0;
+
+	if (LOBYTE(version) < LOWEST_MAJOR)
+		return WSAVERNOTSUPPORTED;
+	if (!upcalls_complete(mode, upcalls))
+		return WSASYSNOTREADY;
+	init_once();
+	wsd_mutex_lock(&provider.lock);
+	if (host->started == 0 && wsd_engines_start() != WSD_OK) {
+		error = WSASYSNOTREADY;
+	} else {
+		host->started++;
+		host->entries[0] = *info;
+		host->entry_count = 1;
+		publish_upcalls(host, upcalls);
+		if (mode == WSD_MODE_STREAM && host->started == 1)
+			wsd_netwatch_allow();
+		atomic_store(&host->running, true);
+	}
+	wsd_mutex_unlock(&provider.lock);
+	if (error != 0)
+		return error;
+	data->wHighVersion = MAKEWORD(2, 2);
+	data->wVersion = LOBYTE(version) == 2 && HIBYTE(version) < 2 ? version : MAKEWORD(2, 2);
+	describe(mode, data);
+	return 0;
+}
+
+/* Mode S, for a switch above. The protocol info is TCP/IP's; the first 15 upcalls of its table are those
+ * of the other one. */
 int WSPAPI WSPStartupEx(WORD wVersionRequested, LPWSPDATA lpWSPData,
 			LPWSAPROTOCOL_INFOW lpProtocolInfo, LPWSPUPCALLTABLEEX lpUpcallTable,
 			LPWSPPROC_TABLE lpProcTable)
 {
-	(void)wVersionRequested;
+	struct wsd_upcalls upcalls;
+	int error;
+
 	if (lpWSPData == NULL || lpProcTable == NULL || lpProtocolInfo == NULL ||
 	    lpUpcallTable == NULL)
 		return WSAEFAULT;
-	return WSASYSNOTREADY;
+	memcpy(&upcalls.table, lpUpcallTable, sizeof(upcalls.table));
+	upcalls.complete = lpUpcallTable->lpWPUCompleteOverlappedRequest;
+	error = start(WSD_MODE_SAN, wVersionRequested, lpWSPData, lpProtocolInfo, &upcalls);
+	if (error == 0)
+		*lpProcTable = wsd_san_proc_table;
+	return error;
 }
 
 int WSPAPI WSPStartup(WORD wVersionRequested, LPWSPDATA lpWSPData,
 		      LPWSAPROTOCOL_INFOW lpProtocolInfo, WSPUPCALLTABLE UpcallTable,
 		      LPWSPPROC_TABLE lpProcTable)
 {
-	int error = 0;
+	struct wsd_upcalls upcalls = { UpcallTable, atomic_load(&complete_upcall) };
+	int error;
 
 	if (lpWSPData == NULL || lpProcTable == NULL || lpProtocolInfo == NULL)
 		return WSAEFAULT;
-	if (LOBYTE(wVersionRequested) < LOWEST_MAJOR)
-		return WSAVERNOTSUPPORTED;
-	if (!upcalls_complete(&UpcallTable) || wsd_upcall_complete() == NULL)
-		return WSASYSNOTREADY;
-	init_once();
-	wsd_mutex_lock(&provider.lock);
-	if (provider.started == 0 && wsd_engines_start() != WSD_OK) {
-		error = WSASYSNOTREADY;
-	} else {
-		provider.started++;
-		provider.entries[0] = *lpProtocolInfo;
-		provider.entry_count = 1;
-		publish_upcalls(&UpcallTable);
-		if (provider.started == 1)
-			wsd_netwatch_allow();
-		atomic_store(&running, true);
-	}
-	wsd_mutex_unlock(&provider.lock);
-	if (error != 0)
-		return error;
-	lpWSPData->wHighVersion = MAKEWORD(2, 2);
-	lpWSPData->wVersion = LOBYTE(wVersionRequested) == 2 && HIBYTE(wVersionRequested) < 2
-				      ? wVersionRequested
-				      : MAKEWORD(2, 2);
-	describe(lpWSPData);
-	*lpProcTable = wsd_proc_table;
-	return 0;
+	error = start(WSD_MODE_STREAM, wVersionRequested, lpWSPData, lpProtocolInfo, &upcalls);
+	if (error == 0)
+		*lpProcTable = wsd_proc_table;
+	return error;
 }
 
 /* --- stop --- */
 
-void wsd_streams_count(int delta)
+void wsd_streams_count(unsigned mode, int delta)
 {
-	atomic_fetch_add(&live_streams, delta);
+	atomic_fetch_add(&provider.hosts[mode].live, delta);
 }
 
 static bool no_streams(void *arg)
 {
-	(void)arg;
-	return atomic_load(&live_streams) == 0;
+	struct host *host = arg;
+
+	return atomic_load(&host->live) == 0;
 }
 
 /* Wait for streams and listeners to end; nobody wakes us, so look every few milliseconds. */
-static void wait_for_streams(uint64_t deadline)
+static void wait_for_streams(struct host *host, uint64_t deadline)
 {
 	struct wsd_waker *waker = wsd_waker_self();
 
-	while (waker != NULL && !no_streams(NULL) && wsd_clock_ns() < deadline) {
+	while (waker != NULL && !no_streams(host) && wsd_clock_ns() < deadline) {
 		uint64_t step = wsd_clock_ns() + 2 * WSD_NS_PER_MS;
 
-		(void)wsd_engine_wait(NULL, 0, no_streams, NULL, step < deadline ? step : deadline,
+		(void)wsd_engine_wait(NULL, 0, no_streams, host, step < deadline ? step : deadline,
 				      waker);
 	}
 }
 
 /* First everything falls silent: the other end of a connection may be in this process too, and its
  * operations must not end with the reset that we are about to cause. */
-static void shut_all(bool abort, bool quiet)
+static void shut_all(unsigned mode, bool abort, bool quiet)
 {
 	unsigned count = wsd_slot_count();
 
@@ -315,13 +346,13 @@ static void shut_all(bool abort, bool quiet)
 		struct wsd_socket *sock = wsd_slot_get(i);
 
 		if (sock != NULL && quiet)
-			wsd_socket_silence(sock);
+			wsd_socket_silence(mode, sock);
 	}
 	for (unsigned i = 1; i <= count; i++) {
 		struct wsd_socket *sock = wsd_slot_get(i);
 
 		if (sock != NULL)
-			wsd_socket_shut(sock, abort, quiet);
+			wsd_socket_shut(mode, sock, abort, quiet);
 	}
 }
 
@@ -330,44 +361,58 @@ static uint64_t exit_linger(void)
 	return wsd_param_uint("EXIT_LINGER", 2000, 0, 600000) * WSD_NS_PER_MS;
 }
 
-int WSPAPI wsd_spi_cleanup(LPINT lpErrno)
+static int cleanup(unsigned mode, LPINT lpErrno)
 {
+	struct host *host = &provider.hosts[mode];
 	bool last = false;
 
 	init_once();
 	wsd_mutex_lock(&provider.lock);
-	if (provider.started == 0) {
+	if (host->started == 0) {
 		wsd_mutex_unlock(&provider.lock);
 		if (lpErrno != NULL)
 			*lpErrno = WSANOTINITIALISED;
 		return SOCKET_ERROR;
 	}
-	last = --provider.started == 0;
+	last = --host->started == 0;
 	if (last)
-		atomic_store(&running, false);
+		atomic_store(&host->running, false);
 	wsd_mutex_unlock(&provider.lock);
 	if (!last)
 		return 0;
-	wsd_netwatch_stop();
-	shut_all(true, true);
-	wsd_streams_drain(wsd_clock_ns() + exit_linger());
-	wait_for_streams(wsd_clock_ns() + 1500 * WSD_NS_PER_MS);
+	if (mode == WSD_MODE_STREAM)
+		wsd_netwatch_stop();
+	shut_all(mode, true, true);
+	if (mode == WSD_MODE_STREAM)
+		wsd_streams_drain(wsd_clock_ns() + exit_linger());
+	wait_for_streams(host, wsd_clock_ns() + 1500 * WSD_NS_PER_MS);
 	/* What does not end in time still uses its engine: then the next start finds it running. */
-	if (no_streams(NULL))
+	if (no_streams(host))
 		wsd_engines_stop();
 	else
 		wsd_log(WSD_LOG_WARNING, "winsock", "%d connections have not ended yet",
-			atomic_load(&live_streams));
+			atomic_load(&host->live));
 	return 0;
 }
 
+int WSPAPI wsd_spi_cleanup(LPINT lpErrno)
+{
+	return cleanup(WSD_MODE_STREAM, lpErrno);
+}
+
+int WSPAPI wsd_san_cleanup(LPINT lpErrno)
+{
+	return cleanup(WSD_MODE_SAN, lpErrno);
+}
+
+/* Closing a channel is abortive anyway: the end of the process does that. */
 void wsd_provider_exit(void)
 {
-	if (!wsd_provider_started())
+	if (!wsd_provider_started(WSD_MODE_STREAM))
 		return;
 	atomic_store(&exiting, true);
-	atomic_store(&running, false);
-	shut_all(false, true);
+	atomic_store(&provider.hosts[WSD_MODE_STREAM].running, false);
+	shut_all(WSD_MODE_STREAM, false, true);
 	wsd_streams_drain(wsd_clock_ns() + exit_linger());
 }
 
@@ -379,17 +424,19 @@ void wsd_provider_fork_child(void)
 		return;
 	/* Other threads of the parent may have held any lock: make them anew, drop what they guard.
 	 * The sockets' memory is left alone, it is the parent's picture of its connections. */
-	atomic_store(&running, false);
 	atomic_store(&exiting, false);
 	wsd_mutex_init(&provider.lock);
 	wsd_port_init();
 	wsd_netwatch_init();
 	wsd_engines_fork_child();
 	wsd_streams_fork_child();
-	provider.started = 0;
+	for (unsigned i = 0; i < WSD_MODES; i++) {
+		atomic_store(&provider.hosts[i].running, false);
+		atomic_store(&provider.hosts[i].live, 0);
+		provider.hosts[i].started = 0;
+	}
 	provider.slots = 0;
 	provider.unused = NULL;
-	atomic_store(&live_streams, 0);
 	for (unsigned i = 0; i < CHUNKS; i++)
 		atomic_store(&chunks[i], NULL);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * provider.h - the process-wide part of mode D: start-up count, upcalls, the table of sockets, and
- * what a host (ws2_32 or the Linux shim) has to call besides WSPStartup.
+ * provider.h - the process-wide part: start-up counts, upcalls, the table of sockets, and what a host
+ * (ws2_32 or the Linux shim) has to call besides WSPStartup. A mode is one of WSD_MODE_*.
  */
 #ifndef WSD_WINSOCK_PROVIDER_H
 #define WSD_WINSOCK_PROVIDER_H
 
+#include "provider/transport/hello.h"
 #include "provider/winsock/spi.h"
 
 #ifdef __cplusplus
@@ -44,13 +45,18 @@ void wsd_provider_fork_child(void);
 #define WSD_NS_PER_MS 1000000ull
 #define WSD_FOREVER   UINT64_MAX
 
-const WSPUPCALLTABLE *wsd_upcalls(void);
-LPWPUCOMPLETEOVERLAPPEDREQUEST wsd_upcall_complete(void);
-bool wsd_provider_started(void);
+/* What the host of a mode gave. */
+struct wsd_upcalls {
+	WSPUPCALLTABLE table;
+	LPWPUCOMPLETEOVERLAPPEDREQUEST complete;
+};
+
+const struct wsd_upcalls *wsd_upcalls(unsigned mode);
+bool wsd_provider_started(unsigned mode);
 bool wsd_provider_exiting(void); /* the process ends: memory of the application is left alone */
 /* The id of the entry that a socket is made from, which is remembered; NULL: that of start-up. */
-DWORD wsd_provider_catalog_id(const WSAPROTOCOL_INFOW *given);
-void wsd_provider_protocol(DWORD catalog_id, WSAPROTOCOL_INFOW *info); /* a copy */
+DWORD wsd_provider_catalog_id(unsigned mode, const WSAPROTOCOL_INFOW *given);
+void wsd_provider_protocol(unsigned mode, DWORD catalog_id, WSAPROTOCOL_INFOW *info); /* a copy */
 
 /*
  * The table of sockets. A socket's memory is never given back while the provider is started, so a
@@ -63,9 +69,11 @@ struct wsd_socket *wsd_slot_take(void);		    /* unused memory, or NULL */
 void wsd_slot_put(struct wsd_socket *sock);
 unsigned wsd_slot_count(void);
 
-void wsd_streams_count(int delta); /* streams and listeners that still call back */
+/* Streams, channels and listeners that still call back. */
+void wsd_streams_count(unsigned mode, int delta);
 
-extern const WSPPROC_TABLE wsd_proc_table; /* table.c */
+extern const WSPPROC_TABLE wsd_proc_table;     /* table.c */
+extern const WSPPROC_TABLE wsd_san_proc_table; /* san_table.c */
 
 #ifdef __cplusplus
 }

@@ -144,7 +144,8 @@ static int wait_ready(fd_set *const *sets, bool *const *ready, unsigned members,
 		error = look_all(sets, ready, total);
 		if (error != 0 || *total > 0)
 			break;
-		error = wsd_wait(NULL, &wait.waiter, wsd_provider_catalog_id(NULL), deadline);
+		error = wsd_wait(NULL, &wait.waiter, WSD_MODE_STREAM,
+				 wsd_provider_catalog_id(WSD_MODE_STREAM, NULL), deadline);
 	}
 	unwatch(&wait);
 	if (wait.nodes != nodes)
@@ -224,7 +225,8 @@ int WSPAPI wsd_spi_select(int nfds, fd_set *readfds, fd_set *writefds, fd_set *e
 	int error;
 
 	(void)nfds;
-	error = wsd_provider_started() ? run(sets, timeout, &total) : WSANOTINITIALISED;
+	error = wsd_provider_started(WSD_MODE_STREAM) ? run(sets, timeout, &total)
+						      : WSANOTINITIALISED;
 	if (error == 0)
 		return (int)total;
 	if (lpErrno != NULL)

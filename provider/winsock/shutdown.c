@@ -183,8 +183,7 @@ static void cancel_parked(struct wsd_socket *sock)
 	}
 }
 
-/* [lock, released on return] */
-static void close_now(struct wsd_socket *sock, bool abort_it, bool quiet)
+void wsd_socket_close_now(struct wsd_socket *sock, bool abort_it, bool quiet)
 {
 	atomic_store(&sock->quiet, quiet);
 	wsd_socket_ref(sock);
@@ -195,9 +194,9 @@ static void close_now(struct wsd_socket *sock, bool abort_it, bool quiet)
 	cancel_parked(sock);
 	if (sock->stream != NULL)
 		wsd_stream_close(sock->stream, abort_it, close_timeout());
-	if (sock->listener != NULL)
-		wsd_listener_close(sock->listener);
-	sock->kick_all = sock->kick_all || sock->listener != NULL;
+	if (sock->channel != NULL)
+		wsd_channel_close(sock->channel);
+	wsd_socket_stop_listening(sock);
 	(void)wsd_socket_move(sock, WSD_SOCK_ON_CLOSE);
 	/* A recalled loan or a direct read may have ended in the close just now. */
 	sock->changes |= WSD_CHANGE_DIRECT;
@@ -207,10 +206,10 @@ static void close_now(struct wsd_socket *sock, bool abort_it, bool quiet)
 	wsd_socket_unref(sock);
 }
 
-void wsd_socket_silence(struct wsd_socket *sock)
+void wsd_socket_silence(unsigned mode, struct wsd_socket *sock)
 {
 	wsd_mutex_lock(&sock->lock);
-	if (sock->closed || sock->handle == INVALID_SOCKET) {
+	if (sock->closed || sock->handle == INVALID_SOCKET || sock->mode != mode) {
 		wsd_mutex_unlock(&sock->lock);
 		return;
 	}
@@ -222,15 +221,16 @@ void wsd_socket_silence(struct wsd_socket *sock)
 	wsd_socket_unref(sock);
 }
 
-void wsd_socket_shut(struct wsd_socket *sock, bool abort_it, bool quiet)
+void wsd_socket_shut(unsigned mode, struct wsd_socket *sock, bool abort_it, bool quiet)
 {
 	wsd_mutex_lock(&sock->lock);
-	if (sock->closed || sock->handle == INVALID_SOCKET) {
+	if (sock->closed || sock->handle == INVALID_SOCKET || sock->mode != mode) {
 		wsd_mutex_unlock(&sock->lock);
 		return;
 	}
-	close_now(sock, abort_it || (sock->options.linger_on && sock->options.linger_seconds == 0),
-		  quiet);
+	wsd_socket_close_now(
+		sock, abort_it || (sock->options.linger_on && sock->options.linger_seconds == 0),
+		quiet);
 }
 
 /* [lock, dropped meanwhile] Wait until the peer has everything. True: it has. */
@@ -280,10 +280,21 @@ int WSPAPI wsd_spi_close_socket(SOCKET s, LPINT lpErrno)
 			wsd_socket_unref(sock);
 			return SOCKET_ERROR;
 		}
-		close_now(sock, abort_it, false);
+		wsd_socket_close_now(sock, abort_it, false);
 		wsd_socket_unref(sock);
 		return 0;
 	}
-	close_now(sock, abort_it, false);
+	wsd_socket_close_now(sock, abort_it, false);
+	return 0;
+}
+
+/* Never graceful, never WSAEWOULDBLOCK: a switch has said its goodbyes in messages before. */
+int WSPAPI wsd_san_close_socket(SOCKET s, LPINT lpErrno)
+{
+	struct wsd_socket *sock = wsd_san_enter(s, lpErrno);
+
+	if (sock == NULL)
+		return SOCKET_ERROR;
+	wsd_socket_close_now(sock, true, false);
 	return 0;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* socket.c - struct wsd_socket: life, lookup, state, settling of changes, delivery outside the
- * lock. */
+/* socket.c - struct wsd_socket: life, state, settling of changes, delivery outside the lock. */
 #include "provider/winsock/spi_calls.h"
 
 #include <string.h>
@@ -18,6 +17,8 @@ struct delivery {
 	struct wsd_stream *streams[WSD_ZOMBIES];
 	unsigned stream_count;
 	struct wsd_listener *listener;
+	struct wsd_channel *channel;
+	struct wsd_acceptor *acceptor;
 };
 
 /* --- state --- */
@@ -99,18 +100,21 @@ void wsd_handle_unref(struct wsd_socket *sock)
 
 	if (atomic_fetch_sub(&sock->handle_refs, 1) != 1)
 		return;
-	(void)wsd_upcalls()->lpWPUCloseSocketHandle(sock->handle, &ignored);
+	(void)wsd_upcalls(sock->mode)->table.lpWPUCloseSocketHandle(sock->handle, &ignored);
 	wsd_socket_unref(sock);
 }
 
 static void deferred_run(struct wsd_deferred *deferred);
 
-static void begin_life(struct wsd_socket *sock, uint16_t family, DWORD catalog_id, bool overlapped)
+static void begin_life(struct wsd_socket *sock, unsigned mode, uint16_t family, DWORD catalog_id,
+		       bool overlapped)
 {
 	memset((char *)sock + LIFE_OFFSET, 0, sizeof(*sock) - LIFE_OFFSET);
 	atomic_init(&sock->refs, 1);
 	atomic_init(&sock->handle_refs, 1);
+	sock->life++;
 	sock->handle = INVALID_SOCKET;
+	sock->mode = mode;
 	sock->family = family;
 	sock->catalog_id = catalog_id;
 	sock->overlapped = overlapped;
@@ -133,7 +137,8 @@ static void begin_life(struct wsd_socket *sock, uint16_t family, DWORD catalog_i
 	sock->deferred.run = deferred_run;
 }
 
-struct wsd_socket *wsd_socket_new(uint16_t family, DWORD catalog_id, bool overlapped, int *error)
+struct wsd_socket *wsd_socket_new(unsigned mode, uint16_t family, DWORD catalog_id, bool overlapped,
+				  int *error)
 {
 	struct wsd_socket *sock = wsd_slot_take();
 	INT upcall_error = WSAENOBUFS;
@@ -144,9 +149,10 @@ struct wsd_socket *wsd_socket_new(uint16_t family, DWORD catalog_id, bool overla
 		return NULL;
 	}
 	wsd_mutex_lock(&sock->lock);
-	begin_life(sock, family, catalog_id, overlapped);
+	begin_life(sock, mode, family, catalog_id, overlapped);
 	wsd_mutex_unlock(&sock->lock);
-	handle = wsd_upcalls()->lpWPUCreateSocketHandle(catalog_id, sock->context, &upcall_error);
+	handle = wsd_upcalls(mode)->table.lpWPUCreateSocketHandle(catalog_id, sock->context,
+								  &upcall_error);
 	if (handle == INVALID_SOCKET) {
 		*error = upcall_error;
 		wsd_socket_unref(sock);
@@ -172,32 +178,6 @@ void wsd_socket_discard(struct wsd_socket *sock)
 		wsd_handle_unref(sock);
 }
 
-struct wsd_socket *wsd_socket_enter(SOCKET s, LPINT error)
-{
-	struct wsd_socket *sock;
-	DWORD_PTR context = 0;
-	INT upcall_error = 0, scratch;
-
-	if (error == NULL)
-		error = &scratch;
-	if (!wsd_provider_started()) {
-		*error = WSANOTINITIALISED;
-		return NULL;
-	}
-	if (wsd_upcalls()->lpWPUQuerySocketHandleContext(s, &context, &upcall_error) != 0 ||
-	    (sock = wsd_slot_get(context)) == NULL) {
-		*error = WSAENOTSOCK;
-		return NULL;
-	}
-	wsd_mutex_lock(&sock->lock);
-	if (sock->closed || sock->handle != s) {
-		wsd_mutex_unlock(&sock->lock);
-		*error = WSAENOTSOCK;
-		return NULL;
-	}
-	return sock;
-}
-
 /*
  * Only a caller with a stale descriptor can hold this lock now, and not for long. Memory changes
  * roles between lives, so a blocking acquisition would look like an inversion of ranks; it is none,
@@ -214,7 +194,8 @@ void wsd_socket_lock_child(struct wsd_socket *child)
 static bool has_work(const struct wsd_socket *sock)
 {
 	return !wsd_list_empty(&sock->finished) || sock->fd.signal || sock->zombie_count > 0 ||
-	       sock->dead_listener != NULL || sock->fill != NULL || sock->to_settle != NULL;
+	       sock->dead_listener != NULL || sock->fill != NULL || sock->to_settle != NULL ||
+	       sock->dead_channel != NULL || sock->dead_acceptor != NULL;
 }
 
 /* [lock] A stream that ended in the engine's hands is freed when the engine has let go: by the
@@ -224,6 +205,8 @@ static void collect(struct wsd_socket *sock, struct delivery *d)
 	d->event = WSA_INVALID_EVENT;
 	d->stream_count = 0;
 	d->listener = NULL;
+	d->channel = NULL;
+	d->acceptor = NULL;
 	d->fill = sock->fill;
 	sock->fill = NULL;
 	d->children = sock->to_settle;
@@ -241,6 +224,10 @@ static void collect(struct wsd_socket *sock, struct delivery *d)
 	sock->zombie_count = 0;
 	d->listener = sock->dead_listener;
 	sock->dead_listener = NULL;
+	d->channel = sock->dead_channel;
+	sock->dead_channel = NULL;
+	d->acceptor = sock->dead_acceptor;
+	sock->dead_acceptor = NULL;
 }
 
 static void settle_children(struct wsd_socket *child)
@@ -258,22 +245,26 @@ static void settle_children(struct wsd_socket *child)
 static void deliver(struct wsd_socket *sock, struct delivery *d)
 {
 	struct wsd_list *node;
-	unsigned ended = d->stream_count + (d->listener != NULL ? 1 : 0);
+	unsigned ended = d->stream_count + (d->listener != NULL) + (d->channel != NULL) +
+			 (d->acceptor != NULL);
 	INT ignored;
 
 	settle_children(d->children);
 	while ((node = wsd_list_pop(&d->ops)) != NULL)
 		wsd_op_deliver(wsd_container(node, struct wsd_op, link));
 	if (d->event != WSA_INVALID_EVENT && !atomic_load(&sock->quiet))
-		(void)wsd_upcalls()->lpWPUSetEvent(d->event, &ignored);
+		(void)wsd_upcalls(sock->mode)->table.lpWPUSetEvent(d->event, &ignored);
 	if (d->fill != NULL)
 		wsd_transmit_fill(d->fill);
 	for (unsigned i = 0; i < d->stream_count; i++)
 		wsd_stream_free(d->streams[i]);
 	if (d->listener != NULL)
 		wsd_listener_free(d->listener);
+	if (d->acceptor != NULL)
+		wsd_acceptor_free(d->acceptor);
+	wsd_channel_free(d->channel);
 	for (; ended > 0; ended--) {
-		wsd_streams_count(-1);
+		wsd_streams_count(sock->mode, -1);
 		wsd_socket_unref(sock);
 	}
 }
@@ -301,18 +292,23 @@ static void kick(struct wsd_engine *engine, bool all)
 	}
 }
 
+struct wsd_engine *wsd_socket_engine(const struct wsd_socket *sock)
+{
+	if (sock->stream != NULL)
+		return wsd_stream_engine(sock->stream);
+	return sock->channel != NULL ? wsd_channel_engine(sock->channel) : NULL;
+}
+
 void wsd_socket_leave(struct wsd_socket *sock)
 {
-	struct wsd_engine *engine = NULL;
+	struct wsd_engine *engine;
 	struct delivery d;
-	bool work, all, look = false;
+	bool work, all, look;
 
 	if (sock->changes != 0)
 		wsd_socket_settle(sock);
-	if (sock->stream != NULL) {
-		engine = wsd_stream_engine(sock->stream);
-		look = wsd_stream_take_look(sock->stream);
-	}
+	engine = wsd_socket_engine(sock);
+	look = sock->stream != NULL && wsd_stream_take_look(sock->stream);
 	all = sock->kick_all;
 	sock->kick_all = false;
 	work = has_work(sock);
@@ -443,6 +439,20 @@ static void settle_io(struct wsd_socket *sock)
 	wsd_send_run(sock);
 }
 
+static void settle_stream(struct wsd_socket *sock, unsigned changes)
+{
+	if (changes & WSD_CHANGE_CONNECTED)
+		wsd_connect_settle(sock);
+	if (changes & WSD_CHANGE_ARRIVED)
+		wsd_accept_run_ops(sock);
+	if (changes & WSD_CHANGE_DEAD)
+		stream_dead(sock);
+	if (changes & (WSD_CHANGE_IO | WSD_CHANGE_DEAD)) {
+		settle_io(sock);
+		wsd_control_run(sock);
+	}
+}
+
 void wsd_socket_settle(struct wsd_socket *sock)
 {
 	unsigned seen = 0;
@@ -455,19 +465,15 @@ void wsd_socket_settle(struct wsd_socket *sock)
 
 		sock->changes = 0;
 		seen |= now;
-		if (now & WSD_CHANGE_CONNECTED)
-			wsd_connect_settle(sock);
-		if (now & WSD_CHANGE_ARRIVED)
-			wsd_accept_run_ops(sock);
-		if (now & WSD_CHANGE_DEAD)
-			stream_dead(sock);
-		if (now & (WSD_CHANGE_IO | WSD_CHANGE_DEAD)) {
-			settle_io(sock);
-			wsd_control_run(sock);
-		}
+		if (sock->mode == WSD_MODE_SAN)
+			wsd_san_settle(sock, now);
+		else
+			settle_stream(sock, now);
 		if (now & WSD_CHANGE_GONE) {
 			sock->dead_listener = sock->listener;
 			sock->listener = NULL;
+			sock->dead_acceptor = sock->acceptor;
+			sock->acceptor = NULL;
 		}
 	}
 	wsd_event_look(sock);
@@ -541,6 +547,20 @@ static void listener_gone(void *owner)
 }
 
 const struct wsd_listener_owner wsd_socket_listener_owner = {
+	.lock = owner_lock,
+	.unlock = owner_unlock,
+	.arrived = listener_arrived,
+	.gone = listener_gone,
+};
+
+const struct wsd_channel_owner wsd_socket_channel_owner = {
+	.lock = owner_lock,
+	.unlock = owner_unlock,
+	.changed = wsd_san_changed,
+	.done = wsd_san_done,
+};
+
+const struct wsd_acceptor_owner wsd_socket_acceptor_owner = {
 	.lock = owner_lock,
 	.unlock = owner_unlock,
 	.arrived = listener_arrived,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * socket.h - struct wsd_socket, shared by the files of provider/winsock.
+ * socket.h - struct wsd_socket, shared by the files of provider/winsock. A socket of mode D has a stream or
+ * a listener, one of mode S a channel or an acceptor; the rest serves both.
  *
  * Locks: wsd_socket.lock has rank 30. Two are held together only in accept, listener first. No
  * upcall, no completion routine and no wait happens with it held: what has to be told is collected,
@@ -14,6 +15,7 @@
 #ifndef WSD_WINSOCK_SOCKET_H
 #define WSD_WINSOCK_SOCKET_H
 
+#include "provider/san/channel.h"
 #include "provider/session/stream.h"
 #include "provider/transport/engine.h"
 #include "provider/winsock/err_map.h"
@@ -93,13 +95,15 @@ struct wsd_socket_options {
 struct wsd_socket {
 	struct wsd_mutex lock; /* lives as long as the memory */
 	DWORD_PTR context;     /* likewise */
+	uint32_t life;	       /* likewise: how often it was used */
 	struct wsd_socket *next_free;
 
 	/* From here on: one life. */
 	atomic_uint refs;
 	atomic_uint handle_refs;
 	atomic_uint result_waiters;
-	SOCKET handle;
+	SOCKET handle; /* the host's; in mode S not what the caller has */
+	unsigned mode; /* WSD_MODE_* */
 	DWORD catalog_id;
 	enum wsd_socket_state state;
 	uint16_t family;   /* enum wsd_family */
@@ -122,6 +126,9 @@ struct wsd_socket {
 	struct wsd_listener *listener, *dead_listener;
 	struct wsd_stream *zombies[WSD_ZOMBIES];
 	unsigned zombie_count;
+	struct wsd_channel *channel, *dead_channel;
+	struct wsd_acceptor *acceptor, *dead_acceptor;
+	LPWSABUF callee_data; /* of a connect that waits for its answer */
 	struct wsd_fd_record fd;
 	unsigned net_watch, net_changed; /* WSD_NET_*: asked for; happened and not recorded yet */
 	struct wsd_list queues[WSD_Q_COUNT];
@@ -138,9 +145,22 @@ struct wsd_socket {
 
 extern const struct wsd_stream_owner wsd_socket_stream_owner;
 extern const struct wsd_listener_owner wsd_socket_listener_owner;
+extern const struct wsd_channel_owner wsd_socket_channel_owner;
+extern const struct wsd_acceptor_owner wsd_socket_acceptor_owner;
 
 /* The socket of a descriptor, locked; NULL with *error. */
-struct wsd_socket *wsd_socket_enter(SOCKET s, LPINT error);
+struct wsd_socket *wsd_socket_find(unsigned mode, SOCKET s, LPINT error);
+static inline struct wsd_socket *wsd_socket_enter(SOCKET s, LPINT error)
+{
+	return wsd_socket_find(WSD_MODE_STREAM, s, error);
+}
+static inline struct wsd_socket *wsd_san_enter(SOCKET s, LPINT error)
+{
+	return wsd_socket_find(WSD_MODE_SAN, s, error);
+}
+/* What the caller has: the host's handle, or in mode S a number of ours. */
+SOCKET wsd_socket_descriptor(const struct wsd_socket *sock);
+struct wsd_engine *wsd_socket_engine(const struct wsd_socket *sock); /* [lock] NULL: none yet */
 /* Settle, unlock, tell what has to be told, let the engine run what was queued. */
 void wsd_socket_leave(struct wsd_socket *sock);
 /* leave, then return SOCKET_ERROR with *out = error, or 0 when error is 0. */
@@ -158,7 +178,8 @@ void wsd_socket_lock_child(struct wsd_socket *child);
 
 /* A new socket with a handle of the host, not locked; its family and options are set. Referenced:
  * WSPCleanup may close it before the caller has looked at it. */
-struct wsd_socket *wsd_socket_new(uint16_t family, DWORD catalog_id, bool overlapped, int *error);
+struct wsd_socket *wsd_socket_new(unsigned mode, uint16_t family, DWORD catalog_id, bool overlapped,
+				  int *error);
 void wsd_socket_discard(struct wsd_socket *sock); /* close one that never got anywhere */
 void wsd_socket_ref(struct wsd_socket *sock);
 void wsd_socket_unref(struct wsd_socket *sock);
@@ -199,7 +220,7 @@ void wsd_socket_wake(struct wsd_socket *sock, unsigned changes);
  */
 int wsd_socket_wait(struct wsd_socket *sock, unsigned interest, uint64_t deadline);
 /* The same for something of the caller's own; [no lock]. engine NULL: all engines. */
-int wsd_wait(struct wsd_engine *engine, struct wsd_waiter *waiter, DWORD catalog_id,
+int wsd_wait(struct wsd_engine *engine, struct wsd_waiter *waiter, unsigned mode, DWORD catalog_id,
 	     uint64_t deadline);
 bool wsd_wait_running(void);			 /* is this thread inside one? */
 int wsd_wait_cancel(void);			 /* WSPCancelBlockingCall */
@@ -228,12 +249,32 @@ int wsd_option_structure(struct wsd_socket *sock, int level, int name, char *out
 int wsd_socket_bind(struct wsd_socket *sock, const struct wsd_addr *want);
 /* [lock] Start connecting; 0 or a WSA code. */
 int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote);
+/* [lock] What both modes ask before: 0 or a WSA code. */
+int wsd_connect_state(const struct wsd_socket *sock);
+int wsd_connect_address(const struct wsd_socket *sock, const struct sockaddr *name, int namelen,
+			struct wsd_addr *remote);
+uint64_t wsd_connect_timeout(void); /* ns */
+/* [lock] Until the attempt ended. A call that was cancelled leaves no attempt behind. */
+int wsd_connect_wait(struct wsd_socket *sock);
 /* [listener's lock] Make child the owner of the oldest request. */
-enum wsd_status wsd_accept_into(struct wsd_socket *listener, struct wsd_socket *child);
+enum wsd_status wsd_accept_into(struct wsd_socket *listener, struct wsd_socket *child,
+				const WSABUF *callee_data);
+void wsd_socket_stop_listening(struct wsd_socket *sock); /* [lock] */
+/* [lock] Requests that wait to be accepted. */
+unsigned wsd_socket_requests(const struct wsd_socket *sock);
+
+/* Mode S, called from settle and by the channel [lock]. */
+void wsd_san_settle(struct wsd_socket *sock, unsigned changes);
+void wsd_san_changed(void *owner, unsigned changes);
+void wsd_san_done(void *owner, struct wsd_transfer *transfer);
+/* What an operation of mode S ends with. */
+int wsd_san_error(enum wsd_status status);
 /* [no lock] WSPCleanup, before any connection is cut: end the operations without indications. */
-void wsd_socket_silence(struct wsd_socket *sock);
+void wsd_socket_silence(unsigned mode, struct wsd_socket *sock);
 /* [no lock] abort: reset. quiet: no indications (WSPCleanup). */
-void wsd_socket_shut(struct wsd_socket *sock, bool abort, bool quiet);
+void wsd_socket_shut(unsigned mode, struct wsd_socket *sock, bool abort, bool quiet);
+/* [lock, released on return] */
+void wsd_socket_close_now(struct wsd_socket *sock, bool abort, bool quiet);
 /* [lock] readiness for select and events */
 bool wsd_socket_readable(const struct wsd_socket *sock);
 bool wsd_socket_writable(const struct wsd_socket *sock);

@@ -45,7 +45,7 @@ static int get_protocol(struct wsd_socket *sock, bool wide, char *out, int *leng
 	WSAPROTOCOL_INFOW info;
 	WSAPROTOCOL_INFOA narrow;
 
-	wsd_provider_protocol(sock->catalog_id, &info);
+	wsd_provider_protocol(sock->mode, sock->catalog_id, &info);
 	info.iAddressFamily = wsd_af_of(sock->family);
 	info.iMaxSockAddr = info.iMinSockAddr = wsd_sockaddr_size(sock->family);
 	info.dwCatalogEntryId = sock->catalog_id;

@@ -4,6 +4,8 @@
 #ifndef WSD_WINSOCK_SPI_CALLS_H
 #define WSD_WINSOCK_SPI_CALLS_H
 
+#include <openwsd/ws2san.h>
+
 #include "provider/winsock/socket.h"
 
 SOCKET WSPAPI wsd_spi_accept(SOCKET s, struct sockaddr *addr, LPINT addrlen,
@@ -74,11 +76,62 @@ INT WSPAPI wsd_spi_string_to_address(LPWSTR AddressString, INT AddressFamily,
 				     LPWSAPROTOCOL_INFOW lpProtocolInfo, LPSOCKADDR lpAddress,
 				     LPINT lpAddressLength, LPINT lpErrno);
 
+/* The same in mode S, where a switch calls (san_table.c has all 17). */
+SOCKET WSPAPI wsd_san_accept(SOCKET s, struct sockaddr *addr, LPINT addrlen,
+			     LPCONDITIONPROC lpfnCondition, DWORD_PTR dwCallbackData,
+			     LPINT lpErrno);
+int WSPAPI wsd_san_bind(SOCKET s, const struct sockaddr *name, int namelen, LPINT lpErrno);
+int WSPAPI wsd_san_cleanup(LPINT lpErrno);
+int WSPAPI wsd_san_close_socket(SOCKET s, LPINT lpErrno);
+int WSPAPI wsd_san_connect(SOCKET s, const struct sockaddr *name, int namelen,
+			   LPWSABUF lpCallerData, LPWSABUF lpCalleeData, LPQOS lpSQOS, LPQOS lpGQOS,
+			   LPINT lpErrno);
+int WSPAPI wsd_san_enum_network_events(SOCKET s, WSAEVENT hEventObject,
+				       LPWSANETWORKEVENTS lpNetworkEvents, LPINT lpErrno);
+int WSPAPI wsd_san_event_select(SOCKET s, WSAEVENT hEventObject, long lNetworkEvents,
+				LPINT lpErrno);
+BOOL WSPAPI wsd_san_get_overlapped_result(SOCKET s, LPWSAOVERLAPPED lpOverlapped,
+					  LPDWORD lpcbTransfer, BOOL fWait, LPDWORD lpdwFlags,
+					  LPINT lpErrno);
+int WSPAPI wsd_san_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD cbInBuffer,
+			 LPVOID lpvOutBuffer, DWORD cbOutBuffer, LPDWORD lpcbBytesReturned,
+			 LPWSAOVERLAPPED lpOverlapped,
+			 LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine,
+			 LPWSATHREADID lpThreadId, LPINT lpErrno);
+int WSPAPI wsd_san_listen(SOCKET s, int backlog, LPINT lpErrno);
+int WSPAPI wsd_san_recv(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount,
+			LPDWORD lpNumberOfBytesRecvd, LPDWORD lpFlags, LPWSAOVERLAPPED lpOverlapped,
+			LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine,
+			LPWSATHREADID lpThreadId, LPINT lpErrno);
+int WSPAPI wsd_san_send(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount,
+			LPDWORD lpNumberOfBytesSent, DWORD dwFlags, LPWSAOVERLAPPED lpOverlapped,
+			LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine,
+			LPWSATHREADID lpThreadId, LPINT lpErrno);
+SOCKET WSPAPI wsd_san_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW lpProtocolInfo,
+			     GROUP g, DWORD dwFlags, LPINT lpErrno);
+int WSPAPI wsd_san_rdma_write(SOCKET s, LPWSABUFEX lpBuffers, DWORD dwBufferCount,
+			      LPVOID lpTargetBufferDescriptor, DWORD dwTargetDescriptorLength,
+			      DWORD dwTargetBufferOffset, LPDWORD lpdwNumberOfBytesWritten,
+			      DWORD dwFlags, LPWSAOVERLAPPED lpOverlapped,
+			      LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine,
+			      LPWSATHREADID lpThreadId, LPINT lpErrno);
+int WSPAPI wsd_san_rdma_read(SOCKET s, LPWSABUFEX lpBuffers, DWORD dwBufferCount,
+			     LPVOID lpTargetBufferDescriptor, DWORD dwTargetDescriptorLength,
+			     DWORD dwTargetBufferOffset, LPDWORD lpdwNumberOfBytesRead,
+			     DWORD dwFlags, LPWSAOVERLAPPED lpOverlapped,
+			     LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine,
+			     LPWSATHREADID lpThreadId, LPINT lpErrno);
+
 void wsd_set_last_error(int error);
 /* The function behind an extension GUID as an opaque pointer; NULL = unknown. *error: 0, or the
  * code for one that is known but not offered. */
 typedef void (*wsd_any_function)(void);
-wsd_any_function wsd_extension_find(const GUID *id, int *error);
+wsd_any_function wsd_extension_find(unsigned mode, const GUID *id, int *error);
+struct wsd_extension {
+	GUID id;
+	wsd_any_function function;
+};
+extern const struct wsd_extension wsd_san_extensions[]; /* san_memory.c; ends with NULL */
 
 /* sockaddr <-> struct wsd_addr: addr.c, the one file that knows both. */
 int wsd_sockaddr_size(uint16_t family);

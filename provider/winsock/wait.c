@@ -73,16 +73,17 @@ static int hooked_wait(struct wsd_engine *engine, struct wsd_waiter *waiter, uin
 	}
 }
 
-int wsd_wait(struct wsd_engine *engine, struct wsd_waiter *waiter, DWORD catalog_id,
+int wsd_wait(struct wsd_engine *engine, struct wsd_waiter *waiter, unsigned mode, DWORD catalog_id,
 	     uint64_t deadline)
 {
+	const WSPUPCALLTABLE *table = &wsd_upcalls(mode)->table;
 	LPBLOCKINGCALLBACK hook = NULL;
 	DWORD_PTR context = 0;
 	INT ignored;
 	int error;
 
-	if (wsd_upcalls()->lpWPUQueryBlockingCallback != NULL &&
-	    wsd_upcalls()->lpWPUQueryBlockingCallback(catalog_id, &hook, &context, &ignored) != 0)
+	if (table->lpWPUQueryBlockingCallback != NULL &&
+	    table->lpWPUQueryBlockingCallback(catalog_id, &hook, &context, &ignored) != 0)
 		hook = NULL;
 	current_waiter = waiter;
 	if (hook != NULL)
@@ -109,11 +110,11 @@ int wsd_socket_wait(struct wsd_socket *sock, unsigned interest, uint64_t deadlin
 		return WSAENOBUFS;
 	atomic_init(&waiter.signalled, false);
 	wsd_waker_reset(waiter.waker);
-	if (sock->stream != NULL && sock->state != WSD_SOCK_CONNECTING)
-		engine = wsd_stream_engine(sock->stream);
+	if (sock->state != WSD_SOCK_CONNECTING)
+		engine = wsd_socket_engine(sock);
 	wsd_list_append(&sock->waiters, &node.link);
 	wsd_socket_leave(sock);
-	error = wsd_wait(engine, &waiter, sock->catalog_id, deadline);
+	error = wsd_wait(engine, &waiter, sock->mode, sock->catalog_id, deadline);
 	wsd_mutex_lock(&sock->lock);
 	wsd_list_remove(&node.link);
 	if (sock->closed)

@@ -91,6 +91,9 @@ void wsd_waker_sleep(struct wsd_waker *waker, const intptr_t *objects, unsigned 
 /* Could the process open so many descriptors now? Asks the system: not for the data path. */
 bool wsd_files_free(unsigned count);
 
+/* Is all of it mapped in this process? Asks the system: not for the data path. */
+bool wsd_memory_mapped(const void *base, uint64_t length);
+
 /* Shared memory that can be given to another process: size-sealed, close-on-exec. */
 enum wsd_status wsd_shared_create(size_t length, intptr_t *handle, void **address);
 /* Map what another process gave: checks seals (shrink and grow) and that it is exactly length long. */

@@ -268,6 +268,16 @@ bool wsd_files_free(unsigned count)
 	return enough;
 }
 
+bool wsd_memory_mapped(const void *base, uint64_t length)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)base & ~(page - 1);
+
+	if (length == 0 || length > UINTPTR_MAX - (uintptr_t)base)
+		return false;
+	/* It starts no writing; it fails where nothing is mapped. */
+	return msync((void *)first, (uintptr_t)base + length - first, MS_ASYNC) == 0;
+}
+
 static struct wsd_waker *waker_new(void)
 {
 	struct wsd_waker *waker = wsd_raw_alloc(sizeof(*waker));

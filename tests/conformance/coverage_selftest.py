@@ -26,10 +26,10 @@ def coverage(tests, *args):
         )
 
 
-def states(tests, number):
+def states(tests, number, mode="D"):
     found = json.loads(coverage(tests, "--json").stdout)["requirements"][number - 1]
     assert found["number"] == number
-    return {name: one["state"] for name, one in found["backends"].items()}
+    return {name: one["state"] for name, one in found["modes"][mode]["backends"].items()}
 
 
 def main():
@@ -46,8 +46,13 @@ def main():
     assert states([passing, ("a tcp ipv4", "SKIP", "R-046 pass\n" + GOOD)], 46) == {"shm": "covered"}
     # Other tests' output is no evidence.
     assert states([("unit thing", "OK", "R-046 pass\n" + GOOD)], 46) == {}
-    total = coverage([passing, other], "--total").stdout
-    assert total.startswith("coverage: D+B 2 of ") and total.endswith(" on shm, 1 on tcp\n"), total
+    # The modes are counted apart.
+    san = ("san_a sim ipv4", "OK", "R-046 pass\n" + GOOD)
+    assert states([san, passing], 46, "S") == {"sim": "covered"}
+    assert states([san, passing], 46) == {"shm": "covered"}
+    total = coverage([passing, other, san], "--total").stdout.splitlines()
+    assert total[0].startswith("coverage: D+B 2 of ") and total[0].endswith(" on shm, 1 on tcp"), total
+    assert total[1].startswith("coverage: S+B 1 of ") and total[1].endswith(" on sim"), total
     assert coverage([("a shm ipv4", "OK", "R-999 pass\n" + GOOD)], "--total").returncode != 0
     # A number without a check needs a reason, on every backend that ran.
     assert coverage([passing], "--total").returncode == 0
@@ -58,6 +63,7 @@ def main():
     whole = ("a shm ipv4", "OK", everything)
     assert coverage([whole], "--total", "--complete").returncode == 0
     assert coverage([whole, other], "--total", "--complete").returncode != 0
+    assert coverage([whole, san], "--total", "--complete").returncode != 0
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* fuzz_wire.c - the pure decoders of the session protocol and of the tcp backend: what one accepts must
- * survive encoding and decoding once more. */
+/* fuzz_wire.c - the pure decoders of both modes and of the tcp backend: what one accepts must survive encoding
+ * and decoding once more. */
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "provider/san/wire.h"
 #include "provider/session/wire.h"
 #include "rdma_backend/tcp/tcp_wire.h"
 
@@ -48,6 +49,28 @@ static void session(const uint8_t *bytes, uint32_t size)
 	}
 }
 
+static void san(const uint8_t *bytes, uint32_t size)
+{
+	uint8_t again[ROOM] = { 0 };
+	struct wsd_san_hello hello, hello2;
+	struct wsd_descriptor descriptor, descriptor2;
+
+	if (wsd_san_hello_decode(bytes, size, &hello) == WSD_OK) {
+		uint32_t length = wsd_san_hello_encode(again, &hello);
+
+		same(length <= WSD_SAN_HELLO_MAX && length <= size &&
+		     wsd_san_hello_decode(again, length, &hello2) == WSD_OK &&
+		     hello.nonce == hello2.nonce && hello.message == hello2.message &&
+		     memcmp(hello.data, hello2.data, hello.data_length) == 0);
+	}
+	if (wsd_descriptor_decode(bytes, size, &descriptor)) {
+		same(size == WSD_DESCRIPTOR_BYTES);
+		wsd_descriptor_encode(again, &descriptor);
+		same(wsd_descriptor_decode(again, size, &descriptor2) &&
+		     memcmp(&descriptor, &descriptor2, sizeof(descriptor)) == 0);
+	}
+}
+
 static void backend(const uint8_t *bytes, uint32_t size)
 {
 	uint8_t again[ROOM] = { 0 };
@@ -82,6 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(copy, data, size);
 	session(copy, (uint32_t)size);
+	san(copy, (uint32_t)size);
 	backend(copy, (uint32_t)size);
 	free(copy);
 	return 0;

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* san_port.c - companion TCP sockets of the system: how the ports of mode S are arbitrated. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+unsigned short companion_port(void);
+unsigned short companion_listen(void);
+unsigned short free_port(void);
+int conf_family_is_v6(void);
+
+static int bound(unsigned short *port)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} at;
+	socklen_t length;
+	int fd;
+
+	memset(&at, 0, sizeof(at));
+	if (conf_family_is_v6()) {
+		at.v6.sin6_family = AF_INET6;
+		at.v6.sin6_addr = in6addr_loopback;
+		length = sizeof(at.v6);
+	} else {
+		at.v4.sin_family = AF_INET;
+		at.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		length = sizeof(at.v4);
+	}
+	fd = socket(at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || bind(fd, &at.any, length) || getsockname(fd, &at.any, &length))
+		_exit(3);
+	*port = ntohs(at.any.sa_family == AF_INET6 ? at.v6.sin6_port : at.v4.sin_port);
+	return fd;
+}
+
+unsigned short companion_port(void)
+{
+	unsigned short port;
+
+	(void)bound(&port);
+	return port;
+}
+
+unsigned short companion_listen(void)
+{
+	unsigned short port;
+	int fd = bound(&port);
+
+	if (listen(fd, 16))
+		_exit(3);
+	return port;
+}
+
+unsigned short free_port(void)
+{
+	unsigned short port;
+
+	close(bound(&port));
+	return port;
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* test_san_options.c - mode S: options, control codes, the address list, the extension functions. */
+#include "tests/conformance/san.h"
+
+static int get(SOCKET s, int level, int name, DWORD *value, int *length)
+{
+	return spi.lpWSPGetSockOpt(s, level, name, (char *)value, length, &host_error);
+}
+
+static int set(SOCKET s, int level, int name, int value)
+{
+	return spi.lpWSPSetSockOpt(s, level, name, (char *)&value, sizeof(value), &host_error);
+}
+
+static void check_options(void)
+{
+	static const int sizes[] = { SO_MAX_MSG_SIZE, SO_MAX_RDMA_SIZE, SO_RDMA_THRESHOLD_SIZE };
+	static const int numbers[] = { 260, 261, 262 };
+	static const int foreign[] = { SO_KEEPALIVE, SO_LINGER, SO_RCVBUF, SO_REUSEADDR, 0x4321 };
+	SOCKET s = host_socket();
+	struct san_pair p;
+	DWORD value;
+	int length;
+
+	for (unsigned i = 0; i < 3; i++) {
+		value = 0;
+		length = 16;
+		CHECK_R(numbers[i],
+			get(s, SOL_SOCKET, sizes[i], &value, &length) == 0 && value > 0);
+		CHECK_R(247, length == sizeof(DWORD));
+		length = 3;
+		CHECK_R(246, SPI_FAILS(get(s, SOL_SOCKET, sizes[i], &value, &length), WSAEFAULT) &&
+				     length == sizeof(DWORD));
+		CHECK_R(246, SPI_FAILS(spi.lpWSPGetSockOpt(s, SOL_SOCKET, sizes[i], NULL, &length,
+							   &host_error),
+				       WSAEFAULT));
+		CHECK(SPI_FAILS(set(s, SOL_SOCKET, sizes[i], 1), WSAENOPROTOOPT));
+	}
+	length = sizeof(value);
+	value = 77;
+	CHECK_R(248, get(s, SOL_SOCKET, SO_DEBUG, &value, &length) == 0 && value == 0);
+	CHECK(set(s, SOL_SOCKET, SO_DEBUG, 1) == 0 &&
+	      get(s, SOL_SOCKET, SO_DEBUG, &value, &length) == 0 && value != 0);
+	CHECK(SPI_FAILS(spi.lpWSPSetSockOpt(s, SOL_SOCKET, SO_DEBUG, NULL, 4, &host_error),
+			WSAEFAULT));
+	for (unsigned i = 0; i < 5; i++) {
+		CHECK_R(245,
+			SPI_FAILS(get(s, SOL_SOCKET, foreign[i], &value, &length), WSAENOPROTOOPT));
+		CHECK_R(264, SPI_FAILS(set(s, SOL_SOCKET, foreign[i], 1), WSAENOPROTOOPT));
+	}
+	CHECK_R(263, SPI_FAILS(get(s, SOL_SOCKET, SO_GROUP_ID, &value, &length), WSAENOPROTOOPT) &&
+			     SPI_FAILS(set(s, SOL_SOCKET, SO_GROUP_PRIORITY, 1), WSAENOPROTOOPT));
+	CHECK(SPI_FAILS(get(s, 12345, SO_DEBUG, &value, &length), WSAEINVAL));
+	CHECK_R(264,
+		host_close(s) == 0 && san_open_pair(&p) &&
+			SPI_FAILS(set(p.client, SOL_SOCKET, SO_KEEPALIVE, 1), WSAENOPROTOOPT) &&
+			san_message(p.client, p.server, "usable", 6, SAN_POLL));
+	san_close_pair(&p);
+}
+
+static int control(SOCKET s, DWORD code, void *in, DWORD in_size, void *out, DWORD out_size,
+		   DWORD *bytes)
+{
+	return spi.lpWSPIoctl(s, code, in, in_size, out, out_size, bytes, NULL, NULL, NULL,
+			      &host_error);
+}
+
+static void check_addresses(void)
+{
+	union {
+		SOCKET_ADDRESS_LIST list;
+		char room[8192];
+	} out;
+	SOCKET s = host_socket();
+	DWORD bytes = 0, need;
+	bool inside = true;
+
+	CHECK_R(45, control(s, SIO_ADDRESS_LIST_QUERY, NULL, 0, &out, sizeof(out), &bytes) == 0);
+	CHECK_R(269, out.list.iAddressCount >= 1 && bytes <= sizeof(out));
+	for (int i = 0; i < out.list.iAddressCount; i++) {
+		const char *at = (const char *)out.list.Address[i].lpSockaddr;
+
+		inside = inside && at >= out.room &&
+			 at + out.list.Address[i].iSockaddrLength <= out.room + bytes &&
+			 out.list.Address[i].lpSockaddr->sa_family == conf_family();
+	}
+	CHECK_R(271, inside);
+	need = bytes;
+	bytes = 0;
+	CHECK_R(270, SPI_FAILS(control(s, SIO_ADDRESS_LIST_QUERY, NULL, 0, &out, need - 1, &bytes),
+			       WSAEFAULT) &&
+			     bytes == need);
+	CHECK_R(270, SPI_FAILS(control(s, SIO_ADDRESS_LIST_QUERY, NULL, 0, NULL, 0, &bytes),
+			       WSAEFAULT) &&
+			     bytes == need);
+	/* Asked anew each time: nothing is remembered that could be out of date. */
+	memset(&out, 0, sizeof(out));
+	CHECK(control(s, SIO_ADDRESS_LIST_QUERY, NULL, 0, &out, sizeof(out), &bytes) == 0 &&
+	      bytes == need);
+	host_close(s);
+}
+
+static void check_codes(void)
+{
+	static const DWORD qos[] = { SIO_GET_QOS, SIO_SET_QOS, SIO_GET_GROUP_QOS,
+				     SIO_SET_GROUP_QOS };
+	SOCKET s = host_socket();
+	u_long on = 1;
+	DWORD bytes = 0;
+	char room[256];
+
+	for (unsigned i = 0; i < 4; i++)
+		CHECK_R(280, SPI_FAILS(control(s, qos[i], room, sizeof(room), room, sizeof(room),
+					       &bytes),
+				       WSAENOPROTOOPT));
+	CHECK_R(267, SPI_FAILS(control(s, 0x12345678, NULL, 0, NULL, 0, &bytes), WSAEINVAL));
+	CHECK_R(267,
+		SPI_FAILS(control(s, FIONREAD, NULL, 0, room, sizeof(room), &bytes), WSAEINVAL));
+	CHECK_R(268,
+		SPI_FAILS(control(s, SIO_GET_EXTENSION_FUNCTION_POINTER, room, 16, room, 2, &bytes),
+			  WSAEFAULT));
+	CHECK_R(265, control(s, FIONBIO, &on, sizeof(on), NULL, 0, &bytes) == 0);
+	on = 0;
+	CHECK_R(265, control(s, FIONBIO, &on, sizeof(on), NULL, 0, &bytes) == 0);
+	CHECK(SPI_FAILS(control(s, FIONBIO, &on, 1, NULL, 0, &bytes), WSAEFAULT));
+	host_close(s);
+}
+
+/* An overlapped control code, whose result is polled or told like any other. */
+static void check_overlapped(void)
+{
+	char room[8192];
+	SOCKET s = host_socket();
+	struct san_op op;
+	DWORD bytes = 0;
+
+	for (unsigned way = SAN_POLL; way <= SAN_UPCALL; way++) {
+		san_begin_op(&op, (enum san_way)way);
+		CHECK_R(178, spi.lpWSPIoctl(s, SIO_ADDRESS_LIST_QUERY, NULL, 0, room, sizeof(room),
+					    &op.bytes, &op.o, NULL, NULL, &host_error) == 0 &&
+				     san_result(s, &op, &bytes) == 0 && bytes == op.bytes);
+		CHECK_R(128, op.bytes > 0 && bytes == op.bytes);
+	}
+	host_close(s);
+}
+
+static void check_extensions(void)
+{
+	static const GUID mandatory[] = { WSAID_REGISTERMEMORY, WSAID_DEREGISTERMEMORY,
+					  WSAID_REGISTERRDMAMEMORY, WSAID_DEREGISTERRDMAMEMORY,
+					  WSAID_RDMAWRITE };
+	static const GUID optional[] = { WSAID_RDMAREAD, WSAID_MEMORYREGISTRATIONCACHECALLBACK };
+	static const GUID unknown = { 1, 2, 3, { 4 } };
+	static const GUID foreign = WSAID_ACCEPTEX;
+	SOCKET s = host_socket();
+	void *function;
+
+	for (unsigned i = 0; i < 5; i++) {
+		function = NULL;
+		CHECK_R(275, san_find(s, &mandatory[i], &function) == 0 && function != NULL);
+		function = NULL;
+		CHECK_R(278, san_find(INVALID_SOCKET, &mandatory[i], &function) == 0 &&
+				     function != NULL);
+		CHECK_R(278, san_find(0, &mandatory[i], &function) == 0);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		function = NULL;
+		CHECK(san_find(s, &optional[i], &function) == 0 && function != NULL);
+	}
+	CHECK_R(279, SPI_FAILS(san_find(s, &unknown, &function), WSAEINVAL));
+	CHECK_R(279, SPI_FAILS(san_find(s, &foreign, &function), WSAEINVAL)); /* the switch's own */
+	host_close(s);
+}
+
+int main(int argc, char **argv)
+{
+	host_begin(argc, argv);
+	if (san_startup(0) != 0)
+		return 1;
+	check_options();
+	check_addresses();
+	check_codes();
+	check_overlapped();
+	check_extensions();
+	host_cleanup();
+	return check_result();
+}

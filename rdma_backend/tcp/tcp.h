@@ -106,6 +106,7 @@ struct wsd_queue {
 
 	/* Owner only from here on. */
 	struct wsd_list timers, listeners;
+	int spare;		 /* a descriptor to tell with that there are none; -1 = none */
 	uint64_t timer_set;	 /* when the timer will fire; UINT64_MAX = not set */
 	struct wsd_list retired; /* struct tcp_retired */
 	struct tcp_ready batch[TCP_BATCH_READY];
@@ -205,6 +206,9 @@ struct tcp_connect {
 	uint64_t started, deadline;
 	bool spread, silent_checked, chosen;
 	bool refused, unreachable, timed_out, version;
+	uint8_t right;	/* the candidate that is our listener, but busy */
+	uint64_t retry; /* when it is asked again; 0 = not */
+	uint64_t retry_step;
 	uint32_t got, data_length;
 	struct tcp_frame frame;
 	uint8_t data[WSD_REQUEST_DATA_MAX];

@@ -10,6 +10,10 @@
 
 #include "rdma_backend/tcp/tcp.h"
 
+#define RETRY_FIRST_NS \
+	(50u * 1000 * 1000) /* before a busy listener is asked again; twice as long each time */
+#define RETRY_MOST_NS (400u * 1000 * 1000)
+
 /* Ends the attempt; the event is handed out by tcp_endpoint_emit, which needs the answer's data. */
 static void connect_failed(struct tcp_connect *connect, enum wsd_status status)
 {
@@ -106,6 +110,8 @@ static void next_timer(struct tcp_connect *connect)
 		step = connect->started + device->head_start + device->banner_limit;
 	if (!connect->chosen && !connect->silent_checked && step < when)
 		when = step;
+	if (connect->retry != 0 && connect->retry < when)
+		when = connect->retry;
 	tcp_timer_start(connect->endpoint->queue, &connect->timer, when);
 }
 
@@ -151,6 +157,38 @@ static void drop_silent(struct tcp_connect *connect)
 		give_up(connect);
 }
 
+/* This is the listener, but it has no room for anybody now. The others are not it. */
+static void listener_busy(struct tcp_candidate *candidate)
+{
+	struct tcp_connect *connect = candidate->connect;
+	struct wsd_queue *queue = connect->endpoint->queue;
+
+	for (unsigned i = 0; i < TCP_CANDIDATES; i++)
+		tcp_source_close(queue, &connect->candidates[i].source);
+	connect->spread = connect->silent_checked = true;
+	connect->right = candidate->index;
+	if (connect->retry_step == 0)
+		connect->retry_step = RETRY_FIRST_NS;
+	else if (connect->retry_step < RETRY_MOST_NS)
+		connect->retry_step *= 2;
+	connect->retry = queue->device->host->now() + connect->retry_step;
+	next_timer(connect);
+}
+
+static void ask_again(struct tcp_connect *connect)
+{
+	struct tcp_candidate *candidate = &connect->candidates[connect->right];
+	enum wsd_status status;
+
+	connect->retry = 0;
+	candidate->got = 0;
+	status = try_candidate(connect, connect->right);
+	if (status == WSD_OK)
+		next_timer(connect);
+	else
+		connect_failed(connect, status);
+}
+
 static void connect_expired(struct tcp_timer *timer, uint64_t now)
 {
 	struct tcp_connect *connect = wsd_container(timer, struct tcp_connect, timer);
@@ -159,6 +197,8 @@ static void connect_expired(struct tcp_timer *timer, uint64_t now)
 		connect_failed(connect, WSD_ETIMEDOUT);
 	else if (connect->chosen)
 		next_timer(connect);
+	else if (connect->retry != 0)
+		ask_again(connect);
 	else if (!connect->spread)
 		spread(connect);
 	else
@@ -234,7 +274,10 @@ void tcp_candidate_ready(struct tcp_candidate *candidate)
 		return;
 	if (candidate->got == TCP_BANNER_BYTES && tcp_banner_decode(&banner, candidate->bytes) &&
 	    banner_fits(connect, &banner)) {
-		choose(candidate, banner.nonce);
+		if (banner.busy)
+			listener_busy(candidate);
+		else
+			choose(candidate, banner.nonce);
 		return;
 	}
 	tcp_count(connect->endpoint->queue->device->counters.wrong_banners);

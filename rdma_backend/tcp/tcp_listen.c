@@ -80,6 +80,8 @@ enum wsd_status tcp_listen(struct wsd_queue *queue, const struct wsd_addr *local
 	if (!listener)
 		return WSD_ENOMEM;
 	tcp_source_init(&listener->source, TCP_SOURCE_LISTENER, bind_companion(local));
+	if (queue->spare < 0)
+		queue->spare = tcp_os_signal_create();
 	listener->queue = queue;
 	listener->context = context;
 	listener->local = *local;
@@ -135,9 +137,10 @@ static void request_expired(struct tcp_timer *timer, uint64_t now)
 	tcp_request_free(wsd_container(timer, struct wsd_request, timer));
 }
 
-static bool send_banner(const struct wsd_listener_ep *listener, int fd)
+static bool send_banner(const struct wsd_listener_ep *listener, int fd, bool busy)
 {
 	struct tcp_banner banner = { .version = TCP_WIRE_VERSION,
+				     .busy = busy,
 				     .nonce = listener->nonce,
 				     .served = listener->local };
 	uint8_t bytes[TCP_BANNER_BYTES];
@@ -146,6 +149,29 @@ static bool send_banner(const struct wsd_listener_ep *listener, int fd)
 	tcp_banner_encode(&banner, bytes);
 	/* The buffer of a new socket holds more than this. */
 	return tcp_os_send(fd, &iov, 1) == (ssize_t)sizeof(bytes);
+}
+
+/* This one cannot be served now: it is to ask again, so that we do not look like a stranger. */
+static void turn_away(struct wsd_listener_ep *listener, int fd)
+{
+	tcp_count(listener->queue->device->counters.accept_limits);
+	(void)send_banner(listener, fd, true);
+	tcp_os_close(fd);
+}
+
+/* There is no descriptor for the next connection: tell it so with the spare one. 0, or what accept says. */
+static int turn_away_next(struct wsd_listener_ep *listener)
+{
+	struct wsd_queue *queue = listener->queue;
+	int fd;
+
+	tcp_os_close(queue->spare);
+	fd = tcp_os_accept(listener->source.fd);
+	if (fd >= 0)
+		turn_away(listener, fd);
+	/* Another thread may have been faster: then it comes back with a later connection. */
+	queue->spare = tcp_os_signal_create();
+	return fd < 0 ? fd : 0;
 }
 
 /* A connector speaks at once: who has been silent longest is the one to go. */
@@ -171,14 +197,14 @@ static void take(struct wsd_listener_ep *listener, int fd)
 	struct wsd_request *request = host->alloc(sizeof(*request));
 
 	if (!request) {
-		tcp_os_close(fd);
+		turn_away(listener, fd);
 		return;
 	}
 	tcp_source_init(&request->source, TCP_SOURCE_INCOMING, fd);
 	request->listener = listener;
 	wsd_list_init(&request->timer.link);
 	request->timer.expired = request_expired;
-	if (!send_banner(listener, fd) ||
+	if (!send_banner(listener, fd, false) ||
 	    tcp_os_set_add(queue->set, fd, TCP_READ, &request->source) != 0) {
 		tcp_os_close(fd);
 		host->free(request);
@@ -200,6 +226,10 @@ void tcp_listener_ready(struct wsd_listener_ep *listener)
 			take(listener, fd);
 			continue;
 		}
+		if (fd == -EMFILE || fd == -ENFILE)
+			fd = turn_away_next(listener);
+		if (fd == 0)
+			continue;
 		/* Beside "no more" and one connection's own failure: a lack of something. */
 		if (fd != -EAGAIN && fd != -ECONNABORTED && fd != -EINTR)
 			pause_accepting(listener);

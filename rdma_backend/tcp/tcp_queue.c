@@ -355,6 +355,7 @@ enum wsd_status tcp_queue_create(struct wsd_device *device, uint32_t depth, void
 	queue->device = device;
 	queue->context = context;
 	queue->set = -1;
+	queue->spare = -1;
 	queue->timer_set = UINT64_MAX;
 	wsd_mutex_init(&queue->lock);
 	wsd_list_init(&queue->ready);
@@ -382,6 +383,7 @@ void tcp_queue_destroy(struct wsd_queue *queue)
 	free_retired(queue);
 	tcp_os_close(queue->signal.fd);
 	tcp_os_close(queue->timer.fd);
+	tcp_os_close(queue->spare);
 	tcp_os_close(queue->set);
 	while ((read = queue->free_reads) != NULL) {
 		queue->free_reads = read->next;

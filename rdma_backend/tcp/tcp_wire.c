@@ -10,6 +10,7 @@
 #include "rdma_backend/tcp/tcp_wire.h"
 
 #define HEADER_MARK 0x4457u /* "WD" */
+#define BANNER_BUSY 0x1u
 
 static const uint8_t banner_magic[8] = { 'O', 'p', 'e', 'n', 'W', 'S', 'D', 't' };
 
@@ -145,6 +146,7 @@ void tcp_banner_encode(const struct tcp_banner *banner, uint8_t *bytes)
 	memset(bytes, 0, TCP_BANNER_BYTES);
 	memcpy(bytes, banner_magic, sizeof(banner_magic));
 	put16(bytes + 8, banner->version);
+	put16(bytes + 10, banner->busy ? BANNER_BUSY : 0);
 	put64(bytes + 16, banner->nonce);
 	put_addr(bytes + 24, &banner->served);
 }
@@ -154,6 +156,7 @@ bool tcp_banner_decode(struct tcp_banner *banner, const uint8_t *bytes)
 	if (memcmp(bytes, banner_magic, sizeof(banner_magic)) != 0)
 		return false;
 	banner->version = get16(bytes + 8);
+	banner->busy = (get16(bytes + 10) & BANNER_BUSY) != 0;
 	banner->nonce = get64(bytes + 16);
 	return get_addr(&banner->served, bytes + 24);
 }

@@ -52,6 +52,7 @@ struct tcp_frame {
 
 struct tcp_banner {
 	uint16_t version;
+	bool busy; /* the listener is out of something: ask again */
 	uint64_t nonce;
 	struct wsd_addr served; /* address all zero = every address of the host */
 };

@@ -2,7 +2,8 @@
 /*
  * test_descriptors.c - a process at its limit of descriptors. What needs one fails with WSAEMFILE, open
  * connections go on, one that is closed makes room for another, and a request to such a process waits.
- * Argument: for so many ms, less than WSD_TCP_BANNER_LIMIT.
+ * Argument: for so many ms; longer than WSD_TCP_BANNER_LIMIT shows that a process without descriptors is not
+ * taken for one that has nothing to do with us.
  */
 #include <pthread.h>
 #include <stdio.h>

@@ -85,7 +85,8 @@ static void backend(const uint8_t *bytes, uint32_t size)
 	}
 	if (size >= TCP_BANNER_BYTES && tcp_banner_decode(&banner, bytes)) {
 		tcp_banner_encode(&banner, again);
-		same(tcp_banner_decode(&banner2, again) && banner.nonce == banner2.nonce);
+		same(tcp_banner_decode(&banner2, again) && banner.nonce == banner2.nonce &&
+		     banner.busy == banner2.busy);
 	}
 	if (tcp_hello_decode(&hello, bytes, size)) {
 		tcp_hello_encode(&hello, again);

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -76,21 +77,29 @@ static void test_garbage(void **state)
 	client_close(&c);
 }
 
-/* A server that has nothing to do with us sits on the first candidate and counts what it gets. */
-static int plain_server(uint16_t port, int *result)
+static int raw_listen(uint16_t port)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET,
 				  .sin_port = htons(port),
 				  .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), ends[2], one = 1;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0 && listen(fd, 8) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* A server that has nothing to do with us sits on the first candidate and counts what it gets. */
+static int plain_server(uint16_t port, int *result)
+{
+	int fd = raw_listen(port), ends[2];
 	uint64_t total;
 	pid_t pid;
 
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 || listen(fd, 8) != 0) {
-		close(fd);
+	if (fd < 0)
 		return -1;
-	}
 	assert_int_equal(pipe(ends), 0);
 	pid = fork();
 	if (pid == 0) {
@@ -153,6 +162,69 @@ static void test_plain_server(void **state)
 	close(holder);
 }
 
+/* A listener on the first candidate that says so often that it is busy; then it is gone, or says a banner and
+ * reads the request. Its exit status: how often it was asked, 100 more if a request came. */
+static pid_t busy_listener(const struct wsd_addr *addr, int times, bool serves)
+{
+	struct tcp_banner banner = { .version = TCP_WIRE_VERSION, .nonce = 7, .served = *addr };
+	int fd = raw_listen(tcp_candidate_port(addr->port, 0)), asked, got;
+	uint8_t bytes[TCP_HEADER_BYTES + TCP_HELLO_BYTES];
+	pid_t pid;
+
+	if (fd < 0)
+		return -1;
+	pid = fork();
+	if (pid != 0) {
+		close(fd);
+		return pid;
+	}
+	alarm(30);
+	for (asked = 0; asked < times + serves; asked++) {
+		got = accept(fd, NULL, NULL);
+		banner.busy = asked < times;
+		tcp_banner_encode(&banner, bytes);
+		if (write(got, bytes, TCP_BANNER_BYTES) != (ssize_t)TCP_BANNER_BYTES)
+			_exit(99);
+		if (!banner.busy && recv(got, bytes, sizeof(bytes), MSG_WAITALL) == sizeof(bytes))
+			asked += 100;
+		close(got);
+	}
+	_exit(asked);
+}
+
+static void busy_case(int times, bool serves, uint64_t limit, enum wsd_status status, int wanted)
+{
+	struct wsd_endpoint *ep;
+	struct wsd_event event;
+	struct wsd_addr addr;
+	int holder, result;
+	pid_t pid;
+
+	addr = address(WSD_FAMILY_IPV4, free_port(WSD_FAMILY_IPV4, &holder));
+	pid = busy_listener(&addr, times, serves);
+	assert_true(pid > 0);
+	side_open(&me);
+	ep = connect_to(addr, "", limit);
+	expect(&event, WSD_EV_CONNECT_FAILED, status);
+	OPS->endpoint_destroy(ep);
+	side_close(&me);
+	if (wanted < 0)
+		kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &result, 0), pid);
+	assert_true(wanted < 0 ? WIFSIGNALED(result) : WEXITSTATUS(result) == wanted);
+	close(holder);
+}
+
+static void test_busy_listener(void **state)
+{
+	(void)state;
+	/* Asked again until it serves; the request then gets no answer. */
+	busy_case(3, true, LIMIT_NS, WSD_ERESET, 104);
+	busy_case(2, false, LIMIT_NS, WSD_ENOLISTENER, 2);
+	/* It may be asked until the time is over, and not too often. */
+	busy_case(20, false, 700000000, WSD_ETIMEDOUT, -1);
+}
+
 /* After the descriptor limit was met, accepting goes on once there are descriptors again. */
 static void test_descriptor_limit(void **state)
 {
@@ -162,7 +234,8 @@ static void test_descriptor_limit(void **state)
 	struct wsd_event event;
 	struct wsd_addr addr;
 	int fd, probe, holder;
-	uint8_t banner[TCP_BANNER_BYTES];
+	uint8_t bytes[TCP_BANNER_BYTES];
+	struct tcp_banner banner;
 	unsigned polls = 0;
 	uint64_t end;
 
@@ -188,9 +261,15 @@ static void test_descriptor_limit(void **state)
 		(void)poll(&p, 1, 10);
 	}
 	assert_true(polls < 20); /* no busy loop */
+	assert_int_equal(recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT), sizeof(bytes));
+	assert_true(tcp_banner_decode(&banner, bytes) && banner.busy);
+	assert_int_equal(recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT), 0);
+	close(fd);
 	setrlimit(RLIMIT_NOFILE, &limit);
+	fd = raw_connect(tcp_candidate_port(addr.port, 0));
 	assert_false(next_event(&me, &event, 300000000));
-	assert_int_equal(recv(fd, banner, sizeof(banner), MSG_DONTWAIT), sizeof(banner));
+	assert_int_equal(recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT), sizeof(bytes));
+	assert_true(tcp_banner_decode(&banner, bytes) && !banner.busy);
 	close(fd);
 	OPS->listener_destroy(listener);
 	side_close(&me);
@@ -230,9 +309,8 @@ static void test_silent_strangers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_garbage),
-		cmocka_unit_test(test_plain_server),
-		cmocka_unit_test(test_descriptor_limit),
+		cmocka_unit_test(test_garbage),		 cmocka_unit_test(test_plain_server),
+		cmocka_unit_test(test_busy_listener),	 cmocka_unit_test(test_descriptor_limit),
 		cmocka_unit_test(test_silent_strangers),
 	};
 

@@ -3,7 +3,7 @@
 """mutants.py - seeded defects: breaking the code a requirement rests on must fail that number's check.
 
     mutants.py TOP BUILD PART     try the defects of tests/mutants/part_<PART>.py
-    mutants.py TOP --areas        is one number in ten of each area tried?
+    mutants.py TOP --areas        is one number in ten of each area tried, and is the code still there?
 
 A part holds MUTANTS, a list of (number, file, old text, new text, program) with the program's
 arguments as an optional sixth ("ipv4" otherwise). The old text stands exactly once in the file. Each
@@ -177,16 +177,21 @@ def run_part(top, build, part):
 
 
 def check_areas(top):
-    """One number in ten of each area that has checks here: those a check can exercise in mode D."""
+    """One number in ten of each area that has checks here: those a check can exercise in mode D. And what
+    the defects replace is in the sources, so that a change there is noticed before the long run."""
     parts = glob.glob(os.path.join(top, "tests", "mutants", "part_*.py"))
-    tried = {m[0] for path in parts for m in load(top, os.path.basename(path)[5:-3])}
+    mutants = [m for path in parts for m in load(top, os.path.basename(path)[5:-3])]
+    tried = {m[0] for m in mutants}
+    stale = [m for m in mutants if read(os.path.join(top, m[1])).count(m[2]) != 1]
+    for number, name, old, *_ in stale:
+        print(f"R-{number:03d} {name}: the old text does not stand there exactly once:\n{old}")
     excused = re.findall(r"^R-(\d+)", read(os.path.join(top, "tests/conformance/uncovered.txt")), re.M)
     areas = {}
     listed = read(os.path.join(top, "tests/conformance/requirements.txt"))
     for number, area in re.findall(r"^R-(\d+) [DB] (\w+)", listed, re.M):
         if number not in excused:
             areas.setdefault(area, []).append(int(number))
-    bad = 0
+    bad = len(stale)
     for area, numbers in areas.items():
         count = sum(number in tried for number in numbers)
         need = -(-len(numbers) // 10)

@@ -78,8 +78,8 @@ MUTANTS = [
     (
         270,
         IOCTL,
-        "(error == WSAEFAULT && call.bytes > 0)",
-        "(error == WSAEFAULT && call.bytes > 1000000)",
+        "(error == WSAEFAULT && call->bytes > 0)",
+        "(error == WSAEFAULT && call->bytes > 1000000)",
         "ioctls",
     ),
     (274, IOCTL, "\t\treturn WSAENETUNREACH;", "\t\treturn WSAENETDOWN;", "ioctls"),

@@ -101,8 +101,10 @@ void wsd_send_run(struct wsd_socket *sock)
 			return;
 		if (status == WSD_OK && op->error == 0 && wsd_transmit_reuses(sock, op))
 			continue;
-		wsd_op_finish(sock, op,
-			      op->error != 0 ? op->error : wsd_error(status, WSD_CALL_SEND));
+		if (op->error == 0)
+			op->error = wsd_error(status, WSD_CALL_SEND);
+		wsd_transmit_ended(sock, op);
+		wsd_op_finish(sock, op, op->error);
 	}
 }
 

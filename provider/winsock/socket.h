@@ -240,6 +240,8 @@ void wsd_transmit_fill(struct wsd_op *op);    /* [no lock] read the file */
 void wsd_transmit_free(struct wsd_transmit *transmit);
 /* [lock] All is sent and the socket is to be used again: goes on as a DisconnectEx. */
 bool wsd_transmit_reuses(struct wsd_socket *sock, struct wsd_op *op);
+/* [lock] With op->error: it was to be the last of the stream, whose end must not look like success. */
+void wsd_transmit_ended(struct wsd_socket *sock, const struct wsd_op *op);
 bool wsd_transmit_more(
 	struct wsd_op *op); /* [lock] next buffer; true: op has bytes or wants a fill */
 

@@ -83,6 +83,13 @@ bool wsd_transmit_reuses(struct wsd_socket *sock, struct wsd_op *op)
 	return true;
 }
 
+void wsd_transmit_ended(struct wsd_socket *sock, const struct wsd_op *op)
+{
+	if (op->kind == WSD_OP_KIND_TRANSMIT && op->error != 0 && op->moved > 0 &&
+	    (op->transmit->flags & TF_DISCONNECT))
+		wsd_socket_abort(sock);
+}
+
 /* [no lock] Read the next piece. Nobody else touches the operation while it is filling. */
 static int read_piece(struct wsd_transmit *t, struct element *e, size_t *length)
 {

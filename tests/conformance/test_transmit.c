@@ -196,7 +196,8 @@ static void check_failures(enum method method)
 
 static void check_disconnect(enum method method)
 {
-	struct pair p = need_pair();
+	struct pair p = need_pair(), q = need_pair();
+	char c[200];
 	struct wait w;
 	DWORD n = 0;
 
@@ -206,6 +207,14 @@ static void check_disconnect(enum method method)
 	CHECK(drained(p.server, FILE_BYTES, sizeof(head)) && wait_end(&w, &n) == 0 &&
 	      n == FILE_BYTES);
 	close_pair(&p);
+	/* A part that ends with an end of stream would look like the whole. */
+	wait_begin(&w, q.client, method);
+	CHECK(STARTS(transmit_file(q.client, short_file, 200, 0, &w.o, NULL, TF_DISCONNECT)));
+	CHECK(wait_end(&w, &n) == ERROR_HANDLE_EOF && n == 0);
+	while (recv(q.server, c, sizeof(c), 0) > 0)
+		;
+	CHECK(WSAGetLastError() == WSAECONNRESET);
+	close_pair(&q);
 }
 
 struct peer {

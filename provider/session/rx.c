@@ -61,6 +61,15 @@ static void repost(struct wsd_stream *s, const uint64_t *ids, uint32_t count)
 		wsd_tx_want(s, WSD_SEND_CREDIT);
 }
 
+/* New bytes are on their way from the peer's cache while the rest of the way to the reader is gone. */
+static void fetch(const struct wsd_rx *rx)
+{
+	const struct wsd_rx_ring *ring = rx->next.live ? &rx->next : &rx->ring;
+
+	if (ring->base)
+		wsd_prefetch(ring->base + ((rx->produced - ring->from) & (ring->bytes - 1)));
+}
+
 static void produced(struct wsd_stream *s, uint64_t position)
 {
 	if (position < s->rx.produced || position > wsd_rx_limit(s) ||
@@ -68,6 +77,7 @@ static void produced(struct wsd_stream *s, uint64_t position)
 		wsd_stream_violation(s, "position outside the window");
 		return;
 	}
+	fetch(&s->rx);
 	s->rx.ring_total += position - s->rx.produced;
 	s->rx.messages++;
 	if (position > s->rx.produced)

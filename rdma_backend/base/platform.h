@@ -64,6 +64,15 @@ enum wsd_status wsd_thread_start(struct wsd_thread **thread, const char *name,
 void wsd_thread_join(struct wsd_thread *thread);
 void wsd_cpu_relax(void);     /* inside a spin loop */
 unsigned wsd_cpu_count(void); /* of the machine, online, >= 1 */
+/* Begin to read a cache line that is needed soon. Any address will do. */
+static inline void wsd_prefetch(const void *address)
+{
+#ifdef __GNUC__
+	__builtin_prefetch(address);
+#else
+	(void)address;
+#endif
+}
 /* memcpy that does not bring the target into this CPU's caches; a later release publishes it as usual. */
 void wsd_copy_streamed(void *to, const void *from, size_t length);
 

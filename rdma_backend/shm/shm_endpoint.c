@@ -177,6 +177,7 @@ void shm_endpoint_destroy(struct wsd_endpoint *endpoint)
 	shm_handshake_end(endpoint);
 	if (endpoint->request)
 		endpoint->request->endpoint = NULL;
+	shm_watch_end(endpoint);
 	shm_link_detach(endpoint);
 	shm_mem_clear(endpoint);
 	give_index(endpoint);
@@ -193,7 +194,7 @@ void shm_break(struct wsd_endpoint *endpoint, enum wsd_status reason)
 	endpoint->reason = reason;
 	if (endpoint->peer)
 		atomic_store(&endpoint->peer->gone, word);
-	endpoint->ring = true;
+	endpoint->news = true;
 	shm_work_drop(endpoint);
 	shm_announce(endpoint);
 	shm_queue_mark(endpoint->queue, endpoint->index);

@@ -57,6 +57,9 @@ struct wsd_queue {
 	uint64_t look_at; /* when the sockets are looked at again */
 	bool slept;	  /* armed since the last poll: look at the sockets now */
 	uint32_t generation;
+	struct wsd_endpoint *watched; /* its ring is looked at in each poll */
+	uint32_t streak_index,
+		streak; /* the endpoint that had news alone, and how often in a row */
 
 	struct wsd_endpoint **endpoints;
 	uint32_t endpoint_capacity;
@@ -241,7 +244,8 @@ struct wsd_endpoint {
 	bool closed;		/* our DISCONNECT is in the peer's ring */
 	bool peer_done;		/* its DISCONNECT was seen */
 	bool waiting;		/* our word "waits" is set at the peer */
-	bool ring;		/* the peer has news that was not announced */
+	bool entries;		/* the peer has entries that were not announced, */
+	bool news;		/* or other news, which only the inbox tells */
 	bool link_lost;
 	bool deaf; /* nothing more is taken from the ring */
 	uint32_t send_depth, recv_depth, recv_bytes, max_send_sge;
@@ -346,6 +350,11 @@ enum wsd_status shm_queue_grow(struct wsd_queue *queue);
 /* There is a new link. */
 void shm_queue_linked(struct wsd_queue *queue);
 struct wsd_event *shm_sink_next(struct shm_sink *sink);
+
+/* shm_watch.c: owner only */
+void shm_watch_look(struct wsd_queue *queue, struct shm_sink *sink, bool alone);
+void shm_watch_found(struct wsd_queue *queue, uint32_t index);
+void shm_watch_end(struct wsd_endpoint *endpoint); /* if it is watched */
 
 /* shm_link.c */
 enum wsd_status shm_link_new(struct wsd_queue *queue, const uint8_t *engine, bool acceptor,

@@ -11,11 +11,21 @@
 
 void shm_announce(struct wsd_endpoint *endpoint)
 {
-	if (!endpoint->ring || !endpoint->link)
+	bool news = endpoint->news, entries = endpoint->entries;
+
+	if (!(news || entries) || !endpoint->link)
 		return;
-	endpoint->ring = false;
+	endpoint->news = endpoint->entries = false;
 	if (endpoint->link_lost)
 		return;
+	if (!news) {
+		/* Pairs with the fence of shm_watch_end: either we see that the peer has stopped watching,
+		 * or it sees the entries that we have published before. */
+		atomic_thread_fence(memory_order_seq_cst);
+		/* relaxed: nothing is read on the strength of it */
+		if (atomic_load_explicit(&endpoint->peer->watched, memory_order_relaxed))
+			return;
+	}
 	shm_inbox_set(endpoint->link->inbox, endpoint->peer_index);
 	shm_link_doorbell(endpoint->link);
 }
@@ -377,7 +387,7 @@ enum wsd_status shm_post_recv(struct wsd_endpoint *endpoint, const struct wsd_re
 		/* seq_cst, see claim: the sender sees the receive or we see that it waits. */
 		atomic_store(&endpoint->own->rq_tail, endpoint->rq_tail);
 		if (atomic_load(&endpoint->own->waits)) {
-			endpoint->ring = true;
+			endpoint->news = true;
 			shm_announce(endpoint);
 		}
 	}

@@ -200,8 +200,10 @@ static enum taken take_entries(struct wsd_endpoint *endpoint, struct shm_sink *s
 		/* One ringful: a peer whose requests never end keeps nobody from the others. */
 		if (sink->count == sink->limit || endpoint->cq_head == end)
 			return TAKEN_FULL;
-		if (!regions_arrived(endpoint))
+		if (!regions_arrived(endpoint)) {
+			shm_watch_end(endpoint);
 			return TAKEN_STALLED; /* its arrival brings us back */
+		}
 		if (!may_take(endpoint))
 			break;
 		copy_entry(slot, &entry);
@@ -270,6 +272,8 @@ bool shm_endpoint_progress(struct wsd_endpoint *endpoint, struct shm_sink *sink)
 	all = deliver_notice(endpoint, sink);
 	if (all && (endpoint->state == SHM_OPEN || endpoint->state == SHM_BROKEN))
 		all = run(endpoint, sink);
+	if (!may_take(endpoint))
+		shm_watch_end(endpoint);
 	shm_announce(endpoint);
 	wsd_mutex_unlock(&endpoint->lock);
 	return all;

@@ -343,8 +343,11 @@ static void look_at_endpoints(struct wsd_queue *queue, struct shm_sink *sink)
 	struct wsd_endpoint *endpoint;
 	uint32_t i, index;
 
-	if (queue->round_next == queue->round_count)
+	if (queue->round_next == queue->round_count) {
 		begin_round(queue);
+		if (queue->round_count == 1)
+			shm_watch_found(queue, queue->round[0]);
+	}
 	for (i = 0; i < LOOK_AT_ONCE && queue->round_next < queue->round_count &&
 		    sink->count < sink->limit;
 	     i++) {
@@ -367,6 +370,8 @@ uint32_t shm_queue_poll(struct wsd_queue *queue, struct wsd_event *events, uint3
 		look_at_sockets(queue);
 	if (!wsd_list_empty(&queue->reports))
 		shm_requests_report(queue, &sink);
+	if (queue->watched)
+		shm_watch_look(queue, &sink, nothing_marked(queue));
 	if (!nothing_marked(queue))
 		look_at_endpoints(queue, &sink);
 	return sink.count;
@@ -377,6 +382,8 @@ enum wsd_status shm_queue_arm(struct wsd_queue *queue)
 	atomic_store(&queue->inbox->armed, 1);
 	atomic_store(&queue->marks->armed, 1);
 	queue->slept = true;
+	if (queue->watched)
+		shm_watch_end(queue->watched);
 	if (nothing_marked(queue) && wsd_list_empty(&queue->reports))
 		return WSD_OK;
 	shm_queue_disarm(queue);

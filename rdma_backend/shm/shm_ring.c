@@ -37,7 +37,7 @@ enum wsd_status shm_ring_push(struct wsd_endpoint *endpoint, const struct shm_en
 	/* release: publishes the entry and every byte placed before it */
 	atomic_store_explicit(&slot->seq, position + 1, memory_order_release);
 	endpoint->cq_tail = position + 1;
-	endpoint->ring = true;
+	endpoint->entries = true;
 	return WSD_OK;
 }
 

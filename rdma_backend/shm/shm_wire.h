@@ -17,7 +17,7 @@
 #include <openwsd/backend.h>
 
 #define SHM_MAGIC   0x4d485357u
-#define SHM_VERSION 1u
+#define SHM_VERSION 2u
 #define SHM_LINE    64u
 #define SHM_PAGE    4096u
 
@@ -98,6 +98,10 @@ struct shm_segment {
 	_Atomic uint32_t mem_sent; /* regions announced on the link so far */
 	_Atomic uint32_t waits;	   /* ring me when a receive is posted */
 	uint8_t pad1[SHM_LINE - 12];
+	/* written by the receiver, seldom, and read by the peer with each entry */
+	_Atomic uint32_t
+		watched; /* entries are seen in the ring itself: no need to tell the inbox */
+	uint8_t pad2[SHM_LINE - 4];
 };
 
 static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2,
@@ -106,8 +110,9 @@ static_assert(sizeof(struct shm_inbox) == 64 + 512 + 32768, "inbox layout");
 static_assert(offsetof(struct shm_inbox, mid) == 64, "inbox layout");
 static_assert(sizeof(struct shm_rqe) == 16, "receive queue layout");
 static_assert(sizeof(struct shm_cqe) == 32, "completion ring layout");
-static_assert(sizeof(struct shm_segment) == 128, "segment layout");
+static_assert(sizeof(struct shm_segment) == 192, "segment layout");
 static_assert(offsetof(struct shm_segment, gone) == 64, "segment layout");
+static_assert(offsetof(struct shm_segment, watched) == 128, "segment layout");
 
 #define SHM_INBOX_BYTES (((uint32_t)sizeof(struct shm_inbox) + SHM_PAGE - 1) / SHM_PAGE * SHM_PAGE)
 

@@ -247,7 +247,8 @@ static enum wsd_status send_pending(struct wsd_stream *s, uint32_t what)
 	case WSD_SEND_START:
 		return send_control(s, WSD_MSG_START, 0, 0, NULL, WSD_RESERVE_DATA);
 	case WSD_SEND_SWITCH:
-		return switch_ring(s);
+		/* The peer may have read more of an offer than we know of. */
+		return tx->loan && !(tx->pending & WSD_SEND_SOURCE) ? WSD_AGAIN : switch_ring(s);
 	case WSD_SEND_GRANT:
 		grant.addr = rx->next.region->remote_addr;
 		grant.key = rx->next.region->remote_key;

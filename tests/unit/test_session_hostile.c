@@ -20,7 +20,19 @@ struct rogue {
 	unsigned step; /* 0 connect, 1 send, 2 destroy */
 	atomic_bool connected, failed, done;
 	enum wsd_status status;
+	atomic_uint switches;	  /* SWITCH messages received */
+	struct wsd_header latest; /* the last of them */
 };
+
+static void rogue_heard(struct rogue *r, const uint8_t *bytes, uint32_t length)
+{
+	struct wsd_header header;
+
+	if (!wsd_header_decode(bytes, length, &header) || header.type != WSD_MSG_SWITCH)
+		return;
+	r->latest = header;
+	atomic_fetch_add(&r->switches, 1);
+}
 
 static void rogue_events(struct wsd_event_sink *sink, struct wsd_engine *engine,
 			 const struct wsd_event *events, uint32_t count)
@@ -31,6 +43,9 @@ static void rogue_events(struct wsd_event_sink *sink, struct wsd_engine *engine,
 	for (uint32_t i = 0; i < count; i++) {
 		if (events[i].type == WSD_EV_CONNECTED)
 			atomic_store(&r->connected, true);
+		if (events[i].type == WSD_EV_RECV)
+			rogue_heard(r, (uint8_t *)r->memory->base + events[i].id * 256,
+				    events[i].bytes);
 		if (events[i].type == WSD_EV_CONNECT_FAILED) {
 			r->status = events[i].status;
 			atomic_store(&r->failed, true);
@@ -226,6 +241,63 @@ static void every_lie_cuts_its_own_connection(void **state)
 	server_close(&sv);
 }
 
+static void rogue_grant(struct rogue *r, uint32_t generation)
+{
+	struct wsd_header header = { .type = WSD_MSG_GRANT,
+				     .length = WSD_GRANT_BYTES,
+				     .credits = 64 };
+	struct wsd_grant grant = { .addr = 1, .key = 1, .bytes = 4096, .generation = generation };
+	uint8_t bytes[WSD_GRANT_BYTES];
+
+	wsd_grant_encode(bytes, &grant);
+	rogue_send(r, &header, bytes, sizeof(bytes));
+}
+
+/* Only the answer to an offer tells how far the stream has come: a ring that is granted meanwhile is not
+ * switched to before. */
+static void a_switch_waits_for_the_answer(void **state)
+{
+	struct wsd_hello reader = honest;
+	struct wsd_header header = { .type = WSD_MSG_START, .credits = 64 };
+	uint8_t *data = calloc(1, 1u << 20);
+	struct wsd_loan loan = { .data = { data, 1u << 20 } };
+	enum wsd_status status = WSD_AGAIN;
+	struct end victim;
+	struct server sv;
+	struct wsd_addr at;
+	struct rogue r;
+
+	(void)state;
+	reader.features = WSD_FEATURE_READ;
+	server_open(&sv, &at, 8, false);
+	rogue_start(&r, &at, &reader);
+	server_accept(&sv, &victim);
+	WAIT_FOR(atomic_load(&r.connected));
+	rogue_send(&r, &header, NULL, 0);
+	rogue_grant(&r, 1);
+	WAIT_FOR(atomic_load(&r.switches) == 1);
+	end_lock(&victim);
+	if (wsd_stream_can_lend(victim.stream, loan.data.length))
+		status = wsd_stream_lend(victim.stream, &loan);
+	end_unlock(&victim, NULL);
+	if (status == WSD_PENDING) {
+		rogue_grant(&r, 2);
+		header.type = WSD_MSG_SOURCE_DONE;
+		header.position = 1; /* the first offer */
+		header.argument = loan.data.length;
+		rogue_send(&r, &header, NULL, 0);
+		WAIT_FOR(atomic_load(&r.switches) == 2);
+		assert_int_equal(r.latest.position, loan.data.length);
+	} else {
+		print_message("this device cannot READ\n");
+	}
+	end_close(&victim, true);
+	end_free(&victim);
+	rogue_do(&r, 2);
+	server_close(&sv);
+	free(data);
+}
+
 /* Headers of a fixed pseudo-random sequence: whatever they do, nothing crashes and all is freed. */
 static void garbage_is_survived(void **state)
 {
@@ -278,6 +350,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wrong_hello_is_refused),
 		cmocka_unit_test(every_lie_cuts_its_own_connection),
+		cmocka_unit_test(a_switch_waits_for_the_answer),
 		cmocka_unit_test(garbage_is_survived),
 	};
 

@@ -88,7 +88,7 @@ static bool is_group(const struct wsd_addr *want)
 
 	if (want->family != WSD_FAMILY_IPV4 || want->bytes[0] == 0 || want->bytes[0] == 127)
 		return false;
-	return (want->bytes[0] & 0xf0) == 0xe0 || wsd_os_route(want, &ignored) != WSD_OK;
+	return (want->bytes[0] & 0xf0) == 0xe0 || wsd_os_route(want, &ignored) == WSD_EUNREACHABLE;
 }
 
 enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr_t *holder,

@@ -15,6 +15,8 @@
 
 #include <stdatomic.h>
 
+#include <pthread.h>
+
 #include <infiniband/verbs.h>
 #include <rdma/rdma_cma.h>
 
@@ -33,6 +35,7 @@
 #define VERBS_DATA_SLOTS 8u	       /* events with private data of one poll */
 #define VERBS_GREETING	 16u	       /* bytes of our own in front of the private data */
 #define VERBS_DRAIN_NS	 1000000000ull /* longest wait for what a destroyed connection still has */
+#define VERBS_ADDRESSES	 64u
 #define VERBS_MS	 1000000ull
 #define VERBS_CHECK_NS	 20000000ull /* how often unanswered requests are looked at */
 #define VERBS_CHECK_MOST 8u	     /* and how many of them */
@@ -47,6 +50,9 @@ struct wsd_device {
 	struct ibv_pd *pd;
 	struct rdma_event_channel *probe; /* for ids that are only bound */
 	struct verbs_counters counters;
+	pthread_mutex_t lock; /* of the addresses last seen */
+	struct wsd_addr seen[VERBS_ADDRESSES];
+	uint32_t seen_count;
 	uint32_t max_send, max_recv, max_sge, max_inline, max_bytes, max_cqe;
 	uint8_t max_read_out, max_read_in;
 	uint8_t port;	     /* one that works, until the route of a connection is known */
@@ -138,7 +144,8 @@ struct wsd_queue {
 struct verbs_listen_id {
 	struct verbs_source source;
 	struct wsd_listener_ep *listener;
-	struct rdma_cm_id *id;
+	struct rdma_cm_id *id; /* NULL: a listener on just this address has it */
+	struct wsd_addr addr;
 };
 
 struct wsd_listener_ep {
@@ -147,6 +154,7 @@ struct wsd_listener_ep {
 	struct wsd_list link; /* in queue->listeners */
 	uint32_t backlog, reported;
 	struct wsd_list requests;
+	bool wildcard;
 	unsigned count;
 	struct verbs_listen_id ids[];
 };

@@ -5,6 +5,7 @@
  */
 #include "rdma_backend/verbs/verbs.h"
 
+#include <errno.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -77,70 +78,83 @@ static bool serves(struct wsd_device *device, const struct wsd_addr *addr)
 	return ours;
 }
 
-uint32_t verbs_addresses(struct wsd_device *device, struct wsd_addr *list, uint32_t count)
+/* [lock] Look again; without a descriptor for that, what was seen last counts. */
+static void see_addresses(struct wsd_device *device)
 {
 	struct ifaddrs *all, *each;
 	struct wsd_addr addr;
-	uint32_t found = 0;
 
 	if (getifaddrs(&all) != 0)
-		return 0;
-	for (each = all; each; each = each->ifa_next) {
+		return;
+	device->seen_count = 0;
+	for (each = all; each && device->seen_count < VERBS_ADDRESSES; each = each->ifa_next) {
 		if (!each->ifa_addr || !(each->ifa_flags & IFF_UP) ||
 		    (each->ifa_flags & IFF_LOOPBACK))
 			continue;
 		verbs_from_sockaddr(&addr, each->ifa_addr);
-		if (addr.family == WSD_FAMILY_NONE || !serves(device, &addr))
-			continue;
 		addr.port = 0;
-		if (found < count)
-			list[found] = addr;
-		found++;
+		if (addr.family != WSD_FAMILY_NONE && serves(device, &addr))
+			device->seen[device->seen_count++] = addr;
 	}
 	freeifaddrs(all);
+}
+
+uint32_t verbs_addresses(struct wsd_device *device, struct wsd_addr *list, uint32_t count)
+{
+	uint32_t found;
+
+	pthread_mutex_lock(&device->lock);
+	see_addresses(device);
+	found = device->seen_count;
+	for (uint32_t i = 0; i < found && i < count; i++)
+		list[i] = device->seen[i];
+	pthread_mutex_unlock(&device->lock);
 	return found;
 }
 
 /* The address from which the system would send there. No packet leaves. */
-static bool source_of(const struct wsd_addr *local, const struct wsd_addr *remote,
-		      struct wsd_addr *source)
+static enum wsd_status source_of(const struct wsd_addr *local, const struct wsd_addr *remote,
+				 struct wsd_addr *source)
 {
 	union verbs_sockaddr sa;
 	socklen_t length = sizeof(sa);
 	struct wsd_addr to = *remote, from;
-	bool known;
+	enum wsd_status status = WSD_OK;
 	int fd = socket(remote->family == WSD_FAMILY_IPV6 ? AF_INET6 : AF_INET,
 			SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
-		return false;
-	known = true;
+		return verbs_status(errno);
 	if (local && local->family != WSD_FAMILY_NONE && !verbs_is_any(local)) {
 		from = *local;
 		from.port = 0;
 		verbs_to_sockaddr(&sa, &from);
-		known = bind(fd, &sa.generic, sizeof(sa)) == 0;
+		if (bind(fd, &sa.generic, sizeof(sa)) != 0)
+			status = WSD_EUNREACHABLE;
 	}
 	to.port = 9; /* any will do */
 	verbs_to_sockaddr(&sa, &to);
-	known = known && connect(fd, &sa.generic, sizeof(sa)) == 0 &&
-		getsockname(fd, &sa.generic, &length) == 0;
-	close(fd);
-	if (known)
+	if (status != WSD_OK || connect(fd, &sa.generic, sizeof(sa)) != 0 ||
+	    getsockname(fd, &sa.generic, &length) != 0)
+		status = WSD_EUNREACHABLE;
+	else
 		verbs_from_sockaddr(source, &sa.generic);
-	return known;
+	close(fd);
+	return status;
 }
 
 enum wsd_status verbs_reachable(struct wsd_device *device, const struct wsd_addr *local,
 				const struct wsd_addr *remote)
 {
 	struct wsd_addr source;
+	enum wsd_status status;
 
 	if (remote->family != WSD_FAMILY_IPV4 && remote->family != WSD_FAMILY_IPV6)
 		return WSD_EUNREACHABLE;
 	if (local && local->family != WSD_FAMILY_NONE && local->family != remote->family)
 		return WSD_EUNREACHABLE;
-	if (!source_of(local, remote, &source) || !serves(device, &source))
-		return WSD_EUNREACHABLE;
-	return WSD_OK;
+	status = source_of(local, remote, &source);
+	if (status == WSD_OK && !serves(device, &source))
+		status = WSD_EUNREACHABLE;
+	return status;
 }

@@ -214,6 +214,7 @@ static void device_close(struct wsd_device *device)
 	if (device->pd)
 		ibv_dealloc_pd(device->pd);
 	ibv_close_device(device->context);
+	pthread_mutex_destroy(&device->lock);
 	device->host->free(device);
 }
 
@@ -230,8 +231,10 @@ static enum wsd_status device_open(const struct wsd_host *host, uint32_t index,
 	if (!device)
 		return WSD_ENOMEM;
 	device->host = host;
+	pthread_mutex_init(&device->lock, NULL);
 	status = open_context(index, &device->context);
 	if (status != WSD_OK) {
+		pthread_mutex_destroy(&device->lock);
 		host->free(device);
 		return status;
 	}

@@ -8,32 +8,73 @@
 #include <errno.h>
 #include <string.h>
 
-#define ADDRESSES_MAX 64u
+#define BACKLOG 1024 /* requests that the kernel keeps until they are polled */
 
-static enum wsd_status listen_one(struct verbs_listen_id *listen, const struct wsd_addr *addr)
+/* Another listener of this queue for that address, which has (or lacks) the id of it. */
+static struct verbs_listen_id *find_own(const struct wsd_queue *queue, const struct wsd_addr *addr,
+					bool has)
+{
+	struct wsd_list *node;
+
+	wsd_list_for_each(node, &queue->listeners) {
+		struct wsd_listener_ep *other = wsd_container(node, struct wsd_listener_ep, link);
+
+		for (unsigned i = 0; i < other->count; i++) {
+			if ((other->ids[i].id != NULL) == has &&
+			    memcmp(&other->ids[i].addr, addr, sizeof(*addr)) == 0)
+				return &other->ids[i];
+		}
+	}
+	return NULL;
+}
+
+static void hand_over(struct verbs_listen_id *from, struct verbs_listen_id *to)
+{
+	to->id = from->id;
+	to->id->context = &to->source;
+	from->id = NULL;
+}
+
+/* The connection manager knows one listener for an address. Of ours the more specific one has it. */
+static enum wsd_status share(struct verbs_listen_id *listen, struct verbs_listen_id *other)
+{
+	if (listen->listener->wildcard == other->listener->wildcard)
+		return WSD_EADDRINUSE;
+	if (other->listener->wildcard)
+		hand_over(other, listen);
+	return WSD_OK;
+}
+
+static enum wsd_status listen_one(struct verbs_listen_id *listen)
 {
 	struct wsd_queue *queue = listen->listener->queue;
+	struct verbs_listen_id *other = find_own(queue, &listen->addr, true);
+	enum wsd_status status = WSD_OK;
 	union verbs_sockaddr sa;
 	int one = 1;
 
 	listen->source.kind = VERBS_LISTENER;
-	if (rdma_create_id(queue->cm, &listen->id, &listen->source, RDMA_PS_TCP) != 0)
+	if (other)
+		return share(listen, other);
+	if (rdma_create_id(queue->cm, &listen->id, &listen->source, RDMA_PS_TCP) != 0) {
+		listen->id = NULL;
 		return verbs_status(errno);
-	if (addr->family == WSD_FAMILY_IPV6)
+	}
+	if (listen->addr.family == WSD_FAMILY_IPV6)
 		rdma_set_option(listen->id, RDMA_OPTION_ID, RDMA_OPTION_ID_AFONLY, &one,
 				sizeof(one));
-	verbs_to_sockaddr(&sa, addr);
-	if (rdma_bind_addr(listen->id, &sa.generic) != 0 ||
-	    (verbs_same_device(queue->device, listen->id) && rdma_listen(listen->id, 1024) != 0)) {
-		enum wsd_status status = verbs_status(errno);
-
+	verbs_to_sockaddr(&sa, &listen->addr);
+	if (rdma_bind_addr(listen->id, &sa.generic) != 0)
+		status = verbs_status(errno);
+	else if (!verbs_same_device(queue->device, listen->id))
+		status = WSD_EADDRNOTAVAIL;
+	else if (rdma_listen(listen->id, BACKLOG) != 0)
+		status = verbs_status(errno);
+	if (status != WSD_OK) {
 		rdma_destroy_id(listen->id);
-		return status;
+		listen->id = NULL;
 	}
-	if (verbs_same_device(queue->device, listen->id))
-		return WSD_OK;
-	rdma_destroy_id(listen->id);
-	return WSD_EADDRNOTAVAIL;
+	return status;
 }
 
 /* The addresses to listen on; 0: none of ours. */
@@ -46,8 +87,8 @@ static uint32_t expand(struct wsd_device *device, const struct wsd_addr *local,
 		list[0] = *local;
 		return 1;
 	}
-	n = verbs_addresses(device, list, ADDRESSES_MAX);
-	for (uint32_t i = 0; i < n && i < ADDRESSES_MAX; i++) {
+	n = verbs_addresses(device, list, VERBS_ADDRESSES);
+	for (uint32_t i = 0; i < n && i < VERBS_ADDRESSES; i++) {
 		if (list[i].family != local->family)
 			continue;
 		list[count] = list[i];
@@ -59,7 +100,7 @@ static uint32_t expand(struct wsd_device *device, const struct wsd_addr *local,
 enum wsd_status verbs_listen(struct wsd_queue *queue, const struct wsd_addr *local,
 			     uint32_t backlog, void *context, struct wsd_listener_ep **made)
 {
-	struct wsd_addr list[ADDRESSES_MAX];
+	struct wsd_addr list[VERBS_ADDRESSES];
 	struct wsd_listener_ep *listener;
 	enum wsd_status status = WSD_OK;
 	uint32_t count;
@@ -78,9 +119,13 @@ enum wsd_status verbs_listen(struct wsd_queue *queue, const struct wsd_addr *loc
 	listener->backlog = backlog;
 	wsd_list_init(&listener->requests);
 	wsd_list_init(&listener->link);
+	listener->wildcard = verbs_is_any(local);
 	while (listener->count < count && status == WSD_OK) {
-		listener->ids[listener->count].listener = listener;
-		status = listen_one(&listener->ids[listener->count], &list[listener->count]);
+		struct verbs_listen_id *listen = &listener->ids[listener->count];
+
+		listen->listener = listener;
+		listen->addr = list[listener->count];
+		status = listen_one(listen);
 		listener->count += status == WSD_OK;
 	}
 	if (status != WSD_OK) {
@@ -113,6 +158,16 @@ static void refuse(struct rdma_cm_id *id, const void *data, uint32_t length)
 	(void)rdma_reject(id, bytes, (uint8_t)(VERBS_GREETING + length));
 }
 
+static void give_up(struct verbs_listen_id *listen)
+{
+	struct verbs_listen_id *heir = find_own(listen->listener->queue, &listen->addr, false);
+
+	if (listen->id && heir)
+		hand_over(listen, heir);
+	else if (listen->id)
+		rdma_destroy_id(listen->id);
+}
+
 void verbs_listener_destroy(struct wsd_listener_ep *listener)
 {
 	const struct wsd_host *host = listener->queue->device->host;
@@ -123,9 +178,9 @@ void verbs_listener_destroy(struct wsd_listener_ep *listener)
 
 		verbs_reject(request, NULL, 0);
 	}
-	while (listener->count > 0)
-		rdma_destroy_id(listener->ids[--listener->count].id);
 	wsd_list_remove(&listener->link);
+	while (listener->count > 0)
+		give_up(&listener->ids[--listener->count]);
 	host->free(listener);
 }
 

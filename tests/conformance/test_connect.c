@@ -247,7 +247,8 @@ static void check_blocking(void)
 
 /* --- trying again --- */
 
-/* The reasons of the last connect: this text about the one backend under test, or nothing at all. */
+/* The reasons of the last connect: this text about the one backend under test, or nothing at all. Of a
+ * backend with several adapters each has its own ("verbs/rxe0: ..."). */
 static bool tells(SOCKET s, const char *text)
 {
 	const char *backend = getenv("WSD_BACKENDS");
@@ -258,6 +259,9 @@ static bool tells(SOCKET s, const char *text)
 		return false;
 	if (text)
 		snprintf(wanted, sizeof(wanted), "%s: %s", backend ? backend : "shm", text);
+	if (text && strchr(reasons, '/'))
+		return backend && strncmp(reasons, backend, strlen(backend)) == 0 &&
+		       strstr(reasons, text);
 	return length == (int)strlen(wanted) + 1 && strcmp(reasons, wanted) == 0;
 }
 

@@ -106,7 +106,7 @@ struct wsd_queue {
 
 	/* Owner only from here on. */
 	struct wsd_list timers, listeners;
-	int spare;		 /* a descriptor to tell with that there are none; -1 = none */
+	int spare; /* with a listener: a descriptor to tell that there are none; -1 = none */
 	uint64_t timer_set;	 /* when the timer will fire; UINT64_MAX = not set */
 	struct wsd_list retired; /* struct tcp_retired */
 	struct tcp_ready batch[TCP_BATCH_READY];

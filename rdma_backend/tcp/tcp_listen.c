@@ -80,8 +80,6 @@ enum wsd_status tcp_listen(struct wsd_queue *queue, const struct wsd_addr *local
 	if (!listener)
 		return WSD_ENOMEM;
 	tcp_source_init(&listener->source, TCP_SOURCE_LISTENER, bind_companion(local));
-	if (queue->spare < 0)
-		queue->spare = tcp_os_signal_create();
 	listener->queue = queue;
 	listener->context = context;
 	listener->local = *local;
@@ -100,6 +98,8 @@ enum wsd_status tcp_listen(struct wsd_queue *queue, const struct wsd_addr *local
 		return tcp_os_status(-error);
 	}
 	wsd_list_append(&queue->listeners, &listener->link);
+	if (queue->spare < 0)
+		queue->spare = tcp_os_signal_create();
 	*made = listener;
 	return WSD_OK;
 }
@@ -114,6 +114,10 @@ void tcp_listener_destroy(struct wsd_listener_ep *listener)
 	tcp_timer_stop(&listener->resume);
 	wsd_list_remove(&listener->link);
 	tcp_source_close(queue, &listener->source);
+	if (wsd_list_empty(&queue->listeners)) {
+		tcp_os_close(queue->spare);
+		queue->spare = -1;
+	}
 	queue->device->host->free(listener);
 }
 

@@ -18,16 +18,22 @@ static unsigned believed(const struct wsd_rx *rx)
 	return rx->urgent_count + (uint8_t)(rx->urgent_done - rx->urgent_told);
 }
 
+/* It takes all room for used, and some is not: it may be waiting to hear that. */
+static void tell_room(struct wsd_stream *s)
+{
+	if (believed(&s->rx) == WSD_URGENT_MAX && s->rx.urgent_done != s->rx.urgent_told)
+		wsd_tx_want(s, WSD_SEND_CREDIT);
+}
+
 static void drop_oldest(struct wsd_stream *s)
 {
 	struct wsd_rx *rx = &s->rx;
 
-	if (believed(rx) == WSD_URGENT_MAX) /* it may be waiting for this */
-		wsd_tx_want(s, WSD_SEND_CREDIT);
 	rx->urgent_done++;
 	rx->urgent_count--;
 	rx->urgent_taken -= rx->urgent_taken > 0;
 	memmove(rx->urgent, rx->urgent + 1, rx->urgent_count * sizeof(rx->urgent[0]));
+	tell_room(s);
 }
 
 void wsd_urgent_settle(struct wsd_stream *s)
@@ -60,6 +66,7 @@ void wsd_urgent_arrived(struct wsd_stream *s, const struct wsd_header *header,
 	rx->urgent[rx->urgent_count].mark = header->position;
 	rx->urgent[rx->urgent_count++].byte = payload[0];
 	s->changes |= rx->urgent_inline ? WSD_CHANGE_READABLE : WSD_CHANGE_URGENT;
+	tell_room(s); /* it may have been the last for which the peer knew of room */
 }
 
 /* The oldest byte that nobody has fetched. */

@@ -229,6 +229,41 @@ static void urgent_byte_and_its_mark(void **state)
 	close_both(&sv, &c, &a);
 }
 
+static bool urgent_goes(struct end *e, uint8_t byte)
+{
+	enum wsd_status status;
+
+	end_lock(e);
+	status = wsd_stream_write_urgent(e->stream, byte);
+	end_unlock(e, NULL);
+	assert_true(status == WSD_OK || status == WSD_AGAIN);
+	return status == WSD_OK;
+}
+
+/* The marks that the reader has gone across take no room, though it has not said so before. */
+static void urgent_room_is_told_to_a_silent_readers_peer(void **state)
+{
+	struct server sv;
+	struct end c, a;
+	uint8_t byte = 0;
+
+	(void)state;
+	pair(&sv, &c, &a, UINT32_MAX);
+	for (unsigned i = 0; i < 9; i++) {
+		WAIT_FOR(urgent_goes(&c, (uint8_t)i));
+		WAIT_FOR(urgent_here(&a));
+		end_lock(&a);
+		assert_int_equal(wsd_stream_read_urgent(a.stream, false, &byte), WSD_OK);
+		end_unlock(&a, NULL);
+		assert_int_equal(byte, i);
+		if (i == 7) /* the reader cannot go across this one: nothing comes behind it */
+			continue;
+		assert_int_equal(write_one(&c, 'n'), WSD_OK);
+		WAIT_FOR(read_one(&a, &byte) == WSD_OK);
+	}
+	close_both(&sv, &c, &a);
+}
+
 static bool loan_done(struct end *e, struct wsd_loan *loan)
 {
 	bool done;
@@ -456,6 +491,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(full_backlog_refuses),
 		cmocka_unit_test(conditional_accept_waits_and_rejects),
 		cmocka_unit_test(urgent_byte_and_its_mark),
+		cmocka_unit_test(urgent_room_is_told_to_a_silent_readers_peer),
 		cmocka_unit_test(a_loan_nobody_reads_directly_is_refused),
 		cmocka_unit_test(a_loan_is_read_into_a_posted_receive),
 		cmocka_unit_test(a_loan_ends_with_the_connection),

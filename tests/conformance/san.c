@@ -2,14 +2,29 @@
 /* san.c - see san.h. */
 #include "tests/conformance/san.h"
 
+#include "tests/lib/os_port.h"
+
 struct san_functions san;
 atomic_uint san_completions[HOST_TABLES];
 
-int conf_family_is_v6(void);
-
-int conf_family_is_v6(void)
+static bool v6(void)
 {
 	return conf_family() == AF_INET6;
+}
+
+u_short companion_port(void)
+{
+	return os_port(v6(), false);
+}
+
+u_short companion_listen(void)
+{
+	return os_port(v6(), true);
+}
+
+u_short free_port(void)
+{
+	return os_free_port(v6());
 }
 
 /* --- the sixteenth upcall, told apart by its table --- */

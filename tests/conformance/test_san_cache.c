@@ -13,6 +13,7 @@
 #include "rdma_backend/base/base.h"
 #include "rdma_backend/base/platform.h"
 #include "tests/conformance/check.h"
+#include "tests/lib/os_port.h"
 
 #define SIZE 65536u
 
@@ -20,14 +21,6 @@ unsigned check_passed, check_failed;
 static int family;
 static WSPPROC_TABLE spi;
 static INT error;
-
-int conf_family_is_v6(void);
-unsigned short companion_port(void);
-
-int conf_family_is_v6(void)
-{
-	return family == AF_INET6;
-}
 
 int WINAPI WSAGetLastError(void)
 {
@@ -89,7 +82,7 @@ static SOCKET bound(struct sockaddr_storage *at, int *length)
 {
 	SOCKET s = spi.lpWSPSocket(family, SOCK_STREAM, IPPROTO_TCP, NULL, 0, WSA_FLAG_OVERLAPPED,
 				   &error);
-	unsigned short port = htons(companion_port());
+	unsigned short port = htons(os_port(family == AF_INET6, false));
 
 	memset(at, 0, sizeof(*at));
 	if (family == AF_INET6) {

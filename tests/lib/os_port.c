@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* san_port.c - companion TCP sockets of the system: how the ports of mode S are arbitrated. */
+/* os_port.c - see os_port.h. */
+#include "tests/lib/os_port.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-unsigned short companion_port(void);
-unsigned short companion_listen(void);
-unsigned short free_port(void);
-int conf_family_is_v6(void);
-
-static int bound(unsigned short *port)
+static int bound(bool v6, unsigned short *port)
 {
 	union {
 		struct sockaddr any;
@@ -22,7 +19,7 @@ static int bound(unsigned short *port)
 	int fd;
 
 	memset(&at, 0, sizeof(at));
-	if (conf_family_is_v6()) {
+	if (v6) {
 		at.v6.sin6_family = AF_INET6;
 		at.v6.sin6_addr = in6addr_loopback;
 		length = sizeof(at.v6);
@@ -38,28 +35,20 @@ static int bound(unsigned short *port)
 	return fd;
 }
 
-unsigned short companion_port(void)
+unsigned short os_port(bool v6, bool listening)
 {
 	unsigned short port;
+	int fd = bound(v6, &port);
 
-	(void)bound(&port);
-	return port;
-}
-
-unsigned short companion_listen(void)
-{
-	unsigned short port;
-	int fd = bound(&port);
-
-	if (listen(fd, 16))
+	if (listening && listen(fd, 16))
 		_exit(3);
 	return port;
 }
 
-unsigned short free_port(void)
+unsigned short os_free_port(bool v6)
 {
 	unsigned short port;
 
-	close(bound(&port));
+	close(bound(v6, &port));
 	return port;
 }

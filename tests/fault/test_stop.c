@@ -12,44 +12,18 @@
 
 #include "tests/lib/peer.h"
 
-#define BIG	     (1u << 20)
+#define BIG	     PEER_PATTERN_MOST
 #define SHORT_MS     300u
 #define WITHIN_MS    5000u  /* a call of SHORT_MS, on a busy machine */
 #define CLEANUP_MS   15000u /* the documented limits add up to 3.5 s */
 #define TRAFFIC_MS   300u
-#define PATTERN	     65521u /* prime: a piece in the wrong place shows */
 #define LEND_MINIMUM 65536u
 
 /* Both ways; bytes lent by the parent; lent by the child; closed full; full when Winsock is left. */
 enum connection { BOTH, LENT, TAKEN, CLOSED, LEFT, CONNECTIONS };
 
 static SOCKET sockets[CONNECTIONS];
-static char pattern[PATTERN + BIG];
 static atomic_bool stop_writing;
-
-static void make_pattern(void)
-{
-	uint32_t i, x = 1;
-
-	for (i = 0; i < PATTERN; i++) {
-		x = x * 1664525u + 1013904223u;
-		pattern[i] = (char)(x >> 24);
-	}
-	memcpy(pattern + PATTERN, pattern, PATTERN);
-	for (i = 2 * PATTERN; i < sizeof(pattern); i++)
-		pattern[i] = pattern[i - PATTERN];
-}
-
-static const char *at_position(uint64_t position)
-{
-	return pattern + position % PATTERN;
-}
-
-static void check_bytes(const char *got, int count, uint64_t position)
-{
-	if (memcmp(got, at_position(position), (size_t)count) != 0)
-		peer_fail("wrong bytes in %d after %llu", count, (unsigned long long)position);
-}
 
 static void set_option(SOCKET s, int name, DWORD value)
 {
@@ -76,7 +50,7 @@ static void *read_all(void *arg)
 	char *buffer = malloc(BIG);
 
 	while ((reader->end = recv(reader->s, buffer, BIG, 0)) > 0) {
-		check_bytes(buffer, reader->end, reader->got);
+		peer_check_pattern(buffer, reader->end, reader->got);
 		reader->got += (uint64_t)reader->end;
 	}
 	free(buffer);
@@ -90,7 +64,7 @@ static void *write_all(void *arg)
 	int n = 0;
 
 	while (!atomic_load(&stop_writing) &&
-	       (n = send(s, at_position(sent), s == sockets[TAKEN] ? (int)BIG : 16384, 0)) > 0)
+	       (n = send(s, peer_pattern(sent), s == sockets[TAKEN] ? (int)BIG : 16384, 0)) > 0)
 		sent += (uint64_t)n;
 	if (s == sockets[BOTH])
 		PEER_CHECK(n > 0 && shutdown(s, SD_SEND) == 0);
@@ -155,7 +129,7 @@ static uint64_t fill(SOCKET s, uint64_t sent)
 	int n;
 
 	set_nonblocking(s, 1);
-	while ((n = send(s, at_position(sent), 65536, 0)) > 0)
+	while ((n = send(s, peer_pattern(sent), 65536, 0)) > 0)
 		sent += (uint64_t)n;
 	PEER_CHECK(n == SOCKET_ERROR && WSAGetLastError() == WSAEWOULDBLOCK);
 	within(started, WITHIN_MS, "nonblocking send");
@@ -170,7 +144,7 @@ static uint64_t drain(SOCKET s, uint64_t got)
 
 	set_nonblocking(s, 1);
 	while ((n = recv(s, buffer, sizeof(buffer), 0)) > 0) {
-		check_bytes(buffer, n, got);
+		peer_check_pattern(buffer, n, got);
 		got += (uint64_t)n;
 	}
 	PEER_CHECK(n == SOCKET_ERROR && WSAGetLastError() == WSAEWOULDBLOCK);
@@ -224,7 +198,7 @@ static uint64_t timed_send(SOCKET s, uint64_t sent, const char *what)
 	set_option(s, SO_SNDTIMEO, SHORT_MS);
 	do {
 		started = GetTickCount64();
-		n = send(s, at_position(sent), (int)BIG, 0);
+		n = send(s, peer_pattern(sent), (int)BIG, 0);
 		sent += n > 0 ? (uint64_t)n : 0;
 		within(started, WITHIN_MS, what);
 	} while (n > 0);
@@ -253,7 +227,7 @@ static void timed_loan(SOCKET s, uint64_t sent)
 
 	set_option(s, SO_SNDTIMEO, SHORT_MS);
 	for (i = 0; i < 200; i++) { /* an offer that was refused is not repeated at once */
-		memcpy(lent, at_position(sent), BIG);
+		memcpy(lent, peer_pattern(sent), BIG);
 		started = GetTickCount64();
 		n = send(s, lent, (int)BIG, 0);
 		within(started, WITHIN_MS, "rendezvous with SO_SNDTIMEO");
@@ -273,7 +247,7 @@ static uint64_t lend_first(SOCKET s)
 	int i;
 
 	for (i = 0; i < 8; i++) {
-		PEER_CHECK(send(s, at_position(sent), (int)BIG, 0) == (int)BIG);
+		PEER_CHECK(send(s, peer_pattern(sent), (int)BIG, 0) == (int)BIG);
 		sent += BIG;
 		Sleep(10);
 	}
@@ -292,7 +266,7 @@ static void *take_all(void *arg)
 		started = GetTickCount64();
 		n = recv(sockets[TAKEN], buffer, (int)BIG, MSG_WAITALL);
 		if (n > 0)
-			check_bytes(buffer, n, got);
+			peer_check_pattern(buffer, n, got);
 		got += n > 0 ? (uint64_t)n : 0;
 		within(started, WITHIN_MS, "recv of lent bytes");
 	} while (n > 0);
@@ -312,14 +286,14 @@ static void move_both(uint64_t *sent, uint64_t *got, BOOL to_the_end)
 	set_nonblocking(sockets[BOTH], 1);
 	do {
 		if (open) {
-			n = send(sockets[BOTH], at_position(*sent), 30000, 0);
+			n = send(sockets[BOTH], peer_pattern(*sent), 30000, 0);
 			PEER_CHECK(n > 0 || WSAGetLastError() == WSAEWOULDBLOCK);
 			*sent += n > 0 ? (uint64_t)n : 0;
 		}
 		n = recv(sockets[BOTH], buffer, sizeof(buffer), 0);
 		PEER_CHECK(n >= 0 || WSAGetLastError() == WSAEWOULDBLOCK);
 		if (n > 0) {
-			check_bytes(buffer, n, *got);
+			peer_check_pattern(buffer, n, *got);
 			*got += (uint64_t)n;
 		}
 		if (open && to_the_end && GetTickCount64() >= until) {
@@ -361,7 +335,6 @@ int main(void)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	peer_start(100, 1000);
-	make_pattern();
 	peer_fork(stopped_process);
 	peer_winsock();
 	connect_all();

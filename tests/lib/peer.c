@@ -17,9 +17,11 @@
 #include "tests/lib/test.h"
 
 #define SETTLE_MS 10000
+#define PATTERN	  65521u /* prime: a piece in the wrong place shows */
 
 static int to_peer, from_peer;
 static pid_t peer;
+static char pattern[PATTERN + PEER_PATTERN_MOST];
 
 void peer_fail(const char *format, ...)
 {
@@ -34,11 +36,35 @@ void peer_fail(const char *format, ...)
 	_exit(1);
 }
 
+static void make_pattern(void)
+{
+	uint32_t i, x = 1;
+
+	for (i = 0; i < PATTERN; i++) {
+		x = x * 1664525u + 1013904223u;
+		pattern[i] = (char)(x >> 24);
+	}
+	for (i = PATTERN; i < sizeof(pattern); i++)
+		pattern[i] = pattern[i - PATTERN];
+}
+
+const char *peer_pattern(uint64_t position)
+{
+	return pattern + position % PATTERN;
+}
+
+void peer_check_pattern(const char *got, int count, uint64_t position)
+{
+	if (memcmp(got, peer_pattern(position), (size_t)count) != 0)
+		peer_fail("wrong bytes in %d after %llu", count, (unsigned long long)position);
+}
+
 void peer_start(unsigned seconds, unsigned descriptors)
 {
 	struct rlimit limit;
 
 	test_deadline(seconds);
+	make_pattern();
 	PEER_CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
 	limit.rlim_cur = descriptors;
 	if (limit.rlim_max < descriptors)

@@ -37,6 +37,11 @@ SOCKET peer_socket(void);
 SOCKET peer_listen(uint32_t *port);
 struct sockaddr_in peer_address(uint32_t port);
 
+/* The bytes of a stream from this position on, so many that PEER_PATTERN_MOST can be sent at once. */
+#define PEER_PATTERN_MOST (1u << 20)
+const char *peer_pattern(uint64_t position);
+void peer_check_pattern(const char *got, int count, uint64_t position);
+
 /* What this process holds now. */
 unsigned peer_descriptors(void);
 unsigned peer_shared_mappings(void); /* of our shared memory */

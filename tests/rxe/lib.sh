@@ -6,16 +6,16 @@ MTU=5000
 
 # add_address INTERFACE N: 10.9.9.N and fd09::N.
 add_address() {
-	ip address add "10.9.9.$2/24" dev "$1" noprefixroute &&
-		ip address add "fd09::$2/64" dev "$1" noprefixroute nodad
+	ip address replace "10.9.9.$2/24" dev "$1" noprefixroute &&
+		ip address replace "fd09::$2/64" dev "$1" noprefixroute nodad
 }
 
 # add_neighbour INTERFACE N ETHERNET-ADDRESS: how packets for that address leave.
 add_neighbour() {
 	local from=$((3 - $2))
 
-	ip route add "10.9.9.$2/32" dev "$1" src "10.9.9.$from" &&
-		ip route add "fd09::$2/128" dev "$1" src "fd09::$from" &&
+	ip route replace "10.9.9.$2/32" dev "$1" src "10.9.9.$from" &&
+		ip route replace "fd09::$2/128" dev "$1" src "fd09::$from" &&
 		ip neighbour replace "10.9.9.$2" lladdr "$3" dev "$1" &&
 		ip neighbour replace "fd09::$2" lladdr "$3" dev "$1"
 }
@@ -49,13 +49,29 @@ network_one() {
 		sysctl -qw "net.ipv4.conf.$i.accept_local=1" "net.ipv4.conf.$i.rp_filter=0" \
 			"net.ipv4.conf.$i.arp_ignore=1" "net.ipv4.conf.$i.arp_announce=2" || return
 	done
-	add_address v0 1 && add_address v1 2 || return
-	ip link set v0 up && ip link set v1 up || return
-	add_neighbour v0 2 "$(cat /sys/class/net/v1/address)" || return
-	add_neighbour v1 1 "$(cat /sys/class/net/v0/address)" || return
 	local_rules 4 127.0.0.0/8 10.9.9.1 10.9.9.2 || return
 	local_rules 6 ::1/128 fe80::/10 fd09::1 fd09::2 || return
-	rdma link add rxe0 type rxe netdev v0 && rdma link add rxe1 type rxe netdev v1
+	wire_repair
+}
+
+# What wire_netem, a link set down or a deleted device have left is as it was.
+wire_repair() {
+	local n
+
+	for n in 0 1; do
+		tc qdisc delete dev v$n root 2>/dev/null
+		ip link set v$n up && add_address v$n $((n + 1)) || return
+	done
+	add_neighbour v0 2 "$(cat /sys/class/net/v1/address)" || return
+	add_neighbour v1 1 "$(cat /sys/class/net/v0/address)" || return
+	for n in 0 1; do
+		rdma link show rxe$n/1 >/dev/null 2>&1 || rdma link add rxe$n type rxe netdev v$n || return
+	done
+}
+
+# wire_netem OPTION...: what happens to packets in either direction, as in tc-netem(8).
+wire_netem() {
+	tc qdisc replace dev v0 root netem limit 100000 "$@" && tc qdisc replace dev v1 root netem limit 100000 "$@"
 }
 
 # The second of two machines has the second address.

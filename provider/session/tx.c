@@ -471,6 +471,17 @@ bool wsd_tx_room(const struct wsd_stream *s)
 	return tx->limit > tx->position && (tx->ring.bytes || slots_free(s) > WSD_RESERVE_DATA);
 }
 
+/* There is a ring. But without immediates WRITE needs a message anyway; and a header takes credits along,
+ * which over an adapter would cost a request of their own. (Software copies a message twice.) */
+static bool better_as_message(const struct wsd_stream *s, uint32_t length)
+{
+	if (length > s->tx.peer_slot_bytes - WSD_HEADER_BYTES || s->tx.notified != s->tx.position ||
+	    slots_free(s) <= WSD_RESERVE_DATA)
+		return false;
+	return !use_imm(s) ||
+	       (!copies_at_post(s) && s->rx.slots_posted - s->rx.slots_told >= WSD_SLOTS / 4);
+}
+
 enum wsd_status wsd_stream_write(struct wsd_stream *s, const struct wsd_iovec *iov, unsigned count,
 				 size_t *bytes)
 {
@@ -492,9 +503,7 @@ enum wsd_status wsd_stream_write(struct wsd_stream *s, const struct wsd_iovec *i
 		enum wsd_status status;
 
 		want = (uint32_t)(total - done < space ? total - done : space);
-		if (!s->tx.ring.bytes ||
-		    (!use_imm(s) && want <= s->tx.peer_slot_bytes - WSD_HEADER_BYTES &&
-		     s->tx.notified == s->tx.position && slots_free(s) > WSD_RESERVE_DATA))
+		if (!s->tx.ring.bytes || better_as_message(s, want))
 			status = write_small(s, &c, want, &taken);
 		else
 			status = write_ring(s, &c, want, &taken);

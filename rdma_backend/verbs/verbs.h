@@ -42,6 +42,7 @@
 
 struct verbs_counters {
 	uint64_t *protocol_errors, *access_errors, *connects, *accepts, *not_drained;
+	uint64_t *posts, *works, *arms;
 };
 
 struct wsd_device {
@@ -222,6 +223,7 @@ struct wsd_endpoint {
 /* verbs_backend.c */
 enum wsd_status verbs_status(int error); /* of errno */
 void verbs_count(uint64_t *counter);
+void verbs_count_more(uint64_t *counter, uint64_t n);
 
 /* verbs_addr.c */
 union verbs_sockaddr {

@@ -46,10 +46,15 @@ enum wsd_status verbs_status(int error)
 	}
 }
 
-void verbs_count(uint64_t *counter)
+void verbs_count_more(uint64_t *counter, uint64_t n)
 {
 	/* Only a statistic: nothing is ordered by it. */
-	atomic_fetch_add_explicit((_Atomic uint64_t *)counter, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit((_Atomic uint64_t *)counter, n, memory_order_relaxed);
+}
+
+void verbs_count(uint64_t *counter)
+{
+	verbs_count_more(counter, 1);
 }
 
 static void device_counters(const struct wsd_host *host, struct verbs_counters *counters)
@@ -60,6 +65,9 @@ static void device_counters(const struct wsd_host *host, struct verbs_counters *
 						"work refused by the peer (key, rights, range)");
 	counters->connects = host->counter("verbs", "connects", "connections opened by us");
 	counters->accepts = host->counter("verbs", "accepts", "connections accepted");
+	counters->posts = host->counter("verbs", "posts", "doorbells for work requests");
+	counters->works = host->counter("verbs", "works", "work requests posted for sending");
+	counters->arms = host->counter("verbs", "arms", "notifications asked for");
 	counters->not_drained = host->counter(
 		"verbs", "not_drained", "queue pairs that did not let go of their work in time");
 }

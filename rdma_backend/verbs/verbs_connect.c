@@ -97,7 +97,7 @@ static enum wsd_status resolved(struct wsd_endpoint *endpoint)
 	if (!verbs_same_device(endpoint->queue->device, endpoint->id))
 		return WSD_EUNREACHABLE; /* the route leads over another adapter */
 	if (rdma_resolve_route(endpoint->id, timeout_ms(endpoint)) != 0)
-		return verbs_status(errno);
+		return errno == ENOMEM ? WSD_ENOMEM : WSD_EUNREACHABLE;
 	return WSD_OK;
 }
 

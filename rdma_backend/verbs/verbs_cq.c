@@ -312,6 +312,7 @@ enum wsd_status verbs_cq_arm(struct wsd_queue *queue)
 			return WSD_EDEVICE;
 		cq->notify = true;
 		queue->notifies++;
+		verbs_count(queue->device->counters.arms);
 	}
 	for (i = 0; i < queue->cq_count; i++)
 		queue->cqs[i].stirred = false;

@@ -109,6 +109,8 @@ static enum wsd_status post_chain(struct wsd_endpoint *endpoint, const struct ws
 		status = error == ENOMEM ? WSD_AGAIN : WSD_EINVAL;
 	}
 	endpoint->tx_posted += n;
+	verbs_count(endpoint->queue->device->counters.posts);
+	verbs_count_more(endpoint->queue->device->counters.works, n);
 	*posted += n;
 	return status;
 }

@@ -3,7 +3,10 @@
 #include "tests/budget/budget.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
+
+#include <openwsd/ws2tcpip.h>
 
 void budget_need(int ok, const char *what)
 {
@@ -17,8 +20,9 @@ SOCKET budget_listen(void)
 {
 	SOCKET listener = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
 	struct sockaddr_in at = { .sin_family = AF_INET };
+	const char *where = getenv("WSD_TEST_IPV4"); /* else loopback */
 
-	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	budget_need(inet_pton(AF_INET, where ? where : "127.0.0.1", &at.sin_addr) == 1, "address");
 	budget_need(bind(listener, (struct sockaddr *)&at, sizeof(at)) == 0, "bind");
 	budget_need(listen(listener, 1) == 0, "listen");
 	return listener;

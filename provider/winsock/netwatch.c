@@ -12,16 +12,19 @@
 
 enum state { NONE, STARTING, RUNNING, FAILED };
 
-/* The lock (rank 11) is held while the thread starts, by nobody who holds a socket's. */
+/*
+ * The lock (rank 11) is taken by nobody who holds a socket's. Who takes thread and object out of here
+ * ends them: the one who stops, or the one whose start failed.
+ */
 static struct {
 	struct wsd_mutex lock;
 	struct wsd_cond started;
 	enum state state;
 	unsigned allowed; /* starts of the provider that have not been stopped */
-	bool stop;
+	unsigned stops;	  /* a thread ends when this is no longer what it was at its start */
 	intptr_t object;
 	struct wsd_thread *thread;
-	struct wsd_waker *waker; /* dies with the thread */
+	struct wsd_waker *waker; /* of the thread, until it is told to end */
 } watch;
 
 static atomic_bool running;
@@ -33,7 +36,6 @@ void wsd_netwatch_init(void)
 	wsd_cond_init(&watch.started);
 	watch.state = NONE;
 	watch.allowed = 0;
-	watch.stop = false;
 	watch.thread = NULL;
 	watch.waker = NULL;
 	atomic_store(&running, false);
@@ -46,49 +48,48 @@ void wsd_netwatch_allow(void)
 	wsd_mutex_unlock(&watch.lock);
 }
 
-static bool stopped(void)
+static bool stopped(unsigned mine)
 {
 	bool stop;
 
 	wsd_mutex_lock(&watch.lock);
-	stop = watch.stop;
+	stop = watch.stops != mine;
 	wsd_mutex_unlock(&watch.lock);
 	return stop;
 }
 
-static void publish(struct wsd_waker *waker, enum state state)
-{
-	wsd_mutex_lock(&watch.lock);
-	watch.waker = waker;
-	watch.state = state;
-	wsd_cond_broadcast(&watch.started);
-	wsd_mutex_unlock(&watch.lock);
-}
-
 static void run(void *arg)
 {
+	unsigned mine = (unsigned)(uintptr_t)arg;
 	struct wsd_waker *waker = wsd_waker_self();
+	intptr_t object;
 
-	(void)arg;
-	publish(waker, waker != NULL ? RUNNING : FAILED);
+	wsd_mutex_lock(&watch.lock);
+	object = watch.object;
+	if (watch.stops == mine) {
+		watch.waker = waker;
+		watch.state = waker != NULL ? RUNNING : FAILED;
+		wsd_cond_broadcast(&watch.started);
+	}
+	wsd_mutex_unlock(&watch.lock);
 	while (waker != NULL) {
 		unsigned bits;
 
 		wsd_waker_reset(waker);
-		if (stopped())
+		if (stopped(mine))
 			break;
-		bits = wsd_os_net_read(watch.object);
+		bits = wsd_os_net_read(object);
 		if (bits != 0)
 			wsd_sockets_net_changed(bits);
 		else
-			wsd_waker_sleep(waker, &watch.object, 1, UINT64_MAX);
+			wsd_waker_sleep(waker, &object, 1, UINT64_MAX);
 	}
-	publish(NULL, NONE);
 }
 
-/* [lock] */
+/* [lock, dropped meanwhile] */
 static enum wsd_status start(void)
 {
+	unsigned mine = watch.stops;
 	enum wsd_status status;
 
 	if (watch.allowed == 0)
@@ -96,22 +97,23 @@ static enum wsd_status start(void)
 	status = wsd_os_net_open(&watch.object);
 	if (status != WSD_OK)
 		return status;
-	watch.stop = false;
 	watch.state = STARTING;
-	status = wsd_thread_start(&watch.thread, "wsd-netwatch", run, NULL);
-	while (status == WSD_OK && watch.state == STARTING)
+	status = wsd_thread_start(&watch.thread, "wsd-netwatch", run, (void *)(uintptr_t)mine);
+	while (status == WSD_OK && watch.stops == mine && watch.state == STARTING)
 		(void)wsd_cond_wait(&watch.started, &watch.lock, UINT64_MAX);
+	if (watch.stops != mine)
+		return WSD_ESTATE;
 	if (status == WSD_OK && watch.state == RUNNING) {
 		atomic_store(&running, true);
 		return WSD_OK;
 	}
-	if (status == WSD_OK) { /* no waker: it ends by itself, but needs the lock for that */
-		wsd_mutex_unlock(&watch.lock);
+	if (status == WSD_OK) { /* no waker: it does not take the lock any more */
 		wsd_thread_join(watch.thread);
-		wsd_mutex_lock(&watch.lock);
 		status = WSD_ENOFILES;
 	}
 	watch.thread = NULL;
+	watch.state = NONE;
+	wsd_cond_broadcast(&watch.started);
 	wsd_handle_close(watch.object);
 	return status;
 }
@@ -123,7 +125,9 @@ enum wsd_status wsd_netwatch_start(void)
 	if (atomic_load(&running))
 		return WSD_OK;
 	wsd_mutex_lock(&watch.lock);
-	if (watch.thread == NULL)
+	while (watch.state == STARTING || watch.state == FAILED) /* another thread is at it */
+		(void)wsd_cond_wait(&watch.started, &watch.lock, UINT64_MAX);
+	if (watch.state == NONE)
 		status = start();
 	wsd_mutex_unlock(&watch.lock);
 	return status;
@@ -132,20 +136,23 @@ enum wsd_status wsd_netwatch_start(void)
 void wsd_netwatch_stop(void)
 {
 	struct wsd_thread *thread;
+	intptr_t object;
 
 	wsd_mutex_lock(&watch.lock);
 	watch.allowed--;
-	watch.stop = true;
+	watch.stops++;
 	thread = watch.thread;
+	object = watch.object;
 	if (watch.waker != NULL)
 		wsd_waker_wake(watch.waker);
+	watch.thread = NULL;
+	watch.waker = NULL;
+	watch.state = NONE;
+	atomic_store(&running, false);
+	wsd_cond_broadcast(&watch.started);
 	wsd_mutex_unlock(&watch.lock);
 	if (thread == NULL)
 		return;
 	wsd_thread_join(thread);
-	wsd_handle_close(watch.object);
-	atomic_store(&running, false);
-	wsd_mutex_lock(&watch.lock);
-	watch.thread = NULL;
-	wsd_mutex_unlock(&watch.lock);
+	wsd_handle_close(object);
 }

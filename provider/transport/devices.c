@@ -347,6 +347,8 @@ void wsd_engines_fork_child(void)
 	atomic_store(&all.count, 0);
 	all.references = 0;
 	atomic_store(&all.once, 0); /* the lock may have been held */
+	/* Nor is an ended engine used again: the parent's threads may have been inside of it. */
+	atomic_store(&retired, NULL);
 	wsd_engine_waits_forked();
 }
 

@@ -270,10 +270,13 @@ static void release(struct wsd_op *op)
 struct routine_frame {
 	SOCKET handle;
 	struct routine_frame *outer;
-	struct wsd_list held; /* finished operations of the same socket */
 };
 
-static WSD_THREAD_LOCAL struct routine_frame *routine_frames;
+/* Finished operations are kept outside of the frames, because a routine may end its thread. */
+static WSD_THREAD_LOCAL struct {
+	struct routine_frame *frames;
+	struct wsd_list kept; /* of sockets that have a frame; all zero until the first */
+} routines;
 
 /* The operation is free before the routine runs, which may post. */
 static void run_routine(struct wsd_op *op)
@@ -286,26 +289,58 @@ static void run_routine(struct wsd_op *op)
 	routine(error, bytes, overlapped, flags);
 }
 
+static struct wsd_op *take_kept(SOCKET handle)
+{
+	struct wsd_list *node;
+
+	wsd_list_for_each(node, &routines.kept) {
+		struct wsd_op *op = wsd_container(node, struct wsd_op, link);
+
+		if (op->home->handle == handle) {
+			wsd_list_remove(node);
+			return op;
+		}
+	}
+	return NULL;
+}
+
 /* The one value an APC carries is the operation. Routines of one socket are never nested: what comes
  * up while one of them waits alertably is kept until that one has returned. */
 static VOID CALLBACK trampoline(DWORD_PTR context)
 {
 	struct wsd_op *op = (struct wsd_op *)context;
-	struct routine_frame frame = { .handle = op->home->handle, .outer = routine_frames };
-	struct wsd_list *node;
+	struct routine_frame frame = { op->home->handle, routines.frames };
 
-	for (struct routine_frame *f = routine_frames; f != NULL; f = f->outer) {
+	if (routines.kept.next == NULL)
+		wsd_list_init(&routines.kept);
+	for (struct routine_frame *f = frame.outer; f != NULL; f = f->outer) {
 		if (f->handle == frame.handle) {
-			wsd_list_append(&f->held, &op->link);
+			wsd_list_append(&routines.kept, &op->link);
 			return;
 		}
 	}
-	wsd_list_init(&frame.held);
-	routine_frames = &frame;
-	run_routine(op);
-	while ((node = wsd_list_pop(&frame.held)) != NULL)
-		run_routine(wsd_container(node, struct wsd_op, link));
-	routine_frames = frame.outer;
+	routines.frames = &frame;
+	do
+		run_routine(op);
+	while ((op = take_kept(frame.handle)) != NULL);
+	routines.frames = frame.outer;
+}
+
+void wsd_provider_thread_ended(void)
+{
+	struct wsd_list *node;
+
+	routines.frames = NULL;
+	if (routines.kept.next == NULL)
+		return;
+	while ((node = wsd_list_pop(&routines.kept)) != NULL)
+		release(wsd_container(node, struct wsd_op, link));
+}
+
+void wsd_ops_fork_child(void)
+{
+	/* The parent's; its other threads may have held their sockets' locks. */
+	wsd_list_init(&routines.kept);
 }
 
 void wsd_provider_apc_dropped(LPWSAUSERAPC routine, DWORD_PTR context)

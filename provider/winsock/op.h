@@ -107,6 +107,7 @@ void wsd_op_indicate(struct wsd_socket *sock, const struct wsd_op_request *reque
 		     DWORD flags, int error);
 /* [no lock] The event of an overlapped call that is going to be pending; mode D. */
 void wsd_op_reset_event(const struct wsd_op_request *request);
+void wsd_ops_fork_child(void); /* completion routines that were kept do not run in the child */
 bool wsd_overlapped_pending(LPWSAOVERLAPPED overlapped);
 void wsd_overlapped_store(LPWSAOVERLAPPED overlapped, int error, DWORD bytes, DWORD flags);
 

@@ -430,6 +430,7 @@ void wsd_provider_fork_child(void)
 	wsd_netwatch_init();
 	wsd_engines_fork_child();
 	wsd_streams_fork_child();
+	wsd_ops_fork_child();
 	for (unsigned i = 0; i < WSD_MODES; i++) {
 		atomic_store(&provider.hosts[i].running, false);
 		atomic_store(&provider.hosts[i].live, 0);

@@ -31,6 +31,9 @@ const struct wsd_file_reader *wsd_upcalls_file_reader(void); /* NULL: none */
 
 /* A queued APC that will never run (its thread ended): frees what it carries. */
 void wsd_provider_apc_dropped(LPWSAUSERAPC routine, DWORD_PTR context);
+/* By a thread that ends, perhaps inside of a completion routine: what waits for that one to return
+ * never runs. */
+void wsd_provider_thread_ended(void);
 
 /* Extension functions have no lpErrno: this carries their error (WSASetLastError of the host). */
 void wsd_upcalls_set_last_error(void (*set)(int error));

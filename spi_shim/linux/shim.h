@@ -29,6 +29,8 @@ void wsd_thread_forked(void);
  * WPUQueueApc will never run because its thread ended: release what context points to.
  */
 __attribute__((weak)) void wsd_provider_apc_dropped(LPWSAUSERAPC routine, DWORD_PTR context);
+/* Likewise: the calling thread ends, after all its APCs have run or were dropped. */
+__attribute__((weak)) void wsd_provider_thread_ended(void);
 
 /* The upcalls as the table that WSPStartup takes. */
 extern const WSPUPCALLTABLE wsd_upcall_table;

@@ -78,6 +78,8 @@ static void state_exit(void *arg)
 		wsd_waitable_signal(&wsd_container(node, struct thread_handle, link)->waitable);
 	pthread_mutex_unlock(&state->lock);
 	wsd_apc_discard(&apcs);
+	if (wsd_provider_thread_ended != NULL)
+		wsd_provider_thread_ended();
 	if (own_handle != NULL)
 		wsd_object_close((uintptr_t)own_handle, WSD_HANDLE_THREAD);
 	state_unref(state);

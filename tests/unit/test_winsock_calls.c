@@ -4,6 +4,7 @@
  * process: condition function, close from another thread, linger, select, options, clean-up.
  */
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "tests/unit/winsock_pair.h"
 
@@ -303,6 +304,69 @@ static void test_cleanup_with_open_sockets(void **state)
 	close_pair(&p);
 }
 
+/* --- a thread that ends inside of a completion routine --- */
+
+static SOCKET routine_socket;
+static atomic_int routines_run;
+
+/* The second routine comes up in here and is kept until this one returns, which never happens. */
+static void CALLBACK end_thread(DWORD error, DWORD bytes, LPWSAOVERLAPPED ov, DWORD flags)
+{
+	(void)error;
+	(void)bytes;
+	(void)ov;
+	(void)flags;
+	atomic_fetch_add(&routines_run, 1);
+	while (SleepEx(5000, TRUE) != WAIT_IO_COMPLETION)
+		;
+	ExitThread(0);
+}
+
+static void *receive_by_routine(void *arg)
+{
+	static WSAOVERLAPPED ov[2];
+	static char bytes[2];
+
+	(void)arg;
+	for (int i = 0; i < 2; i++) {
+		WSABUF buffer = { 1, &bytes[i] };
+		DWORD flags = 0;
+
+		assert_true(WSARecv(routine_socket, &buffer, 1, NULL, &flags, &ov[i], end_thread) ==
+				    0 ||
+			    WSAGetLastError() == WSA_IO_PENDING);
+	}
+	while (SleepEx(5000, TRUE) != WAIT_IO_COMPLETION)
+		;
+	return arg; /* never: the first routine does not return */
+}
+
+/* Nothing of the socket is left: its port is free. */
+static void test_thread_ends_in_routine(void **state)
+{
+	struct sockaddr_in at;
+	int length = sizeof(at);
+	pthread_t thread;
+	struct pair p;
+	SOCKET s;
+
+	(void)state;
+	open_pair(&p);
+	routine_socket = p.client;
+	assert_int_equal(getsockname(p.client, (struct sockaddr *)&at, &length), 0);
+	assert_int_equal(pthread_create(&thread, NULL, receive_by_routine, NULL), 0);
+	assert_int_equal(send(p.server, "ab", 2, 0), 2);
+	pthread_join(thread, NULL);
+	assert_int_equal(atomic_load(&routines_run), 1);
+	close_pair(&p);
+	s = new_socket();
+	at.sin_addr.s_addr = htonl(INADDR_ANY);
+	/* The connection ends in the background; the deadline of the program tells when it does not. */
+	while (bind(s, (struct sockaddr *)&at, sizeof(at)) != 0)
+		SleepEx(5, FALSE);
+	assert_int_equal(closesocket(s), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +380,7 @@ int main(void)
 		cmocka_unit_test(test_transmit_file),
 		cmocka_unit_test(test_blocking_bulk),
 		cmocka_unit_test(test_options_and_ioctls),
+		cmocka_unit_test(test_thread_ends_in_routine),
 		cmocka_unit_test(test_cleanup_with_open_sockets),
 	};
 	WSADATA data;

@@ -24,7 +24,9 @@
 #define LIMIT	    (1u << 20)
 
 /* word: generation << 24 | type << 21 | open << 20 | references */
-#define REFS_MASK  0xFFFFFull
+#define REFS_MASK 0xFFFFFull
+#define REFS_GIVEN \
+	0xF0000ull /* from values; beyond it wsd_object_ref, one for each call under way */
 #define OPEN_BIT   (1ull << 20)
 #define TYPE_SHIFT 21
 #define GEN_SHIFT  24
@@ -164,7 +166,7 @@ struct wsd_object *wsd_object_get(uintptr_t value, enum wsd_handle_type type)
 		return NULL;
 	word = atomic_load_explicit(&slot->word, memory_order_relaxed);
 	do {
-		if (!word_matches(word, value, type) || (word & REFS_MASK) == REFS_MASK)
+		if (!word_matches(word, value, type) || (word & REFS_MASK) >= REFS_GIVEN)
 			return NULL;
 		/* acquire: the object was published with the word */
 	} while (!atomic_compare_exchange_weak_explicit(

@@ -37,11 +37,12 @@ struct wsd_object {
  * (ERROR_NOT_ENOUGH_MEMORY); then the caller still owns the object.
  */
 uintptr_t wsd_object_new(enum wsd_handle_type type, struct wsd_object *object);
-/* A reference, or NULL. */
+/* A reference, or NULL: no such handle, or nearly a million references. */
 struct wsd_object *wsd_object_get(uintptr_t value, enum wsd_handle_type type);
 /* The note of an open object of this type, without a reference. */
 bool wsd_object_note(uintptr_t value, enum wsd_handle_type type, uintptr_t *note);
-/* One more reference to an object that the caller already has one of. */
+/* One more reference to an object that the caller already has one of. It cannot fail, so it is for what a
+ * thread holds within one call: 65535 of them find room beyond what wsd_object_get gives. */
 void wsd_object_ref(struct wsd_object *object);
 void wsd_object_put(struct wsd_object *object);
 /*

@@ -225,6 +225,27 @@ static void test_threads_race_for_the_same_values(void **state)
 	assert_int_equal(wsd_object_open_count(), 0);
 }
 
+/* The count never runs into the bits beside it. */
+static void test_references_have_an_end(void **state)
+{
+	struct thing *thing = thing_new();
+	uintptr_t value = wsd_object_new(WSD_HANDLE_EVENT, &thing->object);
+	unsigned given = 0;
+
+	(void)state;
+	while (wsd_object_get(value, WSD_HANDLE_EVENT) != NULL)
+		given++;
+	for (unsigned i = 0; i < 1000; i++)
+		wsd_object_ref(&thing->object);
+	assert_int_equal(wsd_object_type(value), WSD_HANDLE_EVENT);
+	for (unsigned i = 0; i < given + 1000; i++)
+		wsd_object_put(&thing->object);
+	assert_non_null(wsd_object_get(value, WSD_HANDLE_EVENT));
+	wsd_object_put(&thing->object);
+	assert_true(wsd_object_close(value, WSD_HANDLE_EVENT));
+	assert_int_equal(wsd_object_open_count(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +254,7 @@ int main(void)
 		cmocka_unit_test(test_closed_value_is_stale_even_when_its_slot_is_used_again),
 		cmocka_unit_test(test_reference_outlives_close),
 		cmocka_unit_test(test_limit_is_reported_and_recovers),
+		cmocka_unit_test(test_references_have_an_end),
 		cmocka_unit_test(test_next_lists_one_type),
 		cmocka_unit_test(test_threads_race_for_the_same_values),
 	};

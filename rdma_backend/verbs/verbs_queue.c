@@ -118,10 +118,11 @@ static void async_events(struct wsd_queue *queue)
 		default:
 			break;
 		}
-		ibv_ack_async_event(&event);
 		/* Of another queue of this adapter: that one hears of it from the peer. */
 		if (endpoint && endpoint->queue == queue)
 			verbs_end(endpoint, verbs_end_reason(endpoint, WSD_ERESET));
+		/* Last: until then the queue pair and its endpoint cannot go, of any queue. */
+		ibv_ack_async_event(&event);
 	}
 }
 

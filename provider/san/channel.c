@@ -109,13 +109,14 @@ static void failed(struct wsd_channel *ch, enum wsd_status status)
 {
 	struct wsd_engine *engine = atomic_load(&ch->engine);
 
-	if (ch->state != WSD_CHANNEL_CONNECTING)
+	/* A failed one may be freed: not while the task that ends it is on its way. */
+	if (ch->state != WSD_CHANNEL_CONNECTING || ch->closing)
 		return;
 	drop_endpoint(ch);
 	leave_engine(ch);
 	if (ch->active)
 		wsd_paths_failed(&ch->paths, status);
-	if (ch->active && status != WSD_EREFUSED && wsd_clock_ns() < ch->deadline && !ch->closing &&
+	if (ch->active && status != WSD_EREFUSED && wsd_clock_ns() < ch->deadline &&
 	    start_path(ch)) {
 		/* Another engine's task: its sleeping owner must hear of it. */
 		if (atomic_load(&ch->engine) != engine)

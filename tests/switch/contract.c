@@ -264,20 +264,26 @@ static struct sw_socket *adopt(SOCKET own, unsigned before)
 	return sock;
 }
 
-struct sw_socket *sw_open(u_short port)
+static struct sw_socket *make_socket(void)
 {
-	struct sockaddr_storage at;
 	unsigned before = made;
-	struct sw_socket *sock;
-	int length;
+	struct sw_socket *sock = adopt(spi.lpWSPSocket(sw_family, SOCK_STREAM, IPPROTO_TCP, NULL, 0,
+						       WSA_FLAG_OVERLAPPED, &error),
+				       before);
 
-	sock = adopt(spi.lpWSPSocket(sw_family, SOCK_STREAM, IPPROTO_TCP, NULL, 0,
-				     WSA_FLAG_OVERLAPPED, &error),
-		     before);
 	if (sock == NULL) {
 		fprintf(stderr, "no socket: %d\n", error);
 		exit(2);
 	}
+	return sock;
+}
+
+struct sw_socket *sw_open(u_short port)
+{
+	struct sw_socket *sock = make_socket();
+	struct sockaddr_storage at;
+	int length;
+
 	address(&at, &length, port);
 	RULE(spi.lpWSPBind(sock->own, (struct sockaddr *)&at, length, &error) == 0,
 	     "a bind that TCP/IP has arbitrated succeeds");
@@ -286,10 +292,7 @@ struct sw_socket *sw_open(u_short port)
 
 void sw_query_addresses(void)
 {
-	unsigned before = made;
-	struct sw_socket *sock = adopt(spi.lpWSPSocket(sw_family, SOCK_STREAM, IPPROTO_TCP, NULL, 0,
-						       WSA_FLAG_OVERLAPPED, &error),
-				       before);
+	struct sw_socket *sock = make_socket();
 	union {
 		SOCKET_ADDRESS_LIST list;
 		char room[16384];

@@ -24,9 +24,15 @@ delete() {
 	return 1
 }
 
-# Whatever the one before has left.
+# New devices: those of 6.1 carry no connection requests any more after their link was down under traffic.
+repair() {
+	rdma link delete rxe0 2>/dev/null
+	rdma link delete rxe1 2>/dev/null
+	wire_repair
+}
+# Also after one that was ended from outside.
 wire_repair
-trap wire_repair EXIT
+trap repair EXIT
 case $2 in
 loss) fault complete 60 'wire_netem loss 1%' ;;
 reorder) fault complete 60 'wire_netem delay 2ms reorder 75% 50%' ;;

@@ -214,6 +214,7 @@ void wsd_tx_progress(struct wsd_stream *stream);	 /* post what waits, wake write
 void wsd_tx_credits(struct wsd_stream *stream, const struct wsd_header *header);
 void wsd_tx_completed(struct wsd_stream *stream, const struct wsd_event *event);
 void wsd_tx_want(struct wsd_stream *stream, uint32_t what);
+bool wsd_tx_ring_ready(struct wsd_stream *stream);
 void wsd_tx_free(struct wsd_stream *stream);
 bool wsd_tx_room(const struct wsd_stream *stream);
 enum wsd_status wsd_tx_read_work(struct wsd_stream *stream, const struct wsd_sge *sge,

@@ -104,7 +104,8 @@ static void on_grant(struct wsd_stream *s, const struct wsd_header *header, cons
 					   .key = grant.key,
 					   .bytes = grant.bytes,
 					   .generation = grant.generation };
-	wsd_tx_want(s, WSD_SEND_SWITCH);
+	if (wsd_tx_ring_ready(s))
+		wsd_tx_want(s, WSD_SEND_SWITCH);
 }
 
 static void on_switch(struct wsd_stream *s, const struct wsd_header *header)

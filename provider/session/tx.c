@@ -42,7 +42,7 @@ static uint8_t *stage_take(struct wsd_stream *s, uint32_t length, uint64_t *id)
 	uint32_t offset = (uint32_t)(tx->stage_used % WSD_STAGE_BYTES);
 	uint64_t used = tx->stage_used;
 
-	if (length > WSD_STAGE_BYTES / 2)
+	if (!tx->stage || length > WSD_STAGE_BYTES / 2)
 		return NULL;
 	if (offset + length > WSD_STAGE_BYTES) { /* contiguous: skip the tail */
 		used += WSD_STAGE_BYTES - offset;
@@ -72,12 +72,32 @@ static enum wsd_status post(struct wsd_stream *s, struct wsd_work *work)
 	return posted ? WSD_OK : status == WSD_OK ? WSD_AGAIN : status;
 }
 
+/* What goes inline needs neither the stage nor a completion that gives it back. */
+static bool fits_inline(const struct wsd_stream *s, uint32_t length)
+{
+	return length <= WSD_SLOT_BYTES &&
+	       length <= wsd_engine_attr(atomic_load(&s->engine))->max_inline;
+}
+
+static void copy_out(uint8_t *to, const struct cursor *from, uint32_t length)
+{
+	for (unsigned i = 0; length > 0; i++) {
+		size_t skip = i == 0 ? from->skip : 0, part = from->iov[i].length - skip;
+
+		part = part < length ? part : length;
+		memcpy(to, (char *)from->iov[i].base + skip, part);
+		to += part;
+		length -= (uint32_t)part;
+	}
+}
+
 /* Post one request whose payload is a header (or nothing) and length bytes from the cursor. */
 static enum wsd_status post_payload(struct wsd_stream *s, struct wsd_work *work, uint8_t *header,
 				    uint32_t header_bytes, const struct cursor *from,
 				    uint32_t length)
 {
 	struct wsd_sge sge[WSD_MAX_SGE + 1];
+	uint8_t small[WSD_SLOT_BYTES];
 	uint64_t used = s->tx.stage_used;
 	enum wsd_status status;
 	uint32_t n = 0;
@@ -96,22 +116,18 @@ static enum wsd_status post_payload(struct wsd_stream *s, struct wsd_work *work,
 			length -= (uint32_t)part;
 		}
 	} else if (header_bytes + length > 0) {
-		uint8_t *to = stage_take(s, header_bytes + length, &work->id);
-		uint32_t at = header_bytes;
+		bool inlined = work->op == WSD_OP_SEND && fits_inline(s, header_bytes + length);
+		uint8_t *to = inlined ? small : stage_take(s, header_bytes + length, &work->id);
 
 		if (!to)
 			return WSD_AGAIN;
-		sge[n++] = (struct wsd_sge){ to, header_bytes + length, s->tx.stage };
+		if (inlined)
+			work->flags |= WSD_WORK_INLINE;
+		sge[n++] =
+			(struct wsd_sge){ to, header_bytes + length, inlined ? NULL : s->tx.stage };
 		if (header_bytes)
 			memcpy(to, header, header_bytes);
-		for (unsigned i = 0; length > 0; i++) {
-			size_t skip = i == 0 ? from->skip : 0, part = from->iov[i].length - skip;
-
-			part = part < length ? part : length;
-			memcpy(to + at, (char *)from->iov[i].base + skip, part);
-			at += (uint32_t)part;
-			length -= (uint32_t)part;
-		}
+		copy_out(to + header_bytes, from, length);
 	}
 	work->sge = sge;
 	work->sge_count = n;
@@ -405,6 +421,8 @@ static enum wsd_status write_small(struct wsd_stream *s, struct cursor *c, uint3
 	uint32_t max = s->tx.peer_slot_bytes - WSD_HEADER_BYTES;
 	enum wsd_status status;
 
+	if (!copies_at_post(s) && !s->tx.stage && max > WSD_SLOT_BYTES - WSD_HEADER_BYTES)
+		max = WSD_SLOT_BYTES - WSD_HEADER_BYTES; /* what fits inline */
 	length = gatherable(s, c, length < max ? length : max, 1);
 	status = send_message(s, &header, c, length, WSD_RESERVE_DATA);
 	if (status == WSD_OK) {
@@ -546,11 +564,21 @@ enum wsd_status wsd_stream_write_urgent(struct wsd_stream *s, uint8_t byte)
 	return status == WSD_OK ? WSD_OK : WSD_AGAIN;
 }
 
+static enum wsd_status make_stage(struct wsd_stream *s)
+{
+	return s->backend->mem_alloc(s->endpoint, WSD_STAGE_BYTES, WSD_ACCESS_LOCAL, &s->tx.stage);
+}
+
+/* A connection without traffic has no stage, if every message fits inline. */
 enum wsd_status wsd_tx_setup(struct wsd_stream *s)
 {
-	if (copies_at_post(s))
-		return WSD_OK;
-	return s->backend->mem_alloc(s->endpoint, WSD_STAGE_BYTES, WSD_ACCESS_LOCAL, &s->tx.stage);
+	return copies_at_post(s) || fits_inline(s, WSD_SLOT_BYTES) ? WSD_OK : make_stage(s);
+}
+
+/* A ring has been granted, so there is traffic. False: it must do without. */
+bool wsd_tx_ring_ready(struct wsd_stream *s)
+{
+	return copies_at_post(s) || s->tx.stage || make_stage(s) == WSD_OK;
 }
 
 void wsd_tx_free(struct wsd_stream *s)

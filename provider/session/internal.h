@@ -103,7 +103,7 @@ struct wsd_tx {
 	bool fin_acked;
 	bool blocked;	/* a write found no room: tell when there is */
 	bool look;	/* see wsd_stream_take_look */
-	uint8_t untold; /* writes that found no credit to announce them */
+	uint8_t writes; /* modulo 256: when to look */
 	uint8_t urgent_sent,
 		urgent_done; /* marks, modulo 256; done: the peer has room for others */
 	bool urgent_waits;   /* one found no room */

@@ -95,9 +95,9 @@ const char *wsd_stream_reasons(const struct wsd_stream *stream);
 char *wsd_stream_take_reasons(
 	struct wsd_stream *stream); /* [lock] the caller's now, for wsd_free */
 /*
- * [lock] True now and then while written bytes wait for a credit to announce them: then poll the
- * engine after unlocking. A sender that never waits would otherwise leave the credits to the
- * background thread, which the peer would have to wake for each.
+ * [lock] True after every sixteenth write: then poll the engine after unlocking. A sender that never
+ * waits would otherwise leave the credits to the background thread, which the peer would have to wake
+ * for each.
  */
 bool wsd_stream_take_look(struct wsd_stream *stream);
 void wsd_stream_kick(struct wsd_stream *stream); /* [no lock] run or hand over queued work */

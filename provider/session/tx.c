@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#define UNTOLD_LOOK 16u
+#define WRITES_LOOK 16u
 
 struct cursor {
 	const struct wsd_iovec *iov;
@@ -462,8 +462,6 @@ static enum wsd_status write_ring(struct wsd_stream *s, struct cursor *c, uint32
 		s->tx.notified = s->tx.position;
 	} else if (!use_imm(s)) {
 		(void)announce(s);
-	} else if (++s->tx.untold % UNTOLD_LOOK == 0) {
-		s->tx.look = true;
 	}
 	*taken = length;
 	return WSD_OK;
@@ -532,6 +530,8 @@ enum wsd_status wsd_stream_write(struct wsd_stream *s, const struct wsd_iovec *i
 	}
 	if (done < total)
 		s->tx.blocked = true;
+	if (done && ++s->tx.writes % WRITES_LOOK == 0)
+		s->tx.look = true;
 	*bytes = done;
 	return done ? WSD_OK : WSD_AGAIN;
 }

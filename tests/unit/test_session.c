@@ -195,6 +195,26 @@ static bool urgent_here(struct end *e)
 	return pending;
 }
 
+/* Also while each write finds a credit: a background thread that gives them back would not let them end. */
+static void a_sender_looks_after_every_sixteenth_write(void **state)
+{
+	struct server sv;
+	struct end c, a;
+	unsigned looks = 0, i;
+
+	(void)state;
+	pair(&sv, &c, &a, UINT32_MAX);
+	for (i = 0; i < 48; i++) {
+		WAIT_FOR(write_one(&c, (uint8_t)i) == WSD_OK);
+		WAIT_FOR(read_becomes(&a, WSD_OK));
+		end_lock(&c);
+		looks += wsd_stream_take_look(c.stream);
+		end_unlock(&c, NULL);
+	}
+	assert_int_equal(looks, 3);
+	close_both(&sv, &c, &a);
+}
+
 static void urgent_byte_and_its_mark(void **state)
 {
 	struct server sv;
@@ -484,6 +504,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(bytes_cross_both_ways),
 		cmocka_unit_test(rings_grow_and_stay_exact),
 		cmocka_unit_test(half_close_then_the_other_way),
+		cmocka_unit_test(a_sender_looks_after_every_sixteenth_write),
 		cmocka_unit_test(data_written_before_close_arrives),
 		cmocka_unit_test(close_with_unread_data_resets),
 		cmocka_unit_test(abort_resets_the_peer),

@@ -71,6 +71,7 @@ static void check_addresses(void)
 		SOCKET_ADDRESS_LIST list;
 		char room[8192];
 	} out;
+	const SOCKET_ADDRESS *first = out.list.Address; /* declared as one of them */
 	SOCKET s = host_socket();
 	DWORD bytes = 0, need;
 	bool inside = true;
@@ -78,11 +79,12 @@ static void check_addresses(void)
 	CHECK_R(45, control(s, SIO_ADDRESS_LIST_QUERY, NULL, 0, &out, sizeof(out), &bytes) == 0);
 	CHECK_R(269, out.list.iAddressCount >= 1 && bytes <= sizeof(out));
 	for (int i = 0; i < out.list.iAddressCount; i++) {
-		const char *at = (const char *)out.list.Address[i].lpSockaddr;
+		const SOCKET_ADDRESS *address = first + i;
+		const char *at = (const char *)address->lpSockaddr;
 
 		inside = inside && at >= out.room &&
-			 at + out.list.Address[i].iSockaddrLength <= out.room + bytes &&
-			 out.list.Address[i].lpSockaddr->sa_family == conf_family();
+			 at + address->iSockaddrLength <= out.room + bytes &&
+			 address->lpSockaddr->sa_family == conf_family();
 	}
 	CHECK_R(271, inside);
 	need = bytes;

@@ -12,6 +12,10 @@
 #define REJECT_NO_SERVICE 8
 #define REJECT_CONSUMER	  28
 
+/* Of a packet that is not answered. Not 7, the most: the rxe of 6.1 takes that for without end, as it is with
+ * rnr_retry_count, and a connection whose wire is cut would never break. */
+#define RETRIES 6
+
 static int modify(struct wsd_endpoint *endpoint, enum ibv_qp_state state, struct ibv_qp_attr *attr)
 {
 	struct wsd_device *device = endpoint->queue->device;
@@ -27,6 +31,9 @@ static int modify(struct wsd_endpoint *endpoint, enum ibv_qp_state state, struct
 	}
 	if (mask & IBV_QP_MIN_RNR_TIMER)
 		attr->min_rnr_timer = device->rnr_timer;
+	if (mask & IBV_QP_RETRY_CNT &&
+	    attr->retry_cnt > RETRIES) /* the acceptor's is the peer's wish */
+		attr->retry_cnt = RETRIES;
 	if (mask & IBV_QP_MAX_DEST_RD_ATOMIC && attr->max_dest_rd_atomic > device->max_read_in)
 		attr->max_dest_rd_atomic = device->max_read_in;
 	if (mask & IBV_QP_MAX_QP_RD_ATOMIC && attr->max_rd_atomic > device->max_read_out)
@@ -108,7 +115,7 @@ static enum wsd_status ask(struct wsd_endpoint *endpoint)
 					 .private_data_len = endpoint->data_length,
 					 .responder_resources = device->max_read_in,
 					 .initiator_depth = device->max_read_out,
-					 .retry_count = 7,
+					 .retry_count = RETRIES,
 					 .rnr_retry_count = 7, /* without end */
 					 .qp_num = endpoint->qp->qp_num };
 

@@ -38,7 +38,7 @@ loss) fault complete 60 'wire_netem loss 1%' ;;
 reorder) fault complete 60 'wire_netem delay 2ms reorder 75% 50%' ;;
 delay) fault complete 60 'wire_netem delay 20ms' ;;
 short_cut) fault complete 60 'wire_netem loss 100%; sleep 5; wire_netem loss 0%' ;;
-# The adapter tries seven times more, for up to four seconds each.
+# The adapter tries six times more, for up to four seconds each.
 cut) fault break 60 'wire_netem loss 100%' ;;
 down) fault break 60 'ip link set v0 down' ;;
 delete_near) delete rxe0 ;;

@@ -21,7 +21,7 @@ struct entry {
 #member, offsetof(struct wsd_backend_ops, member) \
 	}
 
-/* The entries marked * in backend.h: all but clock. */
+/* The entries marked * in backend.h: all but clock and busy. */
 static const struct entry required[] = {
 	ENTRY(open),
 	ENTRY(close),
@@ -53,6 +53,12 @@ static uint64_t default_clock(struct wsd_queue *queue)
 {
 	(void)queue;
 	return wsd_clock_ns();
+}
+
+static bool never_busy(struct wsd_queue *queue)
+{
+	(void)queue;
+	return false;
 }
 
 static bool is_set(const struct wsd_backend_ops *ops, size_t offset)
@@ -101,6 +107,8 @@ enum wsd_status wsd_ops_complete(const struct wsd_backend_ops *ops, struct wsd_b
 	*full = *ops;
 	if (!full->clock)
 		full->clock = default_clock;
+	if (!full->busy)
+		full->busy = never_busy;
 	if (!full->description)
 		full->description = "";
 	return WSD_OK;

@@ -88,6 +88,7 @@ void wsd_engine_abandon(struct wsd_engine *engine)
 	wsd_list_init(&engine->tasks);
 	atomic_store(&engine->task_count, 0);
 	atomic_store(&engine->timers.earliest, UINT64_MAX);
+	atomic_store(&engine->taking_down, false);
 	sleeper = atomic_load(&engine->sleeper);
 	if (sleeper)
 		wsd_waker_wake(sleeper);
@@ -144,6 +145,7 @@ void wsd_engine_forget(struct wsd_engine *engine, const void *context)
 		if (engine->events[i].context == context)
 			engine->events[i].context = NULL;
 	}
+	atomic_store(&engine->taking_down, true);
 }
 
 void wsd_engine_set_timer(struct wsd_engine *engine, struct wsd_timer *timer, uint64_t when)
@@ -274,6 +276,14 @@ bool wsd_engine_round(struct wsd_engine *engine)
 	return any;
 }
 
+/* [owner] wsd_engine_active, of now: the device is asked only when nothing else needs the engine. */
+static bool still_active(struct wsd_engine *engine)
+{
+	if (!wsd_engine_wanted(engine) && atomic_load(&engine->taking_down))
+		atomic_store(&engine->taking_down, engine->ops->busy(engine->queue));
+	return wsd_engine_active(engine);
+}
+
 /*
  * [owner] Before letting go for good: somebody must look after the engine. Rare visitors arm
  * again for the one who sleeps; frequent ones, and those who find nobody asleep, leave it to the
@@ -281,7 +291,7 @@ bool wsd_engine_round(struct wsd_engine *engine)
  */
 static void cover(struct wsd_engine *engine)
 {
-	if (atomic_load(&engine->watch) == WSD_WATCH_TICK || !wsd_engine_active(engine))
+	if (atomic_load(&engine->watch) == WSD_WATCH_TICK || !still_active(engine))
 		return;
 	if (atomic_load(&engine->armed))
 		return;
@@ -436,7 +446,7 @@ static enum wsd_settled settle_owned(struct wsd_engine *engine, struct wsd_waker
 	if (wsd_engine_round(engine) || !wsd_list_empty(&engine->deferred)) {
 		result = WSD_SETTLED_AGAIN;
 	} else {
-		need = wsd_engine_active(engine);
+		need = still_active(engine);
 		if (need)
 			status = engine->ops->arm(engine->queue);
 		if (need && status == WSD_OK)

@@ -77,7 +77,8 @@ void wsd_engine_queue_task(struct wsd_engine *engine, struct wsd_task *task);
 /* [ownership held] */
 void wsd_engine_defer(struct wsd_engine *engine, struct wsd_deferred *deferred);
 /* [ownership held] Call with endpoint_destroy and listener_destroy: events of that context which the
- * running round has collected already are dropped. (Tasks run before the round collects any.) */
+ * running round has collected already are dropped. (Tasks run before the round collects any.) The engine
+ * moves on, held or not, until the device has taken it down. */
 void wsd_engine_forget(struct wsd_engine *engine, const void *context);
 /* [any lock] Set or move; when == 0 cancels. A cancelled timer may already be expiring in the owner:
  * handlers check their object's state under its lock. */

@@ -7,7 +7,8 @@
  *   running  somebody has `own`, or is in wsd_engine_wait and awake, so it will look again
  *   asleep   `armed`, and `sleeper` sleeps on the wait object
  *   watched  `watch` is TICK: the background thread is awake or looks within one tick
- * An engine without listener, connection, timer and task needs none of them.
+ * An engine without listener, connection, timer and task needs none of them, once its device has taken down
+ * what there was (taking_down).
  *
  * own      0 or 1, never waited for: who does not get it leaves its work to the holder, which looks
  *          at the task counter once more after letting go. Both sides are seq_cst: either the
@@ -98,6 +99,8 @@ struct wsd_engine {
 	_Atomic uint64_t seen; /* visits when the thread last looked */
 	atomic_uint spin;      /* ns: adaptive bound of the next spin */
 	atomic_uint skipped;   /* rounds that left out this costly engine */
+	/* Written with own: something was destroyed, and the device has not been seen to be done with it. */
+	atomic_bool taking_down;
 
 	struct wsd_thread *thread;
 	_Atomic(struct wsd_waker *) thread_waker;
@@ -149,11 +152,17 @@ uint64_t wsd_engine_deadline(struct wsd_engine *engine, uint64_t when);
 /* Wake the background thread and let everybody rely on its ticks. */
 void wsd_engine_watch(struct wsd_engine *engine);
 
-/* Is there anything that needs progress? */
-static inline bool wsd_engine_active(struct wsd_engine *engine)
+/* Does anything of the provider need progress? */
+static inline bool wsd_engine_wanted(struct wsd_engine *engine)
 {
 	return atomic_load(&engine->holds) || atomic_load(&engine->task_count) ||
 	       atomic_load(&engine->timers.earliest) != UINT64_MAX;
+}
+
+/* Does anything, also in the device? */
+static inline bool wsd_engine_active(struct wsd_engine *engine)
+{
+	return wsd_engine_wanted(engine) || atomic_load(&engine->taking_down);
 }
 
 static inline bool wsd_engine_hot(struct wsd_engine *engine)

@@ -253,6 +253,7 @@ uint32_t verbs_poll(struct wsd_queue *queue, struct wsd_event *events, uint32_t 
 enum wsd_status verbs_arm(struct wsd_queue *queue);
 void verbs_disarm(struct wsd_queue *queue);
 wsd_wait_object verbs_wait_object(struct wsd_queue *queue);
+bool verbs_busy(struct wsd_queue *queue);
 bool verbs_sink_full(const struct verbs_sink *sink);
 struct wsd_event *verbs_sink_add(struct verbs_sink *sink, enum wsd_event_type type, void *context,
 				 enum wsd_status status);

@@ -280,6 +280,7 @@ static const struct wsd_backend_ops table = {
 	.arm = verbs_arm,
 	.disarm = verbs_disarm,
 	.wait_object = verbs_wait_object,
+	.busy = verbs_busy,
 	.reg = verbs_reg,
 	.dereg = verbs_dereg,
 	.mem_alloc = verbs_mem_alloc,

@@ -247,6 +247,12 @@ wsd_wait_object verbs_wait_object(struct wsd_queue *queue)
 	return queue->set;
 }
 
+bool verbs_busy(struct wsd_queue *queue)
+{
+	/* What is drained has a deadline until it is freed. */
+	return !wsd_list_empty(&queue->waiting);
+}
+
 static int watch(struct wsd_queue *queue, int fd, uint32_t what)
 {
 	struct epoll_event event = { .events = EPOLLIN };

@@ -122,6 +122,31 @@ static void test_arm_timeout(void)
 	bc_pair_close(&p);
 }
 
+/* What was destroyed is taken down by polls that only the wait object asks for. */
+static void test_taken_down(void)
+{
+	struct bc_node *nodes[2];
+	struct bc_pair p;
+	unsigned i;
+
+	bc_pair_open(&p, NULL);
+	bc_destroy(&p.c);
+	bc_expect(&p.b, &p.s, WSD_EV_DISCONNECTED);
+	bc_destroy(&p.s);
+	nodes[0] = &p.a;
+	nodes[1] = &p.b;
+	for (i = 0; i < 2; i++) {
+		while (bc_ops->busy(nodes[i]->queue)) {
+			arm_quiet(nodes[i]);
+			BC_CHECK(!bc_ops->busy(nodes[i]->queue) || ready(nodes[i], 5000),
+				 "busy, and nothing wakes its owner");
+			bc_ops->disarm(nodes[i]->queue);
+			bc_poll_all();
+		}
+	}
+	bc_pair_close(&p);
+}
+
 static void test_spurious(void)
 {
 	unsigned wakes = 0;
@@ -350,6 +375,7 @@ const struct bc_test bc_tests_wait[] = {
 	{ "arm-pending", test_arm_pending, BC_IN_PROCESS },
 	{ "arm-connect", test_arm_connect, BC_IN_PROCESS },
 	{ "arm-timeout", test_arm_timeout, BC_IN_PROCESS },
+	{ "taken-down", test_taken_down, BC_IN_PROCESS },
 	{ "spurious-wakes", test_spurious, BC_IN_PROCESS },
 	{ "wake-race", test_wake_race, BC_IN_PROCESS },
 	{ "post-elsewhere", test_post_elsewhere, BC_IN_PROCESS },

@@ -276,6 +276,67 @@ static void thread_owns_idle_engine(void **state)
 	fake_engine_end(engine);
 }
 
+struct ending {
+	struct wsd_task task; /* first */
+	struct seen *connection;
+};
+
+/* The last connection of the engine is destroyed. */
+static void end_last(struct wsd_task *task, struct wsd_engine *engine)
+{
+	struct ending *ending = (struct ending *)(void *)task;
+
+	wsd_engine_forget(engine, ending->connection);
+	wsd_engine_release(engine);
+}
+
+static void destroyed_last(struct wsd_engine *engine, struct ending *ending, struct seen *seen)
+{
+	seen_init(seen);
+	wsd_task_init(&ending->task, end_last);
+	ending->connection = seen;
+	wsd_engine_hold(engine);
+	await_watch(engine, WSD_WATCH_OWNER);
+	atomic_store(&fake.busy, true);
+	wsd_engine_queue_task(engine, &ending->task);
+}
+
+/* The device wakes the thread with what it still has to do, which gives no event. */
+static void let_go(struct wsd_engine *engine)
+{
+	await_watch(engine, WSD_WATCH_OWNER);
+	atomic_store(&fake.busy, false);
+	fake_post(NULL, WSD_EV_SEND, 0);
+	await_watch(engine, WSD_WATCH_PARKED);
+	assert_false(wsd_engine_active(engine));
+	assert_false(atomic_load(&engine->armed));
+}
+
+/* Nothing holds the engine, but its device still takes something down. */
+static void moves_until_taken_down(void **state)
+{
+	struct wsd_engine *engine = fake_engine();
+	struct ending ending;
+	struct seen seen;
+
+	(void)state;
+	destroyed_last(engine, &ending, &seen);
+	wsd_engine_kick(engine);
+	let_go(engine);
+	/* By a caller that sleeps then, and leaves. */
+	destroyed_last(engine, &ending, &seen);
+	assert_false(wsd_engine_wait(&engine, 1, never, NULL, wsd_clock_ns() + SECOND / 100,
+				     wsd_waker_self()));
+	assert_true(wsd_engine_active(engine));
+	let_go(engine);
+	/* A device that is done at once is not waited for. */
+	destroyed_last(engine, &ending, &seen);
+	atomic_store(&fake.busy, false);
+	wsd_engine_kick(engine);
+	assert_false(wsd_engine_active(engine));
+	fake_engine_end(engine);
+}
+
 /* A caller that polls all the time: at most HOT arms until the thread steps back, none after. */
 static void poll_budget(void **state)
 {
@@ -357,6 +418,7 @@ int main(void)
 		cmocka_unit_test(timers_in_order),
 		cmocka_unit_test(earlier_timer_wakes_sleeper),
 		cmocka_unit_test(thread_owns_idle_engine),
+		cmocka_unit_test(moves_until_taken_down),
 		cmocka_unit_test(poll_budget),
 		cmocka_unit_test(rare_visits_arm_again),
 		cmocka_unit_test(a_child_makes_engines_of_its_own),

@@ -32,6 +32,7 @@ struct fake {
 	bool armed;	     /* lock */
 	int descriptor;
 	atomic_uint inside, overlaps, polls, arms, disarms, regs, deregs;
+	atomic_bool busy;
 	enum wsd_status reg_answer;
 	_Atomic uint64_t clock; /* 0 = the real one */
 };
@@ -131,6 +132,17 @@ static uint64_t fake_clock(struct wsd_queue *queue)
 	return now ? now : wsd_clock_ns();
 }
 
+static bool fake_busy(struct wsd_queue *queue)
+{
+	bool busy;
+
+	(void)queue;
+	fake_enter();
+	busy = atomic_load(&fake.busy);
+	fake_leave();
+	return busy;
+}
+
 /* An event arrives from outside. */
 static inline void fake_post(void *context, enum wsd_event_type type, uint64_t id)
 {
@@ -191,6 +203,7 @@ static struct wsd_engine *fake_engine(void)
 	ops.disarm = fake_disarm;
 	ops.wait_object = fake_wait_object;
 	ops.clock = fake_clock;
+	ops.busy = fake_busy;
 	ops.reg = fake_reg;
 	ops.dereg = fake_dereg;
 	memset(&fake, 0, sizeof(fake));

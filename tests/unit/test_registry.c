@@ -97,12 +97,15 @@ static void test_every_operation_is_checked(void **state)
 		if (offset == offsetof(struct wsd_backend_ops, clock)) {
 			assert_int_equal(status, WSD_OK);
 			assert_non_null(full.clock);
+		} else if (offset == offsetof(struct wsd_backend_ops, busy)) {
+			assert_int_equal(status, WSD_OK);
+			assert_false(full.busy(NULL));
 		} else {
 			assert_int_equal(status, WSD_EINVAL);
 			required++;
 		}
 	}
-	assert_int_equal(required, count - 1);
+	assert_int_equal(required, count - 2);
 }
 
 static void test_abi_and_size_must_match(void **state)

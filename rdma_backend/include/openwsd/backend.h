@@ -238,6 +238,9 @@ struct wsd_backend_ops {
 	wsd_wait_object (*wait_object)(struct wsd_queue *queue);
 	/* [any] The backend's own clock, for backends with virtual time. Filler: host->now. */
 	uint64_t (*clock)(struct wsd_queue *queue);
+	/* [owner] Is anything that was destroyed still being taken down? As long as it is, the provider
+	 * polls or waits armed, though it may have nothing left on the queue. Filler: false. */
+	bool (*busy)(struct wsd_queue *queue);
 
 	/*
 	 * * [any] Register memory of the caller; it stays the caller's, mapped until dereg.

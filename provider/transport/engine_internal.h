@@ -28,7 +28,7 @@
 #include "provider/transport/memory.h"
 
 #define WSD_ENGINE_BATCH 64u /* events of one poll */
-#define WSD_ENGINE_HOT	 8u  /* visits since the thread looked that make an engine "driven" */
+#define WSD_ENGINE_HOT	 8u  /* visits in a tick of the thread that make an engine "driven" */
 #define WSD_ENGINE_MAX	 16u
 #define WSD_ENGINE_NAME	 56u
 
@@ -96,7 +96,8 @@ struct wsd_engine {
 	atomic_uint holds;
 	atomic_int watch;
 	atomic_bool poked;     /* the thread shall look at once */
-	_Atomic uint64_t seen; /* visits when the thread last looked */
+	_Atomic uint64_t seen; /* visits when the thread last looked, at most once a tick */
+	uint64_t seen_at;      /* [thread] */
 	atomic_uint spin;      /* ns: adaptive bound of the next spin */
 	atomic_uint skipped;   /* rounds that left out this costly engine */
 	/* Written with own: something was destroyed, and the device has not been seen to be done with it. */

@@ -62,10 +62,15 @@ static void look(struct wsd_engine *engine, struct wsd_waker *waker)
 	uint64_t visits = atomic_load_explicit(&engine->visits, memory_order_relaxed);
 	/* relaxed: a stale count only shifts the decision by one tick */
 	bool driven = visits != atomic_load_explicit(&engine->seen, memory_order_relaxed);
+	uint64_t now = wsd_clock_ns();
 
 	if (atomic_exchange(&engine->poked, false))
 		at_once = true;
-	atomic_store_explicit(&engine->seen, visits, memory_order_relaxed);
+	/* Visits of a tick, not since the last event: else one that is woken for each never sees many. */
+	if (now - engine->seen_at >= engine->tick) {
+		engine->seen_at = now;
+		atomic_store_explicit(&engine->seen, visits, memory_order_relaxed);
+	}
 	if (driven && !at_once)
 		sleep_tick(engine, waker);
 	else

@@ -386,6 +386,28 @@ static void rare_visits_arm_again(void **state)
 	fake_engine_end(engine);
 }
 
+/* Each event wakes the thread, and a caller comes between any two: soon it is left to the caller. */
+static void frequent_visits_between_events_count(void **state)
+{
+	struct wsd_engine *engine = fake_engine();
+	struct seen a;
+	unsigned n;
+
+	(void)state;
+	seen_init(&a);
+	wsd_engine_hold(engine);
+	for (n = 0; n < 100 && (n == 0 || atomic_load(&engine->watch) != WSD_WATCH_TICK); n++) {
+		await_watch(engine, WSD_WATCH_OWNER);
+		fake_post(&a, WSD_EV_RECV, n);
+		await_count(&a.events, n + 1);
+		await_watch(engine, WSD_WATCH_OWNER);
+		wsd_engine_poll(engine);
+	}
+	assert_true(n < 100);
+	wsd_engine_release(engine);
+	fake_engine_end(engine);
+}
+
 /* The parent has ended an engine, and a thread that the child does not have is still busy with it. */
 static void a_child_makes_engines_of_its_own(void **state)
 {
@@ -421,6 +443,7 @@ int main(void)
 		cmocka_unit_test(moves_until_taken_down),
 		cmocka_unit_test(poll_budget),
 		cmocka_unit_test(rare_visits_arm_again),
+		cmocka_unit_test(frequent_visits_between_events_count),
 		cmocka_unit_test(a_child_makes_engines_of_its_own),
 	};
 

@@ -8,6 +8,7 @@
  * Linux.
  */
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,7 @@ static struct {
 	unsigned long served;
 } server;
 
-static volatile sig_atomic_t interrupted;
+static atomic_int interrupted; /* by a signal or the thread that watches the input */
 
 static int fail(const char *what)
 {

@@ -4,6 +4,7 @@
  * they exchange messages. Connections may end or stop; no call crashes or outlasts its time limit, closing ends,
  * and once that process is gone new connections work. Exits 77 where a process may not write to another one's memory.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -75,14 +76,15 @@ static void serve(void)
 /* --- the third process --- */
 
 struct range {
-	uint64_t start, length;
+	uint64_t length;
+	int file;
 };
 
 static unsigned find_ranges(struct range *ranges)
 {
-	char path[64], line[512];
+	char path[128], line[512];
 	unsigned count = 0;
-	uint64_t end;
+	uint64_t start, end;
 	FILE *maps;
 
 	snprintf(path, sizeof(path), "/proc/%d/maps", (int)server);
@@ -92,9 +94,17 @@ static unsigned find_ranges(struct range *ranges)
 	while (count < RANGES && fgets(line, sizeof(line), maps)) {
 		if (!strstr(line, "memfd:openwsd"))
 			continue;
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64, &ranges[count].start, &end) != 2)
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) != 2)
 			_exit(1);
-		ranges[count].length = end - ranges[count].start;
+		/* The file, not the address, at which something else may lie later. */
+		snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, (int)server,
+			 start, end);
+		ranges[count].file = open(path, O_RDWR);
+		if (ranges[count].file < 0 && errno == ENOENT)
+			continue; /* unmapped meanwhile */
+		if (ranges[count].file < 0)
+			_exit(77);
+		ranges[count].length = end - start;
 		count++;
 	}
 	fclose(maps);
@@ -109,21 +119,16 @@ static void garble(unsigned seed)
 	unsigned count = find_ranges(ranges);
 	uint64_t at, random = seed * 7919u + 1;
 	uint32_t value;
-	char path[64];
-	int memory;
 
-	snprintf(path, sizeof(path), "/proc/%d/mem", (int)server);
-	memory = open(path, O_RDWR);
-	if (memory < 0 || count == 0)
+	if (count == 0)
 		_exit(77);
 	for (;;) {
 		random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
 		range = &ranges[(random >> 33) % count];
 		at = (random >> 20) % (random >> 62 ? 4096 : range->length) & ~UINT64_C(3);
 		value = random >> 61 & 1 ? (uint32_t)(random >> 17) : values[random >> 40 & 7];
-		/* Memory that is unmapped meanwhile is no longer ours to spoil. */
-		if (pwrite(memory, &value, sizeof(value), (off_t)(range->start + at)) < 0 &&
-		    getppid() == 1)
+		/* Beyond the end it fails: the size is sealed. */
+		if (pwrite(range->file, &value, sizeof(value), (off_t)at) < 0 && getppid() == 1)
 			_exit(0);
 	}
 }

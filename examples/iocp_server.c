@@ -59,6 +59,9 @@ static struct {
 	unsigned long served;
 } server;
 
+/* SOMAXCONN_HINT(1024), which not every winsock2.h has: who comes to a full one is refused. */
+#define BACKLOG (-1024)
+
 static atomic_int interrupted; /* by a signal or the thread that watches the input */
 
 static int fail(const char *what)
@@ -233,7 +236,7 @@ static int open_listener(struct sockaddr_in at)
 	if (server.listener == INVALID_SOCKET)
 		return fail("socket");
 	if (bind(server.listener, (struct sockaddr *)&at, sizeof(at)) != 0 ||
-	    listen(server.listener, SOMAXCONN) != 0 ||
+	    listen(server.listener, BACKLOG) != 0 ||
 	    getsockname(server.listener, (struct sockaddr *)&at, &length) != 0)
 		return fail("cannot listen");
 	if (WSAIoctl(server.listener, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof(id),

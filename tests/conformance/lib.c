@@ -2,10 +2,10 @@
 /* lib.c - what the conformance programs share. */
 #include "tests/conformance/lib.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -311,4 +311,33 @@ void thread_until_waiting(const struct conf_thread *thread)
 {
 	while (atomic_load(&thread->waiter) == 0 || !sleeps(atomic_load(&thread->waiter)))
 		usleep(1000); /* the deadline of the program ends it */
+}
+
+static unsigned threads_now(void)
+{
+	DIR *folder = opendir("/proc/self/task");
+	unsigned count = 0;
+
+	while (folder != NULL && readdir(folder) != NULL)
+		count++;
+	closedir(folder);
+	return count;
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+unsigned threads_before(void)
+{
+	thread_join(thread_run(nothing, NULL));
+	return threads_now();
+}
+
+bool threads_become(unsigned before)
+{
+	for (int i = 0; i < 20 && threads_now() != before; i++)
+		usleep(1000);
+	return threads_now() == before;
 }

@@ -6,6 +6,7 @@
 #ifndef WSD_CONFORMANCE_LIB_H
 #define WSD_CONFORMANCE_LIB_H
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,5 +82,9 @@ void thread_join(struct conf_thread *thread);
 void thread_will_wait(void);
 /* Until it has said so, and sleeps. */
 void thread_until_waiting(const struct conf_thread *thread);
+/* How many threads the process has, with those that a sanitizer starts with the first one. */
+unsigned threads_before(void);
+/* Has it so many again, at once or when the kernel has removed those that were joined? */
+bool threads_become(unsigned before);
 
 #endif

@@ -194,7 +194,7 @@ int wsd_connect_address(const struct wsd_socket *sock, const struct sockaddr *na
 	return 0;
 }
 
-int wsd_connect_wait(struct wsd_socket *sock)
+static int wait_connected(struct wsd_socket *sock)
 {
 	while (sock->state == WSD_SOCK_CONNECTING && !sock->closed) {
 		int error = wsd_socket_wait(sock, WSD_CHANGE_CONNECTED, WSD_FOREVER);
@@ -211,6 +211,19 @@ int wsd_connect_wait(struct wsd_socket *sock)
 	if (sock->closed)
 		return WSAEINTR;
 	return sock->connect_error > 0 ? sock->connect_error : 0;
+}
+
+int wsd_connect_begun(struct wsd_socket *sock, LPINT lpErrno)
+{
+	int error;
+
+	if (sock->nonblocking)
+		return wsd_socket_return(sock, WSAEWOULDBLOCK, lpErrno);
+	wsd_socket_ref(sock);
+	error = wait_connected(sock);
+	(void)wsd_socket_return(sock, error, lpErrno);
+	wsd_socket_unref(sock);
+	return error == 0 ? 0 : SOCKET_ERROR;
 }
 
 int WSPAPI wsd_spi_connect(SOCKET s, const struct sockaddr *name, int namelen,
@@ -239,11 +252,5 @@ int WSPAPI wsd_spi_connect(SOCKET s, const struct sockaddr *name, int namelen,
 		return wsd_socket_return(sock, error, lpErrno);
 	if (lpCalleeData != NULL)
 		lpCalleeData->len = 0;
-	if (sock->nonblocking)
-		return wsd_socket_return(sock, WSAEWOULDBLOCK, lpErrno);
-	wsd_socket_ref(sock);
-	error = wsd_connect_wait(sock);
-	(void)wsd_socket_return(sock, error, lpErrno);
-	wsd_socket_unref(sock);
-	return error == 0 ? 0 : SOCKET_ERROR;
+	return wsd_connect_begun(sock, lpErrno);
 }

@@ -210,11 +210,5 @@ int WSPAPI wsd_san_connect(SOCKET s, const struct sockaddr *name, int namelen,
 		error = start(sock, &remote, lpCallerData, lpCalleeData);
 	if (error != 0)
 		return wsd_socket_return(sock, error, lpErrno);
-	if (sock->nonblocking)
-		return wsd_socket_return(sock, WSAEWOULDBLOCK, lpErrno);
-	wsd_socket_ref(sock);
-	error = wsd_connect_wait(sock);
-	(void)wsd_socket_return(sock, error, lpErrno);
-	wsd_socket_unref(sock);
-	return error == 0 ? 0 : SOCKET_ERROR;
+	return wsd_connect_begun(sock, lpErrno);
 }

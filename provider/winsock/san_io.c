@@ -148,6 +148,22 @@ int WSPAPI wsd_san_recv(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount,
 	return run(s, &call, lpErrno);
 }
 
+/* What WSPRdmaWrite and WSPRdmaRead have in common: all but the direction. */
+static int rdma(SOCKET s, enum wsd_transfer_kind kind, const WSABUFEX *buffers, DWORD count,
+		void *descriptor, DWORD descriptor_length, DWORD offset, LPWSAOVERLAPPED overlapped,
+		LPINT error)
+{
+	struct san_call call = { .kind = kind,
+				 .registered = buffers,
+				 .count = count,
+				 .descriptor = descriptor,
+				 .descriptor_length = descriptor_length,
+				 .offset = offset,
+				 .overlapped = overlapped };
+
+	return run(s, &call, error);
+}
+
 int WSPAPI wsd_san_rdma_write(SOCKET s, LPWSABUFEX lpBuffers, DWORD dwBufferCount,
 			      LPVOID lpTargetBufferDescriptor, DWORD dwTargetDescriptorLength,
 			      DWORD dwTargetBufferOffset, LPDWORD lpdwNumberOfBytesWritten,
@@ -155,19 +171,12 @@ int WSPAPI wsd_san_rdma_write(SOCKET s, LPWSABUFEX lpBuffers, DWORD dwBufferCoun
 			      LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine,
 			      LPWSATHREADID lpThreadId, LPINT lpErrno)
 {
-	struct san_call call = { .kind = WSD_TRANSFER_WRITE,
-				 .registered = lpBuffers,
-				 .count = dwBufferCount,
-				 .descriptor = lpTargetBufferDescriptor,
-				 .descriptor_length = dwTargetDescriptorLength,
-				 .offset = dwTargetBufferOffset,
-				 .overlapped = lpOverlapped };
-
 	(void)lpdwNumberOfBytesWritten;
 	(void)dwFlags;
 	(void)lpCompletionRoutine;
 	(void)lpThreadId;
-	return run(s, &call, lpErrno);
+	return rdma(s, WSD_TRANSFER_WRITE, lpBuffers, dwBufferCount, lpTargetBufferDescriptor,
+		    dwTargetDescriptorLength, dwTargetBufferOffset, lpOverlapped, lpErrno);
 }
 
 int WSPAPI wsd_san_rdma_read(SOCKET s, LPWSABUFEX lpBuffers, DWORD dwBufferCount,
@@ -177,17 +186,10 @@ int WSPAPI wsd_san_rdma_read(SOCKET s, LPWSABUFEX lpBuffers, DWORD dwBufferCount
 			     LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine,
 			     LPWSATHREADID lpThreadId, LPINT lpErrno)
 {
-	struct san_call call = { .kind = WSD_TRANSFER_READ,
-				 .registered = lpBuffers,
-				 .count = dwBufferCount,
-				 .descriptor = lpTargetBufferDescriptor,
-				 .descriptor_length = dwTargetDescriptorLength,
-				 .offset = dwTargetBufferOffset,
-				 .overlapped = lpOverlapped };
-
 	(void)lpdwNumberOfBytesRead;
 	(void)dwFlags;
 	(void)lpCompletionRoutine;
 	(void)lpThreadId;
-	return run(s, &call, lpErrno);
+	return rdma(s, WSD_TRANSFER_READ, lpBuffers, dwBufferCount, lpTargetBufferDescriptor,
+		    dwTargetDescriptorLength, dwTargetBufferOffset, lpOverlapped, lpErrno);
 }

@@ -256,8 +256,9 @@ int wsd_connect_state(const struct wsd_socket *sock);
 int wsd_connect_address(const struct wsd_socket *sock, const struct sockaddr *name, int namelen,
 			struct wsd_addr *remote);
 uint64_t wsd_connect_timeout(void); /* ns */
-/* [lock] Until the attempt ended. A call that was cancelled leaves no attempt behind. */
-int wsd_connect_wait(struct wsd_socket *sock);
+/* [lock, released on return] An attempt has begun: wait until it ended, or not; what the call returns. A
+ * call that was cancelled leaves no attempt behind. */
+int wsd_connect_begun(struct wsd_socket *sock, LPINT lpErrno);
 /* [listener's lock] Make child the owner of the oldest request. */
 enum wsd_status wsd_accept_into(struct wsd_socket *listener, struct wsd_socket *child,
 				const WSABUF *callee_data);

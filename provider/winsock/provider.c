@@ -25,6 +25,7 @@
 /* Who started us in one mode: each mode has its host, its count and its sockets. */
 struct host {
 	unsigned started;
+	atomic_uint start; /* which one since the process began: of the sockets made in it */
 	struct wsd_upcalls upcalls[UPCALL_TABLES];
 	unsigned upcall_index;
 	WSAPROTOCOL_INFOW entries[CATALOG_ENTRIES]; /* the first is the one given at start-up */
@@ -90,6 +91,11 @@ bool wsd_provider_started(unsigned mode)
 {
 	/* acquire: what start-up wrote is visible to whoever sees it started */
 	return atomic_load_explicit(&provider.hosts[mode].running, memory_order_acquire);
+}
+
+unsigned wsd_provider_start(unsigned mode)
+{
+	return atomic_load(&provider.hosts[mode].start);
 }
 
 bool wsd_provider_exiting(void)
@@ -257,7 +263,8 @@ static int start(unsigned mode, WORD version, LPWSPDATA data, LPWSAPROTOCOL_INFO
 	if (host->started == 0 && wsd_engines_start() != WSD_OK) {
 		error = WSASYSNOTREADY;
 	} else {
-		host->started++;
+		if (host->started++ == 0)
+			atomic_fetch_add(&host->start, 1);
 		host->entries[0] = *info;
 		host->entry_count = 1;
 		publish_upcalls(host, upcalls);
@@ -337,8 +344,9 @@ static void wait_for_streams(struct host *host, uint64_t deadline)
 }
 
 /* First everything falls silent: the other end of a connection may be in this process too, and its
- * operations must not end with the reset that we are about to cause. */
-static void shut_all(unsigned mode, bool abort, bool quiet)
+ * operations must not end with the reset that we are about to cause. Only what was made in this start:
+ * another thread may have begun a new one. */
+static void shut_all(unsigned mode, unsigned start, bool abort, bool quiet)
 {
 	unsigned count = wsd_slot_count();
 
@@ -346,13 +354,13 @@ static void shut_all(unsigned mode, bool abort, bool quiet)
 		struct wsd_socket *sock = wsd_slot_get(i);
 
 		if (sock != NULL && quiet)
-			wsd_socket_silence(mode, sock);
+			wsd_socket_silence(mode, start, sock);
 	}
 	for (unsigned i = 1; i <= count; i++) {
 		struct wsd_socket *sock = wsd_slot_get(i);
 
 		if (sock != NULL)
-			wsd_socket_shut(mode, sock, abort, quiet);
+			wsd_socket_shut(mode, start, sock, abort, quiet);
 	}
 }
 
@@ -365,6 +373,7 @@ static int cleanup(unsigned mode, LPINT lpErrno)
 {
 	struct host *host = &provider.hosts[mode];
 	bool last = false;
+	unsigned start;
 
 	init_once();
 	wsd_mutex_lock(&provider.lock);
@@ -374,6 +383,7 @@ static int cleanup(unsigned mode, LPINT lpErrno)
 			*lpErrno = WSANOTINITIALISED;
 		return SOCKET_ERROR;
 	}
+	start = atomic_load(&host->start);
 	last = --host->started == 0;
 	if (last)
 		atomic_store(&host->running, false);
@@ -382,7 +392,7 @@ static int cleanup(unsigned mode, LPINT lpErrno)
 		return 0;
 	if (mode == WSD_MODE_STREAM)
 		wsd_netwatch_stop();
-	shut_all(mode, true, true);
+	shut_all(mode, start, true, true);
 	if (mode == WSD_MODE_STREAM)
 		wsd_streams_drain(wsd_clock_ns() + exit_linger());
 	wait_for_streams(host, wsd_clock_ns() + 1500 * WSD_NS_PER_MS);
@@ -412,7 +422,7 @@ void wsd_provider_exit(void)
 		return;
 	atomic_store(&exiting, true);
 	atomic_store(&provider.hosts[WSD_MODE_STREAM].running, false);
-	shut_all(WSD_MODE_STREAM, false, true);
+	shut_all(WSD_MODE_STREAM, wsd_provider_start(WSD_MODE_STREAM), false, true);
 	wsd_streams_drain(wsd_clock_ns() + exit_linger());
 }
 

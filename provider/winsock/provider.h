@@ -56,6 +56,7 @@ struct wsd_upcalls {
 
 const struct wsd_upcalls *wsd_upcalls(unsigned mode);
 bool wsd_provider_started(unsigned mode);
+unsigned wsd_provider_start(unsigned mode); /* a number that no earlier start had */
 bool wsd_provider_exiting(void); /* the process ends: memory of the application is left alone */
 /* The id of the entry that a socket is made from, which is remembered; NULL: that of start-up. */
 DWORD wsd_provider_catalog_id(unsigned mode, const WSAPROTOCOL_INFOW *given);

@@ -206,10 +206,17 @@ void wsd_socket_close_now(struct wsd_socket *sock, bool abort_it, bool quiet)
 	wsd_socket_unref(sock);
 }
 
-void wsd_socket_silence(unsigned mode, struct wsd_socket *sock)
+/* [lock] Is it open, and was it made in that start? */
+static bool is_of_start(const struct wsd_socket *sock, unsigned mode, unsigned start)
+{
+	return !sock->closed && sock->handle != INVALID_SOCKET && sock->mode == mode &&
+	       sock->start == start;
+}
+
+void wsd_socket_silence(unsigned mode, unsigned start, struct wsd_socket *sock)
 {
 	wsd_mutex_lock(&sock->lock);
-	if (sock->closed || sock->handle == INVALID_SOCKET || sock->mode != mode) {
+	if (!is_of_start(sock, mode, start)) {
 		wsd_mutex_unlock(&sock->lock);
 		return;
 	}
@@ -221,10 +228,11 @@ void wsd_socket_silence(unsigned mode, struct wsd_socket *sock)
 	wsd_socket_unref(sock);
 }
 
-void wsd_socket_shut(unsigned mode, struct wsd_socket *sock, bool abort_it, bool quiet)
+void wsd_socket_shut(unsigned mode, unsigned start, struct wsd_socket *sock, bool abort_it,
+		     bool quiet)
 {
 	wsd_mutex_lock(&sock->lock);
-	if (sock->closed || sock->handle == INVALID_SOCKET || sock->mode != mode) {
+	if (!is_of_start(sock, mode, start)) {
 		wsd_mutex_unlock(&sock->lock);
 		return;
 	}

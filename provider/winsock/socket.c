@@ -115,6 +115,7 @@ static void begin_life(struct wsd_socket *sock, unsigned mode, uint16_t family, 
 	sock->life++;
 	sock->handle = INVALID_SOCKET;
 	sock->mode = mode;
+	sock->start = wsd_provider_start(mode);
 	sock->family = family;
 	sock->catalog_id = catalog_id;
 	sock->overlapped = overlapped;

@@ -102,8 +102,9 @@ struct wsd_socket {
 	atomic_uint refs;
 	atomic_uint handle_refs;
 	atomic_uint result_waiters;
-	SOCKET handle; /* the host's; in mode S not what the caller has */
-	unsigned mode; /* WSD_MODE_* */
+	SOCKET handle;	/* the host's; in mode S not what the caller has */
+	unsigned mode;	/* WSD_MODE_* */
+	unsigned start; /* see wsd_provider_start: WSPCleanup shuts its own sockets */
 	DWORD catalog_id;
 	enum wsd_socket_state state;
 	uint16_t family;   /* enum wsd_family */
@@ -273,9 +274,10 @@ void wsd_san_done(void *owner, struct wsd_transfer *transfer);
 /* What an operation of mode S ends with. */
 int wsd_san_error(enum wsd_status status);
 /* [no lock] WSPCleanup, before any connection is cut: end the operations without indications. */
-void wsd_socket_silence(unsigned mode, struct wsd_socket *sock);
+void wsd_socket_silence(unsigned mode, unsigned start, struct wsd_socket *sock);
 /* [no lock] abort: reset. quiet: no indications (WSPCleanup). */
-void wsd_socket_shut(unsigned mode, struct wsd_socket *sock, bool abort, bool quiet);
+void wsd_socket_shut(unsigned mode, unsigned start, struct wsd_socket *sock, bool abort,
+		     bool quiet);
 /* [lock, released on return] */
 void wsd_socket_close_now(struct wsd_socket *sock, bool abort, bool quiet);
 /* [lock] readiness for select and events */

@@ -300,6 +300,39 @@ static void check_cleanup_aborts(void)
 	WSACloseEvent(selected);
 }
 
+static WSPUPCALLTABLE usual;
+static SOCKET early = INVALID_SOCKET;
+
+/* The first handle that the clean-up closes: another thread might start and make a socket just then. */
+static int WSPAPI close_and_start(SOCKET s, LPINT error)
+{
+	if (early == INVALID_SOCKET && host_startup(0) == 0)
+		early = host_socket();
+	return usual.lpWPUCloseSocketHandle(s, error);
+}
+
+static void check_start_during_cleanup(void)
+{
+	WSPUPCALLTABLE table = usual = host_table(0);
+	SOCKET sockets[8];
+	struct address at;
+	WSPDATA data;
+
+	table.lpWPUCloseSocketHandle = close_and_start;
+	CHECK_R(19, WSPStartup(MAKEWORD(2, 2), &data, &host_protocol, table, &spi) == 0);
+	for (int i = 0; i < 8; i++)
+		sockets[i] = host_socket();
+	early = sockets[0]; /* not for these */
+	for (int i = 4; i < 8; i++)
+		host_close(sockets[i]); /* places that the new one may take */
+	early = INVALID_SOCKET;
+	CHECK_R(19, host_cleanup() == 0);
+	CHECK_R(19, early != INVALID_SOCKET && host_name_of(early, &at) == SOCKET_ERROR &&
+			    host_error == WSAEINVAL); /* not bound, but there */
+	host_close(early);
+	CHECK_R(19, host_cleanup() == 0);
+}
+
 static void check_threads(unsigned before)
 {
 	struct pair p;
@@ -461,6 +494,7 @@ int main(int argc, char **argv)
 	check_completion_upcall();
 	check_cleanup_count();
 	check_cleanup_aborts();
+	check_start_during_cleanup();
 	check_threads(threads);
 	if (conf_two_processes()) {
 		check_reset_by_cleanup();

@@ -139,7 +139,11 @@ void wsd_netwatch_stop(void)
 	intptr_t object;
 
 	wsd_mutex_lock(&watch.lock);
-	watch.allowed--;
+	if (--watch.allowed >
+	    0) { /* a start of another thread has come in between, and may use it */
+		wsd_mutex_unlock(&watch.lock);
+		return;
+	}
 	watch.stops++;
 	thread = watch.thread;
 	object = watch.object;

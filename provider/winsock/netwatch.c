@@ -139,8 +139,8 @@ void wsd_netwatch_stop(void)
 	intptr_t object;
 
 	wsd_mutex_lock(&watch.lock);
-	if (--watch.allowed >
-	    0) { /* a start of another thread has come in between, and may use it */
+	/* A start of another thread may have come in between, and use it. */
+	if (--watch.allowed > 0) {
 		wsd_mutex_unlock(&watch.lock);
 		return;
 	}

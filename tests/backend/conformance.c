@@ -4,7 +4,7 @@
  * process of its own under a time limit, and reports. Exit code 0: nothing failed; 1: something
  * did; 2: usage.
  *
- *   backend-conformance --backend NAME | --module PATH [--device N] [--peer N] [--test NAME]... [--list]
+ *   backend-conformance --backend NAME | --module PATH [--device D] [--peer D] [--test NAME]... [--list]
  *                       [--no-fork]
  */
 #include "tests/backend/conformance.h"
@@ -24,6 +24,7 @@
 #define BC_SKIPPED	77
 #define BC_TEST_SECONDS 60
 #define BC_ONLY_MAX	32
+#define DEVICES		64
 
 const struct wsd_backend_ops *bc_ops;
 const struct wsd_host *bc_host;
@@ -182,14 +183,60 @@ static int run_all(bool list)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: backend-conformance --backend NAME | --module PATH [--device N] "
-			"[--peer N] [--test NAME]... [--one-process] [--no-fork] | --list\n");
+	fprintf(stderr, "usage: backend-conformance --backend NAME | --module PATH [--device D] "
+			"[--peer D] [--test NAME]... [--one-process] [--no-fork] | --list\n");
 	return 2;
+}
+
+/* The number of the device of that name, or DEVICES. */
+static uint32_t look_for(const char *name)
+{
+	struct wsd_device_attr attr;
+	struct wsd_device *device;
+	enum wsd_status status;
+	uint32_t index;
+
+	for (index = 0; index < DEVICES; index++) {
+		memset(&attr, 0, sizeof(attr));
+		attr.size = sizeof(attr);
+		status = bc_ops->open(bc_host, index, &device, &attr);
+		if (status == WSD_NOTFOUND)
+			return DEVICES;
+		if (status != WSD_OK)
+			continue;
+		bc_ops->close(device);
+		if (strcmp(attr.name, name) == 0)
+			return index;
+	}
+	return DEVICES;
+}
+
+/* By its number or by its name. In another process: what the tests inherit has never used the backend. */
+static bool find_device(const char *wanted, uint32_t *index)
+{
+	int status = 0;
+	char *end;
+	pid_t pid;
+
+	*index = (uint32_t)strtoul(wanted, &end, 10);
+	if (end != wanted && *end == '\0')
+		return true;
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0)
+		_exit((int)look_for(wanted));
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
+	    WEXITSTATUS(status) >= DEVICES) {
+		printf("no device %s\n", wanted);
+		return false;
+	}
+	*index = (uint32_t)WEXITSTATUS(status);
+	return true;
 }
 
 int main(int argc, char **argv)
 {
-	const char *backend = NULL, *module = NULL, *peer = NULL;
+	const char *backend = NULL, *module = NULL, *device = "0", *peer = NULL;
 	char reason[256] = "";
 	enum wsd_status status;
 	int i;
@@ -208,7 +255,7 @@ int main(int argc, char **argv)
 		else if (strcmp(argv[i], "--module") == 0 && more)
 			module = argv[++i];
 		else if (strcmp(argv[i], "--device") == 0 && more)
-			bc_device_index = (uint32_t)strtoul(argv[++i], NULL, 10);
+			device = argv[++i];
 		else if (strcmp(argv[i], "--peer") == 0 && more)
 			peer = argv[++i];
 		else if (strcmp(argv[i], "--test") == 0 && more && only_count < BC_ONLY_MAX)
@@ -218,7 +265,6 @@ int main(int argc, char **argv)
 	}
 	if (!backend == !module)
 		return usage();
-	bc_peer_index = peer ? (uint32_t)strtoul(peer, NULL, 10) : bc_device_index;
 	signal(SIGPIPE, SIG_IGN);
 	bc_host = wsd_host_table();
 	status = backend ? wsd_registry_find(backend, &bc_ops, reason, sizeof(reason))
@@ -227,6 +273,9 @@ int main(int argc, char **argv)
 		printf("refused: %s (%s)\n", reason, wsd_status_text(status));
 		return 1;
 	}
+	if (!find_device(device, &bc_device_index) ||
+	    !find_device(peer ? peer : device, &bc_peer_index))
+		return 1;
 	bc_one_process = bc_one_process || strcmp(bc_ops->name, "sim") == 0;
 	return run_all(false);
 }

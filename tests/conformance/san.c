@@ -90,7 +90,7 @@ int san_startup(unsigned table)
 
 SOCKET san_bound(void)
 {
-	struct address at = loopback(companion_port());
+	struct address at = caller(companion_port());
 	SOCKET s = host_socket();
 
 	if (s != INVALID_SOCKET && host_bind(s, &at) != 0) {

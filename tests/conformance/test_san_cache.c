@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "rdma_backend/base/base.h"
 #include "rdma_backend/base/platform.h"
@@ -78,7 +79,7 @@ static void begin(void)
 		abort();
 }
 
-static SOCKET bound(struct sockaddr_storage *at, int *length)
+static SOCKET bound(struct sockaddr_storage *at, int *length, bool from)
 {
 	SOCKET s = spi.lpWSPSocket(family, SOCK_STREAM, IPPROTO_TCP, NULL, 0, WSA_FLAG_OVERLAPPED,
 				   &error);
@@ -89,13 +90,13 @@ static SOCKET bound(struct sockaddr_storage *at, int *length)
 		struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)at;
 
 		v6->sin6_port = port;
-		v6->sin6_addr.s6_addr[15] = 1;
+		os_address(true, from, v6->sin6_addr.s6_addr);
 		*length = sizeof(*v6);
 	} else {
 		struct sockaddr_in *v4 = (struct sockaddr_in *)at;
 
 		v4->sin_port = port;
-		v4->sin_addr.s_addr = htonl(0x7F000001u);
+		os_address(false, from, (unsigned char *)&v4->sin_addr);
 		*length = sizeof(*v4);
 	}
 	at->ss_family = (ADDRESS_FAMILY)family;
@@ -109,7 +110,7 @@ static SOCKET connected(void)
 {
 	struct sockaddr_storage at, own;
 	int length, own_length;
-	SOCKET listener = bound(&at, &length), s = bound(&own, &own_length), peer;
+	SOCKET listener = bound(&at, &length, false), s = bound(&own, &own_length, true), peer;
 	WSANETWORKEVENTS events = { 0 };
 	WSAEVENT event = (WSAEVENT)(uintptr_t)4;
 
@@ -168,6 +169,7 @@ int main(int argc, char **argv)
 	SOCKET a, b;
 
 	family = argc > 1 && strcmp(argv[1], "ipv6") == 0 ? AF_INET6 : AF_INET;
+	alarm(100); /* s; ends a hang */
 	begin();
 	find(reg_id, &reg);
 	find(dereg_id, &dereg);

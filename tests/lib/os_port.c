@@ -4,9 +4,22 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+void os_address(bool v6, bool from, unsigned char *bytes)
+{
+	static const char *const names[2][2] = { { "WSD_TEST_IPV4", "WSD_TEST_FROM_IPV4" },
+						 { "WSD_TEST_IPV6", "WSD_TEST_FROM_IPV6" } };
+	const char *text = getenv(names[v6][from]);
+
+	if (text == NULL)
+		text = v6 ? "::1" : "127.0.0.1";
+	if (inet_pton(v6 ? AF_INET6 : AF_INET, text, bytes) != 1)
+		_exit(3);
+}
 
 static int bound(bool v6, unsigned short *port)
 {
@@ -16,19 +29,21 @@ static int bound(bool v6, unsigned short *port)
 		struct sockaddr_in6 v6;
 	} at;
 	socklen_t length;
-	int fd;
+	int fd, on = 1;
 
 	memset(&at, 0, sizeof(at));
 	if (v6) {
 		at.v6.sin6_family = AF_INET6;
-		at.v6.sin6_addr = in6addr_loopback;
+		at.v6.sin6_addr = in6addr_any;
 		length = sizeof(at.v6);
 	} else {
 		at.v4.sin_family = AF_INET;
-		at.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		at.v4.sin_addr.s_addr = htonl(INADDR_ANY);
 		length = sizeof(at.v4);
 	}
 	fd = socket(at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && v6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	if (fd < 0 || bind(fd, &at.any, length) || getsockname(fd, &at.any, &length))
 		_exit(3);
 	*port = ntohs(at.any.sa_family == AF_INET6 ? at.v6.sin6_port : at.v4.sin_port);

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* os_port.h - companion sockets of the system: under a switch TCP/IP owns the ports. */
+/*
+ * os_port.h - companion sockets of the system, at every address, as under a switch TCP/IP owns the ports; and
+ * where tests listen.
+ */
 #ifndef WSD_TESTS_LIB_OS_PORT_H
 #define WSD_TESTS_LIB_OS_PORT_H
 
 #include <stdbool.h>
 
+/* The 4 or 16 bytes of WSD_TEST_IPV4 or WSD_TEST_IPV6, or of loopback; from: the address from which this machine
+ * connects to it. */
+void os_address(bool v6, bool from, unsigned char *bytes);
 unsigned short os_port(bool v6, bool listening); /* held as long as the process lives */
 unsigned short os_free_port(bool v6);		 /* held by nobody */
 

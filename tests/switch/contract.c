@@ -2,6 +2,8 @@
 /* contract.c - see contract.h. Of the provider only its file and WSPStartupEx are known. */
 #include "tests/switch/contract.h"
 
+#include "tests/lib/os_port.h"
+
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -232,17 +234,17 @@ void sw_unload(void)
 
 /* --- sockets --- */
 
-static void address(struct sockaddr_storage *at, int *length, u_short port)
+static void address(struct sockaddr_storage *at, int *length, u_short port, bool from)
 {
 	memset(at, 0, sizeof(*at));
 	at->ss_family = (ADDRESS_FAMILY)sw_family;
 	if (sw_family == AF_INET6) {
 		((struct sockaddr_in6 *)at)->sin6_port = htons(port);
-		((struct sockaddr_in6 *)at)->sin6_addr.s6_addr[15] = 1;
+		os_address(true, from, ((struct sockaddr_in6 *)at)->sin6_addr.s6_addr);
 		*length = sizeof(struct sockaddr_in6);
 	} else {
 		((struct sockaddr_in *)at)->sin_port = htons(port);
-		((struct sockaddr_in *)at)->sin_addr.s_addr = htonl(0x7F000001u);
+		os_address(false, from, (unsigned char *)&((struct sockaddr_in *)at)->sin_addr);
 		*length = sizeof(struct sockaddr_in);
 	}
 }
@@ -278,13 +280,13 @@ static struct sw_socket *make_socket(void)
 	return sock;
 }
 
-struct sw_socket *sw_open(u_short port)
+struct sw_socket *sw_open(u_short port, bool from)
 {
 	struct sw_socket *sock = make_socket();
 	struct sockaddr_storage at;
 	int length;
 
-	address(&at, &length, port);
+	address(&at, &length, port, from);
 	RULE(spi.lpWSPBind(sock->own, (struct sockaddr *)&at, length, &error) == 0,
 	     "a bind that TCP/IP has arbitrated succeeds");
 	return sock;
@@ -339,7 +341,7 @@ void sw_connect(struct sw_socket *sock, u_short port, struct sw_event *event)
 
 	event->set = false;
 	select_event(sock, event, FD_CONNECT);
-	address(&to, &length, port);
+	address(&to, &length, port, false);
 	result = spi.lpWSPConnect(sock->own, (struct sockaddr *)&to, length, NULL, NULL, NULL, NULL,
 				  &error);
 	RULE(result == 0 || error == WSAEWOULDBLOCK, "a nonblocking connect never waits");

@@ -59,7 +59,8 @@ void sw_rule(bool kept, const char *rule, const char *file, int line);
 void sw_load(const char *path); /* exits when it cannot be used */
 void sw_unload(void);
 
-struct sw_socket *sw_open(u_short port); /* WSPSocket and WSPBind to loopback:port */
+/* WSPSocket and WSPBind to port at the address where tests listen, or from which they connect. */
+struct sw_socket *sw_open(u_short port, bool from);
 void sw_listen(struct sw_socket *sock, int backlog);
 /* WSPEventSelect and WSPConnect. */
 void sw_connect(struct sw_socket *sock, u_short port, struct sw_event *event);

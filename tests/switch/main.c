@@ -70,10 +70,10 @@ static void make_link(struct link *l)
 	int code = -1;
 
 	memset(l, 0, sizeof(*l));
-	l->listener = sw_open(port);
+	l->listener = sw_open(port, false);
 	sw_listen(l->listener, 4);
 	sw_watch(l->listener, &l->accepts);
-	l->connector = sw_open(os_port(sw_family == AF_INET6, false));
+	l->connector = sw_open(os_port(sw_family == AF_INET6, false), true);
 	sw_connect(l->connector, port, &l->connects);
 	AWAIT(sw_requested(l->listener, &l->accepts), "a request sets the listener's event");
 	AWAIT(l->acceptor != NULL || try_accept(l, false), "a request can be accepted");
@@ -174,10 +174,10 @@ static void refusals(void)
 	u_short port = os_port(sw_family == AF_INET6, true);
 	int code = -1;
 
-	l.listener = sw_open(port);
+	l.listener = sw_open(port, false);
 	sw_listen(l.listener, 1);
 	sw_watch(l.listener, &l.accepts);
-	l.connector = sw_open(os_port(sw_family == AF_INET6, false));
+	l.connector = sw_open(os_port(sw_family == AF_INET6, false), true);
 	sw_connect(l.connector, port, &l.connects);
 	AWAIT(sw_requested(l.listener, &l.accepts), "a request sets the listener's event");
 	AWAIT(code >= 0 || (try_accept(&l, true), outcome(&l, &code)), "a refusal ends a connect");
@@ -186,7 +186,7 @@ static void refusals(void)
 	end_socket(l.listener);
 	/* Nobody is there: the switch may be told anything but success. */
 	code = -1;
-	l.connector = sw_open(os_port(sw_family == AF_INET6, false));
+	l.connector = sw_open(os_port(sw_family == AF_INET6, false), true);
 	sw_connect(l.connector, os_free_port(sw_family == AF_INET6), &l.connects);
 	AWAIT(code >= 0 || outcome(&l, &code), "a connect to nobody ends");
 	RULE(code > 0, "a connect to nobody fails");

@@ -21,7 +21,7 @@ struct entry {
 #member, offsetof(struct wsd_backend_ops, member) \
 	}
 
-/* The entries marked * in backend.h: all but clock and busy. */
+/* The entries marked * in backend.h: all but clock, busy and bind. */
 static const struct entry required[] = {
 	ENTRY(open),
 	ENTRY(close),
@@ -59,6 +59,12 @@ static bool never_busy(struct wsd_queue *queue)
 {
 	(void)queue;
 	return false;
+}
+
+static void bind_nothing(struct wsd_region *region, struct wsd_endpoint *endpoint)
+{
+	(void)region;
+	(void)endpoint;
 }
 
 static bool is_set(const struct wsd_backend_ops *ops, size_t offset)
@@ -109,6 +115,8 @@ enum wsd_status wsd_ops_complete(const struct wsd_backend_ops *ops, struct wsd_b
 		full->clock = default_clock;
 	if (!full->busy)
 		full->busy = never_busy;
+	if (!full->bind)
+		full->bind = bind_nothing;
 	if (!full->description)
 		full->description = "";
 	return WSD_OK;

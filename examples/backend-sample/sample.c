@@ -277,6 +277,14 @@ static void region_free(struct region *r)
 	sample_host->free(r);
 }
 
+/* From now on for the peer of one connection only, like what mem_alloc gives. */
+static void sample_bind(struct wsd_region *region, struct wsd_endpoint *ep)
+{
+	sample_enter();
+	((struct region *)(void *)region)->endpoint = ep;
+	sample_leave(WSD_OK);
+}
+
 static void sample_dereg(struct wsd_region *region)
 {
 	sample_enter();
@@ -316,15 +324,17 @@ uint8_t *sample_target(struct wsd_endpoint *peer, const struct work *work)
 	return (uint8_t *)r->region.base + work->remote_addr;
 }
 
-/* [lock] What mem_alloc gave for this connection goes with it. */
+/* [lock] What mem_alloc gave for this connection goes with it; what was bound to it stays, for nobody. */
 void sample_drop_memory(struct wsd_endpoint *ep)
 {
 	struct region *r, *next;
 
 	for (r = regions; r; r = next) {
 		next = r->next;
-		if (r->endpoint == ep)
+		if (r->endpoint == ep && r->block)
 			region_free(r);
+		else if (r->endpoint == ep)
+			r->region.access = WSD_ACCESS_LOCAL;
 	}
 }
 
@@ -344,6 +354,7 @@ static const struct wsd_backend_ops table = {
 	.disarm = sample_disarm,
 	.wait_object = sample_wait_object,
 	.reg = sample_reg,
+	.bind = sample_bind,
 	.dereg = sample_dereg,
 	.mem_alloc = sample_mem_alloc,
 	.mem_free = sample_dereg,

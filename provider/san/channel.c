@@ -56,6 +56,7 @@ static enum wsd_status setup(struct wsd_channel *ch, struct wsd_engine *engine)
 		ch->endpoint = NULL;
 		return status;
 	}
+	wsd_memory_bind(ch);
 	return wsd_early_begin(ch);
 }
 

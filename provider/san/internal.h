@@ -109,6 +109,7 @@ void wsd_transfers_end(struct wsd_channel *channel, enum wsd_status status);
 struct wsd_registration *wsd_memory_at(const struct wsd_channel *channel, const void *base,
 				       uint32_t length, unsigned right);
 struct wsd_registration *wsd_memory_of(const struct wsd_channel *channel, uintptr_t handle);
+void wsd_memory_bind(struct wsd_channel *channel); /* what was exposed, to the new endpoint */
 void wsd_memory_hide(struct wsd_channel *channel); /* what was exposed */
 void wsd_memory_free(struct wsd_channel *channel);
 /* Memory of our own, for the device; length > 0. */

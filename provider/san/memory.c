@@ -244,6 +244,8 @@ enum wsd_status wsd_memory_expose(struct wsd_channel *ch, void *base, uint32_t l
 		return status;
 	r->exposed = true;
 	r->handle = handle;
+	if (ch->endpoint) /* else it comes with the answer to the connector */
+		ch->backend->bind(r->region, ch->endpoint);
 	d = (struct wsd_descriptor){ .nonce = ch->own.nonce,
 				     .addr = r->region->remote_addr +
 					     (uint64_t)((uint8_t *)base -
@@ -291,6 +293,16 @@ enum wsd_status wsd_memory_forget(void *base, uint64_t length)
 			result = status;
 	}
 	return result;
+}
+
+void wsd_memory_bind(struct wsd_channel *ch)
+{
+	for (uint32_t i = 0; i < ch->slot_count; i++) {
+		struct wsd_registration *r = ch->slots[i].registration;
+
+		if (r && r->exposed)
+			ch->backend->bind(r->region, ch->endpoint);
+	}
 }
 
 void wsd_memory_hide(struct wsd_channel *ch)

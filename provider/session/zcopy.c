@@ -33,6 +33,7 @@ enum wsd_status wsd_stream_lend(struct wsd_stream *s, struct wsd_loan *loan)
 	    wsd_mr_get(cache, loan->data.base, loan->data.length, WSD_ACCESS_REMOTE_READ,
 		       &s->tx.loan_region) != WSD_OK)
 		return WSD_AGAIN;
+	s->backend->bind(s->tx.loan_region, s->endpoint);
 	loan->moved = 0;
 	loan->status = WSD_PENDING;
 	s->tx.loan = loan;

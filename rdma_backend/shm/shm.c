@@ -75,6 +75,7 @@ const struct wsd_backend_ops wsd_backend_shm = {
 	.disarm = shm_queue_disarm,
 	.wait_object = shm_queue_wait_object,
 	.reg = shm_reg,
+	.bind = shm_bind,
 	.dereg = shm_dereg,
 	.mem_alloc = shm_mem_alloc,
 	.mem_free = shm_mem_free,

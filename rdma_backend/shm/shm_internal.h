@@ -147,6 +147,7 @@ struct shm_handshake {
 struct shm_region {
 	struct wsd_region base; /* first: what the provider sees */
 	struct wsd_queue *queue;
+	uint32_t bound; /* reg: generation of the one endpoint whose peer reaches it; 0 = any */
 	/* mem_alloc: */
 	struct wsd_endpoint *endpoint;
 	struct wsd_list node; /* endpoint->mem */
@@ -440,6 +441,7 @@ void shm_dereg(struct wsd_region *region);
 enum wsd_status shm_mem_alloc(struct wsd_endpoint *endpoint, uint64_t length, uint32_t access,
 			      struct wsd_region **region);
 void shm_mem_free(struct wsd_region *region);
+void shm_bind(struct wsd_region *region, struct wsd_endpoint *endpoint);
 enum wsd_status shm_mem_new(struct wsd_endpoint *endpoint, uint64_t length, uint32_t access,
 			    bool bounce, struct shm_region **region); /* [locked] */
 void shm_mem_count(struct wsd_endpoint *endpoint);    /* the peer's segment is there */
@@ -447,7 +449,7 @@ void shm_mem_announce(struct wsd_endpoint *endpoint); /* [locked] the link is th
 void shm_mem_arrived(struct shm_link *link, const struct shm_msg_mem *message, int fd);
 void shm_mem_clear(struct wsd_endpoint *endpoint);
 struct shm_peer_mem *shm_peer_mem_find(struct wsd_endpoint *endpoint, uint32_t key);
-/* Copy between a registered region and memory if key, rights and range allow. */
-bool shm_region_access(struct wsd_queue *queue, const struct shm_entry *entry, void *bounce);
+/* Copy between a registered region and memory if key, connection, rights and range allow. */
+bool shm_region_access(struct wsd_endpoint *endpoint, const struct shm_entry *entry, void *bounce);
 
 #endif

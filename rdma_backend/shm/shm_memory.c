@@ -95,6 +95,15 @@ void shm_dereg(struct wsd_region *base)
 	queue->host->free(region);
 }
 
+void shm_bind(struct wsd_region *base, struct wsd_endpoint *endpoint)
+{
+	struct shm_region *region = (struct shm_region *)(void *)base;
+
+	wsd_mutex_lock(&region->queue->region_lock);
+	region->bound = endpoint->generation;
+	wsd_mutex_unlock(&region->queue->region_lock);
+}
+
 static bool allowed(const struct wsd_region *region, const struct shm_entry *entry)
 {
 	uint32_t right =
@@ -106,8 +115,9 @@ static bool allowed(const struct wsd_region *region, const struct shm_entry *ent
 	       entry->length <= region->length - offset;
 }
 
-bool shm_region_access(struct wsd_queue *queue, const struct shm_entry *entry, void *bounce)
+bool shm_region_access(struct wsd_endpoint *endpoint, const struct shm_entry *entry, void *bounce)
 {
+	struct wsd_queue *queue = endpoint->queue;
 	uint32_t index = entry->key & (MAX_REGIONS - 1);
 	struct shm_region *region;
 	uint8_t *memory;
@@ -115,7 +125,8 @@ bool shm_region_access(struct wsd_queue *queue, const struct shm_entry *entry, v
 
 	wsd_mutex_lock(&queue->region_lock);
 	region = index < queue->region_capacity ? queue->regions[index] : NULL;
-	if (region && allowed(&region->base, entry)) {
+	if (region && (region->bound == 0 || region->bound == endpoint->generation) &&
+	    allowed(&region->base, entry)) {
 		memory = (uint8_t *)region->base.base + (entry->address - region->base.remote_addr);
 		if (entry->type == SHM_CQE_READ)
 			memcpy(bounce, memory, entry->length);

@@ -127,7 +127,7 @@ static void serve(struct wsd_endpoint *endpoint, const struct shm_entry *entry)
 		shm_violation(endpoint, "request without bounce memory");
 		return;
 	}
-	if (!shm_region_access(endpoint->queue, entry,
+	if (!shm_region_access(endpoint, entry,
 			       bounce->base + (size_t)entry->tag * SHM_BOUNCE_BYTES))
 		answer.imm = 1;
 	if (shm_ring_push(endpoint, &answer) == WSD_OK && answer.imm) {

@@ -346,6 +346,7 @@ const struct wsd_backend_ops wsd_backend_sim = {
 	.wait_object = sim_wait_object,
 	.clock = sim_clock,
 	.reg = wsd_sim_reg,
+	.bind = wsd_sim_bind,
 	.dereg = wsd_sim_dereg,
 	.mem_alloc = wsd_sim_mem_alloc,
 	.mem_free = wsd_sim_mem_free,

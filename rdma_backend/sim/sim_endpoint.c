@@ -52,6 +52,7 @@ static bool sim_make_arrays(struct wsd_endpoint *ep, uint32_t max_inline)
 static void sim_endpoint_init(struct wsd_endpoint *ep, struct wsd_queue *queue, void *context)
 {
 	wsd_sim_source_init(&ep->source, queue, context);
+	ep->number = ++wsd_sim.endpoints;
 	wsd_list_init(&ep->connecting);
 	wsd_list_init(&ep->memory);
 	wsd_sim_item_init(&ep->pump, wsd_sim_pump);

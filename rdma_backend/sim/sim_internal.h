@@ -66,7 +66,7 @@ struct sim_region {
 	struct wsd_list link;	  /* in its bucket */
 	struct wsd_list memory;	  /* in wsd_endpoint.memory */
 	struct wsd_queue *queue;
-	struct wsd_endpoint *endpoint; /* mem_alloc: the one connection that may reach it */
+	uint64_t bound; /* number of the one connection that reaches it; 0 = any */
 	void *block;
 	bool valid;
 	enum wsd_status outcome;
@@ -134,6 +134,7 @@ struct wsd_endpoint {
 	struct sim_source source;
 	struct wsd_list link; /* in wsd_queue.endpoints */
 	struct wsd_list connecting;
+	uint64_t number; /* never used again */
 	enum sim_state state;
 	struct wsd_endpoint *peer;
 	struct wsd_request *request;
@@ -184,6 +185,7 @@ struct sim_world {
 	bool stepped, ready;
 	uint64_t clock, polls, random, serial, digest;
 	uint32_t key;
+	uint64_t endpoints; /* made so far */
 	struct sim_rules rules;
 	struct wsd_list items; /* by due, then in order of scheduling */
 	struct wsd_list queues;
@@ -251,6 +253,7 @@ void wsd_sim_pump(struct sim_item *item);
 enum wsd_status wsd_sim_reg(struct wsd_queue *queue, void *base, uint64_t length, uint32_t access,
 			    uint64_t id, struct wsd_region **region);
 void wsd_sim_dereg(struct wsd_region *region);
+void wsd_sim_bind(struct wsd_region *region, struct wsd_endpoint *endpoint);
 enum wsd_status wsd_sim_mem_alloc(struct wsd_endpoint *endpoint, uint64_t length, uint32_t access,
 				  struct wsd_region **region);
 void wsd_sim_mem_free(struct wsd_region *region);

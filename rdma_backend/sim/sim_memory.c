@@ -121,6 +121,13 @@ void wsd_sim_dereg(struct wsd_region *region)
 	wsd_sim_unlock();
 }
 
+void wsd_sim_bind(struct wsd_region *region, struct wsd_endpoint *endpoint)
+{
+	wsd_sim_lock();
+	wsd_container(region, struct sim_region, region)->bound = endpoint->number;
+	wsd_sim_unlock();
+}
+
 enum wsd_status wsd_sim_mem_alloc(struct wsd_endpoint *endpoint, uint64_t length, uint32_t access,
 				  struct wsd_region **region)
 {
@@ -145,7 +152,7 @@ enum wsd_status wsd_sim_mem_alloc(struct wsd_endpoint *endpoint, uint64_t length
 		goto out;
 	}
 	r->block = block;
-	r->endpoint = endpoint;
+	r->bound = endpoint->number;
 	wsd_list_append(&endpoint->memory, &r->memory);
 	*region = &r->region;
 	status = WSD_OK;

@@ -99,7 +99,7 @@ static uint8_t *sim_target(struct wsd_endpoint *peer, const struct sim_work *wor
 	struct sim_region *r = wsd_sim_key(peer->source.queue->device, work->remote_key);
 	uint64_t offset;
 
-	if (!r || (r->endpoint && r->endpoint != peer) || !(r->region.access & access))
+	if (!r || (r->bound && r->bound != peer->number) || !(r->region.access & access))
 		return NULL;
 	offset = work->remote_addr - r->region.remote_addr; /* below the start: a huge number */
 	if (offset > r->region.length || work->bytes > r->region.length - offset)

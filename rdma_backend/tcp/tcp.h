@@ -67,7 +67,8 @@ struct tcp_timer {
 struct tcp_region {
 	struct wsd_region pub;
 	struct wsd_queue *queue;
-	struct wsd_endpoint *owner; /* of mem_alloc: only this connection reaches it */
+	struct wsd_endpoint *owner; /* of mem_alloc */
+	uint64_t bound;		    /* number of the one connection that reaches it; 0 = any */
 	struct wsd_list link;	    /* in owner->memory */
 	void *block;		    /* what to free */
 };
@@ -105,6 +106,7 @@ struct wsd_queue {
 	bool armed, signalled, polling;
 
 	/* Owner only from here on. */
+	uint64_t endpoints; /* made so far */
 	struct wsd_list timers, listeners;
 	int spare; /* with a listener: a descriptor to tell that there are none; -1 = none */
 	uint64_t timer_set;	 /* when the timer will fire; UINT64_MAX = not set */
@@ -230,6 +232,7 @@ struct wsd_endpoint {
 	struct tcp_source source; /* fd of the connection once a candidate is chosen */
 	struct wsd_queue *queue;
 	void *context;
+	uint64_t number; /* within the queue, never used again */
 	struct wsd_mutex lock;
 	struct wsd_list flush;	/* in queue->flush */
 	struct wsd_list memory; /* struct tcp_region of mem_alloc */
@@ -327,6 +330,7 @@ bool tcp_region_covers(const struct wsd_region *region, const void *addr, uint32
 enum wsd_status tcp_reg(struct wsd_queue *queue, void *base, uint64_t length, uint32_t access,
 			uint64_t id, struct wsd_region **region);
 void tcp_dereg(struct wsd_region *region);
+void tcp_bind(struct wsd_region *region, struct wsd_endpoint *endpoint);
 enum wsd_status tcp_mem_alloc(struct wsd_endpoint *endpoint, uint64_t length, uint32_t access,
 			      struct wsd_region **region);
 void tcp_mem_free(struct wsd_region *region);

@@ -113,6 +113,7 @@ const struct wsd_backend_ops wsd_backend_tcp = {
 	.disarm = tcp_disarm,
 	.wait_object = tcp_wait_object,
 	.reg = tcp_reg,
+	.bind = tcp_bind,
 	.dereg = tcp_dereg,
 	.mem_alloc = tcp_mem_alloc,
 	.mem_free = tcp_mem_free,

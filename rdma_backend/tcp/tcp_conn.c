@@ -49,6 +49,7 @@ enum wsd_status tcp_endpoint_create(struct wsd_queue *queue, struct wsd_request 
 	endpoint->max_send_sge = attr->max_send_sge ? attr->max_send_sge : 1;
 	endpoint->traffic_class = attr->traffic_class;
 	endpoint->queue = queue;
+	endpoint->number = ++queue->endpoints;
 	endpoint->context = context;
 	endpoint->request = request;
 	tcp_source_init(&endpoint->source, TCP_SOURCE_ENDPOINT, -1);

@@ -98,7 +98,7 @@ struct tcp_region *tcp_region_find(struct wsd_queue *queue, const struct wsd_end
 
 	if (!region || region->pub.remote_key != key || (region->pub.access & access) != access)
 		return NULL;
-	if (region->owner && region->owner != endpoint)
+	if (region->bound && region->bound != endpoint->number)
 		return NULL;
 	return region;
 }
@@ -171,6 +171,15 @@ void tcp_dereg(struct wsd_region *pub)
 	host->free(region);
 }
 
+void tcp_bind(struct wsd_region *pub, struct wsd_endpoint *endpoint)
+{
+	struct tcp_region *region = wsd_container(pub, struct tcp_region, pub);
+
+	wsd_mutex_lock(&region->queue->regions.lock);
+	region->bound = endpoint->number;
+	wsd_mutex_unlock(&region->queue->regions.lock);
+}
+
 enum wsd_status tcp_mem_alloc(struct wsd_endpoint *endpoint, uint64_t length, uint32_t access,
 			      struct wsd_region **region)
 {
@@ -192,9 +201,8 @@ enum wsd_status tcp_mem_alloc(struct wsd_endpoint *endpoint, uint64_t length, ui
 		host->free(block);
 		return status;
 	}
-	wsd_mutex_lock(&endpoint->queue->regions.lock);
+	tcp_bind(&made->pub, endpoint);
 	made->owner = endpoint;
-	wsd_mutex_unlock(&endpoint->queue->regions.lock);
 	made->block = block;
 	wsd_mutex_lock(&endpoint->lock);
 	wsd_list_append(&endpoint->memory, &made->link);

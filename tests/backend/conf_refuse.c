@@ -166,28 +166,87 @@ static void test_after_mem_free(void)
 	bc_pair_close(&p);
 }
 
+/* c may not reach this memory, which is another connection's. */
+static void not_yours(struct bc_conn *c, struct bc_buf *from, enum wsd_work_op op,
+		      const struct wsd_region *region)
+{
+	struct bc_event *event;
+
+	bc_fill(region->base, 8192, 42);
+	bc_rdma(c, op, from, 0, 100, region, 0, 1);
+	event = bc_expect(c->node, c, WSD_EV_SEND);
+	if (!(c->node->attr.caps & WSD_CAP_SOFTWARE) && event->ev.status == WSD_OK)
+		bc_skip("keys of this adapter hold for all its connections");
+	BC_CHECK(event->ev.status == WSD_EREMOTE_ACCESS, "%s", wsd_status_text(event->ev.status));
+	BC_CHECK(bc_filled(region->base, 8192, 42), "another connection's memory was changed");
+	bc_expect(c->node, c, WSD_EV_DISCONNECTED);
+}
+
 /* Memory of mem_alloc is for the peer of that one connection. */
 static void test_other_connection(void)
 {
 	struct bc_conn c2, s2;
 	struct wsd_region *region;
-	struct bc_event *event;
 	struct bc_pair p;
 
 	bc_pair_open(&p, NULL);
 	bc_connect_more(&p, &c2, &s2);
 	BC_OK(bc_ops->mem_alloc(s2.ep, 8192, BC_ALL, &region));
-	bc_fill(region->base, 8192, 42);
-	bc_rdma(&p.c, WSD_OP_WRITE, &p.cbuf, 0, 100, region, 0, 1);
-	event = bc_expect(&p.a, &p.c, WSD_EV_SEND);
-	if (!(p.a.attr.caps & WSD_CAP_SOFTWARE) && event->ev.status == WSD_OK)
-		bc_skip("keys of this adapter hold for all its connections");
-	BC_CHECK(event->ev.status == WSD_EREMOTE_ACCESS, "%s", wsd_status_text(event->ev.status));
-	BC_CHECK(bc_filled(region->base, 8192, 42), "another connection's memory was changed");
-	bc_expect(&p.a, &p.c, WSD_EV_DISCONNECTED);
+	not_yours(&p.c, &p.cbuf, WSD_OP_WRITE, region);
 	/* The connection that owns it is not harmed. */
 	bc_rdma(&c2, WSD_OP_WRITE, &p.cbuf, 0, 100, region, 0, 2);
 	bc_done(&c2, 2, WSD_OK);
+	bc_destroy(&c2);
+	bc_destroy(&s2);
+	bc_pair_close(&p);
+}
+
+/* And so is memory of reg, once it is bound to it. */
+static void bound_to_other(enum wsd_work_op op)
+{
+	struct bc_conn c2, s2;
+	struct bc_buf one;
+	struct bc_pair p;
+
+	bc_pair_open(&p, NULL);
+	if (op == WSD_OP_WRITE || (p.a.attr.caps & WSD_CAP_READ)) {
+		bc_connect_more(&p, &c2, &s2);
+		bc_buf_make(&one, &p.b, 8192, BC_ALL);
+		bc_ops->bind(one.region, s2.ep);
+		not_yours(&p.c, &p.cbuf, op, one.region);
+		bc_rdma(&c2, op, &p.cbuf, 0, 100, one.region, 0, 2);
+		bc_done(&c2, 2, WSD_OK);
+		bc_buf_free(&one);
+		bc_destroy(&c2);
+		bc_destroy(&s2);
+	}
+	bc_pair_close(&p);
+}
+
+static void test_bound(void)
+{
+	bound_to_other(WSD_OP_WRITE);
+	bound_to_other(WSD_OP_READ);
+}
+
+/* Nobody inherits it: not even a connection that is made where the bound one was. */
+static void test_bound_outlived(void)
+{
+	struct bc_conn c2, s2;
+	struct bc_buf one;
+	struct bc_pair p;
+
+	bc_pair_open(&p, NULL);
+	bc_connect_more(&p, &c2, &s2);
+	bc_buf_make(&one, &p.b, 8192, BC_ALL);
+	bc_ops->bind(one.region, s2.ep);
+	bc_rdma(&c2, WSD_OP_WRITE, &p.cbuf, 0, 100, one.region, 0, 2);
+	bc_done(&c2, 2, WSD_OK);
+	bc_destroy(&c2);
+	bc_destroy(&s2);
+	bc_connect_more(&p, &c2, &s2);
+	not_yours(&c2, &p.cbuf, WSD_OP_WRITE, one.region);
+	bc_buf_free(&one);
 	bc_destroy(&c2);
 	bc_destroy(&s2);
 	bc_pair_close(&p);
@@ -419,6 +478,8 @@ const struct bc_test bc_tests_refuse[] = {
 	{ "after-dereg", test_after_dereg, BC_IN_PROCESS },
 	{ "after-mem-free", test_after_mem_free, BC_IN_PROCESS },
 	{ "other-connection", test_other_connection, BC_IN_PROCESS },
+	{ "bound", test_bound, BC_IN_PROCESS },
+	{ "bound-outlived", test_bound_outlived, BC_IN_PROCESS },
 	{ "too-long-message", test_too_long_message, BC_IN_PROCESS },
 	{ "malformed", test_malformed, BC_IN_PROCESS },
 	{ "malformed-receive", test_malformed_receive, BC_IN_PROCESS },

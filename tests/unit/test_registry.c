@@ -100,12 +100,15 @@ static void test_every_operation_is_checked(void **state)
 		} else if (offset == offsetof(struct wsd_backend_ops, busy)) {
 			assert_int_equal(status, WSD_OK);
 			assert_false(full.busy(NULL));
+		} else if (offset == offsetof(struct wsd_backend_ops, bind)) {
+			assert_int_equal(status, WSD_OK);
+			full.bind(NULL, NULL);
 		} else {
 			assert_int_equal(status, WSD_EINVAL);
 			required++;
 		}
 	}
-	assert_int_equal(required, count - 2);
+	assert_int_equal(required, count - 3);
 }
 
 static void test_abi_and_size_must_match(void **state)

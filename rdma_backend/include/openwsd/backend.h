@@ -253,6 +253,12 @@ struct wsd_backend_ops {
 	 * block until running accesses to this region have finished (bounded by one copy). */
 	void (*dereg)(struct wsd_region *region);
 	/*
+	 * [any] From now on only the peer of this connection reaches this region of reg, as if it came from
+	 * mem_alloc; when the connection is destroyed, nobody does. Called once, before the key is told to
+	 * anybody. Filler: nothing, for a device whose keys hold for all of its connections.
+	 */
+	void (*bind)(struct wsd_region *region, struct wsd_endpoint *endpoint);
+	/*
 	 * * [any] Memory that the peer of this connection can reach directly and fast; zeroed; page
 	 * aligned, without remote rights only to 64 bytes. Given back with mem_free, at the latest
 	 * before endpoint_destroy.

@@ -234,7 +234,11 @@ union verbs_sockaddr {
 void verbs_to_sockaddr(union verbs_sockaddr *sa, const struct wsd_addr *addr);
 void verbs_from_sockaddr(struct wsd_addr *addr, const struct sockaddr *sa);
 bool verbs_is_any(const struct wsd_addr *addr);
+bool verbs_is_link_local(const struct wsd_addr *addr);
 uint32_t verbs_addresses(struct wsd_device *device, struct wsd_addr *list, uint32_t count);
+/* The address from which the system would send there; no packet leaves. local may be NULL. */
+enum wsd_status verbs_source_of(const struct wsd_addr *local, const struct wsd_addr *remote,
+				struct wsd_addr *source);
 enum wsd_status verbs_reachable(struct wsd_device *device, const struct wsd_addr *local,
 				const struct wsd_addr *remote);
 bool verbs_same_device(const struct wsd_device *device, const struct rdma_cm_id *id);

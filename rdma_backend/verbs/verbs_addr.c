@@ -28,6 +28,12 @@ void verbs_to_sockaddr(union verbs_sockaddr *sa, const struct wsd_addr *addr)
 	}
 }
 
+bool verbs_is_link_local(const struct wsd_addr *addr)
+{
+	return addr->family == WSD_FAMILY_IPV6 && addr->bytes[0] == 0xfe &&
+	       (addr->bytes[1] & 0xc0) == 0x80;
+}
+
 void verbs_from_sockaddr(struct wsd_addr *addr, const struct sockaddr *sa)
 {
 	union verbs_sockaddr any;
@@ -43,7 +49,7 @@ void verbs_from_sockaddr(struct wsd_addr *addr, const struct sockaddr *sa)
 		addr->family = WSD_FAMILY_IPV6;
 		addr->port = ntohs(any.v6.sin6_port);
 		memcpy(addr->bytes, &any.v6.sin6_addr, 16);
-		if (IN6_IS_ADDR_LINKLOCAL(&any.v6.sin6_addr))
+		if (verbs_is_link_local(addr))
 			addr->scope = any.v6.sin6_scope_id;
 	}
 }
@@ -112,9 +118,8 @@ uint32_t verbs_addresses(struct wsd_device *device, struct wsd_addr *list, uint3
 	return found;
 }
 
-/* The address from which the system would send there. No packet leaves. */
-static enum wsd_status source_of(const struct wsd_addr *local, const struct wsd_addr *remote,
-				 struct wsd_addr *source)
+enum wsd_status verbs_source_of(const struct wsd_addr *local, const struct wsd_addr *remote,
+				struct wsd_addr *source)
 {
 	union verbs_sockaddr sa;
 	socklen_t length = sizeof(sa);
@@ -153,7 +158,7 @@ enum wsd_status verbs_reachable(struct wsd_device *device, const struct wsd_addr
 		return WSD_EUNREACHABLE;
 	if (local && local->family != WSD_FAMILY_NONE && local->family != remote->family)
 		return WSD_EUNREACHABLE;
-	status = source_of(local, remote, &source);
+	status = verbs_source_of(local, remote, &source);
 	if (status == WSD_OK && !serves(device, &source))
 		status = WSD_EUNREACHABLE;
 	return status;

@@ -227,8 +227,10 @@ static void set_options(struct wsd_endpoint *endpoint)
 				sizeof(ack_timeout));
 }
 
-static enum wsd_status bind_local(struct rdma_cm_id *id, const struct wsd_addr *local)
+static enum wsd_status bind_local(struct rdma_cm_id *id, const struct wsd_addr *local,
+				  const struct wsd_addr *remote)
 {
+	struct wsd_addr from = *local;
 	union verbs_sockaddr sa;
 	int one = 1;
 
@@ -236,7 +238,15 @@ static enum wsd_status bind_local(struct rdma_cm_id *id, const struct wsd_addr *
 		return WSD_OK;
 	if (local->family == WSD_FAMILY_IPV6)
 		rdma_set_option(id, RDMA_OPTION_ID, RDMA_OPTION_ID_AFONLY, &one, sizeof(one));
-	verbs_to_sockaddr(&sa, local);
+	/* The kernel forgets the interface of the destination when a wildcard is bound. */
+	if (verbs_is_link_local(remote) && verbs_is_any(local)) {
+		enum wsd_status status = verbs_source_of(local, remote, &from);
+
+		if (status != WSD_OK)
+			return status;
+		from.port = local->port;
+	}
+	verbs_to_sockaddr(&sa, &from);
 	return rdma_bind_addr(id, &sa.generic) == 0 ? WSD_OK : verbs_status(errno);
 }
 
@@ -252,7 +262,7 @@ static enum wsd_status start(struct wsd_endpoint *endpoint, const struct wsd_add
 		return verbs_status(errno);
 	}
 	set_options(endpoint);
-	status = bind_local(endpoint->id, local);
+	status = bind_local(endpoint->id, local, remote);
 	verbs_to_sockaddr(&sa, remote);
 	if (status == WSD_OK &&
 	    rdma_resolve_addr(endpoint->id, NULL, &sa.generic, timeout_ms(endpoint)) != 0)

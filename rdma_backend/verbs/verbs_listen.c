@@ -184,6 +184,14 @@ void verbs_listener_destroy(struct wsd_listener_ep *listener)
 	host->free(listener);
 }
 
+/* The kernel tells a request's link-local addresses without the interface: it is the listener's. */
+static void request_address(struct wsd_addr *addr, const struct sockaddr *sa, uint32_t scope)
+{
+	verbs_from_sockaddr(addr, sa);
+	if (addr->scope == 0 && verbs_is_link_local(addr))
+		addr->scope = scope;
+}
+
 void verbs_request_arrived(struct verbs_listen_id *listen, const struct rdma_cm_event *event,
 			   struct verbs_sink *sink)
 {
@@ -219,8 +227,8 @@ void verbs_request_arrived(struct verbs_listen_id *listen, const struct rdma_cm_
 	listener->reported++;
 	report = verbs_sink_add(sink, WSD_EV_REQUEST, listener->context, WSD_OK);
 	report->request = request;
-	verbs_from_sockaddr(&report->local, rdma_get_local_addr(request->id));
-	verbs_from_sockaddr(&report->remote, rdma_get_peer_addr(request->id));
+	request_address(&report->local, rdma_get_local_addr(request->id), listen->addr.scope);
+	request_address(&report->remote, rdma_get_peer_addr(request->id), listen->addr.scope);
 	verbs_sink_data(queue, report, bytes + VERBS_GREETING, greeting.length);
 }
 

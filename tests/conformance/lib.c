@@ -337,7 +337,7 @@ unsigned threads_before(void)
 
 bool threads_become(unsigned before)
 {
-	for (int i = 0; i < 20 && threads_now() != before; i++)
+	for (int i = 0; i < 2000 && threads_now() != before; i++)
 		usleep(1000);
 	return threads_now() == before;
 }

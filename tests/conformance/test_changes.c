@@ -54,6 +54,14 @@ static bool is_listed(SOCKET s, const char *text)
 	return false;
 }
 
+/* sim has addresses of its own, and an adapter stays in the namespace that it was made in. */
+static bool has_namespace_addresses(void)
+{
+	const char *backends = getenv("WSD_BACKENDS");
+
+	return backends == NULL || (strcmp(backends, "sim") != 0 && strcmp(backends, "verbs") != 0);
+}
+
 static void check_overlapped(void)
 {
 	SOCKET s = stream_socket();
@@ -75,7 +83,7 @@ static void check_overlapped(void)
 	NEED(netns_address(own, address_of(own), true));
 	CHECK(event_within(address.hEvent, LONG_MS) &&
 	      WSAGetOverlappedResult(s, &address, &n, FALSE, &flags) && n == 0);
-	CHECK(!conf_two_processes() || is_listed(s, address_of(own)));
+	CHECK(!has_namespace_addresses() || is_listed(s, address_of(own)));
 	/* One notice for each call. */
 	settle();
 	WSAResetEvent(address.hEvent);

@@ -13,6 +13,7 @@ import sys
 import common
 
 WSDCTL = "spi_shim/wsdctl/"
+SWITCH = "tests/switch/main.c"
 NAMES = "rdma_backend/base/param_names.h"
 
 
@@ -63,6 +64,8 @@ def main(top, build, paths):
             need("wsdctl.1", f"\n.Ss {command}\n", f"the command {command}")
     for option in re.findall(r'\{ "([\w-]+)", \'\w\', POPT_', common.read(top, WSDCTL + "bench.c")):
         need("wsdctl.1", f", Fl Fl {option}", f"the option --{option}")
+    for option in re.findall(r'\{ "([\w-]+)", (?:no|required)_argument', common.read(top, SWITCH)):
+        need("wsdswitch.1", f"Fl Fl {option}", f"the option --{option}")
     rows = re.findall(r'X\("([A-Z0-9_]+)",\s*"([^"]*)"', common.read(top, NAMES))
     for name, standard in rows:
         need("openwsd.conf.5", f"\n.It Cm {name} = {standard or '(empty)'}\n", f"parameter {name}")

@@ -9,28 +9,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SOCKETS	    4096u
 #define FIRST_VALUE 0x70000000u
 #define CATALOG_ID  1001u
-#define OP_MAGIC    0x5357494Fu
+#define MOST_BROKEN 25u /* what follows would be consequences */
 
 bool sw_no_read;
 int sw_family = AF_INET;
 unsigned sw_violations, sw_checks;
+struct sw_moved sw_moved;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* sockets, made: the rules' counts too */
 static struct sw_socket sockets[SOCKETS];
 static atomic_uint made; /* handles given out */
-static _Thread_local INT error;
 
-static WSPPROC_TABLE spi;
-static LPFN_WSPREGISTERMEMORY register_memory;
-static LPFN_WSPDEREGISTERMEMORY deregister_memory;
-static LPFN_WSPREGISTERRDMAMEMORY register_rdma;
-static LPFN_WSPDEREGISTERRDMAMEMORY deregister_rdma;
-static LPFN_WSPRDMAWRITE rdma_write;
-static LPFN_WSPRDMAREAD rdma_read;
+WSPPROC_TABLE sw_spi;
+struct sw_extensions sw_ext;
+_Thread_local INT sw_error;
+
+int sw_summary(void)
+{
+	printf("%u rules checked, %u broken; %u messages, %u READs, %u WRITEs\n", sw_checks,
+	       sw_violations, sw_moved.messages, sw_moved.reads, sw_moved.writes);
+	fflush(stdout);
+	return sw_violations != 0;
+}
 
 void sw_rule(bool kept, const char *rule, const char *file, int line)
 {
@@ -40,8 +45,12 @@ void sw_rule(bool kept, const char *rule, const char *file, int line)
 	sw_checks++;
 	if (!kept) {
 		sw_violations++;
-		printf("BROKEN %s (%s:%d, error %d)\n", rule, file, line, error);
+		printf("BROKEN %s (%s:%d, error %d)\n", rule, file, line, sw_error);
 		fflush(stdout);
+		if (sw_violations == MOST_BROKEN) {
+			(void)sw_summary();
+			_exit(1); /* perhaps inside of an upcall */
+		}
 	}
 	pthread_mutex_unlock(&print);
 }
@@ -111,14 +120,14 @@ static int WSPAPI complete(SOCKET s, LPWSAOVERLAPPED overlapped, DWORD code, DWO
 
 	(void)out;
 	RULE(sock != NULL, "WPUCompleteOverlappedRequest gets the switch's handle");
-	RULE(op->magic == OP_MAGIC && op->state == SW_PENDING, "each operation completes once");
+	RULE(op->magic == SW_OP_MAGIC && op->state == SW_PENDING, "each operation completes once");
 	RULE(op->sock == sock, "it completes with the handle of its socket");
 	RULE(sock == NULL || !sock->closed, "no upcall comes after WPUCloseSocketHandle");
 	RULE(op->way == SW_UPCALL, "the low bit of hEvent keeps upcalls away");
 	RULE(op->o.Internal == WSS_OPERATION_IN_PROGRESS, "Internal is the upcall's to change");
 	RULE(code != 0 ? bytes == 0 : bytes <= op->total, "no more bytes than there was room for");
 	RULE(op->o.OffsetHigh == code, "OffsetHigh has the error before the upcall");
-	if (sock == NULL || op->magic != OP_MAGIC)
+	if (sock == NULL || op->magic != SW_OP_MAGIC)
 		return SOCKET_ERROR;
 	op->o.InternalHigh = bytes;
 	__atomic_store_n(&op->o.Internal, (ULONG_PTR)code, __ATOMIC_RELEASE);
@@ -159,10 +168,10 @@ static void find(const GUID *id, void *function, bool needed)
 	int result;
 
 	/* No socket exists yet, and none may be asked for. */
-	result = spi.lpWSPIoctl(INVALID_SOCKET, SIO_GET_EXTENSION_FUNCTION_POINTER, &copy,
-				sizeof(copy), function, sizeof(void *), &bytes, NULL, NULL, NULL,
-				&error);
-	RULE(needed ? result == 0 : result == 0 || error == WSAEOPNOTSUPP,
+	result = sw_spi.lpWSPIoctl(INVALID_SOCKET, SIO_GET_EXTENSION_FUNCTION_POINTER, &copy,
+				   sizeof(copy), function, sizeof(void *), &bytes, NULL, NULL, NULL,
+				   &sw_error);
+	RULE(needed ? result == 0 : result == 0 || sw_error == WSAEOPNOTSUPP,
 	     "the extension functions are found, the optional ones refused with WSAEOPNOTSUPP");
 	if (result != 0)
 		memset(function, 0, sizeof(void *));
@@ -174,12 +183,12 @@ static void find_all(void)
 				    WSAID_REGISTERRDMAMEMORY, WSAID_DEREGISTERRDMAMEMORY,
 				    WSAID_RDMAWRITE,	      WSAID_RDMAREAD };
 
-	find(&ids[0], &register_memory, true);
-	find(&ids[1], &deregister_memory, true);
-	find(&ids[2], &register_rdma, true);
-	find(&ids[3], &deregister_rdma, true);
-	find(&ids[4], &rdma_write, true);
-	find(&ids[5], &rdma_read, false);
+	find(&ids[0], &sw_ext.register_memory, true);
+	find(&ids[1], &sw_ext.deregister_memory, true);
+	find(&ids[2], &sw_ext.register_rdma, true);
+	find(&ids[3], &sw_ext.deregister_rdma, true);
+	find(&ids[4], &sw_ext.rdma_write, true);
+	find(&ids[5], &sw_ext.rdma_read, false);
 }
 
 void sw_load(const char *path)
@@ -208,26 +217,27 @@ void sw_load(const char *path)
 		fprintf(stderr, "%s: %s\n", path, dlerror());
 		exit(2);
 	}
-	result = startup(MAKEWORD(2, 2), &data, &info, &upcalls, &spi);
+	result = startup(MAKEWORD(2, 2), &data, &info, &upcalls, &sw_spi);
 	memset(&upcalls, 0, sizeof(upcalls)); /* it was ours */
 	if (result != 0) {
 		fprintf(stderr, "%s: WSPStartupEx answers %d\n", path, result);
 		exit(2);
 	}
 	RULE(data.wVersion == 0x0202, "2.2 is agreed on");
-	RULE(spi.lpWSPAccept && spi.lpWSPBind && spi.lpWSPCleanup && spi.lpWSPCloseSocket &&
-		     spi.lpWSPConnect && spi.lpWSPDuplicateSocket && spi.lpWSPEnumNetworkEvents &&
-		     spi.lpWSPEventSelect && spi.lpWSPGetOverlappedResult &&
-		     spi.lpWSPGetQOSByName && spi.lpWSPGetSockOpt && spi.lpWSPIoctl &&
-		     spi.lpWSPListen && spi.lpWSPRecv && spi.lpWSPSend && spi.lpWSPSetSockOpt &&
-		     spi.lpWSPSocket,
+	RULE(sw_spi.lpWSPAccept && sw_spi.lpWSPBind && sw_spi.lpWSPCleanup &&
+		     sw_spi.lpWSPCloseSocket && sw_spi.lpWSPConnect &&
+		     sw_spi.lpWSPDuplicateSocket && sw_spi.lpWSPEnumNetworkEvents &&
+		     sw_spi.lpWSPEventSelect && sw_spi.lpWSPGetOverlappedResult &&
+		     sw_spi.lpWSPGetQOSByName && sw_spi.lpWSPGetSockOpt && sw_spi.lpWSPIoctl &&
+		     sw_spi.lpWSPListen && sw_spi.lpWSPRecv && sw_spi.lpWSPSend &&
+		     sw_spi.lpWSPSetSockOpt && sw_spi.lpWSPSocket,
 	     "the 17 procedures are there");
 	find_all();
 }
 
 void sw_unload(void)
 {
-	RULE(spi.lpWSPCleanup(&error) == 0, "WSPCleanup succeeds");
+	RULE(sw_spi.lpWSPCleanup(&sw_error) == 0, "WSPCleanup succeeds");
 	for (unsigned i = 0; i < made; i++)
 		RULE(sockets[i].closed, "WSPCleanup closes every handle that is left");
 }
@@ -269,12 +279,12 @@ static struct sw_socket *adopt(SOCKET own, unsigned before)
 static struct sw_socket *make_socket(void)
 {
 	unsigned before = made;
-	struct sw_socket *sock = adopt(spi.lpWSPSocket(sw_family, SOCK_STREAM, IPPROTO_TCP, NULL, 0,
-						       WSA_FLAG_OVERLAPPED, &error),
+	struct sw_socket *sock = adopt(sw_spi.lpWSPSocket(sw_family, SOCK_STREAM, IPPROTO_TCP, NULL,
+							  0, WSA_FLAG_OVERLAPPED, &sw_error),
 				       before);
 
 	if (sock == NULL) {
-		fprintf(stderr, "no socket: %d\n", error);
+		fprintf(stderr, "no socket: %d\n", sw_error);
 		exit(2);
 	}
 	return sock;
@@ -287,7 +297,7 @@ struct sw_socket *sw_open(u_short port, bool from)
 	int length;
 
 	address(&at, &length, port, from);
-	RULE(spi.lpWSPBind(sock->own, (struct sockaddr *)&at, length, &error) == 0,
+	RULE(sw_spi.lpWSPBind(sock->own, (struct sockaddr *)&at, length, &sw_error) == 0,
 	     "a bind that TCP/IP has arbitrated succeeds");
 	return sock;
 }
@@ -301,8 +311,8 @@ void sw_query_addresses(void)
 	} out;
 	DWORD bytes = 0;
 
-	RULE(spi.lpWSPIoctl(sock->own, SIO_ADDRESS_LIST_QUERY, NULL, 0, &out, sizeof(out), &bytes,
-			    NULL, NULL, NULL, &error) == 0 &&
+	RULE(sw_spi.lpWSPIoctl(sock->own, SIO_ADDRESS_LIST_QUERY, NULL, 0, &out, sizeof(out),
+			       &bytes, NULL, NULL, NULL, &sw_error) == 0 &&
 		     out.list.iAddressCount > 0,
 	     "an unbound socket tells the addresses");
 	sw_close(sock);
@@ -310,13 +320,13 @@ void sw_query_addresses(void)
 
 void sw_listen(struct sw_socket *sock, int backlog)
 {
-	RULE(spi.lpWSPListen(sock->own, backlog, &error) == 0, "WSPListen succeeds");
+	RULE(sw_spi.lpWSPListen(sock->own, backlog, &sw_error) == 0, "WSPListen succeeds");
 }
 
 static void select_event(struct sw_socket *sock, struct sw_event *event, long mask)
 {
 	event->selected = true;
-	RULE(spi.lpWSPEventSelect(sock->own, event, mask, &error) == 0,
+	RULE(sw_spi.lpWSPEventSelect(sock->own, event, mask, &sw_error) == 0,
 	     "WSPEventSelect takes FD_ACCEPT and FD_CONNECT");
 }
 
@@ -327,7 +337,7 @@ static bool fetch(struct sw_socket *sock, struct sw_event *event, long kind, int
 
 	if (!event->set)
 		return false;
-	RULE(spi.lpWSPEnumNetworkEvents(sock->own, event, &events, &error) == 0,
+	RULE(sw_spi.lpWSPEnumNetworkEvents(sock->own, event, &events, &sw_error) == 0,
 	     "WSPEnumNetworkEvents succeeds");
 	RULE((events.lNetworkEvents & ~kind) == 0, "only selected events are reported");
 	*code = events.iErrorCode[kind == FD_CONNECT ? FD_CONNECT_BIT : FD_ACCEPT_BIT];
@@ -342,9 +352,9 @@ void sw_connect(struct sw_socket *sock, u_short port, struct sw_event *event)
 	event->set = false;
 	select_event(sock, event, FD_CONNECT);
 	address(&to, &length, port, false);
-	result = spi.lpWSPConnect(sock->own, (struct sockaddr *)&to, length, NULL, NULL, NULL, NULL,
-				  &error);
-	RULE(result == 0 || error == WSAEWOULDBLOCK, "a nonblocking connect never waits");
+	result = sw_spi.lpWSPConnect(sock->own, (struct sockaddr *)&to, length, NULL, NULL, NULL,
+				     NULL, &sw_error);
+	RULE(result == 0 || sw_error == WSAEWOULDBLOCK, "a nonblocking connect never waits");
 	if (result == 0)
 		event->set = true;
 }
@@ -355,7 +365,8 @@ int sw_connected(struct sw_socket *sock, struct sw_event *event)
 
 	if (!fetch(sock, event, FD_CONNECT, &code))
 		return -1;
-	RULE(spi.lpWSPEventSelect(sock->own, NULL, 0, &error) == 0, "mask 0 ends a selection");
+	RULE(sw_spi.lpWSPEventSelect(sock->own, NULL, 0, &sw_error) == 0,
+	     "mask 0 ends a selection");
 	return code;
 }
 
@@ -391,11 +402,11 @@ static int CALLBACK condition(LPWSABUF caller_id, LPWSABUF caller_data, LPQOS sq
 struct sw_socket *sw_accept(struct sw_socket *listener, bool refuse)
 {
 	unsigned before = made;
-	SOCKET own = spi.lpWSPAccept(listener->own, NULL, NULL, condition, refuse, &error);
+	SOCKET own = sw_spi.lpWSPAccept(listener->own, NULL, NULL, condition, refuse, &sw_error);
 
 	if (own == INVALID_SOCKET)
-		RULE(error == WSAEWOULDBLOCK || error == WSAECONNRESET || error == WSAEACCES ||
-			     (refuse && error == WSAECONNREFUSED),
+		RULE(sw_error == WSAEWOULDBLOCK || sw_error == WSAECONNRESET ||
+			     sw_error == WSAEACCES || (refuse && sw_error == WSAECONNREFUSED),
 		     "WSPAccept fails with a documented code");
 	return adopt(own, before);
 }
@@ -403,8 +414,8 @@ struct sw_socket *sw_accept(struct sw_socket *listener, bool refuse)
 void sw_close(struct sw_socket *sock)
 {
 	sock->shut = true;
-	RULE(spi.lpWSPCloseSocket(sock->own, &error) == 0, "WSPCloseSocket succeeds at once");
-	RULE(spi.lpWSPListen(sock->own, 1, &error) == SOCKET_ERROR && error == WSAENOTSOCK,
+	RULE(sw_spi.lpWSPCloseSocket(sock->own, &sw_error) == 0, "WSPCloseSocket succeeds at once");
+	RULE(sw_spi.lpWSPListen(sock->own, 1, &sw_error) == SOCKET_ERROR && sw_error == WSAENOTSOCK,
 	     "a closed descriptor is WSAENOTSOCK");
 }
 
@@ -412,7 +423,7 @@ bool sw_gone(const struct sw_socket *sock)
 {
 	if (!sock->closed)
 		return false;
-	RULE(sock->pending == 0, "the handle is closed after the last completion");
+	RULE(sock->pending == 0, "each accepted operation ends, before its handle is closed");
 	return true;
 }
 
@@ -421,8 +432,8 @@ DWORD sw_limit(struct sw_socket *sock, int option)
 	DWORD value = 0;
 	int length = sizeof(value);
 
-	if (spi.lpWSPGetSockOpt(sock->own, SOL_SOCKET, option, (char *)&value, &length, &error) !=
-	    0)
+	if (sw_spi.lpWSPGetSockOpt(sock->own, SOL_SOCKET, option, (char *)&value, &length,
+				   &sw_error) != 0)
 		return UINT32_MAX; /* it has no limit */
 	RULE(value > 0, "a limit is more than nothing");
 	return value;
@@ -430,166 +441,5 @@ DWORD sw_limit(struct sw_socket *sock, int option)
 
 bool sw_can_read(void)
 {
-	return rdma_read != NULL && !sw_no_read;
-}
-
-/* --- memory --- */
-
-/* The end of a connection, in the words that a call on it may use. */
-static bool says_ended(int code)
-{
-	return code == WSAECONNRESET || code == WSAECONNABORTED || code == WSAENETDOWN ||
-	       code == WSAENETRESET || code == WSAENOTCONN;
-}
-
-bool sw_register(struct sw_memory *memory, struct sw_socket *sock, void *at, DWORD length,
-		 DWORD flags, int *out)
-{
-	memset(memory, 0, sizeof(*memory));
-	memory->sock = sock;
-	memory->handle = register_memory(sock->own, at, length, flags, &error);
-	*out = memory->handle == NULL ? error : 0;
-	RULE(*out == 0 || says_ended(*out), "memory is registered on a connected socket");
-	return *out == 0;
-}
-
-bool sw_expose(struct sw_memory *memory, struct sw_socket *sock, void *at, DWORD length,
-	       DWORD flags, int *out)
-{
-	DWORD none = 0;
-
-	memset(memory, 0, sizeof(*memory));
-	memory->sock = sock;
-	RULE(register_rdma(sock->own, at, length, flags, memory->descriptor, &none, &error) ==
-			     SOCKET_ERROR &&
-		     ((error == WSAEFAULT && none > 0) || says_ended(error)),
-	     "a descriptor without room tells its size");
-	memory->descriptor_length = sizeof(memory->descriptor);
-	*out = register_rdma(sock->own, at, length, flags, memory->descriptor,
-			     &memory->descriptor_length, &error) == 0
-		       ? 0
-		       : error;
-	RULE(*out == 0 || says_ended(*out), "memory is exposed on a connected socket");
-	RULE(*out != 0 || memory->descriptor_length == none || none == 0,
-	     "a descriptor has the size that was told");
-	return *out == 0;
-}
-
-void sw_release(struct sw_memory *memory)
-{
-	if (memory->descriptor_length > 0)
-		RULE(deregister_rdma(memory->sock->own, memory->descriptor,
-				     memory->descriptor_length, &error) == 0,
-		     "an exposure that is not in use ends");
-	else
-		RULE(deregister_memory(memory->sock->own, memory->handle, &error) == 0,
-		     "a registration that is not in use ends");
-	memset(memory, 0, sizeof(*memory));
-}
-
-/* --- operations --- */
-
-static void begin(struct sw_op *op, struct sw_socket *sock, DWORD length)
-{
-	enum sw_way way = op->way;
-
-	memset(op, 0, sizeof(*op));
-	op->magic = OP_MAGIC;
-	op->way = way;
-	op->sock = sock;
-	op->total = length;
-	op->count = 0xA5A5A5A5u;
-	op->flags = 0;
-	op->o.hEvent = (HANDLE)(uintptr_t)(way == SW_POLL ? 1 : 0);
-	sock->pending += way == SW_UPCALL;
-	op->state = SW_PENDING;
-}
-
-static bool posted(struct sw_op *op, int result, int *out)
-{
-	int code = error;
-
-	*out = 0;
-	if (result == 0 || code == WSA_IO_PENDING) {
-		RULE(result == 0 || (op->count == 0xA5A5A5A5u && op->flags == 0),
-		     "a pending operation leaves count and flags alone");
-		return true;
-	}
-	RULE(op->state == SW_PENDING, "no completion follows a refusal");
-	RULE(says_ended(code) || code == WSAENOBUFS,
-	     "a correct operation is refused for the connection's end or for resources");
-	op->sock->pending -= op->way == SW_UPCALL;
-	op->state = SW_IDLE;
-	*out = code;
-	return false;
-}
-
-bool sw_send(struct sw_op *op, struct sw_socket *sock, void *at, DWORD length, int *out)
-{
-	WSABUF buffer = { length, at };
-	int result;
-
-	begin(op, sock, length);
-	result = spi.lpWSPSend(sock->own, &buffer, 1, &op->count, 0, &op->o, NULL, NULL, &error);
-	memset(&buffer, 0xA5, sizeof(buffer));
-	return posted(op, result, out);
-}
-
-bool sw_recv(struct sw_op *op, struct sw_socket *sock, void *at, DWORD length, int *out)
-{
-	WSABUF buffer = { length, at };
-	int result;
-
-	begin(op, sock, length);
-	result = spi.lpWSPRecv(sock->own, &buffer, 1, &op->count, &op->flags, &op->o, NULL, NULL,
-			       &error);
-	memset(&buffer, 0xA5, sizeof(buffer));
-	return posted(op, result, out);
-}
-
-bool sw_rdma(struct sw_op *op, bool write, const struct sw_memory *local, void *at, DWORD length,
-	     const void *descriptor, DWORD descriptor_length, DWORD offset, int *out)
-{
-	WSABUFEX buffer = { length, at, local->handle };
-	char copy[64];
-	int result;
-
-	memcpy(copy, descriptor, descriptor_length);
-	begin(op, local->sock, length);
-	result = (write ? rdma_write : rdma_read)(local->sock->own, &buffer, 1, copy,
-						  descriptor_length, offset, &op->count, 0, &op->o,
-						  NULL, NULL, &error);
-	memset(&buffer, 0xA5, sizeof(buffer));
-	return posted(op, result, out);
-}
-
-bool sw_done(struct sw_op *op)
-{
-	DWORD bytes = 0xA5A5A5A5u, flags = 0;
-	BOOL good;
-
-	if (op->state == SW_PENDING && op->way == SW_POLL) {
-		good = spi.lpWSPGetOverlappedResult(op->sock->own, &op->o, &bytes, FALSE, &flags,
-						    &error);
-		if (!good && error == WSA_IO_INCOMPLETE)
-			return false;
-		/* After WSPCloseSocket the structure alone tells. */
-		if (!good && error == WSAENOTSOCK) {
-			if (__atomic_load_n(&op->o.Internal, __ATOMIC_ACQUIRE) ==
-			    WSS_OPERATION_IN_PROGRESS)
-				return false;
-			error = (INT)op->o.OffsetHigh;
-		}
-		RULE(good || bytes == 0xA5A5A5A5u, "a failure leaves the count alone");
-		RULE(!good || bytes <= op->total, "no more bytes than there was room for");
-		RULE(op->o.Internal != WSS_OPERATION_IN_PROGRESS,
-		     "an ended operation is not pending");
-		op->error = good ? 0 : (DWORD)error;
-		op->bytes = good ? bytes : 0;
-		op->state = SW_DONE;
-	}
-	if (op->state != SW_DONE)
-		return false;
-	op->state = SW_IDLE;
-	return true;
+	return sw_ext.rdma_read != NULL && !sw_no_read;
 }

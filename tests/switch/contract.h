@@ -28,6 +28,28 @@ struct sw_event {
 	atomic_bool selected; /* some socket may signal it */
 };
 
+#define SW_OP_MAGIC 0x5357494Fu
+#define SW_GUARD    16u /* bytes of ours behind every buffer that the provider writes into */
+
+/* What the provider exports: for the two files that call it. */
+struct sw_extensions {
+	LPFN_WSPREGISTERMEMORY register_memory;
+	LPFN_WSPDEREGISTERMEMORY deregister_memory;
+	LPFN_WSPREGISTERRDMAMEMORY register_rdma;
+	LPFN_WSPDEREGISTERRDMAMEMORY deregister_rdma;
+	LPFN_WSPRDMAWRITE rdma_write;
+	LPFN_WSPRDMAREAD rdma_read; /* NULL: the provider has none */
+};
+extern WSPPROC_TABLE sw_spi;
+extern struct sw_extensions sw_ext;
+extern _Thread_local INT sw_error; /* of the last call */
+
+/* What has been carried out with success. */
+struct sw_moved {
+	unsigned messages, reads, writes;
+};
+extern struct sw_moved sw_moved;
+
 enum sw_way { SW_POLL, SW_UPCALL }; /* by the low bit of hEvent */
 enum sw_state { SW_IDLE, SW_PENDING, SW_DONE };
 
@@ -36,6 +58,7 @@ struct sw_op {
 	uint32_t magic;
 	enum sw_way way;
 	struct sw_socket *sock;
+	char *target;	    /* what it writes into, SW_GUARD bytes longer than total; or NULL */
 	DWORD total;	    /* most that it may move */
 	DWORD count, flags; /* given to the call: must stay as they are */
 	DWORD error, bytes; /* the result */
@@ -56,6 +79,7 @@ extern unsigned sw_violations, sw_checks;
 void sw_rule(bool kept, const char *rule, const char *file, int line);
 #define RULE(expression, text) sw_rule((expression), (text), __FILE__, __LINE__)
 
+int sw_summary(void);		/* the exit status */
 void sw_load(const char *path); /* exits when it cannot be used */
 void sw_unload(void);
 
@@ -83,11 +107,19 @@ bool sw_expose(struct sw_memory *memory, struct sw_socket *sock, void *at, DWORD
 	       DWORD flags, int *error);
 void sw_release(struct sw_memory *memory);
 
-/* Each posts op; the end of it shows in sw_done. False: refused with *error. */
+/* Bytes that nobody may touch, behind a buffer; checked by sw_done, and here for memory of RDMA WRITEs. */
+void sw_guard(char *behind);
+void sw_check_guard(const char *behind);
+
+/* Each posts op; the end of it shows in sw_done. False: refused with *error. Receives and READs write into
+ * a buffer that has SW_GUARD bytes more. */
 bool sw_send(struct sw_op *op, struct sw_socket *sock, void *at, DWORD length, int *error);
 bool sw_recv(struct sw_op *op, struct sw_socket *sock, void *at, DWORD length, int *error);
 bool sw_rdma(struct sw_op *op, bool write, const struct sw_memory *local, void *at, DWORD length,
 	     const void *descriptor, DWORD descriptor_length, DWORD offset, int *error);
+/* The same for a transfer that must not be carried out: sw_done tells its end, if it was not refused. */
+bool sw_try_rdma(struct sw_op *op, bool write, const struct sw_memory *local, void *at,
+		 DWORD length, const struct sw_memory *remote, int *error);
 /* Has it ended? Asks WSPGetOverlappedResult where nobody tells. The result is in op, once. */
 bool sw_done(struct sw_op *op);
 

@@ -1,142 +1,131 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * main.c - switch [--no-read] [--ipv6] [--bytes N] PROVIDER
+ * main.c - wsdswitch [OPTION]... PROVIDER
  *
  * Loads the file PROVIDER, starts it by WSPStartupEx and plays its switch: streams in both directions over many
- * connections, refusals, closes in the middle. Prints each rule of the contract that was broken; exit status 0
- * if there was none. What the provider needs of its own (WSD_BACKENDS, say) comes from the environment.
+ * connections, refusals, closes in the middle, memory that must stay out of reach. Prints each rule of the
+ * contract that was broken; exit status 0 if there was none. What the provider needs of its own (WSD_BACKENDS,
+ * say) comes from the environment.
  */
-#include <netinet/in.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "tests/lib/os_port.h"
+#include "tests/switch/link.h"
 #include "tests/switch/session.h"
 
-#define PAIRS	 4u
-#define LIMIT_S	 40
-#define PATIENCE 20000u /* ms */
+#define PAIRS	4u
+#define PROGRAM "wsdswitch"
 
 static struct sn_end left[PAIRS], right[PAIRS];
 static uint64_t bytes = 8u << 20;
+static unsigned stream_limit = 40000; /* ms, for all streams of one scenario */
 
-static uint64_t now_ms(void)
+/* Which operation of a stream that came to a halt has not ended, though its peer has done its part? */
+static void find_stuck(struct sn_end *e)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	for (unsigned i = 0; i < SN_POOL; i++)
+		RULE(!e->send_used[i] || sw_done(&e->sends[i]), "each accepted operation ends");
+	RULE(e->out_op.state != SW_PENDING && e->in_op.state != SW_PENDING,
+	     "each accepted operation ends");
 }
 
-/* Until condition, or RULE is broken. Nothing that it calls may be needed for the progress of upcalls. */
-#define AWAIT(condition, text)                                  \
-	do {                                                    \
-		uint64_t end_ = now_ms() + PATIENCE;            \
-		bool is_;                                       \
-		while (!(is_ = (condition)) && now_ms() < end_) \
-			usleep(200);                            \
-		RULE(is_, text);                                \
-	} while (0)
-
-static int summary(void)
+static void run_streams(void)
 {
-	printf("%u rules checked, %u broken\n", sw_checks, sw_violations);
-	return sw_violations != 0;
+	uint64_t end = sw_now_ms() + stream_limit;
+	bool done = false, failed = false;
+
+	while (!done && !failed && sw_now_ms() < end) {
+		done = true;
+		for (unsigned i = 0; i < PAIRS; i++) {
+			sn_step(&left[i]);
+			sn_step(&right[i]);
+			done = done && sn_complete(&left[i]) && sn_complete(&right[i]);
+			failed = failed || left[i].failed != 0 || right[i].failed != 0;
+		}
+	}
+	RULE(done, "every stream comes to its end");
+	for (unsigned i = 0; !done && !failed && i < PAIRS; i++) {
+		find_stuck(&left[i]);
+		find_stuck(&right[i]);
+	}
 }
 
-struct link {
-	struct sw_socket *listener, *connector, *acceptor;
-	struct sw_event accepts, connects;
-};
-
-static bool try_accept(struct link *l, bool refuse)
+/* How the end of a connection looks to what was posted on it. */
+static bool says_reset(int code)
 {
-	l->acceptor = sw_accept(l->listener, refuse);
-	return l->acceptor != NULL;
+	return code == WSAECONNRESET || code == WSAECONNABORTED || code == WSAENETRESET;
 }
-
-static bool outcome(struct link *l, int *code)
-{
-	*code = sw_connected(l->connector, &l->connects);
-	return *code >= 0;
-}
-
-static void make_link(struct link *l)
-{
-	u_short port = os_port(sw_family == AF_INET6, true);
-	int code = -1;
-
-	memset(l, 0, sizeof(*l));
-	l->listener = sw_open(port, false);
-	sw_listen(l->listener, 4);
-	sw_watch(l->listener, &l->accepts);
-	l->connector = sw_open(os_port(sw_family == AF_INET6, false), true);
-	sw_connect(l->connector, port, &l->connects);
-	AWAIT(sw_requested(l->listener, &l->accepts), "a request sets the listener's event");
-	AWAIT(l->acceptor != NULL || try_accept(l, false), "a request can be accepted");
-	AWAIT(code >= 0 || outcome(l, &code), "a connect sets its event");
-	RULE(code == 0, "an accepted connect succeeds");
-	if (code != 0 || l->acceptor == NULL)
-		exit(summary()); /* nothing that follows could be told from this */
-}
-
-static void end_socket(struct sw_socket *sock)
-{
-	sw_close(sock);
-	AWAIT(sw_gone(sock), "the handle of a closed socket is closed soon");
-}
-
-/* --- scenarios --- */
 
 static void streams(uint32_t seed, enum sw_way way)
 {
-	struct link l[PAIRS];
-	uint64_t end;
-	bool done = false;
+	struct sw_link l[PAIRS];
 
 	for (unsigned i = 0; i < PAIRS; i++) {
-		make_link(&l[i]);
+		sw_make_link(&l[i]);
 		sn_begin(&left[i], l[i].connector, true, bytes, bytes / 2, seed + 10 * i, way);
 		/* The other end takes its time before it posts its first receive. */
 		if (i == 0)
 			usleep(20000);
 		sn_begin(&right[i], l[i].acceptor, false, bytes / 2, bytes, seed + 10 * i, way);
 	}
-	for (end = now_ms() + LIMIT_S * 1000; !done && now_ms() < end;) {
-		done = true;
-		for (unsigned i = 0; i < PAIRS; i++) {
-			sn_step(&left[i]);
-			sn_step(&right[i]);
-			done = done && sn_complete(&left[i]) && sn_complete(&right[i]);
-		}
-	}
-	RULE(done, "every stream comes to its end");
+	run_streams();
 	for (unsigned i = 0; i < PAIRS; i++) {
 		RULE(left[i].failed == 0 && right[i].failed == 0, "no connection fails");
-		RULE(left[i].urgent_got == 20 && right[i].urgent_got == 20, "urgent bytes arrive");
+		RULE(left[i].urgent_got == SN_URGENT && right[i].urgent_got == SN_URGENT,
+		     "urgent bytes arrive");
 		RULE(left[i].large_sent > 0 && left[i].small_sent > 0, "both ways were used");
-		end_socket(l[i].connector);
+		sw_end_socket(l[i].connector);
 		/* The other end learns of it: its posted receives fail. */
 		AWAIT((sn_step(&right[i]), right[i].failed != 0),
 		      "a close ends the peer's receives");
-		RULE(right[i].failed == WSAECONNRESET || right[i].failed == WSAECONNABORTED ||
-			     right[i].failed == WSAENETRESET,
-		     "they end with a code that says so");
-		end_socket(l[i].acceptor);
-		end_socket(l[i].listener);
+		RULE(says_reset(right[i].failed), "they end with a code that says so");
+		sw_end_socket(l[i].acceptor);
+		sw_end_socket(l[i].listener);
 	}
+}
+
+/* The operations of an end that was closed: each ends, once, with a code that says why. */
+static void await_aborted(struct sn_end *e)
+{
+	for (unsigned i = 0; i < SN_POOL; i++) {
+		struct sw_op *op = &e->receives[i];
+
+		if (op->state == SW_IDLE)
+			continue;
+		AWAIT(op->state == SW_IDLE || sw_done(op), "a closed socket's operations end");
+		RULE(op->error == WSA_OPERATION_ABORTED || (op->error == 0 && op->bytes > 0) ||
+			     op->error == WSAECONNRESET,
+		     "they end with WSA_OPERATION_ABORTED");
+	}
+	for (unsigned i = 0; i < SN_POOL; i++)
+		if (e->send_used[i])
+			AWAIT(sw_done(&e->sends[i]), "its sends end");
+	AWAIT(e->in_op.state == SW_IDLE || sw_done(&e->in_op), "its RDMA ends");
+	AWAIT(e->out_op.state == SW_IDLE || sw_done(&e->out_op), "its RDMA ends");
+}
+
+/* Whatever the peer still sends must not find its way into memory whose operations have ended. */
+static void check_left_alone(struct sn_end *e)
+{
+	bool same = true;
+
+	memset(e->memory, '.', sizeof(e->memory));
+	usleep(5000);
+	for (size_t i = 0; i < sizeof(e->memory); i++)
+		same = same && e->memory[i] == '.';
+	RULE(same, "memory of an ended operation is left alone");
 }
 
 /* Closed in the middle of everything: each operation still ends, once, before its handle. */
 static void cut(uint32_t seed, enum sw_way way)
 {
 	for (unsigned round = 0; round < 20; round++) {
-		struct link l;
+		struct sw_link l;
 
-		make_link(&l);
+		sw_make_link(&l);
 		sn_begin(&left[0], l.connector, true, bytes, bytes, seed + round, way);
 		sn_begin(&right[0], l.acceptor, false, bytes, bytes, seed + round, way);
 		for (unsigned i = 0; i < round * 30; i++) {
@@ -144,85 +133,117 @@ static void cut(uint32_t seed, enum sw_way way)
 			sn_step(&right[0]);
 		}
 		sw_close(l.acceptor);
-		for (unsigned i = 0; i < SN_POOL; i++) {
-			struct sw_op *op = &right[0].receives[i];
-
-			if (op->state == SW_IDLE)
-				continue;
-			AWAIT(op->state == SW_IDLE || sw_done(op),
-			      "a closed socket's operations end");
-			RULE(op->error == WSA_OPERATION_ABORTED || op->error == 0 ||
-				     op->error == WSAECONNRESET,
-			     "they end with WSA_OPERATION_ABORTED");
-		}
-		for (unsigned i = 0; i < SN_POOL; i++)
-			if (right[0].send_used[i])
-				AWAIT(sw_done(&right[0].sends[i]), "its sends end");
-		AWAIT(right[0].in_op.state == SW_IDLE || sw_done(&right[0].in_op), "its RDMA ends");
-		AWAIT(right[0].out_op.state == SW_IDLE || sw_done(&right[0].out_op),
-		      "its RDMA ends");
+		await_aborted(&right[0]);
+		check_left_alone(&right[0]);
 		AWAIT(sw_gone(l.acceptor), "its handle is closed");
 		AWAIT((sn_step(&left[0]), left[0].failed != 0), "the peer learns of it");
-		end_socket(l.connector);
-		end_socket(l.listener);
+		sw_end_socket(l.connector);
+		sw_end_socket(l.listener);
 	}
 }
 
 static void refusals(void)
 {
-	struct link l = { 0 };
-	u_short port = os_port(sw_family == AF_INET6, true);
+	struct sw_link l;
+	u_short port;
 	int code = -1;
 
-	l.listener = sw_open(port, false);
-	sw_listen(l.listener, 1);
-	sw_watch(l.listener, &l.accepts);
-	l.connector = sw_open(os_port(sw_family == AF_INET6, false), true);
-	sw_connect(l.connector, port, &l.connects);
+	sw_make_listener(&l, 1, &port);
+	sw_dial(&l, port);
 	AWAIT(sw_requested(l.listener, &l.accepts), "a request sets the listener's event");
-	AWAIT(code >= 0 || (try_accept(&l, true), outcome(&l, &code)), "a refusal ends a connect");
+	AWAIT(code >= 0 || (sw_try_accept(&l, true), sw_outcome(&l, &code)),
+	      "a refusal ends a connect");
 	RULE(code == WSAECONNREFUSED, "a refused connect says WSAECONNREFUSED");
-	end_socket(l.connector);
-	end_socket(l.listener);
+	sw_end_socket(l.connector);
+	sw_end_socket(l.listener);
 	/* Nobody is there: the switch may be told anything but success. */
 	code = -1;
-	l.connector = sw_open(os_port(sw_family == AF_INET6, false), true);
-	sw_connect(l.connector, os_free_port(sw_family == AF_INET6), &l.connects);
-	AWAIT(code >= 0 || outcome(&l, &code), "a connect to nobody ends");
+	sw_dial(&l, os_free_port(sw_family == AF_INET6));
+	AWAIT(code >= 0 || sw_outcome(&l, &code), "a connect to nobody ends");
 	RULE(code > 0, "a connect to nobody fails");
-	end_socket(l.connector);
+	sw_end_socket(l.connector);
 }
 
-static void parse(int argc, char **argv, const char **provider)
+/* Closing during a connect gives up at once. */
+static void given_up(void)
 {
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--no-read") == 0)
+	struct sw_link l;
+	u_short port;
+
+	sw_make_listener(&l, 4, &port);
+	sw_dial(&l, port);
+	sw_end_socket(l.connector);
+	sw_end_socket(l.listener);
+}
+
+static void usage(FILE *to)
+{
+	fprintf(to,
+		"usage: %s [--no-read] [--ipv6] [--bytes N] [--patience MS] [--at ADDRESS] "
+		"[--from ADDRESS] PROVIDER\n",
+		PROGRAM);
+}
+
+static const char *parse(int argc, char **argv)
+{
+	enum { NO_READ = 1, IPV6, BYTES, PATIENCE, AT, FROM, HELP };
+	static const struct option options[] = {
+		{ "no-read", no_argument, NULL, NO_READ },
+		{ "ipv6", no_argument, NULL, IPV6 },
+		{ "bytes", required_argument, NULL, BYTES },
+		{ "patience", required_argument, NULL, PATIENCE },
+		{ "at", required_argument, NULL, AT },
+		{ "from", required_argument, NULL, FROM },
+		{ "help", no_argument, NULL, HELP },
+		{ 0 },
+	};
+	const char *at = NULL, *from = NULL;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == NO_READ)
 			sw_no_read = true;
-		else if (strcmp(argv[i], "--ipv6") == 0)
+		else if (option == IPV6)
 			sw_family = AF_INET6;
-		else if (strcmp(argv[i], "--bytes") == 0 && i + 1 < argc)
-			bytes = strtoull(argv[++i], NULL, 10);
-		else
-			*provider = argv[i];
+		else if (option == BYTES)
+			bytes = strtoull(optarg, NULL, 10);
+		else if (option == PATIENCE)
+			sw_patience = stream_limit = (unsigned)strtoul(optarg, NULL, 10);
+		else if (option == AT)
+			at = optarg;
+		else if (option == FROM)
+			from = optarg;
+		else {
+			usage(option == HELP ? stdout : stderr);
+			exit(option == HELP ? 0 : 2);
+		}
 	}
-	if (*provider == NULL) {
-		fprintf(stderr, "usage: %s [--no-read] [--ipv6] [--bytes N] PROVIDER\n", argv[0]);
+	if (optind + 1 != argc || bytes < SN_LARGE || bytes > 1ull << 40 || sw_patience == 0) {
+		usage(stderr);
 		exit(2);
 	}
+	if (at != NULL)
+		setenv(sw_family == AF_INET6 ? "WSD_TEST_IPV6" : "WSD_TEST_IPV4", at, 1);
+	if (from != NULL)
+		setenv(sw_family == AF_INET6 ? "WSD_TEST_FROM_IPV6" : "WSD_TEST_FROM_IPV4", from,
+		       1);
+	return argv[optind];
 }
 
 int main(int argc, char **argv)
 {
-	const char *provider = NULL;
-
-	parse(argc, argv, &provider);
-	sw_load(provider);
+	sw_load(parse(argc, argv));
 	sw_query_addresses();
 	streams(1, SW_POLL);
 	streams(2, SW_UPCALL);
+	RULE(sw_can_read() ? sw_moved.reads > 0 && sw_moved.writes == 0
+			   : sw_moved.writes > 0 && sw_moved.reads == 0,
+	     "large data is read by the receiver, or written by the sender where there is no READ");
 	cut(3, SW_UPCALL);
 	cut(4, SW_POLL);
 	refusals();
+	given_up();
+	sw_check_memory();
 	sw_unload();
-	return summary();
+	return sw_summary();
 }

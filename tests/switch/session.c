@@ -57,12 +57,12 @@ static uint32_t next_random(struct sn_end *e)
 
 static char *receive_slot(struct sn_end *e, unsigned i)
 {
-	return e->memory + i * SN_MESSAGE;
+	return e->memory + i * SN_STRIDE;
 }
 
 static char *send_slot(struct sn_end *e, unsigned i)
 {
-	return e->memory + (SN_POOL + i) * SN_MESSAGE;
+	return e->memory + (SN_POOL + i) * SN_STRIDE;
 }
 
 static void post_receive(struct sn_end *e, unsigned i)
@@ -163,6 +163,7 @@ static void offered(struct sn_end *e, const struct head *head, const char *paylo
 			     payload + first, head->descriptor, 0, &error))
 			e->failed = error;
 	} else {
+		sw_guard(e->in_bytes + head->size); /* the peer WRITEs */
 		e->in = SN_EXPOSED;
 	}
 }
@@ -188,6 +189,7 @@ static void out_done(struct sn_end *e)
 
 static void in_done(struct sn_end *e)
 {
+	sw_check_guard(e->in_bytes + e->in_length);
 	sw_release(&e->in_memory);
 	take(e, e->in_bytes, e->in_length);
 	e->in = SN_NONE;
@@ -198,6 +200,7 @@ static void step_large(struct sn_end *e)
 	if (e->in == SN_READING && e->in_op.state != SW_IDLE && sw_done(&e->in_op)) {
 		e->failed = (int)e->in_op.error;
 		RULE(e->failed != 0 || e->in_op.bytes == e->in_length, "a READ moves all of it");
+		sw_moved.reads += e->failed == 0;
 	}
 	if (e->in == SN_READING && e->in_op.state == SW_IDLE && !e->failed &&
 	    say(e, DONE, NULL, 0, 0, 0))
@@ -209,6 +212,7 @@ static void step_large(struct sn_end *e)
 	if (e->out == SN_WRITING && e->out_op.state != SW_IDLE && sw_done(&e->out_op)) {
 		e->failed = (int)e->out_op.error;
 		RULE(e->failed != 0 || e->out_op.bytes == e->out_length, "a WRITE moves all of it");
+		sw_moved.writes += e->failed == 0;
 	}
 	if (e->out == SN_WRITING && e->out_op.state == SW_IDLE && !e->failed &&
 	    say(e, DONE, NULL, 0, 0, 0))
@@ -264,7 +268,7 @@ static void step_messages(struct sn_end *e)
 		if (e->sends[i].error != 0)
 			e->failed = (int)e->sends[i].error;
 		else
-			RULE(e->sends[i].bytes >= HEAD, "a send tells its bytes");
+			RULE(e->sends[i].bytes == e->sends[i].total, "a send tells its bytes");
 	}
 	while (!e->failed && sw_done(&e->receives[e->order])) {
 		struct sw_op *op = &e->receives[e->order];
@@ -273,6 +277,7 @@ static void step_messages(struct sn_end *e)
 			e->failed = (int)op->error;
 			return;
 		}
+		sw_moved.messages++;
 		hear(e, receive_slot(e, e->order), op->bytes);
 		post_receive(e, e->order);
 		e->order = (e->order + 1) % SN_POOL;
@@ -332,7 +337,7 @@ void sn_begin(struct sn_end *e, struct sw_socket *sock, bool connector, uint64_t
 	e->seed_out = seed + connector;
 	e->seed_in = seed + !connector;
 	e->random = seed * 2 + 1 + connector;
-	e->urgent_left = 20;
+	e->urgent_left = SN_URGENT;
 	for (unsigned i = 0; i < SN_POOL; i++) {
 		e->receives[i].way = way;
 		e->sends[i].way = way == SW_POLL ? SW_UPCALL : SW_POLL;

@@ -13,8 +13,10 @@
 #include "tests/switch/contract.h"
 
 #define SN_MESSAGE 1024u
+#define SN_STRIDE  (SN_MESSAGE + SW_GUARD)
 #define SN_POOL	   16u
 #define SN_LARGE   (256u << 10)
+#define SN_URGENT  20u /* bytes that each end sends */
 
 enum sn_large { SN_NONE, SN_OFFERED, SN_WRITING, SN_READING, SN_EXPOSED, SN_AWAITING };
 
@@ -42,8 +44,8 @@ struct sn_end {
 	struct sw_op out_op, in_op;
 	uint32_t out_length, in_length;
 	unsigned large_sent, small_sent;
-	char out_bytes[SN_LARGE], in_bytes[SN_LARGE];
-	char memory[2 * SN_POOL * SN_MESSAGE];
+	char out_bytes[SN_LARGE], in_bytes[SN_LARGE + SW_GUARD];
+	char memory[2 * SN_POOL * SN_STRIDE];
 };
 
 /* A connected socket begins; receives are posted before anything is said. */

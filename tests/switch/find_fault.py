@@ -1,0 +1,25 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""find_fault.py WSDSWITCH FAULTY PROVIDER FAULT RULE: wsdswitch over a provider that breaks the contract in one
+way names the rule that was broken, and says so in its exit status. RULE "": it is no fault, nothing is found."""
+
+import os
+import subprocess
+import sys
+
+
+def main(switch, faulty, provider, fault, rule):
+    environment = dict(os.environ, FAULT=fault, FAULTY_PROVIDER=provider)
+    done = subprocess.run([switch, "--patience", "3000", "--bytes", "1000000", faulty], env=environment,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                          check=False)
+    broken = [line for line in done.stdout.splitlines() if line.startswith("BROKEN ")]
+    if rule:
+        good = done.returncode == 1 and any(line.startswith(f"BROKEN {rule} (") for line in broken)
+    else:
+        good = done.returncode == 0 and not broken
+    print(done.stdout)
+    sys.exit(0 if good else f"{fault}: exit status {done.returncode}, expected to find: {rule or 'nothing'}")
+
+
+main(*sys.argv[1:])

@@ -13,9 +13,6 @@
 #include "rdma_backend/base/platform.h"
 #include "rdma_backend/ops_default.h"
 
-#ifndef WSD_MODULE_FOLDER
-#define WSD_MODULE_FOLDER "/usr/local/lib/openwsd"
-#endif
 #define MODULE_PREFIX "openwsd-backend-"
 #ifdef _WIN32
 #define MODULE_SUFFIX ".dll"
@@ -53,7 +50,7 @@ static bool folder_read;
 
 static const char *module_folder(void)
 {
-	return wsd_param_text("MODULE_DIR", WSD_MODULE_FOLDER);
+	return wsd_param_text("MODULE_DIR", wsd_default_module_folder());
 }
 
 /* [lock] */

@@ -7,11 +7,7 @@
 
 #include <string.h>
 
-#ifdef _WIN32
-#include "openwsd/ws2san.h"
-#else
 #include <openwsd/ws2san.h>
-#endif
 
 #include "rdma_backend/base/base.h"
 
@@ -30,10 +26,6 @@ void wsd_set_last_error(int error)
 
 	if (set != NULL)
 		set(error);
-#ifdef _WIN32
-	else
-		WSASetLastError(error);
-#endif
 }
 
 BOOL wsd_extension_result(int error)

@@ -5,11 +5,7 @@
 
 #include <string.h>
 
-#ifdef _WIN32
-#include <mstcpip.h>
-#else
 #include <openwsd/mstcpip.h>
-#endif
 
 #include "rdma_backend/base/base.h"
 

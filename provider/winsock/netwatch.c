@@ -114,7 +114,7 @@ static enum wsd_status start(void)
 	watch.thread = NULL;
 	watch.state = NONE;
 	wsd_cond_broadcast(&watch.started);
-	wsd_handle_close(watch.object);
+	wsd_os_net_close(watch.object);
 	return status;
 }
 
@@ -158,5 +158,5 @@ void wsd_netwatch_stop(void)
 	if (thread == NULL)
 		return;
 	wsd_thread_join(thread);
-	wsd_handle_close(object);
+	wsd_os_net_close(object);
 }

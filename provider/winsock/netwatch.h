@@ -26,8 +26,9 @@ void wsd_netwatch_init(void);  /* before the first use, and in the child after a
 /* Tell every socket; by the watch. */
 void wsd_sockets_net_changed(unsigned bits);
 
-/* What the operating system does: netwatch_linux.c. An object to sleep on, for wsd_handle_close. */
+/* What the operating system does: netwatch_linux.c, netwatch_windows.c. An object to sleep on. */
 enum wsd_status wsd_os_net_open(intptr_t *object);
+void wsd_os_net_close(intptr_t object);
 unsigned wsd_os_net_read(intptr_t object); /* what has changed since the last call; never waits */
 
 #endif

@@ -110,3 +110,8 @@ unsigned wsd_os_net_read(intptr_t object)
 			bits |= meaning(message);
 	}
 }
+
+void wsd_os_net_close(intptr_t object)
+{
+	wsd_handle_close(object);
+}

@@ -33,7 +33,7 @@ enum wsd_status wsd_port_conflict(enum wsd_port_sharing first, bool first_wild,
 
 void wsd_port_init(void); /* before the first use, and in the child after a fork */
 
-/* What the operating system does: port_posix.c. */
+/* What the operating system does: port_linux.c, port_windows.c. */
 enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr_t *holder,
 				 uint16_t *port);
 void wsd_os_port_set_reuse(intptr_t holder, bool on);

@@ -45,7 +45,7 @@ static struct {
 
 static atomic_flag initialising = ATOMIC_FLAG_INIT;
 static atomic_bool exiting;
-static _Atomic(LPWPUCOMPLETEOVERLAPPEDREQUEST) complete_upcall;
+static _Atomic(wsd_find_complete) find_complete;
 static _Atomic(const struct wsd_file_reader *) file_reader;
 static _Atomic(struct wsd_socket **) chunks[CHUNKS];
 
@@ -66,9 +66,9 @@ static void init_once(void)
 
 /* --- what the host gave --- */
 
-void wsd_upcalls_set_complete(LPWPUCOMPLETEOVERLAPPEDREQUEST complete)
+void wsd_upcalls_set_find_complete(wsd_find_complete find)
 {
-	atomic_store(&complete_upcall, complete);
+	atomic_store(&find_complete, find);
 }
 
 void wsd_upcalls_set_file_reader(const struct wsd_file_reader *reader)
@@ -305,11 +305,14 @@ int WSPAPI WSPStartup(WORD wVersionRequested, LPWSPDATA lpWSPData,
 		      LPWSAPROTOCOL_INFOW lpProtocolInfo, WSPUPCALLTABLE UpcallTable,
 		      LPWSPPROC_TABLE lpProcTable)
 {
-	struct wsd_upcalls upcalls = { UpcallTable, atomic_load(&complete_upcall) };
+	struct wsd_upcalls upcalls = { UpcallTable, NULL };
+	wsd_find_complete find = atomic_load(&find_complete);
 	int error;
 
 	if (lpWSPData == NULL || lpProcTable == NULL || lpProtocolInfo == NULL)
 		return WSAEFAULT;
+	if (find != NULL)
+		upcalls.complete = find(&upcalls.table);
 	error = start(WSD_MODE_STREAM, wVersionRequested, lpWSPData, lpProtocolInfo, &upcalls);
 	if (error == 0)
 		*lpProcTable = wsd_proc_table;

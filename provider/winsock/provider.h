@@ -16,8 +16,10 @@ extern "C" {
 struct wsd_socket;
 struct wsd_engine;
 
-/* WPUCompleteOverlappedRequest is in no 15-entry table: the host sets it before WSPStartup. */
-void wsd_upcalls_set_complete(LPWPUCOMPLETEOVERLAPPEDREQUEST complete);
+/* WPUCompleteOverlappedRequest is in no 15-entry table: the shim finds the one that belongs to the others.
+ * NULL: there is none, and WSPStartup fails. */
+typedef LPWPUCOMPLETEOVERLAPPEDREQUEST (*wsd_find_complete)(const WSPUPCALLTABLE *table);
+void wsd_upcalls_set_find_complete(wsd_find_complete find);
 
 /* How TransmitFile reads: HANDLEs are the host's. */
 struct wsd_file_reader {

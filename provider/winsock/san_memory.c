@@ -8,7 +8,7 @@
 
 #define REGISTER_WAIT_NS (1000 * WSD_NS_PER_MS)
 
-WSD_STATIC_ASSERT(WSD_MEMORY_READ == MEM_READ && WSD_MEMORY_WRITE == MEM_WRITE, "rights");
+_Static_assert(WSD_MEMORY_READ == MEM_READ && WSD_MEMORY_WRITE == MEM_WRITE, "rights");
 
 /* [lock] 0, or why memory cannot be registered. */
 static int check(const struct wsd_socket *sock, const void *buffer, DWORD length, DWORD flags)

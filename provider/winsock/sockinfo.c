@@ -4,11 +4,7 @@
 
 #include <string.h>
 
-#ifdef _WIN32
-#include "openwsd/openwsd.h"
-#else
 #include <openwsd/openwsd.h>
-#endif
 
 static int get_text(struct wsd_socket *sock, int name, char *out, int *length)
 {

@@ -3,12 +3,8 @@
 #include "provider/winsock/spi_calls.h"
 #include <string.h>
 
-#ifdef _WIN32
-#include "openwsd/openwsd.h"
-#else
 #include <openwsd/mstcpip.h>
 #include <openwsd/openwsd.h>
-#endif
 
 #include "rdma_backend/base/base.h"
 

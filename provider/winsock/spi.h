@@ -4,17 +4,10 @@
 #ifndef WSD_WINSOCK_SPI_H
 #define WSD_WINSOCK_SPI_H
 
-#ifdef _WIN32
-#include <mswsock.h>
-#include <winsock2.h>
-#include <ws2spi.h>
-#include <ws2tcpip.h>
-#else
 #include <openwsd/mswsock.h>
 #include <openwsd/winsock2.h>
 #include <openwsd/ws2spi.h>
 #include <openwsd/ws2tcpip.h>
-#endif
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -17,9 +17,6 @@
 
 #define NAME_SIZE 64
 #define LINE_SIZE 1024
-#ifndef WSD_CONFIG_FILE
-#define WSD_CONFIG_FILE "/etc/openwsd.conf"
-#endif
 
 enum entry_kind { ENTRY_FILE, ENTRY_TEXT, ENTRY_COMPLAINT };
 
@@ -125,7 +122,7 @@ const char *wsd_param_file(void)
 {
 	const char *path = wsd_env("WSD_CONFIG");
 
-	return path && *path ? path : WSD_CONFIG_FILE;
+	return path && *path ? path : wsd_default_config();
 }
 
 /* [lock] */

@@ -117,6 +117,10 @@ void wsd_shared_unmap(void *address, size_t length);
 intptr_t wsd_handle_keep(intptr_t handle);
 void wsd_handle_close(intptr_t handle);
 
+/* The configuration file and the folder of modules where no setting names others. */
+const char *wsd_default_config(void);
+const char *wsd_default_module_folder(void);
+
 /* Modules. symbol copies the address of a symbol into *function (size bytes). */
 enum wsd_status wsd_module_open(const char *path, void **module, char *reason, size_t reason_size);
 bool wsd_module_symbol(void *module, const char *name, void *function, size_t size);

@@ -443,6 +443,16 @@ void wsd_shared_unmap(void *address, size_t length)
 	wsd_must(munmap(address, length));
 }
 
+const char *wsd_default_config(void)
+{
+	return WSD_CONFIG_FILE;
+}
+
+const char *wsd_default_module_folder(void)
+{
+	return WSD_MODULE_FOLDER;
+}
+
 /* Modules. */
 
 enum wsd_status wsd_module_open(const char *path, void **module, char *reason, size_t reason_size)

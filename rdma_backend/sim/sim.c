@@ -43,6 +43,20 @@ static enum wsd_status sim_start_world(const struct wsd_host *host)
 	return *script ? wsd_sim_run_script(script) : WSD_OK;
 }
 
+/* The loopback ones first. */
+static uint32_t local_addresses(struct wsd_addr *list, uint32_t count)
+{
+	if (count < 2)
+		return 0;
+	memset(list, 0, 2 * sizeof(*list));
+	list[0].family = WSD_FAMILY_IPV4;
+	list[0].bytes[0] = 127;
+	list[0].bytes[3] = 1;
+	list[1].family = WSD_FAMILY_IPV6;
+	list[1].bytes[15] = 1;
+	return 2 + wsd_sim_os_addresses(list + 2, count - 2);
+}
+
 static enum wsd_status sim_open(const struct wsd_host *host, uint32_t index,
 				struct wsd_device **device, struct wsd_device_attr *attr)
 {
@@ -58,7 +72,7 @@ static enum wsd_status sim_open(const struct wsd_host *host, uint32_t index,
 		return WSD_ENOMEM;
 	dev->attr.size = attr->size;
 	sim_default_attr(&dev->attr, index);
-	dev->address_count = wsd_sim_local_addresses(dev->addresses, SIM_MAX_ADDRESSES);
+	dev->address_count = local_addresses(dev->addresses, SIM_MAX_ADDRESSES);
 	wsd_sim_lock();
 	if (wsd_sim.devices == 0)
 		status = sim_start_world(host);

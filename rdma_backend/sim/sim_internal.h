@@ -265,10 +265,14 @@ struct sim_region *wsd_sim_key(const struct wsd_device *device, uint32_t key);
 enum wsd_status wsd_sim_run_script(const char *text);
 void wsd_sim_apply_caps(struct wsd_device_attr *attr, const char *text);
 
-/* sim_os.c: no lock needed */
+/*
+ * sim_os_linux.c, sim_os_windows.c: no lock needed. The wait object is a timer, not an event: the limit
+ * of a connect must end the sleep of a queue's owner, and a timer that is due at once serves as an event.
+ */
 enum wsd_status wsd_sim_wait_create(wsd_wait_object *object);
 void wsd_sim_wait_destroy(wsd_wait_object object);
 void wsd_sim_wait_set(wsd_wait_object object, uint64_t ns); /* ready in ns; 0 = never */
-uint32_t wsd_sim_local_addresses(struct wsd_addr *list, uint32_t count);
+/* Those of interfaces that are up, without loopback; at most count. */
+uint32_t wsd_sim_os_addresses(struct wsd_addr *list, uint32_t count);
 
 #endif

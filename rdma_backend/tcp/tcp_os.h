@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * tcp_os.h - the sockets, the readiness set and the timer as the tcp backend uses them. One
- * implementation per system; tcp_os_linux.c is the first. No socket here ever blocks, all of them
- * are close-on-exec.
+ * implementation per system: tcp_os_linux.c, tcp_os_windows.c. No socket here ever blocks, none is
+ * inherited by other programs.
  */
 #ifndef WSD_TCP_OS_H
 #define WSD_TCP_OS_H
 
 #include <sys/types.h>
+
+#ifndef _WIN32
 #include <sys/uio.h>
+#endif
 
 #include <openwsd/backend.h>
+
+#ifdef _WIN32
+struct iovec { /* a WSABUF */
+	unsigned long iov_len;
+	void *iov_base;
+};
+#endif
 
 #define TCP_READ   1u /* readable, or the peer closed, or the socket failed */
 #define TCP_WRITE  2u /* writable */
@@ -48,6 +58,7 @@ int tcp_os_set_add(int set, int fd, uint32_t events, void *tag);
 void tcp_os_set_change(int set, int fd, uint32_t events, void *tag);
 void tcp_os_set_remove(int set, int fd);
 int tcp_os_set_poll(int set, struct tcp_ready *ready, int count);
+wsd_wait_object tcp_os_set_object(int set);
 
 int tcp_os_signal_create(void);
 void tcp_os_signal_raise(int fd);

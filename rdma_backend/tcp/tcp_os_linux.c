@@ -300,6 +300,11 @@ int tcp_os_set_poll(int set, struct tcp_ready *ready, int count)
 	return n < 0 ? 0 : n;
 }
 
+wsd_wait_object tcp_os_set_object(int set)
+{
+	return set;
+}
+
 int tcp_os_signal_create(void)
 {
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

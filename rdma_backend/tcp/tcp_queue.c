@@ -321,7 +321,7 @@ void tcp_disarm(struct wsd_queue *queue)
 
 wsd_wait_object tcp_wait_object(struct wsd_queue *queue)
 {
-	return queue->set;
+	return tcp_os_set_object(queue->set);
 }
 
 static enum wsd_status queue_descriptors(struct wsd_queue *queue)

@@ -6,27 +6,19 @@
 
 #include <string.h>
 
+#include "rdma_backend/base/provider_guid.h"
 #include "spi_shim/linux/error.h"
 #include "spi_shim/linux/shim.h"
 
 #define SERVICE_FLAGS \
 	(XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER | XP1_GRACEFUL_CLOSE | XP1_EXPEDITED_DATA)
 
-/*
- * One GUID for the provider, one catalogue id for each entry. No IFS bit: handles are the shim's.
- */
-#define PROVIDER_GUID                                                  \
-	{                                                              \
-		0x7d1f0c5a, 0x3b64, 0x4e0b,                            \
-		{                                                      \
-			0x9a, 0x52, 0x6f, 0x70, 0x65, 0x6e, 0x57, 0x53 \
-		}                                                      \
-	}
+/* One GUID for the provider, one catalogue id for each entry. No IFS bit: handles are the shim's. */
 
 #define ENTRY(id, family, sockaddr_size, name)                                                  \
 	{                                                                                       \
 		.dwServiceFlags1 = SERVICE_FLAGS, .dwProviderFlags = PFL_MATCHES_PROTOCOL_ZERO, \
-		.ProviderId = PROVIDER_GUID, .dwCatalogEntryId = (id),                          \
+		.ProviderId = WSD_PROVIDER_GUID, .dwCatalogEntryId = (id),                      \
 		.ProtocolChain = { .ChainLen = BASE_PROTOCOL }, .iVersion = 2,                  \
 		.iAddressFamily = (family), .iMaxSockAddr = (sockaddr_size),                    \
 		.iMinSockAddr = (sockaddr_size), .iSocketType = SOCK_STREAM,                    \

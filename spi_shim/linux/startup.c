@@ -91,9 +91,15 @@ static bool table_is_complete(const WSPPROC_TABLE *table)
  * is exported, and another host may call it. The names are looked up when the program starts, so a
  * host that brings its own WPUCompleteOverlappedRequest gets the completions.
  */
+static LPWPUCOMPLETEOVERLAPPEDREQUEST complete_by_name(const WSPUPCALLTABLE *table)
+{
+	(void)table;
+	return WPUCompleteOverlappedRequest;
+}
+
 __attribute__((constructor)) static void give_upcalls(void)
 {
-	wsd_upcalls_set_complete(WPUCompleteOverlappedRequest);
+	wsd_upcalls_set_find_complete(complete_by_name);
 	wsd_upcalls_set_file_reader(&wsd_file_reader);
 	wsd_upcalls_set_last_error(WSASetLastError);
 }

@@ -40,9 +40,9 @@ bool wsd_engine_wait(struct wsd_engine *const *set, unsigned count, bool (*done)
 	}
 }
 
-void wsd_upcalls_set_complete(LPWPUCOMPLETEOVERLAPPEDREQUEST complete)
+void wsd_upcalls_set_find_complete(wsd_find_complete find)
 {
-	complete_upcall = complete;
+	complete_upcall = find(NULL);
 }
 
 void wsd_upcalls_set_file_reader(const struct wsd_file_reader *reader)

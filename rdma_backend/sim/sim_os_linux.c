@@ -1,59 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * sim_os.c - what the simulation needs of the operating system: the wait object and local
- * addresses. The wait object is a timer, not an event: the limit of a connect must end the sleep
- * of a queue's owner, and a timer that is due at once serves as an event.
- */
-#include "rdma_backend/sim/sim_internal.h"
-
-#include <string.h>
-
-#ifdef _WIN32
-
-#include <windows.h>
-
-enum wsd_status wsd_sim_wait_create(wsd_wait_object *object)
-{
-	HANDLE timer = CreateWaitableTimerW(NULL, TRUE, NULL);
-
-	if (!timer)
-		return WSD_ENOFILES;
-	*object = (wsd_wait_object)timer;
-	return WSD_OK;
-}
-
-void wsd_sim_wait_destroy(wsd_wait_object object)
-{
-	CloseHandle((HANDLE)object);
-}
-
-void wsd_sim_wait_set(wsd_wait_object object, uint64_t ns)
-{
-	LARGE_INTEGER due;
-
-	/* Negative is relative, in units of 100 ns. Cancelling does not reset, setting does. */
-	due.QuadPart = ns ? -(LONGLONG)(ns / 100u + 1u) : -(LONGLONG)INT64_MAX;
-	SetWaitableTimer((HANDLE)object, &due, 0, NULL, NULL, FALSE);
-	if (!ns)
-		CancelWaitableTimer((HANDLE)object);
-}
-
-static uint32_t sim_interfaces(struct wsd_addr *list, uint32_t count)
-{
-	(void)list;
-	(void)count;
-	return 0;
-}
-
-#else
+/* sim_os_linux.c - the simulation's wait object, a timer descriptor, and local addresses. */
 
 #include <errno.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+
+#include "rdma_backend/sim/sim_internal.h"
 
 enum wsd_status wsd_sim_wait_create(wsd_wait_object *object)
 {
@@ -103,7 +60,7 @@ static bool sim_convert(const struct sockaddr *from, struct wsd_addr *to)
 	return false;
 }
 
-static uint32_t sim_interfaces(struct wsd_addr *list, uint32_t count)
+uint32_t wsd_sim_os_addresses(struct wsd_addr *list, uint32_t count)
 {
 	struct ifaddrs *first, *each;
 	uint32_t used = 0;
@@ -119,19 +76,4 @@ static uint32_t sim_interfaces(struct wsd_addr *list, uint32_t count)
 	}
 	freeifaddrs(first);
 	return used;
-}
-
-#endif
-
-uint32_t wsd_sim_local_addresses(struct wsd_addr *list, uint32_t count)
-{
-	if (count < 2)
-		return 0;
-	memset(list, 0, 2 * sizeof(*list));
-	list[0].family = WSD_FAMILY_IPV4;
-	list[0].bytes[0] = 127;
-	list[0].bytes[3] = 1;
-	list[1].family = WSD_FAMILY_IPV6;
-	list[1].bytes[15] = 1;
-	return 2 + sim_interfaces(list + 2, count - 2);
 }

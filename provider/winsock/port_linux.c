@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * port_posix.c - holds TCP ports with bound, never listening sockets, and asks the routing table.
+ * port_linux.c - holds TCP ports with bound, never listening sockets, and asks the routing table.
  * Uses the C library's sockets, so it includes no Winsock header.
  */
 #include <errno.h>

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* mswsock.h - the SDK's own, under the name that the sources have for it. */
+#ifndef OPENWSD_WINDOWS_MSWSOCK_H
+#define OPENWSD_WINDOWS_MSWSOCK_H
+
+#include <mswsock.h>
+#include <winsock2.h>
+
+#endif

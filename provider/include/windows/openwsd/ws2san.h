@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* ws2san.h - the SDK's own, under the name that the sources have for it. */
+#ifndef OPENWSD_WINDOWS_WS2SAN_H
+#define OPENWSD_WINDOWS_WS2SAN_H
+
+#include <ddk/ws2san.h>
+#include <winsock2.h>
+#include <ws2spi.h>
+
+#endif

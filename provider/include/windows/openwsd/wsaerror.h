@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* wsaerror.h - the SDK's own, under the name that the sources have for it. */
+#ifndef OPENWSD_WINDOWS_WSAERROR_H
+#define OPENWSD_WINDOWS_WSAERROR_H
+
+#include <winerror.h>
+#include <winsock2.h>
+
+#endif

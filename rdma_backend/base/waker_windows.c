@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* waker_windows.c - wakers: an event for each thread that waits. */
+
+#include <windows.h>
+
+#include <stdatomic.h>
+
+#include "rdma_backend/base/internal.h"
+#include "rdma_backend/base/platform.h"
+#include "rdma_backend/base/platform_windows.h"
+
+/* state tells a waking thread whether the owner needs the system call. A signal left in the event by a
+ * wake that raced with another reason to return costs one early return, later. */
+enum waker_state { WAKER_IDLE, WAKER_SLEEPING, WAKER_WOKEN };
+
+struct wsd_waker {
+	atomic_int state;
+	HANDLE event; /* resets itself */
+};
+
+/* Local storage with a destructor that works for threads that are not ours, and for an unload. */
+static INIT_ONCE slot_once = INIT_ONCE_STATIC_INIT;
+static DWORD slot = FLS_OUT_OF_INDEXES;
+
+static void NTAPI waker_free(void *arg)
+{
+	struct wsd_waker *waker = arg;
+
+	if (!waker)
+		return;
+	CloseHandle(waker->event);
+	wsd_raw_free(waker);
+}
+
+static BOOL CALLBACK slot_make(PINIT_ONCE once, void *arg, void **context)
+{
+	(void)once;
+	(void)arg;
+	(void)context;
+	slot = FlsAlloc(waker_free);
+	return TRUE;
+}
+
+void wsd_windows_unload(void)
+{
+	if (slot != FLS_OUT_OF_INDEXES)
+		FlsFree(slot);
+	slot = FLS_OUT_OF_INDEXES;
+}
+
+static struct wsd_waker *waker_new(void)
+{
+	struct wsd_waker *waker = wsd_raw_alloc(sizeof(*waker));
+
+	if (!waker)
+		return NULL;
+	waker->event = CreateEventW(NULL, FALSE, FALSE, NULL);
+	if (waker->event && FlsSetValue(slot, waker))
+		return waker;
+	if (waker->event)
+		CloseHandle(waker->event);
+	wsd_raw_free(waker);
+	return NULL;
+}
+
+struct wsd_waker *wsd_waker_self(void)
+{
+	struct wsd_waker *waker;
+
+	InitOnceExecuteOnce(&slot_once, slot_make, NULL, NULL);
+	if (slot == FLS_OUT_OF_INDEXES)
+		return NULL;
+	waker = FlsGetValue(slot);
+	return waker ? waker : waker_new();
+}
+
+void wsd_waker_wake(struct wsd_waker *waker)
+{
+	if (atomic_exchange(&waker->state, WAKER_WOKEN) == WAKER_SLEEPING)
+		SetEvent(waker->event);
+}
+
+void wsd_waker_reset(struct wsd_waker *waker)
+{
+	/* seq_cst, so that the condition is tested after this and a later wake is not missed. */
+	atomic_exchange(&waker->state, WAKER_IDLE);
+}
+
+void wsd_waker_sleep(struct wsd_waker *waker, const intptr_t *objects, unsigned count,
+		     uint64_t deadline)
+{
+	HANDLE handles[MAXIMUM_WAIT_OBJECTS];
+	int idle = WAKER_IDLE;
+	unsigned i;
+
+	if (count > MAXIMUM_WAIT_OBJECTS - 1) {
+		/* Not every object can be watched: look again soon. */
+		uint64_t soon = wsd_clock_ns() + 1000000;
+
+		count = MAXIMUM_WAIT_OBJECTS - 1;
+		deadline = deadline < soon ? deadline : soon;
+	}
+	handles[0] = waker->event;
+	for (i = 0; i < count; i++)
+		handles[i + 1] = (HANDLE)objects[i];
+	if (atomic_compare_exchange_strong(&waker->state, &idle, WAKER_SLEEPING))
+		WaitForMultipleObjects(count + 1, handles, FALSE, wsd_windows_wait_ms(deadline));
+	wsd_waker_reset(waker);
+}

@@ -1,58 +1,27 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tcp_os_windows.c - sockets of the system's base provider and their readiness for the tcp backend.
- *
- * The sockets of a set share one event (WSAEventSelect), which is the set's wait object. Winsock
- * records each condition once, so what is known to be ready is remembered here until a call says
- * WSAEWOULDBLOCK: the set is level-triggered. A descriptor is the index of a slot.
+ * tcp_os_windows.c - sockets of the system's base provider for the tcp backend. A descriptor is the index of
+ * a slot.
  */
-#include "rdma_backend/base/net_windows.h"
+#include "rdma_backend/tcp/tcp_slot_windows.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "rdma_backend/base/base.h"
-#include "rdma_backend/base/list.h"
-#include "rdma_backend/base/platform.h"
-#include "rdma_backend/tcp/tcp_os.h"
 
 #define CHUNK		256
 #define CHUNKS		4096
-#define ALL_EVENTS	(FD_READ | FD_WRITE | FD_ACCEPT | FD_CONNECT | FD_CLOSE)
 #define TCP_MAXRT	5
-#define NS_PER_TICK	100u /* of a FILETIME */
 #define BUFFERS_AT_ONCE 1024
 
-enum slot_kind { SLOT_FREE, SLOT_SOCKET, SLOT_SET, SLOT_SIGNAL, SLOT_TIMER };
-
-struct slot {
-	enum slot_kind kind;
-	int next_free;
-	SOCKET s;
-	atomic_bool readable, writable, raised; /* raised: of signals and timers */
-	atomic_bool closed;			/* the peer closed: no more than what is readable */
-	atomic_int failed;			/* errno of a connect or of the connection */
-	atomic_bool connected;
-	PTP_TIMER timer;
-	/* Member of a set; the members' list and what they want is under the set's lock. */
-	struct slot *_Atomic set;
-	struct wsd_list link;
-	uint32_t wanted;
-	void *tag;
-	/* Of a set: */
-	struct wsd_mutex lock;
-	struct wsd_list members;
-	HANDLE event; /* manual */
-};
-
 static struct wsd_mutex slots_lock = WSD_MUTEX_INIT;
-static struct slot *_Atomic chunks[CHUNKS];
+static struct tcp_slot *_Atomic chunks[CHUNKS];
 static int slot_count, first_free = -1; /* [slots_lock] */
 
 /* --- errors --- */
 
-static int errno_of(int error)
+int tcp_errno_of(int error)
 {
 	switch (error) {
 	case 0:
@@ -120,7 +89,7 @@ enum wsd_status tcp_os_status(int error)
 
 /* --- slots --- */
 
-static struct slot *slot_at(int fd)
+struct tcp_slot *tcp_slot_at(int fd)
 {
 	/* acquire: a chunk is published after it has been cleared */
 	return &atomic_load_explicit(&chunks[fd / CHUNK], memory_order_acquire)[fd % CHUNK];
@@ -130,7 +99,7 @@ static struct slot *slot_at(int fd)
 static int slot_grow(void)
 {
 	int fd = slot_count;
-	struct slot *chunk;
+	struct tcp_slot *chunk;
 
 	if (fd >= CHUNK * CHUNKS)
 		return -EMFILE;
@@ -144,21 +113,21 @@ static int slot_grow(void)
 	return fd;
 }
 
-static int slot_new(enum slot_kind kind)
+int tcp_slot_new(enum tcp_slot_kind kind)
 {
-	struct slot *slot;
+	struct tcp_slot *slot;
 	int fd;
 
 	wsd_mutex_lock(&slots_lock);
 	fd = first_free;
 	if (fd >= 0)
-		first_free = slot_at(fd)->next_free;
+		first_free = tcp_slot_at(fd)->next_free;
 	else
 		fd = slot_grow();
 	wsd_mutex_unlock(&slots_lock);
 	if (fd < 0)
 		return fd;
-	slot = slot_at(fd);
+	slot = tcp_slot_at(fd);
 	memset(slot, 0, sizeof(*slot));
 	slot->kind = kind;
 	slot->s = INVALID_SOCKET;
@@ -168,11 +137,11 @@ static int slot_new(enum slot_kind kind)
 	return fd;
 }
 
-static void slot_free(int fd)
+void tcp_slot_free(int fd)
 {
-	struct slot *slot = slot_at(fd);
+	struct tcp_slot *slot = tcp_slot_at(fd);
 
-	slot->kind = SLOT_FREE;
+	slot->kind = TCP_SLOT_FREE;
 	wsd_mutex_lock(&slots_lock);
 	slot->next_free = first_free;
 	first_free = fd;
@@ -195,12 +164,12 @@ static void set_option(SOCKET s, int level, int name, DWORD value)
 
 static int adopt(SOCKET s)
 {
-	int fd = slot_new(SLOT_SOCKET);
+	int fd = tcp_slot_new(TCP_SLOT_SOCKET);
 
 	if (fd < 0)
 		wsd_windows_closesocket(s);
 	else
-		slot_at(fd)->s = s;
+		tcp_slot_at(fd)->s = s;
 	return fd;
 }
 
@@ -213,7 +182,7 @@ static int new_socket(uint16_t family)
 				      &error);
 
 	if (s == INVALID_SOCKET)
-		return -errno_of(error);
+		return -tcp_errno_of(error);
 	(void)net()->lpWSPIoctl(s, (DWORD)FIONBIO, &on, sizeof(on), NULL, 0, &bytes, NULL, NULL,
 				NULL, &error);
 	return adopt(s);
@@ -222,7 +191,7 @@ static int new_socket(uint16_t family)
 static int close_with(int fd, int error)
 {
 	tcp_os_close(fd);
-	return -errno_of(error);
+	return -tcp_errno_of(error);
 }
 
 int tcp_os_listen(const struct wsd_addr *local, uint16_t port, uint32_t backlog)
@@ -234,7 +203,7 @@ int tcp_os_listen(const struct wsd_addr *local, uint16_t port, uint32_t backlog)
 
 	if (fd < 0)
 		return fd;
-	s = slot_at(fd)->s;
+	s = tcp_slot_at(fd)->s;
 	/* Nobody else may take the port as well. */
 	set_option(s, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1);
 	if (local->family == WSD_FAMILY_IPV6)
@@ -247,7 +216,7 @@ int tcp_os_listen(const struct wsd_addr *local, uint16_t port, uint32_t backlog)
 
 int tcp_os_accept(int fd)
 {
-	struct slot *slot = slot_at(fd);
+	struct tcp_slot *slot = tcp_slot_at(fd);
 	int error = 0, accepted;
 	SOCKET s;
 
@@ -257,12 +226,12 @@ int tcp_os_accept(int fd)
 	if (error != WSAEWOULDBLOCK)
 		atomic_store(&slot->readable, true);
 	if (s == INVALID_SOCKET)
-		return -errno_of(error);
+		return -tcp_errno_of(error);
 	/* It has inherited the listener's event, but not its place in the set. */
 	(void)net()->lpWSPEventSelect(s, NULL, 0, &error);
 	accepted = adopt(s);
 	if (accepted >= 0)
-		atomic_store(&slot_at(accepted)->connected, true);
+		atomic_store(&tcp_slot_at(accepted)->connected, true);
 	return accepted;
 }
 
@@ -282,7 +251,7 @@ int tcp_os_connect(const struct wsd_addr *local, const struct wsd_addr *remote, 
 
 	if (fd < 0)
 		return fd;
-	s = slot_at(fd)->s;
+	s = tcp_slot_at(fd)->s;
 	if (local->family == remote->family && !is_any(local)) {
 		length = wsd_windows_to_sockaddr(&sa, local, 0);
 		if (net()->lpWSPBind(s, &sa.any, length, &error) != 0)
@@ -290,7 +259,7 @@ int tcp_os_connect(const struct wsd_addr *local, const struct wsd_addr *remote, 
 	}
 	length = wsd_windows_to_sockaddr(&sa, remote, port);
 	if (net()->lpWSPConnect(s, &sa.any, length, NULL, NULL, NULL, NULL, &error) == 0)
-		atomic_store(&slot_at(fd)->connected, true);
+		atomic_store(&tcp_slot_at(fd)->connected, true);
 	else if (error != WSAEWOULDBLOCK)
 		return close_with(fd, error);
 	return fd;
@@ -298,7 +267,7 @@ int tcp_os_connect(const struct wsd_addr *local, const struct wsd_addr *remote, 
 
 int tcp_os_connect_result(int fd)
 {
-	struct slot *slot = slot_at(fd);
+	struct tcp_slot *slot = tcp_slot_at(fd);
 	int failed = atomic_load(&slot->failed);
 
 	if (failed)
@@ -310,19 +279,19 @@ void tcp_os_shutdown(int fd)
 {
 	int ignored;
 
-	(void)net()->lpWSPShutdown(slot_at(fd)->s, SD_BOTH, &ignored);
+	(void)net()->lpWSPShutdown(tcp_slot_at(fd)->s, SD_BOTH, &ignored);
 }
 
 void tcp_os_shutdown_write(int fd)
 {
 	int ignored;
 
-	(void)net()->lpWSPShutdown(slot_at(fd)->s, SD_SEND, &ignored);
+	(void)net()->lpWSPShutdown(tcp_slot_at(fd)->s, SD_SEND, &ignored);
 }
 
 void tcp_os_tune(int fd, uint16_t family, uint32_t user_timeout_ms, uint32_t traffic_class)
 {
-	SOCKET s = slot_at(fd)->s;
+	SOCKET s = tcp_slot_at(fd)->s;
 
 	set_option(s, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (user_timeout_ms > 0)
@@ -336,7 +305,7 @@ void tcp_os_local_addr(int fd, struct wsd_addr *addr)
 	union wsd_sockaddr sa = { .any = { .sa_family = AF_UNSPEC } };
 	int length = sizeof(sa), ignored;
 
-	(void)net()->lpWSPGetSockName(slot_at(fd)->s, &sa.any, &length, &ignored);
+	(void)net()->lpWSPGetSockName(tcp_slot_at(fd)->s, &sa.any, &length, &ignored);
 	wsd_windows_from_sockaddr(addr, &sa);
 }
 
@@ -345,7 +314,7 @@ void tcp_os_remote_addr(int fd, struct wsd_addr *addr)
 	union wsd_sockaddr sa = { .any = { .sa_family = AF_UNSPEC } };
 	int length = sizeof(sa), ignored;
 
-	(void)net()->lpWSPGetPeerName(slot_at(fd)->s, &sa.any, &length, &ignored);
+	(void)net()->lpWSPGetPeerName(tcp_slot_at(fd)->s, &sa.any, &length, &ignored);
 	wsd_windows_from_sockaddr(addr, &sa);
 }
 
@@ -355,7 +324,7 @@ _Static_assert(sizeof(struct iovec) == sizeof(WSABUF) &&
 
 ssize_t tcp_os_send(int fd, struct iovec *iov, int count)
 {
-	struct slot *slot = slot_at(fd);
+	struct tcp_slot *slot = tcp_slot_at(fd);
 	DWORD sent = 0;
 	int error = 0;
 
@@ -367,12 +336,12 @@ ssize_t tcp_os_send(int fd, struct iovec *iov, int count)
 	    error == WSAEWOULDBLOCK)
 		return -EAGAIN;
 	atomic_store(&slot->writable, true);
-	return error ? -errno_of(error) : (ssize_t)sent;
+	return error ? -tcp_errno_of(error) : (ssize_t)sent;
 }
 
 ssize_t tcp_os_recv(int fd, struct iovec *iov, int count)
 {
-	struct slot *slot = slot_at(fd);
+	struct tcp_slot *slot = tcp_slot_at(fd);
 	DWORD received = 0, flags = 0;
 	int error = 0;
 
@@ -384,232 +353,16 @@ ssize_t tcp_os_recv(int fd, struct iovec *iov, int count)
 	    error == WSAEWOULDBLOCK)
 		return -EAGAIN;
 	atomic_store(&slot->readable, true);
-	return error ? -errno_of(error) : (ssize_t)received;
-}
-
-/* --- the readiness set --- */
-
-int tcp_os_set_create(void)
-{
-	int fd = slot_new(SLOT_SET);
-
-	if (fd < 0)
-		return fd;
-	slot_at(fd)->event = CreateEventW(NULL, TRUE, FALSE, NULL);
-	if (slot_at(fd)->event)
-		return fd;
-	slot_free(fd);
-	return -EMFILE;
-}
-
-wsd_wait_object tcp_os_set_object(int set)
-{
-	return (wsd_wait_object)slot_at(set)->event;
-}
-
-/* [the set's lock] What there is of what its owner wants. */
-static uint32_t ready_events(const struct slot *slot)
-{
-	uint32_t events = 0;
-
-	if (slot->kind != SLOT_SOCKET)
-		return atomic_load(&slot->raised) ? TCP_READ : 0;
-	if (atomic_load(&slot->failed))
-		return TCP_READ | TCP_HANGUP | (slot->wanted & TCP_WRITE);
-	if (atomic_load(&slot->closed) && (slot->wanted & (TCP_READ | TCP_HANGUP)))
-		events |= TCP_READ | TCP_HANGUP;
-	if (atomic_load(&slot->readable) && (slot->wanted & TCP_READ))
-		events |= TCP_READ;
-	if (atomic_load(&slot->writable) && (slot->wanted & TCP_WRITE))
-		events |= TCP_WRITE;
-	return events;
-}
-
-int tcp_os_set_add(int set, int fd, uint32_t events, void *tag)
-{
-	struct slot *owner = slot_at(set), *slot = slot_at(fd);
-	int error = 0;
-
-	slot->wanted = events;
-	slot->tag = tag;
-	if (slot->kind == SLOT_SOCKET) {
-		/* It is not known to be ready: what already holds is recorded again. */
-		atomic_store(&slot->readable, false);
-		atomic_store(&slot->writable, false);
-	}
-	wsd_mutex_lock(&owner->lock);
-	atomic_store(&slot->set, owner);
-	wsd_list_append(&owner->members, &slot->link);
-	wsd_mutex_unlock(&owner->lock);
-	if (slot->kind == SLOT_SOCKET &&
-	    net()->lpWSPEventSelect(slot->s, owner->event, ALL_EVENTS, &error) != 0) {
-		tcp_os_set_remove(set, fd);
-		return -errno_of(error);
-	}
-	if (atomic_load(&slot->raised))
-		SetEvent(owner->event);
-	return 0;
-}
-
-void tcp_os_set_change(int set, int fd, uint32_t events, void *tag)
-{
-	struct slot *owner = slot_at(set), *slot = slot_at(fd);
-	bool ready;
-
-	wsd_mutex_lock(&owner->lock);
-	slot->wanted = events;
-	slot->tag = tag;
-	ready = ready_events(slot) != 0;
-	wsd_mutex_unlock(&owner->lock);
-	if (ready)
-		SetEvent(owner->event);
-}
-
-void tcp_os_set_remove(int set, int fd)
-{
-	struct slot *owner = slot_at(set), *slot = slot_at(fd);
-	int ignored;
-
-	if (!atomic_load(&slot->set))
-		return;
-	wsd_mutex_lock(&owner->lock);
-	wsd_list_remove(&slot->link);
-	atomic_store(&slot->set, NULL);
-	wsd_mutex_unlock(&owner->lock);
-	if (slot->kind == SLOT_SOCKET)
-		(void)net()->lpWSPEventSelect(slot->s, NULL, 0, &ignored);
-}
-
-/* Learn what Winsock has recorded. */
-static void look(struct slot *slot)
-{
-	WSANETWORKEVENTS found = { 0 };
-	int ignored;
-
-	if (net()->lpWSPEnumNetworkEvents(slot->s, NULL, &found, &ignored) != 0)
-		return;
-	if (found.lNetworkEvents & (FD_READ | FD_ACCEPT))
-		atomic_store(&slot->readable, true);
-	if ((found.lNetworkEvents & FD_CONNECT) && found.iErrorCode[FD_CONNECT_BIT]) {
-		atomic_store(&slot->failed, errno_of(found.iErrorCode[FD_CONNECT_BIT]));
-		return;
-	}
-	if (found.lNetworkEvents & (FD_CONNECT | FD_WRITE)) {
-		atomic_store(&slot->connected, true);
-		atomic_store(&slot->writable, true);
-	}
-	if (found.lNetworkEvents & FD_CLOSE) {
-		atomic_store(&slot->closed, true);
-		if (found.iErrorCode[FD_CLOSE_BIT])
-			atomic_store(&slot->failed, errno_of(found.iErrorCode[FD_CLOSE_BIT]));
-	}
-}
-
-int tcp_os_set_poll(int set, struct tcp_ready *ready, int count)
-{
-	struct slot *owner = slot_at(set);
-	bool signalled = WaitForSingleObject(owner->event, 0) == WAIT_OBJECT_0, left = false;
-	struct wsd_list *node, *after, served;
-	int found = 0;
-
-	if (!signalled)
-		return 0;
-	wsd_list_init(&served);
-	wsd_mutex_lock(&owner->lock);
-	ResetEvent(owner->event); /* before the look: what comes later signals again */
-	wsd_list_for_each_safe(node, after, &owner->members) {
-		struct slot *slot = wsd_container(node, struct slot, link);
-		uint32_t events;
-
-		if (slot->kind == SLOT_SOCKET)
-			look(slot);
-		events = ready_events(slot);
-		left |= events != 0;
-		if (!events || found == count)
-			continue;
-		ready[found].tag = slot->tag;
-		ready[found++].events = events;
-		/* Behind those that found no room. */
-		wsd_list_remove(node);
-		wsd_list_append(&served, node);
-	}
-	while ((node = wsd_list_pop(&served)) != NULL)
-		wsd_list_append(&owner->members, node);
-	wsd_mutex_unlock(&owner->lock);
-	/* Level-triggered: ready until a call finds nothing. */
-	if (left)
-		SetEvent(owner->event);
-	return found;
-}
-
-/* --- signals and timers --- */
-
-int tcp_os_signal_create(void)
-{
-	return slot_new(SLOT_SIGNAL);
-}
-
-static void raise_slot(struct slot *slot)
-{
-	struct slot *set = atomic_load(&slot->set);
-
-	atomic_store(&slot->raised, true);
-	if (set)
-		SetEvent(set->event);
-}
-
-void tcp_os_signal_raise(int fd)
-{
-	raise_slot(slot_at(fd));
-}
-
-void tcp_os_signal_clear(int fd)
-{
-	atomic_store(&slot_at(fd)->raised, false);
-}
-
-static VOID CALLBACK timer_due(PTP_CALLBACK_INSTANCE instance, PVOID context, PTP_TIMER timer)
-{
-	(void)instance;
-	(void)timer;
-	raise_slot(context);
-}
-
-int tcp_os_timer_create(void)
-{
-	int fd = slot_new(SLOT_TIMER);
-
-	if (fd < 0)
-		return fd;
-	slot_at(fd)->timer = CreateThreadpoolTimer(timer_due, slot_at(fd), NULL);
-	if (slot_at(fd)->timer)
-		return fd;
-	slot_free(fd);
-	return -ENOMEM;
-}
-
-void tcp_os_timer_set(int fd, uint64_t delay_ns)
-{
-	/* Negative is relative; 0 would be long ago, which is at once as well. */
-	int64_t ticks = -(int64_t)(delay_ns / NS_PER_TICK);
-	FILETIME due = { .dwLowDateTime = (DWORD)(uint64_t)ticks,
-			 .dwHighDateTime = (DWORD)((uint64_t)ticks >> 32) };
-
-	SetThreadpoolTimer(slot_at(fd)->timer, &due, 0, 0);
-}
-
-void tcp_os_timer_clear(int fd)
-{
-	tcp_os_signal_clear(fd);
+	return error ? -tcp_errno_of(error) : (ssize_t)received;
 }
 
 void tcp_os_close(int fd)
 {
-	struct slot *slot;
+	struct tcp_slot *slot;
 
 	if (fd < 0)
 		return;
-	slot = slot_at(fd);
+	slot = tcp_slot_at(fd);
 	if (slot->timer) {
 		SetThreadpoolTimer(slot->timer, NULL, 0, 0);
 		WaitForThreadpoolTimerCallbacks(slot->timer, TRUE);
@@ -619,7 +372,7 @@ void tcp_os_close(int fd)
 		CloseHandle(slot->event);
 	if (slot->s != INVALID_SOCKET)
 		wsd_windows_closesocket(slot->s);
-	slot_free(fd);
+	tcp_slot_free(fd);
 }
 
 /* --- addresses --- */

@@ -3,7 +3,8 @@
 #ifndef OPENWSD_WINDOWS_MSTCPIP_H
 #define OPENWSD_WINDOWS_MSTCPIP_H
 
-#include <mstcpip.h>
 #include <winsock2.h>
+
+#include <mstcpip.h>
 
 #endif

@@ -3,7 +3,8 @@
 #ifndef OPENWSD_WINDOWS_MSWSOCK_H
 #define OPENWSD_WINDOWS_MSWSOCK_H
 
-#include <mswsock.h>
 #include <winsock2.h>
+
+#include <mswsock.h>
 
 #endif

@@ -3,7 +3,8 @@
 #ifndef OPENWSD_WINDOWS_WINDOWS_MIN_H
 #define OPENWSD_WINDOWS_WINDOWS_MIN_H
 
-#include <windows.h>
 #include <winsock2.h>
+
+#include <windows.h>
 
 #endif

@@ -3,8 +3,10 @@
 #ifndef OPENWSD_WINDOWS_WS2SAN_H
 #define OPENWSD_WINDOWS_WS2SAN_H
 
-#include <ddk/ws2san.h>
 #include <winsock2.h>
+
 #include <ws2spi.h>
+
+#include <ddk/ws2san.h>
 
 #endif

@@ -4,6 +4,7 @@
 #define OPENWSD_WINDOWS_WS2SPI_H
 
 #include <winsock2.h>
+
 #include <ws2spi.h>
 
 #endif

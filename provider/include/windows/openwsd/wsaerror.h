@@ -3,7 +3,8 @@
 #ifndef OPENWSD_WINDOWS_WSAERROR_H
 #define OPENWSD_WINDOWS_WSAERROR_H
 
-#include <winerror.h>
 #include <winsock2.h>
+
+#include <winerror.h>
 
 #endif

@@ -196,4 +196,6 @@ void verbs_endpoint_destroy(struct wsd_endpoint *endpoint)
 	atomic_store(&endpoint->state, VERBS_DRAINING);
 	verbs_deadline(endpoint, endpoint->queue->device->host->now() + VERBS_DRAIN_NS);
 	verbs_post_drain(endpoint);
+	/* Once more: an rxe that has flushed its receives looks at new ones only when it is told again. */
+	verbs_qp_error(endpoint);
 }

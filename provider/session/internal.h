@@ -25,7 +25,6 @@
 #define WSD_SLOT_BYTES	 256u
 #define WSD_FIRST_WINDOW 2048u
 #define WSD_FIRST_RING	 WSD_STREAM_UNREAD
-#define WSD_STAGE_BYTES	 65536u
 #define WSD_MAX_SGE	 16u
 #define WSD_URGENT_MAX	 8u
 
@@ -34,10 +33,9 @@
 #define WSD_RESERVE_FIN	   1u
 #define WSD_RESERVE_CREDIT 0u
 
-/* Ids of signalled work: the top two bits say what it was. */
-#define WSD_ID_PLAIN 0ull
+/* Ids of signalled work: READ, or up to where the stage has been taken when it was posted. */
+#define WSD_ID_SENT  0ull
 #define WSD_ID_READ  (1ull << 62)
-#define WSD_ID_STAGE (2ull << 62)
 #define WSD_ID_VALUE ((1ull << 62) - 1)
 
 /* Control messages that wait to be posted: one bit each, so that nothing is queued or allocated. */
@@ -78,6 +76,11 @@ struct wsd_rx_ring {
 	uint32_t generation;
 	bool live; /* from is known: the peer has switched to it */
 };
+struct wsd_stage {
+	struct wsd_region *region;
+	uint64_t from; /* of the counts below: where it begins */
+	uint32_t bytes;
+};
 
 struct wsd_tx {
 	uint64_t position;
@@ -88,9 +91,11 @@ struct wsd_tx {
 	uint32_t pending; /* WSD_SEND_* */
 	uint32_t unsignalled;
 	struct wsd_tx_ring ring;
-	struct wsd_tx_ring next;	 /* granted, not yet switched to */
-	struct wsd_region *stage;	 /* only on devices that read sources later */
-	uint64_t stage_used, stage_free; /* cumulative */
+	struct wsd_tx_ring next;      /* granted, not yet switched to */
+	struct wsd_stage stage;	      /* only on devices that read sources later */
+	struct wsd_region *old_stage; /* not yet read whole */
+	/* Cumulative: bytes taken, given back, and those that a completion asked for will give back. */
+	uint64_t stage_used, stage_free, stage_asked;
 	struct wsd_loan *loan;
 	struct wsd_region *loan_region;
 	uint32_t loan_id;
@@ -214,13 +219,25 @@ void wsd_tx_progress(struct wsd_stream *stream);	 /* post what waits, wake write
 void wsd_tx_credits(struct wsd_stream *stream, const struct wsd_header *header);
 void wsd_tx_completed(struct wsd_stream *stream, const struct wsd_event *event);
 void wsd_tx_want(struct wsd_stream *stream, uint32_t what);
-bool wsd_tx_ring_ready(struct wsd_stream *stream);
-void wsd_tx_free(struct wsd_stream *stream);
+bool wsd_tx_ring_ready(struct wsd_stream *stream, uint32_t bytes);
 bool wsd_tx_room(const struct wsd_stream *stream);
 enum wsd_status wsd_tx_read_work(struct wsd_stream *stream, const struct wsd_sge *sge,
 				 uint64_t addr, uint32_t key);
 
+/* stage.c */
+/* Or a larger one. False: there is none. */
+bool wsd_stage_make(struct wsd_stream *stream, uint32_t bytes);
+uint32_t wsd_stage_piece(
+	const struct wsd_stream *stream); /* the most that take gives; 0: no stage */
+uint8_t *wsd_stage_take(struct wsd_stream *stream, uint32_t length); /* NULL: not now */
+bool wsd_stage_due(const struct wsd_stream *stream); /* a completion must give some back */
+void wsd_stage_done(struct wsd_stream *stream, uint64_t value);
+void wsd_stage_free(struct wsd_stream *stream);
+
 /* ring.c */
+bool wsd_ring_budget_take(
+	uint32_t bytes); /* memory beyond the first size, of all rings and stages */
+void wsd_ring_budget_return(uint32_t bytes);
 uint64_t wsd_rx_limit(struct wsd_stream *stream);
 bool wsd_rx_limit_news(struct wsd_stream *stream); /* worth a message */
 void wsd_ring_free(struct wsd_stream *stream, struct wsd_rx_ring *ring);

@@ -67,7 +67,7 @@ void wsd_stream_want(struct wsd_stream *s, size_t bytes)
 
 static _Atomic uint64_t large_bytes; /* of all rings beyond the first size */
 
-static bool budget_take(uint32_t bytes)
+bool wsd_ring_budget_take(uint32_t bytes)
 {
 	uint64_t most;
 
@@ -81,7 +81,7 @@ static bool budget_take(uint32_t bytes)
 	return false;
 }
 
-static void budget_return(uint32_t bytes)
+void wsd_ring_budget_return(uint32_t bytes)
 {
 	if (bytes > WSD_FIRST_RING)
 		atomic_fetch_sub_explicit(&large_bytes, bytes, memory_order_relaxed);
@@ -97,7 +97,7 @@ void wsd_rings_fork_child(void)
 void wsd_ring_free(struct wsd_stream *s, struct wsd_rx_ring *ring)
 {
 	if (ring->region) {
-		budget_return(ring->bytes);
+		wsd_ring_budget_return(ring->bytes);
 		s->backend->mem_free(ring->region);
 	} else {
 		wsd_free(ring->base);
@@ -123,11 +123,11 @@ static void ring_grant(struct wsd_stream *s, uint32_t bytes)
 
 	if (s->rx.next.bytes || s->rx.fin || s->closing || s->state != WSD_STREAM_OPEN)
 		return;
-	granted = budget_take(bytes);
+	granted = wsd_ring_budget_take(bytes);
 	if (granted && s->backend->mem_alloc(s->endpoint, bytes,
 					     WSD_ACCESS_REMOTE_WRITE | WSD_ACCESS_LOCAL_WRITE,
 					     &region) != WSD_OK) {
-		budget_return(bytes);
+		wsd_ring_budget_return(bytes);
 		granted = false;
 	}
 	if (!granted) {

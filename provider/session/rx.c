@@ -104,7 +104,7 @@ static void on_grant(struct wsd_stream *s, const struct wsd_header *header, cons
 					   .key = grant.key,
 					   .bytes = grant.bytes,
 					   .generation = grant.generation };
-	if (wsd_tx_ring_ready(s))
+	if (wsd_tx_ring_ready(s, grant.bytes))
 		wsd_tx_want(s, WSD_SEND_SWITCH);
 }
 

@@ -279,7 +279,7 @@ void wsd_stream_drop_endpoint(struct wsd_stream *s)
 		wsd_rx_free(s);
 	else if (s->rx.slots)
 		s->backend->mem_free(s->rx.slots), s->rx.slots = NULL;
-	wsd_tx_free(s);
+	wsd_stage_free(s);
 	s->backend->endpoint_destroy(s->endpoint);
 	wsd_engine_forget(atomic_load(&s->engine), &s->sink);
 	s->endpoint = NULL;

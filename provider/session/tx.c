@@ -34,44 +34,27 @@ static bool use_imm(const struct wsd_stream *s)
 	return (s->features & WSD_FEATURE_IMM) != 0;
 }
 
-/* --- staging: devices that read sources after the post get them from registered memory --- */
-
-static uint8_t *stage_take(struct wsd_stream *s, uint32_t length, uint64_t *id)
-{
-	struct wsd_tx *tx = &s->tx;
-	uint32_t offset = (uint32_t)(tx->stage_used % WSD_STAGE_BYTES);
-	uint64_t used = tx->stage_used;
-
-	if (!tx->stage || length > WSD_STAGE_BYTES / 2)
-		return NULL;
-	if (offset + length > WSD_STAGE_BYTES) { /* contiguous: skip the tail */
-		used += WSD_STAGE_BYTES - offset;
-		offset = 0;
-	}
-	if (used + length - tx->stage_free > WSD_STAGE_BYTES)
-		return NULL;
-	tx->stage_used = used + length;
-	*id = WSD_ID_STAGE | (tx->stage_used & WSD_ID_VALUE);
-	return (uint8_t *)tx->stage->base + offset;
-}
-
 static enum wsd_status post(struct wsd_stream *s, struct wsd_work *work)
 {
+	struct wsd_tx *tx = &s->tx;
 	uint32_t posted = 0;
 	enum wsd_status status;
-	uint64_t id = work->id;
 
 	/* One signalled request in sixteen keeps a wake-up coming when the queue is full. */
-	if (id != WSD_ID_PLAIN || ++s->tx.unsignalled >= 16) {
+	if (work->op == WSD_OP_READ || tx->unsignalled >= 15 || wsd_stage_due(s))
 		work->flags |= WSD_WORK_SIGNALLED;
-		s->tx.unsignalled = 0;
-	}
+	if (work->op != WSD_OP_READ)
+		work->id = WSD_ID_SENT | (tx->stage_used & WSD_ID_VALUE);
 	status = s->backend->post_send(s->endpoint, work, &posted);
-	if (posted == 0 && (work->flags & WSD_WORK_SIGNALLED) && id == WSD_ID_PLAIN)
-		s->tx.unsignalled = 16;
-	return posted ? WSD_OK : status == WSD_OK ? WSD_AGAIN : status;
+	if (posted == 0)
+		return status == WSD_OK ? WSD_AGAIN : status;
+	tx->unsignalled++;
+	if (work->flags & WSD_WORK_SIGNALLED)
+		tx->unsignalled = 0;
+	if (tx->unsignalled == 0 && work->op != WSD_OP_READ)
+		tx->stage_asked = tx->stage_used;
+	return WSD_OK;
 }
-
 /* What goes inline needs neither the stage nor a completion that gives it back. */
 static bool fits_inline(const struct wsd_stream *s, uint32_t length)
 {
@@ -116,15 +99,14 @@ static enum wsd_status post_payload(struct wsd_stream *s, struct wsd_work *work,
 			length -= (uint32_t)part;
 		}
 	} else if (header_bytes + length > 0) {
-		bool inlined = work->op == WSD_OP_SEND && fits_inline(s, header_bytes + length);
-		uint8_t *to = inlined ? small : stage_take(s, header_bytes + length, &work->id);
-
+		bool inlined = fits_inline(s, header_bytes + length);
+		uint8_t *to = inlined ? small : wsd_stage_take(s, header_bytes + length);
 		if (!to)
 			return WSD_AGAIN;
 		if (inlined)
 			work->flags |= WSD_WORK_INLINE;
-		sge[n++] =
-			(struct wsd_sge){ to, header_bytes + length, inlined ? NULL : s->tx.stage };
+		sge[n++] = (struct wsd_sge){ to, header_bytes + length,
+					     inlined ? NULL : s->tx.stage.region };
 		if (header_bytes)
 			memcpy(to, header, header_bytes);
 		copy_out(to + header_bytes, from, length);
@@ -145,9 +127,12 @@ static uint32_t gatherable(const struct wsd_stream *s, const struct cursor *c, u
 	uint32_t max = attr->max_sge < WSD_MAX_SGE ? attr->max_sge : WSD_MAX_SGE,
 		 n = header_elements;
 	size_t sum = 0;
+	if (!copies_at_post(s)) {
+		uint32_t most = wsd_stage_piece(s);
 
-	if (!copies_at_post(s))
-		return length < WSD_STAGE_BYTES / 4 ? length : WSD_STAGE_BYTES / 4;
+		most = most > WSD_SLOT_BYTES ? most : WSD_SLOT_BYTES;
+		return length < most ? length : most;
+	}
 	if (c->iov->length - c->skip >= length)
 		return length;
 	for (unsigned i = 0; i < c->count && sum < length; i++) {
@@ -179,9 +164,8 @@ static enum wsd_status send_message(struct wsd_stream *s, struct wsd_header *hea
 				    const struct cursor *from, uint32_t length, uint32_t reserve)
 {
 	uint8_t bytes[WSD_HEADER_BYTES];
-	struct wsd_work work = { .op = WSD_OP_SEND, .id = WSD_ID_PLAIN };
+	struct wsd_work work = { .op = WSD_OP_SEND };
 	enum wsd_status status;
-
 	if (slots_free(s) <= reserve)
 		return WSD_AGAIN;
 	header->length = (uint16_t)length;
@@ -385,14 +369,10 @@ void wsd_tx_credits(struct wsd_stream *s, const struct wsd_header *header)
 void wsd_tx_completed(struct wsd_stream *s, const struct wsd_event *event)
 {
 	uint64_t kind = event->id & ~WSD_ID_VALUE;
-
-	if (kind == WSD_ID_STAGE) {
-		uint64_t high = s->tx.stage_used & ~WSD_ID_VALUE;
-
-		s->tx.stage_free = high | (event->id & WSD_ID_VALUE);
-	}
 	if (kind == WSD_ID_READ)
 		wsd_source_read_done(s, event->status);
+	else
+		wsd_stage_done(s, event->id & WSD_ID_VALUE);
 	if (event->status != WSD_OK)
 		wsd_stream_break(s,
 				 event->status == WSD_EREMOTE_ACCESS ? WSD_EPROTOCOL : WSD_ERESET);
@@ -420,8 +400,7 @@ static enum wsd_status write_small(struct wsd_stream *s, struct cursor *c, uint3
 	struct wsd_header header = { .type = WSD_MSG_DATA, .position = s->tx.position };
 	uint32_t max = s->tx.peer_slot_bytes - WSD_HEADER_BYTES;
 	enum wsd_status status;
-
-	if (!copies_at_post(s) && !s->tx.stage && max > WSD_SLOT_BYTES - WSD_HEADER_BYTES)
+	if (!copies_at_post(s) && !wsd_stage_piece(s) && max > WSD_SLOT_BYTES - WSD_HEADER_BYTES)
 		max = WSD_SLOT_BYTES - WSD_HEADER_BYTES; /* what fits inline */
 	length = gatherable(s, c, length < max ? length : max, 1);
 	status = send_message(s, &header, c, length, WSD_RESERVE_DATA);
@@ -441,8 +420,7 @@ static enum wsd_status write_ring(struct wsd_stream *s, struct cursor *c, uint32
 	uint32_t offset = (uint32_t)((s->tx.position - ring->from) & (ring->bytes - 1));
 	uint32_t piece = ring->bytes / 4;
 	bool announced = use_imm(s) && slots_free(s) > WSD_RESERVE_DATA;
-	struct wsd_work work = { .op = announced ? WSD_OP_WRITE_IMM : WSD_OP_WRITE,
-				 .id = WSD_ID_PLAIN };
+	struct wsd_work work = { .op = announced ? WSD_OP_WRITE_IMM : WSD_OP_WRITE };
 	enum wsd_status status;
 
 	if (piece > 131072)
@@ -564,26 +542,16 @@ enum wsd_status wsd_stream_write_urgent(struct wsd_stream *s, uint8_t byte)
 	return status == WSD_OK ? WSD_OK : WSD_AGAIN;
 }
 
-static enum wsd_status make_stage(struct wsd_stream *s)
-{
-	return s->backend->mem_alloc(s->endpoint, WSD_STAGE_BYTES, WSD_ACCESS_LOCAL, &s->tx.stage);
-}
-
 /* A connection without traffic has no stage, if every message fits inline. */
 enum wsd_status wsd_tx_setup(struct wsd_stream *s)
 {
-	return copies_at_post(s) || fits_inline(s, WSD_SLOT_BYTES) ? WSD_OK : make_stage(s);
+	return copies_at_post(s) || fits_inline(s, WSD_SLOT_BYTES) || wsd_stage_make(s, 0)
+		       ? WSD_OK
+		       : WSD_ENOMEM;
 }
 
 /* A ring has been granted, so there is traffic. False: it must do without. */
-bool wsd_tx_ring_ready(struct wsd_stream *s)
+bool wsd_tx_ring_ready(struct wsd_stream *s, uint32_t bytes)
 {
-	return copies_at_post(s) || s->tx.stage || make_stage(s) == WSD_OK;
-}
-
-void wsd_tx_free(struct wsd_stream *s)
-{
-	if (s->tx.stage)
-		s->backend->mem_free(s->tx.stage);
-	s->tx.stage = NULL;
+	return copies_at_post(s) || wsd_stage_make(s, bytes);
 }

@@ -291,10 +291,10 @@ static bool sim_op_ok(const struct wsd_device_attr *dev, const struct wsd_work *
 {
 	if (work->flags & ~SIM_FLAGS)
 		return false;
+	if ((work->flags & WSD_WORK_INLINE) && (work->op == WSD_OP_READ || bytes > dev->max_inline))
+		return false;
 	switch (work->op) {
 	case WSD_OP_SEND:
-		if ((work->flags & WSD_WORK_INLINE) && bytes > dev->max_inline)
-			return false;
 		return bytes <= dev->max_message;
 	case WSD_OP_WRITE_IMM:
 		if (!(dev->caps & WSD_CAP_WRITE_IMM))
@@ -309,7 +309,7 @@ static bool sim_op_ok(const struct wsd_device_attr *dev, const struct wsd_work *
 	default:
 		return false;
 	}
-	return !(work->flags & WSD_WORK_INLINE) && bytes <= dev->max_rdma;
+	return bytes <= dev->max_rdma;
 }
 
 static enum wsd_status sim_check(struct wsd_endpoint *ep, const struct wsd_work *work,

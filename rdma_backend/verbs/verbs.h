@@ -27,7 +27,7 @@
 #define VERBS_BATCH	 32u /* completions taken from the device at once */
 #define VERBS_CHAIN	 16u /* requests of one doorbell */
 #define VERBS_SGE	 4u
-#define VERBS_SEND_DEPTH 64u
+#define VERBS_SEND_DEPTH 61u /* with two of our own and the one that rings keep free: 64 */
 #define VERBS_RECV_DEPTH 256u
 #define VERBS_INLINE	 256u
 #define VERBS_READS	 8u /* outstanding on one connection */
@@ -37,6 +37,7 @@
 #define VERBS_DRAIN_NS	 1000000000ull /* longest wait for what a destroyed connection still has */
 #define VERBS_ADDRESSES	 64u
 #define VERBS_MS	 1000000ull
+#define VERBS_WAKES_LOOK 16u	     /* see verbs_disarm */
 #define VERBS_CHECK_NS	 20000000ull /* how often unanswered requests are looked at */
 #define VERBS_CHECK_MOST 8u	     /* and how many of them */
 
@@ -133,7 +134,7 @@ struct wsd_queue {
 	uint64_t check;		  /* when to look at them; 0: there are none */
 	uint64_t timer_set;	  /* UINT64_MAX: not set */
 	uint64_t looked;	  /* when everything but completions was looked at */
-	unsigned polls;
+	unsigned polls, wakes;
 	bool look; /* there may be something: look at once */
 	bool gone, report_gone;
 	uint32_t wc_at, wc_count;

@@ -207,7 +207,8 @@ static void device_attr(const struct wsd_device *device, bool software,
 	attr->max_recv = device->max_recv;
 	attr->max_read = device->max_read_out;
 	attr->max_inline = device->max_inline;
-	attr->hint_zcopy = 64 * 1024;
+	/* Where copies are cheap beside the packets of an offer and its answer. */
+	attr->hint_zcopy = (software ? 256 : 64) * 1024;
 	attr->hint_ring = 1024 * 1024;
 	attr->cost_poll = 0;
 	attr->cost_post = software;

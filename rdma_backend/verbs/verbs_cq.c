@@ -20,6 +20,9 @@ enum wsd_status verbs_cq_add(struct wsd_queue *queue, uint32_t depth)
 		return WSD_EREGISTER;
 	if (depth > queue->device->max_cqe)
 		depth = queue->device->max_cqe;
+	/* Adapters keep one entry free and round up to a power of two. */
+	if ((depth & (depth - 1)) == 0 && depth > 1)
+		depth--;
 	cq->cq = ibv_create_cq(queue->device->context, (int)depth, cq, queue->channel, 0);
 	if (!cq->cq)
 		return WSD_EREGISTER;
@@ -45,7 +48,7 @@ enum wsd_status verbs_cq_reserve(struct wsd_queue *queue, uint32_t need, struct 
 		}
 	}
 	/* Twice as many each time: few queues to look at, however many connections. */
-	depth = queue->cqs[queue->cq_count - 1].capacity;
+	depth = queue->cqs[queue->cq_count - 1].capacity + 1;
 	depth = depth < queue->device->max_cqe / 2 ? depth * 2 : queue->device->max_cqe;
 	if (depth < need)
 		return WSD_EREGISTER;

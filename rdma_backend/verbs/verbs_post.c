@@ -49,7 +49,7 @@ static bool translate(const struct wsd_endpoint *endpoint, const struct wsd_work
 	uint64_t bytes;
 
 	if (work->sge_count > endpoint->max_send_sge || (unsigned)work->op > WSD_OP_READ ||
-	    (wish && work->op != WSD_OP_SEND) ||
+	    (wish && work->op == WSD_OP_READ) ||
 	    (work->op == WSD_OP_WRITE_IMM && !device->immediate) ||
 	    (work->op == WSD_OP_READ && !device->max_read_out))
 		return false;

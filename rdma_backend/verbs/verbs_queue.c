@@ -14,11 +14,11 @@
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
-
-#define LOOK_SETUP_NS 20000ull	 /* while connections are made */
-#define LOOK_QUIET_NS 1000000ull /* else */
-#define CLOCK_EVERY   16u	 /* polls that found something */
-#define CM_MOST	      64u	 /* events of one look */
+#define LOOK_SETUP_NS  20000ull	  /* while connections are made */
+#define LOOK_LISTEN_NS 200000ull  /* while they may be */
+#define LOOK_QUIET_NS  1000000ull /* else */
+#define CLOCK_EVERY    16u	  /* polls that found something */
+#define CM_MOST	       64u	  /* events of one look */
 
 enum { SET_COMPLETIONS, SET_CM, SET_ASYNC, SET_TIMER, SET_COUNT };
 
@@ -170,12 +170,16 @@ static void look(struct wsd_queue *queue, uint64_t now, struct verbs_sink *sink)
 
 static bool look_due(struct wsd_queue *queue, bool idle, uint64_t *now)
 {
-	bool setup = !wsd_list_empty(&queue->waiting) || !wsd_list_empty(&queue->listeners);
+	uint64_t pause = LOOK_QUIET_NS;
 
 	if (!queue->look && !idle && ++queue->polls % CLOCK_EVERY)
 		return false;
+	if (!wsd_list_empty(&queue->waiting))
+		pause = LOOK_SETUP_NS;
+	else if (!wsd_list_empty(&queue->listeners))
+		pause = LOOK_LISTEN_NS;
 	*now = queue->device->host->now();
-	return queue->look || *now - queue->looked >= (setup ? LOOK_SETUP_NS : LOOK_QUIET_NS);
+	return queue->look || *now - queue->looked >= pause;
 }
 
 static void report_ends(struct wsd_queue *queue, struct verbs_sink *sink)
@@ -237,9 +241,12 @@ enum wsd_status verbs_arm(struct wsd_queue *queue)
 
 void verbs_disarm(struct wsd_queue *queue)
 {
-	/* Not a completion: then something that poll does not see by itself. */
-	if (!verbs_cq_disarm(queue))
+	/* Not a completion: then something that poll does not see by itself. Else the sleep was as good as a
+	 * look, most times: what else there is wakes the next sleeper at once. */
+	if (!verbs_cq_disarm(queue) || ++queue->wakes % VERBS_WAKES_LOOK == 0)
 		queue->look = true;
+	else
+		queue->looked = queue->device->host->now();
 }
 
 wsd_wait_object verbs_wait_object(struct wsd_queue *queue)

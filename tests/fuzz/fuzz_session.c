@@ -67,9 +67,9 @@ static void post(struct end *c, enum wsd_work_op op, const uint8_t *bytes, size_
 	uint32_t posted;
 
 	end_lock(c);
-	if (s->endpoint && !s->disconnected && s->tx.stage) {
-		sge.region = s->tx.stage;
-		sge.addr = s->tx.stage->base;
+	if (s->endpoint && !s->disconnected && s->tx.stage.region) {
+		sge.region = s->tx.stage.region;
+		sge.addr = s->tx.stage.region->base;
 	}
 	if (s->endpoint && !s->disconnected) {
 		memcpy(sge.addr, bytes, size);

@@ -2,7 +2,8 @@
 /*
  * test_many.c - many connections open at once between two processes, many of them active, with checksums.
  * No connection waits for long, and afterwards neither process holds more than before.
- * Arguments: connections, how many of them are active at any moment, bytes each way on each.
+ * Arguments: connections, how many of them are active at any moment, bytes each way on each, and, if they shall not
+ * be automatic, the size of the receive buffers.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 
 static unsigned connections, active_most;
 static uint32_t bytes_each;
+static int receive_buffer;
 
 /* --- what both sides do with a completion port --- */
 
@@ -54,6 +56,12 @@ static void start_send(struct operation *operation, char *from, DWORD length)
 
 	memset(&operation->overlapped, 0, sizeof(operation->overlapped));
 	started(WSASend(operation->s, &buffer, 1, NULL, 0, &operation->overlapped, NULL) == 0);
+}
+static void set_receive_buffer(SOCKET s)
+{
+	if (receive_buffer > 0)
+		PEER_CHECK(setsockopt(s, SOL_SOCKET, SO_RCVBUF, (char *)&receive_buffer,
+				      sizeof(receive_buffer)) == 0);
 }
 
 static void use_port(SOCKET s)
@@ -161,6 +169,7 @@ static void serve_once(void)
 	unsigned i;
 
 	listener = peer_listen(&number);
+	set_receive_buffer(listener); /* what it accepts has it too */
 	use_port(listener);
 	to_accept = to_close = connections;
 	peer_tell(number);
@@ -191,7 +200,7 @@ static void progress(struct client *c)
 
 	if (now - c->moved > longest_wait)
 		longest_wait = now - c->moved;
-	if (now - c->moved > LONGEST)
+	if (now - c->moved > LONGEST * peer_slow_factor())
 		peer_fail("connection %u waited %" PRIu64 " ms", c->index, now - c->moved);
 	c->moved = now;
 }
@@ -263,6 +272,7 @@ static void open_all(uint32_t number)
 		c = &clients[i];
 		c->index = i;
 		c->sending.s = c->receiving.s = peer_socket();
+		set_receive_buffer(c->sending.s);
 		c->sending.done = client_sent;
 		c->receiving.done = client_received;
 		XXH64_reset(&c->sent_sum, 0);
@@ -345,10 +355,11 @@ int main(int argc, char **argv)
 	unsigned i;
 
 	if (argc < 4)
-		peer_fail("usage: test_many CONNECTIONS ACTIVE BYTES");
+		peer_fail("usage: test_many CONNECTIONS ACTIVE BYTES [RECEIVE-BUFFER]");
 	connections = (unsigned)atoi(argv[1]);
 	active_most = (unsigned)atoi(argv[2]);
 	bytes_each = (uint32_t)atoi(argv[3]);
+	receive_buffer = argc > 4 ? atoi(argv[4]) : 0;
 	peer_start(110, 2 * connections + 1000);
 	for (i = 0; i < sizeof(pattern); i++)
 		pattern[i] = (char)(i % PATTERN * 2654435761u >> 11);

@@ -76,7 +76,7 @@ struct wsd_device_attr {
 	uint32_t max_send;    /* most work requests outstanding on one connection */
 	uint32_t max_recv;    /* most receives posted on one connection */
 	uint32_t max_read;    /* most READs outstanding on one connection */
-	uint32_t max_inline;  /* bytes that a SEND copies at post without a region */
+	uint32_t max_inline;  /* bytes that SEND and WRITE copy at post without a region */
 	uint32_t hint_zcopy;  /* smallest transfer for which rendezvous pays; UINT32_MAX = never */
 	uint32_t hint_ring;   /* good size of a stream's ring, a power of two */
 	uint32_t cost_poll;   /* 0: poll stays in user space; 1: it is a system call */
@@ -101,13 +101,13 @@ struct wsd_region {
 struct wsd_sge {
 	void *addr;
 	uint32_t length;
-	struct wsd_region *region; /* may be NULL: COPY_AT_POST, or inline SEND */
+	struct wsd_region *region; /* may be NULL: COPY_AT_POST, or inline */
 };
 
 enum wsd_work_op { WSD_OP_SEND, WSD_OP_WRITE, WSD_OP_WRITE_IMM, WSD_OP_READ };
 
 #define WSD_WORK_SIGNALLED 0x1u /* an event for success too; failures always give one */
-#define WSD_WORK_INLINE	   0x2u /* SEND of at most max_inline bytes; sources free after post */
+#define WSD_WORK_INLINE	   0x2u /* at most max_inline bytes, no READ; sources free after post */
 #define WSD_WORK_FENCE	   0x4u /* not before the READs posted earlier have completed */
 
 /* One send-side work request. Owned by the caller; not referenced after post_send returns. */

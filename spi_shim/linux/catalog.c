@@ -6,30 +6,10 @@
 
 #include <string.h>
 
-#include "rdma_backend/base/provider_guid.h"
 #include "spi_shim/linux/error.h"
 #include "spi_shim/linux/shim.h"
 
-#define SERVICE_FLAGS \
-	(XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER | XP1_GRACEFUL_CLOSE | XP1_EXPEDITED_DATA)
-
-/* One GUID for the provider, one catalogue id for each entry. No IFS bit: handles are the shim's. */
-
-#define ENTRY(id, family, sockaddr_size, name)                                                  \
-	{                                                                                       \
-		.dwServiceFlags1 = SERVICE_FLAGS, .dwProviderFlags = PFL_MATCHES_PROTOCOL_ZERO, \
-		.ProviderId = WSD_PROVIDER_GUID, .dwCatalogEntryId = (id),                      \
-		.ProtocolChain = { .ChainLen = BASE_PROTOCOL }, .iVersion = 2,                  \
-		.iAddressFamily = (family), .iMaxSockAddr = (sockaddr_size),                    \
-		.iMinSockAddr = (sockaddr_size), .iSocketType = SOCK_STREAM,                    \
-		.iProtocol = IPPROTO_TCP, .iNetworkByteOrder = BIGENDIAN,                       \
-		.iSecurityScheme = SECURITY_PROTOCOL_NONE, .szProtocol = WSD_L(name)            \
-	}
-
-static const WSAPROTOCOL_INFOW catalog[WSD_CATALOG_ENTRIES] = {
-	ENTRY(1001, AF_INET, 16, "OpenWSD TCP/IPv4"),
-	ENTRY(1002, AF_INET6, 28, "OpenWSD TCP/IPv6"),
-};
+static const WSAPROTOCOL_INFOW *const catalog = wsd_catalog_entries[WSD_CATALOG_STREAM];
 
 const WSAPROTOCOL_INFOW *wsd_catalog_at(unsigned index)
 {

@@ -5,9 +5,7 @@
 
 #include <stdbool.h>
 
-#include <openwsd/winsock2.h>
-
-#define WSD_CATALOG_ENTRIES 2
+#include "spi_shim/catalog_entries.h"
 
 /* NULL if there is no such entry. */
 const WSAPROTOCOL_INFOW *wsd_catalog_at(unsigned index);

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#ifndef _WIN32
 #include "provider/include/openwsd/openwsd.h"
+#endif
 #include "spi_shim/wsdctl/wsdctl.h"
 
 static const struct command {
@@ -13,10 +15,17 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 	const char *help; /* NULL: not for people */
 } commands[] = {
+#ifdef _WIN32
+	{ "install", wsdctl_install, "enter OpenWSD into the Winsock catalogue" },
+	{ "uninstall", wsdctl_uninstall, "remove it again" },
+	{ "status", wsdctl_status, "what is installed" },
+	{ "doctor", wsdctl_doctor, "check what it needs, and say what to do" },
+#else
 	{ "bench", wsdctl_bench, "measure OpenWSD beside the TCP of the operating system" },
 	{ "info", wsdctl_info, "the backends of this machine: usable, or why not" },
 	{ "params", wsdctl_params, "the parameters: value, and where it comes from" },
 	{ "bench-worker", wsdctl_bench_worker, NULL },
+#endif
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
@@ -27,7 +36,7 @@ static void usage(FILE *to)
 	fprintf(to, "usage: wsdctl COMMAND [OPTION...]\n\ncommands:\n");
 	for (i = 0; i < COMMAND_COUNT; i++)
 		if (commands[i].help)
-			fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
+			fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].help);
 	fprintf(to, "\nwsdctl COMMAND --help lists the options; wsdctl --version the version.\n");
 }
 
@@ -44,7 +53,11 @@ int main(int argc, char **argv)
 		return WSDCTL_OK;
 	}
 	if (strcmp(argv[1], "--version") == 0) {
+#ifdef _WIN32
+		printf("wsdctl %s\n", WSD_VERSION);
+#else
 		printf("wsdctl %s, libopenwsd %s\n", WSD_VERSION, wsd_version());
+#endif
 		return WSDCTL_OK;
 	}
 	for (i = 0; i < COMMAND_COUNT; i++)

@@ -11,4 +11,10 @@ int wsdctl_bench(int argc, char **argv);
 /* One end of a measured pair; bench starts it and talks to it over descriptor argv[1]. */
 int wsdctl_bench_worker(int argc, char **argv);
 
+/* Windows only. */
+int wsdctl_install(int argc, char **argv);
+int wsdctl_uninstall(int argc, char **argv);
+int wsdctl_status(int argc, char **argv);
+int wsdctl_doctor(int argc, char **argv);
+
 #endif

@@ -13,6 +13,7 @@ import common
 BASE = ["rdma_backend/base/"]
 ABI = ["rdma_backend/include/openwsd/"]
 WINSOCK_NAMES = ["provider/include/openwsd/"]
+CATALOG = ["spi_shim/catalog_entries.h"]
 TRANSPORT_USES = ABI + BASE + ["rdma_backend/registry.h"]
 
 RULES = {
@@ -30,15 +31,16 @@ RULES = {
     "provider/san": ABI + BASE + WINSOCK_NAMES + ["provider/transport/", "provider/san/"],
     "provider/winsock": ABI + BASE + WINSOCK_NAMES
     + ["provider/transport/", "provider/session/", "provider/san/", "provider/winsock/"],
+    "spi_shim": BASE + WINSOCK_NAMES + CATALOG,
     # The shim is the other half of the system: base is its system services, and its wait functions
     # drive the engines. Streams and connections reach it only through winsock.
     "spi_shim/linux": ABI + BASE + WINSOCK_NAMES
-    + ["provider/winsock/", "provider/transport/engine.h", "spi_shim/linux/"],
+    + ["provider/winsock/", "provider/transport/engine.h", "spi_shim/linux/"] + CATALOG,
     "spi_shim/windows": ABI + BASE + WINSOCK_NAMES
-    + ["provider/winsock/", "provider/transport/engine.h", "spi_shim/windows/"],
+    + ["provider/winsock/", "provider/transport/engine.h", "spi_shim/windows/"] + CATALOG,
     # The tool shows what the layers below know.
     "spi_shim/wsdctl": ABI + BASE + WINSOCK_NAMES
-    + ["provider/", "rdma_backend/registry.h", "spi_shim/wsdctl/"],
+    + ["provider/", "rdma_backend/registry.h", "spi_shim/wsdctl/"] + CATALOG,
 }
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.M)
 OWNERS = {

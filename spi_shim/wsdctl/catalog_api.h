@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * catalog_api.h - everything that installing does to a system, as one table: the Winsock catalogues, the
+ * registry value for switches, the DLL files, the service behind the handles. Windows fills it in
+ * windows/catalog_windows.c, the tests with a system of their own whose every call can fail.
+ */
+#ifndef WSD_WSDCTL_CATALOG_API_H
+#define WSD_WSDCTL_CATALOG_API_H
+
+#include <stdbool.h>
+
+#include <openwsd/winsock2.h>
+
+#define WSD_CATALOGS_MAX 2u   /* of 64-bit and of 32-bit programs */
+#define WSD_CATALOG_MAX	 128u /* entries of one */
+#define WSD_CATALOG_PATH 260u /* units of a path, with its 0 */
+
+/* The provider's DLL where its programs look for it. */
+enum wsd_catalog_file {
+	WSD_FILE_NONE,
+	WSD_FILE_SAME, /* as in the package */
+	WSD_FILE_OTHER,
+};
+
+enum wsd_catalog_service {
+	WSD_SERVICE_MISSING,
+	WSD_SERVICE_DISABLED,
+	WSD_SERVICE_STOPPED,
+	WSD_SERVICE_RUNNING
+};
+
+/*
+ * catalog: 0 is that of the programs of wsdctl's own width, 1 the other one's. int: 0, or the error code of
+ * Windows or Winsock. Nothing is owned by anybody: everything is copied.
+ */
+struct wsd_catalog_api {
+	void *self;
+	unsigned catalogs; /* 1 where there is no other width */
+	const char *names[WSD_CATALOGS_MAX];
+
+	bool (*may_change)(void *self); /* administrator */
+	int (*enumerate)(void *self, unsigned catalog, WSAPROTOCOL_INFOW *list, unsigned room,
+			 unsigned *count);
+	int (*path)(void *self, unsigned catalog, const GUID *provider,
+		    WCHAR path[WSD_CATALOG_PATH]);
+	/* At the end of every catalogue; none may have the provider. */
+	int (*install)(void *self, const GUID *provider, const WCHAR *path,
+		       const WSAPROTOCOL_INFOW *entries, unsigned count);
+	int (*remove)(void *self, unsigned catalog, const GUID *provider);
+	int (*order)(void *self, unsigned catalog, const DWORD *ids, unsigned count); /* all ids */
+
+	/* "TCP on SAN": there names the value; false in *there is no failure. */
+	int (*switch_get)(void *self, bool *there, GUID *provider);
+	int (*switch_set)(void *self, const GUID *provider);
+	int (*switch_delete)(void *self);
+
+	int (*file_state)(void *self, unsigned catalog, enum wsd_catalog_file *state);
+	/* Copy the package's in place; remove. What was there is kept until undo or settle. */
+	int (*file_put)(void *self, unsigned catalog);
+	int (*file_drop)(void *self, unsigned catalog);
+	int (*file_undo)(void *self, unsigned catalog);
+	void (*file_settle)(void *self, unsigned catalog);
+
+	int (*service)(void *self, enum wsd_catalog_service *state); /* ws2ifsl */
+	int (*load)(void *self); /* can the installed DLL be loaded, and has it WSPStartup? */
+	/* Does the installed provider reach peers without OpenWSD? Only then it may come first. */
+	bool (*reaches_plain_tcp)(void *self);
+};
+
+#endif

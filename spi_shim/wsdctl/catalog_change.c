@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * catalog_change.c - makes a state true, verified by reading it back, or else the one before.
+ *
+ * A provider's entries change as a whole: removed where they are, installed (in every catalogue: Windows
+ * offers nothing else), and removed again where they are not wanted. The order comes last, because a new
+ * entry stands at the end.
+ */
+#include "spi_shim/wsdctl/catalog_state.h"
+
+#include <string.h>
+
+struct change {
+	const struct wsd_catalog_api *api;
+	const struct wsd_catalog_state *wanted;
+	struct wsd_catalog_state *now;
+	struct wsd_catalog_failure *failure;
+};
+
+static bool done(struct change *change, const char *what, int code)
+{
+	if (code != 0 && change->failure->what == NULL)
+		*change->failure = (struct wsd_catalog_failure){ what, code };
+	return code == 0;
+}
+
+/* The n-th entry of a provider, or NULL. */
+static const struct wsd_catalog_entry *entry_of(const struct wsd_catalog_list *list,
+						enum wsd_catalog_provider provider, unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; i < list->count; i++)
+		if (wsd_catalog_owner(&list->entries[i].info) == provider && n-- == 0)
+			return &list->entries[i];
+	return NULL;
+}
+
+static bool same_provider(const struct wsd_catalog_list *a, const struct wsd_catalog_list *b,
+			  enum wsd_catalog_provider provider)
+{
+	const struct wsd_catalog_entry *x, *y;
+	unsigned i = 0;
+
+	do {
+		x = entry_of(a, provider, i);
+		y = entry_of(b, provider, i++);
+		if (x == NULL || y == NULL)
+			return x == y;
+	} while (wsd_catalog_same(x, y));
+	return false;
+}
+
+/* The catalogue that has the provider, in the state that is wanted; -1: none. */
+static int source_of(const struct wsd_catalog_state *wanted, enum wsd_catalog_provider provider)
+{
+	for (unsigned i = 0; i < wanted->catalogs; i++)
+		if (entry_of(&wanted->lists[i], provider, 0) != NULL)
+			return (int)i;
+	return -1;
+}
+
+static bool remove_from(struct change *change, unsigned catalog, const GUID *guid)
+{
+	const struct wsd_catalog_api *api = change->api;
+
+	return done(change, "removing the provider", api->remove(api->self, catalog, guid));
+}
+
+static bool reach_provider(struct change *change, enum wsd_catalog_provider provider)
+{
+	const struct wsd_catalog_api *api = change->api;
+	const GUID *guid = &wsd_catalog_entries[provider][0].ProviderId;
+	int source = source_of(change->wanted, provider);
+	WSAPROTOCOL_INFOW infos[WSD_CATALOG_MAX];
+	const struct wsd_catalog_entry *entry;
+	unsigned i, count = 0;
+	bool same = true;
+
+	for (i = 0; i < api->catalogs; i++)
+		same = same &&
+		       same_provider(&change->now->lists[i], &change->wanted->lists[i], provider);
+	if (same)
+		return true;
+	for (i = 0; i < api->catalogs; i++)
+		if (entry_of(&change->now->lists[i], provider, 0) != NULL &&
+		    !remove_from(change, i, guid))
+			return false;
+	if (source < 0)
+		return true;
+	while ((entry = entry_of(&change->wanted->lists[source], provider, count)) != NULL)
+		infos[count++] = entry->info;
+	entry = entry_of(&change->wanted->lists[source], provider, 0);
+	if (!done(change, "installing the provider",
+		  api->install(api->self, guid, entry->path, infos, count)))
+		return false;
+	for (i = 0; i < api->catalogs; i++)
+		if (entry_of(&change->wanted->lists[i], provider, 0) == NULL &&
+		    !remove_from(change, i, guid))
+			return false;
+	return true;
+}
+
+static bool reach_order(struct change *change, unsigned catalog)
+{
+	const struct wsd_catalog_list *now = &change->now->lists[catalog];
+	const struct wsd_catalog_list *wanted = &change->wanted->lists[catalog];
+	unsigned seen[WSD_CATALOG_PROVIDERS] = { 0 }, i;
+	DWORD ids[WSD_CATALOG_MAX];
+	bool same = now->count == wanted->count;
+
+	for (i = 0; i < wanted->count; i++) {
+		enum wsd_catalog_provider owner = wsd_catalog_owner(&wanted->entries[i].info);
+		const struct wsd_catalog_entry *entry = &wanted->entries[i];
+
+		if (owner != WSD_CATALOG_PROVIDERS)
+			entry = entry_of(now, owner, seen[owner]++);
+		if (entry == NULL)
+			return true; /* it is not there: found when everything is read back */
+		ids[i] = entry->info.dwCatalogEntryId;
+		same = same && now->entries[i].info.dwCatalogEntryId == ids[i];
+	}
+	return same || done(change, "writing the order",
+			    change->api->order(change->api->self, catalog, ids, wanted->count));
+}
+
+static bool reach_switch(struct change *change)
+{
+	const struct wsd_catalog_api *api = change->api;
+	const struct wsd_catalog_state *now = change->now, *wanted = change->wanted;
+
+	if (!wanted->switch_there)
+		return !now->switch_there || done(change, "deleting the value for switches",
+						  api->switch_delete(api->self));
+	if (now->switch_there &&
+	    memcmp(&now->switch_provider, &wanted->switch_provider, sizeof(GUID)) == 0)
+		return true;
+	return done(change, "writing the value for switches",
+		    api->switch_set(api->self, &wanted->switch_provider));
+}
+
+static bool reach_files(struct change *change)
+{
+	const struct wsd_catalog_api *api = change->api;
+	unsigned i;
+
+	for (i = 0; i < api->catalogs; i++) {
+		enum wsd_catalog_file now = change->now->files[i],
+				      wanted = change->wanted->files[i];
+
+		if (now == wanted)
+			continue;
+		if (wanted == WSD_FILE_SAME &&
+		    !done(change, "copying the DLL", api->file_put(api->self, i)))
+			return false;
+		if (wanted == WSD_FILE_NONE &&
+		    !done(change, "removing the DLL", api->file_drop(api->self, i)))
+			return false;
+	}
+	return true;
+}
+
+/* The way back: whatever was put or dropped since. */
+static bool undo_files(struct change *change)
+{
+	const struct wsd_catalog_api *api = change->api;
+	bool whole = true;
+	unsigned i;
+
+	for (i = 0; i < api->catalogs; i++)
+		if (change->now->files[i] != change->wanted->files[i])
+			whole = done(change, "putting the DLL back",
+				     api->file_undo(api->self, i)) &&
+				whole;
+	return whole;
+}
+
+/* The entries; orders are of what is there after that. */
+static bool reach_entries(struct change *change)
+{
+	bool whole = true;
+	unsigned i;
+
+	for (i = 0; i < WSD_CATALOG_PROVIDERS; i++)
+		whole = reach_provider(change, (enum wsd_catalog_provider)i) && whole;
+	if (!whole || !wsd_catalog_read(change->api, change->now, change->failure))
+		return false;
+	for (i = 0; i < change->api->catalogs; i++)
+		whole = reach_order(change, i) && whole;
+	return whole;
+}
+
+/* The DLL first: no entry ever names one that is not there. */
+static bool go(struct change *change)
+{
+	return reach_files(change) && reach_entries(change) && reach_switch(change);
+}
+
+/* Everything that can be brought back is, whatever fails on the way. */
+static bool go_back(struct change *change, const struct wsd_catalog_state *before)
+{
+	struct wsd_catalog_failure ignored = { 0 };
+
+	change->wanted = before;
+	change->failure = &ignored;
+	if (!wsd_catalog_read(change->api, change->now, &ignored))
+		return false;
+	(void)reach_switch(change);
+	(void)reach_entries(change);
+	(void)undo_files(change);
+	return wsd_catalog_read(change->api, change->now, &ignored) &&
+	       wsd_catalog_equal(change->now, before);
+}
+
+bool wsd_catalog_change(const struct wsd_catalog_api *api, const struct wsd_catalog_state *before,
+			const struct wsd_catalog_state *wanted, struct wsd_catalog_state *after,
+			struct wsd_catalog_failure *failure, bool *restored)
+{
+	struct change change = { api, wanted, after, failure };
+	unsigned i;
+
+	*failure = (struct wsd_catalog_failure){ 0 };
+	*restored = false;
+	*after = *before;
+	if (go(&change) && wsd_catalog_read(api, after, failure)) {
+		if (wsd_catalog_equal(after, wanted)) {
+			for (i = 0; i < api->catalogs; i++)
+				api->file_settle(api->self, i);
+			return true;
+		}
+		*failure = (struct wsd_catalog_failure){
+			"the system took every call, and has not what was asked for", 0
+		};
+	}
+	*restored = go_back(&change, before);
+	return false;
+}

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* catalog_commands.c - what the commands say and when they refuse. */
+#include "spi_shim/wsdctl/catalog_commands.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "spi_shim/wsdctl/catalog_record.h"
+#include "spi_shim/wsdctl/wsdctl.h"
+
+struct states {
+	struct wsd_catalog_state before, wanted, after;
+};
+
+static int complain(const struct wsd_catalog_run *run, const struct wsd_catalog_failure *failure)
+{
+	if (failure->code != 0)
+		fprintf(run->err, "wsdctl: %s: error %d%s\n", failure->what, failure->code,
+			failure->code == WSANO_RECOVERY
+				? " (refused by the catalogue: are you an administrator?)"
+				: "");
+	else
+		fprintf(run->err, "wsdctl: %s\n", failure->what);
+	return WSDCTL_FAILED;
+}
+
+static void print_entry(FILE *out, unsigned position, const struct wsd_catalog_entry *entry)
+{
+	char name[4 * WSD_CATALOG_PATH], path[4 * WSD_CATALOG_PATH];
+
+	wsd_narrow_text(entry->info.szProtocol, name, sizeof(name));
+	wsd_narrow_text(entry->path, path, sizeof(path));
+	fprintf(out, "    %2u. %-5lu %-32s %s%s\n", position + 1,
+		(unsigned long)entry->info.dwCatalogEntryId, name, path,
+		(entry->info.dwProviderFlags & PFL_HIDDEN) != 0 ? " (hidden)" : "");
+}
+
+static void print_ours(const struct wsd_catalog_run *run, const struct wsd_catalog_state *state)
+{
+	for (unsigned i = 0; i < state->catalogs; i++) {
+		const struct wsd_catalog_list *list = &state->lists[i];
+		unsigned ours = 0, j;
+
+		fprintf(run->out, "  catalogue of %s programs, %u entries\n", run->api->names[i],
+			list->count);
+		for (j = 0; j < list->count; j++) {
+			if (wsd_catalog_owner(&list->entries[j].info) == WSD_CATALOG_PROVIDERS)
+				continue;
+			print_entry(run->out, j, &list->entries[j]);
+			ours++;
+		}
+		if (ours == 0)
+			fprintf(run->out, "    none of OpenWSD\n");
+	}
+	fprintf(run->out, "  value for switches (TCP on SAN): %s\n",
+		state->switch_there ? "there" : "none");
+}
+
+/* False with a message: the record is asked for and cannot be had. */
+static bool write_record(const struct wsd_catalog_run *run, const char *command, const char *result,
+			 bool changed, const struct states *states)
+{
+	struct wsd_catalog_record record = {
+		command,	 result,	  changed,	  run->dry_run,
+		run->api->names, &states->before, &states->after,
+	};
+	FILE *file;
+	char *text;
+	bool whole;
+
+	if (run->record == NULL)
+		return true;
+	text = wsd_catalog_record_text(&record);
+	file = fopen(run->record, "wb");
+	whole = text != NULL && file != NULL && fputs(text, file) >= 0 && fputc('\n', file) >= 0;
+	if (file != NULL)
+		whole = fclose(file) == 0 && whole;
+	free(text);
+	if (!whole)
+		fprintf(run->err, "wsdctl: cannot write the record %s\n", run->record);
+	return whole;
+}
+
+/* Every change goes this way: say it, record it, do it, record how it went. */
+static int change(const struct wsd_catalog_run *run, const char *command, struct states *states)
+{
+	struct wsd_catalog_failure failure = { 0 };
+	bool restored = false;
+
+	states->after = states->before;
+	if (wsd_catalog_equal(&states->before, &states->wanted)) {
+		fprintf(run->out, "nothing to do: it is as it should be\n");
+		print_ours(run, &states->before);
+		return write_record(run, command, "nothing to do", false, states) ? WSDCTL_OK
+										  : WSDCTL_FAILED;
+	}
+	if (run->dry_run) {
+		fprintf(run->out, "would change it to:\n");
+		print_ours(run, &states->wanted);
+		states->after = states->wanted;
+		return write_record(run, command, "dry run", false, states) ? WSDCTL_OK
+									    : WSDCTL_FAILED;
+	}
+	if (!run->api->may_change(run->api->self)) {
+		fprintf(run->err,
+			"wsdctl: %s needs the rights of an administrator: nothing was changed\n",
+			command);
+		return WSDCTL_FAILED;
+	}
+	/* Before anything changes: whoever has to repair by hand needs it. */
+	if (!write_record(run, command, "begun", false, states))
+		return WSDCTL_FAILED;
+	if (wsd_catalog_change(run->api, &states->before, &states->wanted, &states->after, &failure,
+			       &restored)) {
+		fprintf(run->out, "%sed:\n", command);
+		print_ours(run, &states->after);
+		return write_record(run, command, "done", true, states) ? WSDCTL_OK : WSDCTL_FAILED;
+	}
+	complain(run, &failure);
+	fprintf(run->err, restored ? "wsdctl: everything is as it was before\n"
+				   : "wsdctl: and the state before could not be brought back: "
+				     "compare `wsdctl status` with the record\n");
+	write_record(run, command, restored ? "failed, as before" : "failed, not restored",
+		     !restored, states);
+	return WSDCTL_FAILED;
+}
+
+static struct states *read_states(const struct wsd_catalog_run *run)
+{
+	struct wsd_catalog_failure failure = { 0 };
+	struct states *states = malloc(sizeof(*states));
+
+	if (states == NULL)
+		fprintf(run->err, "wsdctl: no memory\n");
+	else if (!wsd_catalog_read(run->api, &states->before, &failure))
+		complain(run, &failure);
+	else
+		return states;
+	free(states);
+	return NULL;
+}
+
+/* --- what handles that are no IFS handles need --- */
+
+static bool check_service(const struct wsd_catalog_run *run, FILE *out)
+{
+	static const char *const advice[] = {
+		[WSD_SERVICE_MISSING] =
+			"the service ws2ifsl is not there: sockets of OpenWSD cannot be opened; "
+			"repair Windows (sfc /scannow)",
+		[WSD_SERVICE_DISABLED] =
+			"the service ws2ifsl is disabled: run "
+			"`sc config ws2ifsl start= system` and start Windows again",
+		[WSD_SERVICE_STOPPED] =
+			"the service ws2ifsl does not run: run `sc start ws2ifsl`; for "
+			"every start of Windows `sc config ws2ifsl start= system`",
+	};
+	enum wsd_catalog_service state = WSD_SERVICE_MISSING;
+	int code = run->api->service(run->api->self, &state);
+
+	if (code != 0)
+		fprintf(out, "asking for the service ws2ifsl: error %d\n", code);
+	else if (state != WSD_SERVICE_RUNNING)
+		fprintf(out, "%s\n", advice[state]);
+	return code == 0 && state == WSD_SERVICE_RUNNING;
+}
+
+int wsd_catalog_install(const struct wsd_catalog_run *run,
+			const struct wsd_catalog_options *options)
+{
+	struct states *states;
+	int status;
+
+	if (options->prefer && !run->api->reaches_plain_tcp(run->api->self)) {
+		fprintf(run->err,
+			"wsdctl: --prefer is refused: this openwsd.dll reaches only peers that run "
+			"OpenWSD, so programs that land on it unasked would lose all others. "
+			"Nothing was changed; without --prefer programs choose it\n");
+		return WSDCTL_FAILED;
+	}
+	states = read_states(run);
+	if (states == NULL)
+		return WSDCTL_FAILED;
+	states->wanted = states->before;
+	wsd_catalog_want_installed(&states->wanted, options);
+	status = change(run, "install", states);
+	free(states);
+	if (status == WSDCTL_OK) {
+		(void)check_service(run, run->err);
+		if (!run->dry_run)
+			fprintf(run->out, "programs that start from now on see it\n");
+	}
+	return status;
+}
+
+int wsd_catalog_uninstall(const struct wsd_catalog_run *run)
+{
+	struct states *states = read_states(run);
+	int status;
+
+	if (states == NULL)
+		return WSDCTL_FAILED;
+	states->wanted = states->before;
+	wsd_catalog_want_removed(&states->wanted);
+	status = change(run, "uninstall", states);
+	free(states);
+	return status;
+}
+
+int wsd_catalog_status(const struct wsd_catalog_run *run)
+{
+	struct states *states = read_states(run);
+	bool installed = true, recorded;
+
+	if (states == NULL)
+		return WSDCTL_FAILED;
+	for (unsigned i = 0; i < states->before.catalogs; i++)
+		installed = installed &&
+			    wsd_catalog_count(&states->before.lists[i], WSD_CATALOG_STREAM) ==
+				    WSD_CATALOG_ENTRIES;
+	fprintf(run->out, "OpenWSD is %s\n",
+		installed ? "installed" : "not installed, or not whole");
+	print_ours(run, &states->before);
+	states->after = states->before;
+	recorded = write_record(run, "status", installed ? "installed" : "not installed", false,
+				states);
+	free(states);
+	return installed && recorded ? WSDCTL_OK : WSDCTL_FAILED;
+}
+
+/* --- doctor --- */
+
+static bool check(const struct wsd_catalog_run *run, bool good, const char *what,
+		  const char *advice)
+{
+	fprintf(run->out, "%-4s %s%s%s\n", good ? "ok" : "BAD", what, good ? "" : ": ",
+		good ? "" : advice);
+	return good;
+}
+
+static bool check_catalog(const struct wsd_catalog_run *run, const struct wsd_catalog_state *state,
+			  const struct wsd_catalog_state *wanted, unsigned i)
+{
+	const struct wsd_catalog_list *list = &state->lists[i];
+	unsigned count = wsd_catalog_count(list, WSD_CATALOG_STREAM);
+	struct wsd_catalog_state one = *state;
+	char what[96];
+	bool good;
+
+	snprintf(what, sizeof(what), "entries of %s programs", run->api->names[i]);
+	one.lists[i] = wanted->lists[i];
+	good = check(run, count == WSD_CATALOG_ENTRIES && wsd_catalog_equal(&one, state), what,
+		     count == 0 ? "none: run `wsdctl install`"
+				: "not those of this version: run `wsdctl install`");
+	snprintf(what, sizeof(what), "openwsd.dll of %s programs", run->api->names[i]);
+	return check(run, state->files[i] == WSD_FILE_SAME, what,
+		     state->files[i] == WSD_FILE_NONE
+			     ? "not there: run `wsdctl install`"
+			     : "not that of this package: run `wsdctl install`") &&
+	       good;
+}
+
+static bool check_switch(const struct wsd_catalog_run *run, const struct wsd_catalog_state *state)
+{
+	unsigned count = wsd_catalog_count(&state->lists[0], WSD_CATALOG_SAN);
+	const GUID *guid = &wsd_catalog_entries[WSD_CATALOG_SAN][0].ProviderId;
+	bool ours =
+		state->switch_there && memcmp(&state->switch_provider, guid, sizeof(*guid)) == 0;
+
+	return check(run, (count > 0) == ours, "value for switches",
+		     "it and the hidden entries do not match: run `wsdctl install --switch`, or "
+		     "`wsdctl uninstall`");
+}
+
+int wsd_catalog_doctor(const struct wsd_catalog_run *run)
+{
+	static const struct wsd_catalog_options as_it_is = { false, false };
+	struct states *states = read_states(run);
+	bool good = true;
+	int code;
+
+	if (states == NULL)
+		return WSDCTL_FAILED;
+	states->wanted = states->before;
+	wsd_catalog_want_installed(&states->wanted, &as_it_is);
+	for (unsigned i = 0; i < states->before.catalogs; i++)
+		good = check_catalog(run, &states->before, &states->wanted, i) && good;
+	good = check_switch(run, &states->before) && good;
+	code = run->api->load(run->api->self);
+	good = check(run, code == 0, "openwsd.dll can be loaded",
+		     "it is damaged or not there: run `wsdctl install` from an unpacked package") &&
+	       good;
+	fputs("     service ws2ifsl: ", run->out);
+	if (check_service(run, run->out))
+		fputs("runs\n", run->out);
+	else
+		good = false;
+	fprintf(run->out, "     changes need an administrator; you are %s\n",
+		run->api->may_change(run->api->self) ? "one" : "none");
+	free(states);
+	return good ? WSDCTL_OK : WSDCTL_FAILED;
+}

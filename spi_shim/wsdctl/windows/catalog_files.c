@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * catalog_files.c - the DLL in the system directories. A DLL that programs use can be renamed, not
+ * overwritten: what was there is set aside, and goes when it is known that it is not needed again.
+ */
+#include "spi_shim/wsdctl/windows/catalog_windows.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <wchar.h>
+
+#include <windows.h>
+
+#define PATH_SIZE (MAX_PATH + 64)
+#define CHUNK	  65536u
+
+/* What this run did to each file. */
+static struct {
+	bool put, aside;
+	WCHAR aside_path[PATH_SIZE];
+} done[WSD_CATALOGS_MAX];
+
+/* 0 or an error code. */
+static int system_path(unsigned catalog, WCHAR path[PATH_SIZE])
+{
+	UINT length = catalog == 0 ? GetSystemDirectoryW(path, MAX_PATH)
+				   : GetSystemWow64DirectoryW(path, MAX_PATH);
+
+	if (length == 0 || length >= MAX_PATH)
+		return length == 0 ? (int)GetLastError() : ERROR_BUFFER_OVERFLOW;
+	wcscpy(path + length, L"\\openwsd.dll");
+	return 0;
+}
+
+/* Beside this program: x64\openwsd.dll and x86\openwsd.dll. */
+static int package_path(unsigned catalog, WCHAR path[PATH_SIZE])
+{
+	bool wide = sizeof(void *) == 8 && catalog == 0;
+	DWORD length = GetModuleFileNameW(NULL, path, MAX_PATH);
+	WCHAR *name;
+
+	if (length == 0 || length >= MAX_PATH)
+		return ERROR_BUFFER_OVERFLOW;
+	name = wcsrchr(path, L'\\');
+	wcscpy(name != NULL ? name + 1 : path, wide ? L"x64\\openwsd.dll" : L"x86\\openwsd.dll");
+	return 0;
+}
+
+static bool exists(const WCHAR *path)
+{
+	return GetFileAttributesW(path) != INVALID_FILE_ATTRIBUTES;
+}
+
+static bool same_bytes(FILE *a, FILE *b)
+{
+	static unsigned char x[CHUNK], y[CHUNK];
+	size_t n;
+
+	do {
+		n = fread(x, 1, CHUNK, a);
+		if (fread(y, 1, CHUNK, b) != n || memcmp(x, y, n) != 0)
+			return false;
+	} while (n == CHUNK);
+	return !ferror(a) && !ferror(b);
+}
+
+static bool same_file(const WCHAR *a, const WCHAR *b)
+{
+	FILE *x = _wfopen(a, L"rb"), *y = _wfopen(b, L"rb");
+	bool same = x != NULL && y != NULL && same_bytes(x, y);
+
+	if (x != NULL)
+		fclose(x);
+	if (y != NULL)
+		fclose(y);
+	return same;
+}
+
+int wsd_files_state(void *self, unsigned catalog, enum wsd_catalog_file *state)
+{
+	WCHAR installed[PATH_SIZE], package[PATH_SIZE];
+	int code = system_path(catalog, installed);
+
+	(void)self;
+	if (code != 0 || (code = package_path(catalog, package)) != 0)
+		return code;
+	*state = !exists(installed)		 ? WSD_FILE_NONE
+		 : same_file(installed, package) ? WSD_FILE_SAME
+						 : WSD_FILE_OTHER;
+	return 0;
+}
+
+static int set_aside(unsigned catalog, const WCHAR *path)
+{
+	WCHAR *to = done[catalog].aside_path;
+
+	swprintf(to, PATH_SIZE, L"%ls.%08lx.old", path, (unsigned long)GetTickCount());
+	if (!MoveFileExW(path, to, 0))
+		return (int)GetLastError();
+	done[catalog].aside = true;
+	return 0;
+}
+
+int wsd_files_drop(void *self, unsigned catalog)
+{
+	WCHAR path[PATH_SIZE];
+	int code = system_path(catalog, path);
+
+	(void)self;
+	return code != 0 ? code : set_aside(catalog, path);
+}
+
+int wsd_files_put(void *self, unsigned catalog)
+{
+	WCHAR path[PATH_SIZE], package[PATH_SIZE];
+	int code = system_path(catalog, path);
+
+	if (code != 0 || (code = package_path(catalog, package)) != 0)
+		return code;
+	if (!exists(package))
+		return ERROR_FILE_NOT_FOUND;
+	if (exists(path) && (code = set_aside(catalog, path)) != 0)
+		return code;
+	if (CopyFileW(package, path, TRUE)) {
+		done[catalog].put = true;
+		return 0;
+	}
+	code = (int)GetLastError();
+	(void)wsd_files_undo(self, catalog);
+	return code;
+}
+
+/* A file that programs use goes with the next start of Windows. */
+static void remove_file(const WCHAR *path)
+{
+	if (!DeleteFileW(path))
+		(void)MoveFileExW(path, NULL, MOVEFILE_DELAY_UNTIL_REBOOT);
+}
+
+int wsd_files_undo(void *self, unsigned catalog)
+{
+	WCHAR path[PATH_SIZE], away[PATH_SIZE];
+	int code = system_path(catalog, path);
+
+	(void)self;
+	if (code != 0)
+		return code;
+	if (done[catalog].put && exists(path) && !DeleteFileW(path)) {
+		swprintf(away, PATH_SIZE, L"%ls.%08lx.new", path, (unsigned long)GetTickCount());
+		if (!MoveFileExW(path, away, 0))
+			return (int)GetLastError();
+		remove_file(away);
+	}
+	done[catalog].put = false;
+	if (done[catalog].aside && !MoveFileExW(done[catalog].aside_path, path, 0))
+		return (int)GetLastError();
+	done[catalog].aside = false;
+	return 0;
+}
+
+void wsd_files_settle(void *self, unsigned catalog)
+{
+	(void)self;
+	if (done[catalog].aside)
+		remove_file(done[catalog].aside_path);
+	done[catalog].aside = done[catalog].put = false;
+}
+
+int wsd_files_load(void *self)
+{
+	WCHAR path[PATH_SIZE];
+	int code = system_path(0, path);
+	HMODULE module;
+
+	(void)self;
+	if (code != 0)
+		return code;
+	module = LoadLibraryExW(path, NULL, 0);
+	if (module == NULL)
+		return (int)GetLastError();
+	code = GetProcAddress(module, "WSPStartup") != NULL ? 0 : ERROR_PROC_NOT_FOUND;
+	FreeLibrary(module);
+	return code;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * catalog_fake.h - a system to install on: two catalogues with strangers' entries, a registry value, DLL
+ * files. Any call can fail before its work, after it or half way, or say that it did what it did not.
+ */
+#ifndef WSD_TEST_CATALOG_FAKE_H
+#define WSD_TEST_CATALOG_FAKE_H
+
+#include "spi_shim/wsdctl/catalog_api.h"
+#include "spi_shim/wsdctl/catalog_state.h"
+
+enum fake_failure { FAKE_BEFORE, FAKE_AFTER, FAKE_HALF, FAKE_LIES, FAKE_FAILURES };
+
+struct fake_system {
+	struct wsd_catalog_list lists[WSD_CATALOGS_MAX];
+	unsigned catalogs;
+	DWORD next_id;
+	bool switch_there;
+	GUID switch_provider;
+	enum wsd_catalog_file files[WSD_CATALOGS_MAX], kept[WSD_CATALOGS_MAX];
+	bool is_kept[WSD_CATALOGS_MAX];
+	bool administrator, plain_tcp;
+	enum wsd_catalog_service service;
+
+	unsigned calls;	  /* that can fail */
+	unsigned changes; /* calls that did something */
+	unsigned fail_at; /* the call with this number, from 1; 0: none */
+	bool fail_on;	  /* and each one after it */
+	enum fake_failure how;
+};
+
+/* Five strangers in each catalogue. */
+void fake_init(struct fake_system *system, struct wsd_catalog_api *api);
+
+#endif

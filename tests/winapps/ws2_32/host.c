@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * host.c - start and stop, and the provider: loaded by the first socket that wants it, checked as ws2_32
+ * does (version, every entry of its table), cleaned up and unloaded with the last WSACleanup.
+ */
+#include "host.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct {
+	SRWLOCK lock;
+	unsigned started;
+	HMODULE module;
+	WSPPROC_TABLE table;
+	const WSPPROC_TABLE *volatile active;
+	WCHAR path[MAX_PATH];
+} host = { .lock = SRWLOCK_INIT };
+
+/* TCP-like, handles from WPUCreateSocketHandle: what wsdctl installs (spi_shim/catalogue_entries.c). */
+static WSAPROTOCOL_INFOW entries[2];
+
+static bool fill_entries(void)
+{
+	static const GUID id = {
+		0x7d1f0c5a, 0x3b64, 0x4e0b, { 0x9a, 0x52, 0x6f, 0x70, 0x65, 0x6e, 0x57, 0x53 }
+	};
+
+	for (unsigned i = 0; i < 2; i++) {
+		WSAPROTOCOL_INFOW *entry = &entries[i];
+
+		entry->dwServiceFlags1 = XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER |
+					 XP1_GRACEFUL_CLOSE | XP1_EXPEDITED_DATA;
+		entry->dwProviderFlags = PFL_MATCHES_PROTOCOL_ZERO;
+		entry->ProviderId = id;
+		entry->dwCatalogEntryId = 5001 + i;
+		entry->ProtocolChain.ChainLen = BASE_PROTOCOL;
+		entry->iVersion = 2;
+		entry->iAddressFamily = i == 0 ? AF_INET : AF_INET6;
+		entry->iMaxSockAddr = entry->iMinSockAddr = i == 0 ? 16 : 28;
+		entry->iSocketType = SOCK_STREAM;
+		entry->iProtocol = IPPROTO_TCP;
+		wcscpy(entry->szProtocol, i == 0 ? L"OpenWSD TCP/IPv4" : L"OpenWSD TCP/IPv6");
+	}
+	return GetEnvironmentVariableW(L"WSD_TEST_PROVIDER", host.path, MAX_PATH) > 0;
+}
+
+const WSAPROTOCOL_INFOW *host_entry_at(unsigned index)
+{
+	return index < 2 && host.path[0] != 0 ? &entries[index] : NULL;
+}
+
+const WSAPROTOCOL_INFOW *host_entry(int family)
+{
+	for (unsigned i = 0; host_entry_at(i) != NULL; i++)
+		if (entries[i].iAddressFamily == family)
+			return &entries[i];
+	return NULL;
+}
+
+bool host_is_ours(const GUID *provider, DWORD catalogue_id)
+{
+	return host.path[0] != 0 && memcmp(provider, &entries[0].ProviderId, sizeof(GUID)) == 0 &&
+	       (catalogue_id == 5001 || catalogue_id == 5002);
+}
+
+/* As if the entries stood first in the catalogue. */
+bool host_wants(int family, int type, int protocol)
+{
+	return host_entry(family) != NULL && (type == SOCK_STREAM || type == 0) &&
+	       (protocol == IPPROTO_TCP || (protocol == 0 && type == SOCK_STREAM));
+}
+
+static void complain(const char *what)
+{
+	fprintf(stderr, "test ws2_32: %s\n", what);
+	fflush(stderr);
+}
+
+static bool table_is_whole(const WSPPROC_TABLE *table)
+{
+	void *pointers[sizeof(*table) / sizeof(void *)];
+
+	memcpy(pointers, table, sizeof(pointers));
+	for (size_t i = 0; i < sizeof(pointers) / sizeof(pointers[0]); i++)
+		if (pointers[i] == NULL)
+			return false;
+	return true;
+}
+
+/* [host.lock] 0 or the error. */
+static int start_provider(void)
+{
+	WSAPROTOCOL_INFOW info = entries[0];
+	LPWSPSTARTUP startup = NULL;
+	FARPROC function;
+	WSPDATA data = { 0 };
+	int error;
+
+	host.module = LoadLibraryW(host.path);
+	if (host.module == NULL) {
+		complain("the provider cannot be loaded");
+		return WSAEPROVIDERFAILEDINIT;
+	}
+	function = GetProcAddress(host.module, "WSPStartup");
+	memcpy(&startup, &function, sizeof(function));
+	if (startup == NULL) {
+		complain("the provider has no WSPStartup");
+		return WSAEINVALIDPROVIDER;
+	}
+	memset(&host.table, 0, sizeof(host.table));
+	error = startup(MAKEWORD(2, 2), &data, &info, host_upcalls, &host.table);
+	if (error == 0 && data.wVersion != MAKEWORD(2, 2))
+		error = WSAEINVALIDPROVIDER;
+	if (error == 0 && !table_is_whole(&host.table))
+		error = WSAEINVALIDPROCTABLE;
+	if (error != 0)
+		complain("WSPStartup failed");
+	else
+		host.active = &host.table;
+	return error;
+}
+
+const WSPPROC_TABLE *host_provider(void)
+{
+	int error = 0;
+
+	if (host.active != NULL)
+		return host.active;
+	AcquireSRWLockExclusive(&host.lock);
+	if (host.started == 0)
+		error = WSANOTINITIALISED;
+	else if (host.active == NULL)
+		error = start_provider();
+	ReleaseSRWLockExclusive(&host.lock);
+	if (error != 0)
+		SetLastError((DWORD)error);
+	return host.active;
+}
+
+int WSAAPI WSAStartup(WORD version, LPWSADATA data)
+{
+	int error = sys.WSAStartup(version, data);
+
+	if (error == 0) {
+		AcquireSRWLockExclusive(&host.lock);
+		host.started++;
+		ReleaseSRWLockExclusive(&host.lock);
+		hooks_install();
+	}
+	return error;
+}
+
+int WSAAPI WSACleanup(void)
+{
+	HMODULE module = NULL;
+	int result = 0, error = 0;
+
+	AcquireSRWLockExclusive(&host.lock);
+	if (host.started > 0 && --host.started == 0 && host.active != NULL) {
+		host.active = NULL;
+		result = host.table.lpWSPCleanup(&error);
+		module = host.module;
+	}
+	ReleaseSRWLockExclusive(&host.lock);
+	if (module != NULL)
+		FreeLibrary(module);
+	if (result != 0)
+		complain("WSPCleanup failed");
+	return sys.WSACleanup();
+}
+
+int result_of(int result, int error)
+{
+	if (result != 0)
+		SetLastError((DWORD)error);
+	return result;
+}
+
+BOOL WINAPI DllMain(HINSTANCE instance, DWORD reason, LPVOID reserved)
+{
+	(void)instance;
+	(void)reserved;
+	if (reason == DLL_PROCESS_ATTACH) {
+		(void)fill_entries();
+		return system_load();
+	}
+	if (reason == DLL_THREAD_DETACH)
+		thread_forget();
+	return TRUE;
+}

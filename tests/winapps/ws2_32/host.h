@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * host.h - a ws2_32.dll for tests: sockets of TCP go to the provider DLL that WSD_TEST_PROVIDER names,
+ * everything else to the system's ws2_32.dll. It stands in for what Wine's cannot do: load a provider.
+ */
+#ifndef WSD_TEST_WS2_32_HOST_H
+#define WSD_TEST_WS2_32_HOST_H
+
+#include <stdbool.h>
+
+#define WINSOCK_API_LINKAGE /* not imported: these functions are ours */
+#include <winsock2.h>
+
+#include <mswsock.h>
+#include <qos.h>
+#include <ws2spi.h>
+#include <ws2tcpip.h>
+
+#include <windows.h>
+
+/* system.c: the system's ws2_32.dll; loaded with this one, in every process. */
+struct system_calls {
+#define SYSTEM_CALL(name) __typeof__(&name) name;
+#include "system_calls.inc"
+#undef SYSTEM_CALL
+};
+extern struct system_calls sys;
+bool system_load(void);
+
+/* host.c: start and stop, the provider. */
+const WSPPROC_TABLE *host_provider(
+	void); /* loaded by the first use; NULL with the last error set */
+bool host_wants(int family, int type, int protocol);
+const WSAPROTOCOL_INFOW *host_entry(int family);	/* NULL: not a family of the provider */
+const WSAPROTOCOL_INFOW *host_entry_at(unsigned index); /* NULL: no more, or no provider */
+bool host_is_ours(const GUID *provider, DWORD catalogue_id);
+
+/* socket.c: socket handles of the provider. */
+const WSPPROC_TABLE *socket_provider(SOCKET s); /* NULL: not one of the provider's */
+SOCKET WSPAPI upcall_create_handle(DWORD entry, DWORD_PTR context, LPINT error);
+int WSPAPI upcall_close_handle(SOCKET s, LPINT error);
+int WSPAPI upcall_query_context(SOCKET s, PDWORD_PTR context, LPINT error);
+bool socket_associate(SOCKET s, HANDLE port, ULONG_PTR key);
+bool socket_set_modes(SOCKET s, UCHAR flags);
+/* Around a call with an OVERLAPPED: a completion within it waits for the call's result. */
+struct call {
+	OVERLAPPED *overlapped;
+	struct call *outer;
+	HANDLE port; /* what to post at the end, or NULL */
+	ULONG_PTR key;
+	LONG status;
+	DWORD bytes;
+};
+void call_begin(struct call *call, OVERLAPPED *overlapped);
+void call_end(struct call *call, bool succeeded);
+
+/* upcall.c */
+extern const WSPUPCALLTABLE host_upcalls;
+/* The calling thread as a provider knows it, for a call with a completion routine. */
+bool thread_id(WSATHREADID *id);
+void thread_forget(void); /* at the end of the thread */
+
+/* hook.c: calls of kernel32 that concern socket handles; for every module that is loaded now. */
+void hooks_install(void);
+
+/* 0, or SOCKET_ERROR with the last error set. */
+int result_of(int result, int error);
+
+#endif

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * open.c - what chooses a provider: socket, WSASocket, the catalogue as a program sees it, and sockets that
+ * move to another process.
+ */
+#include "host.h"
+
+#include <string.h>
+
+static SOCKET open_ours(int family, int type, int protocol, LPWSAPROTOCOL_INFOW info, DWORD flags)
+{
+	const WSPPROC_TABLE *provider = host_provider();
+	WSAPROTOCOL_INFOW entry;
+	int error = 0;
+	SOCKET s;
+
+	if (provider == NULL)
+		return INVALID_SOCKET;
+	entry = info != NULL ? *info : *host_entry(family);
+	s = provider->lpWSPSocket(family, type, protocol, &entry, 0, flags, &error);
+	if (s == INVALID_SOCKET)
+		SetLastError((DWORD)error);
+	return s;
+}
+
+SOCKET WSAAPI WSASocketW(int family, int type, int protocol, LPWSAPROTOCOL_INFOW info, GROUP group,
+			 DWORD flags)
+{
+	if (info != NULL && host_is_ours(&info->ProviderId, info->dwCatalogEntryId))
+		return open_ours(family, type, protocol, info, flags);
+	if (info == NULL && host_wants(family, type, protocol))
+		return open_ours(family, type, protocol, NULL, flags);
+	return sys.WSASocketW(family, type, protocol, info, group, flags);
+}
+
+static void widen(WSAPROTOCOL_INFOW *to, const WSAPROTOCOL_INFOA *from)
+{
+	memcpy(to, from, offsetof(WSAPROTOCOL_INFOA, szProtocol));
+	MultiByteToWideChar(CP_ACP, 0, from->szProtocol, -1, to->szProtocol, WSAPROTOCOL_LEN + 1);
+}
+
+static void narrow(WSAPROTOCOL_INFOA *to, const WSAPROTOCOL_INFOW *from)
+{
+	memcpy(to, from, offsetof(WSAPROTOCOL_INFOA, szProtocol));
+	WideCharToMultiByte(CP_ACP, 0, from->szProtocol, -1, to->szProtocol, WSAPROTOCOL_LEN + 1,
+			    NULL, NULL);
+}
+
+SOCKET WSAAPI WSASocketA(int family, int type, int protocol, LPWSAPROTOCOL_INFOA info, GROUP group,
+			 DWORD flags)
+{
+	WSAPROTOCOL_INFOW wide;
+
+	if (info == NULL)
+		return WSASocketW(family, type, protocol, NULL, group, flags);
+	widen(&wide, info);
+	return WSASocketW(family, type, protocol, &wide, group, flags);
+}
+
+SOCKET WSAAPI socket(int family, int type, int protocol)
+{
+	if (!host_wants(family, type, protocol))
+		return sys.socket(family, type, protocol);
+	return WSASocketW(family, type, protocol, NULL, 0, WSA_FLAG_OVERLAPPED);
+}
+
+int WSAAPI WSADuplicateSocketW(SOCKET s, DWORD process, LPWSAPROTOCOL_INFOW info)
+{
+	const WSPPROC_TABLE *provider = socket_provider(s);
+	int error = 0;
+
+	if (provider == NULL)
+		return sys.WSADuplicateSocketW(s, process, info);
+	return result_of(provider->lpWSPDuplicateSocket(s, process, info, &error), error);
+}
+
+int WSAAPI WSADuplicateSocketA(SOCKET s, DWORD process, LPWSAPROTOCOL_INFOA info)
+{
+	WSAPROTOCOL_INFOW wide;
+	int result;
+
+	if (socket_provider(s) == NULL)
+		return sys.WSADuplicateSocketA(s, process, info);
+	result = WSADuplicateSocketW(s, process, &wide);
+	if (result == 0)
+		narrow(info, &wide);
+	return result;
+}
+
+/* --- the catalogue: our entries first, then the system's --- */
+
+static bool is_wanted(const WSAPROTOCOL_INFOW *entry, const INT *protocols)
+{
+	if (protocols == NULL)
+		return true;
+	for (; *protocols != 0; protocols++)
+		if (*protocols == entry->iProtocol)
+			return true;
+	return false;
+}
+
+int WSAAPI WSAEnumProtocolsW(LPINT protocols, LPWSAPROTOCOL_INFOW list, LPDWORD size)
+{
+	const WSAPROTOCOL_INFOW *ours[4];
+	DWORD room, needed = 0;
+	unsigned count = 0;
+	int others;
+
+	if (size == NULL)
+		return result_of(SOCKET_ERROR, WSAEFAULT);
+	for (unsigned i = 0; host_entry_at(i) != NULL; i++)
+		if (is_wanted(host_entry_at(i), protocols))
+			ours[count++] = host_entry_at(i);
+	(void)sys.WSAEnumProtocolsW(protocols, NULL, &needed);
+	needed += count * (DWORD)sizeof(*list);
+	if (list == NULL || *size < needed) {
+		*size = needed;
+		return result_of(SOCKET_ERROR, WSAENOBUFS);
+	}
+	for (unsigned i = 0; i < count; i++)
+		list[i] = *ours[i];
+	room = *size - count * (DWORD)sizeof(*list);
+	others = sys.WSAEnumProtocolsW(protocols, list + count, &room);
+	return others == SOCKET_ERROR ? SOCKET_ERROR : (int)count + others;
+}
+
+int WSAAPI WSAEnumProtocolsA(LPINT protocols, LPWSAPROTOCOL_INFOA list, LPDWORD size)
+{
+	WSAPROTOCOL_INFOW wide[64];
+	DWORD wide_size = sizeof(wide);
+	int count;
+
+	if (size == NULL)
+		return result_of(SOCKET_ERROR, WSAEFAULT);
+	count = WSAEnumProtocolsW(protocols, wide, &wide_size);
+	if (count == SOCKET_ERROR)
+		return count;
+	if (list == NULL || *size < (DWORD)count * sizeof(*list)) {
+		*size = (DWORD)count * sizeof(*list);
+		return result_of(SOCKET_ERROR, WSAENOBUFS);
+	}
+	for (int i = 0; i < count; i++)
+		narrow(&list[i], &wide[i]);
+	return count;
+}
+
+int WSAAPI WSCEnumProtocols(LPINT protocols, LPWSAPROTOCOL_INFOW list, LPDWORD size, LPINT error)
+{
+	int count = WSAEnumProtocolsW(protocols, list, size);
+
+	if (count == SOCKET_ERROR)
+		*error = (int)GetLastError();
+	return count;
+}
+
+int WSAAPI WSCGetProviderPath(LPGUID id, WCHAR *path, LPINT length, LPINT error)
+{
+	static const WCHAR system_dll[] = L"%SystemRoot%\\system32\\mswsock.dll";
+	const WSAPROTOCOL_INFOW *entry = host_entry_at(0);
+	WCHAR own[MAX_PATH] = { 0 };
+	const WCHAR *answer = system_dll;
+	int needed;
+
+	if (entry != NULL && host_is_ours(id, entry->dwCatalogEntryId)) {
+		GetEnvironmentVariableW(L"WSD_TEST_PROVIDER", own, MAX_PATH);
+		answer = own;
+	}
+	needed = (int)wcslen(answer) + 1;
+	if (*length < needed) {
+		*length = needed;
+		*error = WSAEFAULT;
+		return SOCKET_ERROR;
+	}
+	memcpy(path, answer, (size_t)needed * sizeof(WCHAR));
+	*length = needed;
+	return 0;
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * select.c - select and WSAPoll for any mixture: sets of one owner go to that one whole; of a mixture both
+ * owners are asked in turns.
+ */
+#include "host.h"
+
+#include <stdlib.h>
+
+#define POLL_MS 1
+
+/* fd_set with room for what the application's has: programs make it larger than FD_SETSIZE. */
+struct set {
+	u_int count;
+	SOCKET s[];
+};
+
+struct sets {
+	struct set *of[3];
+};
+
+static struct set *copy_part(const fd_set *from, bool ours)
+{
+	u_int count = from != NULL ? from->fd_count : 0, i;
+	struct set *set = malloc(sizeof(*set) + (count + 1) * sizeof(SOCKET));
+
+	if (set == NULL)
+		abort();
+	set->count = 0;
+	for (i = 0; i < count; i++)
+		if ((socket_provider(from->fd_array[i]) != NULL) == ours)
+			set->s[set->count++] = from->fd_array[i];
+	return set;
+}
+
+static fd_set *as_fd_set(struct set *set)
+{
+	return set->count > 0 ? (fd_set *)(void *)set : NULL;
+}
+
+static u_int take_part(struct sets *sets, fd_set *const from[3], bool ours)
+{
+	u_int count = 0;
+
+	for (unsigned i = 0; i < 3; i++) {
+		sets->of[i] = copy_part(from[i], ours);
+		count += sets->of[i]->count;
+	}
+	return count;
+}
+
+static void drop(struct sets *sets)
+{
+	for (unsigned i = 0; i < 3; i++)
+		free(sets->of[i]);
+}
+
+static SOCKET first_of(const struct sets *sets)
+{
+	for (unsigned i = 0; i < 3; i++)
+		if (sets->of[i]->count > 0)
+			return sets->of[i]->s[0];
+	return INVALID_SOCKET;
+}
+
+static int select_ours(SOCKET first, fd_set *const sets[3], const struct timeval *timeout)
+{
+	const WSPPROC_TABLE *provider = socket_provider(first);
+	struct timeval copy, *time = NULL;
+	int error = 0, result;
+
+	if (timeout != NULL) {
+		copy = *timeout;
+		time = &copy;
+	}
+	if (provider == NULL)
+		return result_of(SOCKET_ERROR, WSAENOTSOCK);
+	result = provider->lpWSPSelect(0, sets[0], sets[1], sets[2], time, &error);
+	if (result == SOCKET_ERROR)
+		SetLastError((DWORD)error);
+	return result;
+}
+
+/* One look at both owners. */
+static int look(const struct sets *ours, const struct sets *others, fd_set *const out[3])
+{
+	struct timeval now = { 0 };
+	struct sets mine, theirs;
+	fd_set *a[3], *b[3];
+	int first, second;
+
+	for (unsigned i = 0; i < 3; i++) {
+		mine.of[i] = copy_part(as_fd_set(ours->of[i]), true);
+		theirs.of[i] = copy_part(as_fd_set(others->of[i]), false);
+		a[i] = as_fd_set(mine.of[i]);
+		b[i] = as_fd_set(theirs.of[i]);
+	}
+	first = select_ours(first_of(ours), a, &now);
+	second = first == SOCKET_ERROR ? SOCKET_ERROR : sys.select(0, b[0], b[1], b[2], &now);
+	if (second != SOCKET_ERROR && first + second > 0) {
+		for (unsigned i = 0; i < 3; i++) {
+			u_int j;
+
+			if (out[i] == NULL)
+				continue;
+			out[i]->fd_count = 0;
+			for (j = 0; a[i] != NULL && j < mine.of[i]->count; j++)
+				out[i]->fd_array[out[i]->fd_count++] = mine.of[i]->s[j];
+			for (j = 0; b[i] != NULL && j < theirs.of[i]->count; j++)
+				out[i]->fd_array[out[i]->fd_count++] = theirs.of[i]->s[j];
+		}
+	}
+	drop(&mine);
+	drop(&theirs);
+	return second == SOCKET_ERROR ? SOCKET_ERROR : first + second;
+}
+
+static int select_mixed(const struct sets *ours, const struct sets *others, fd_set *const out[3],
+			const PTIMEVAL timeout)
+{
+	ULONGLONG end = timeout == NULL ? ~0ull
+					: GetTickCount64() + (ULONGLONG)timeout->tv_sec * 1000 +
+						  (ULONGLONG)(timeout->tv_usec + 999) / 1000;
+	int ready;
+
+	while ((ready = look(ours, others, out)) == 0) {
+		if (GetTickCount64() >= end) {
+			for (unsigned i = 0; i < 3; i++)
+				if (out[i] != NULL)
+					out[i]->fd_count = 0;
+			return 0;
+		}
+		Sleep(POLL_MS);
+	}
+	return ready;
+}
+
+int WSAAPI select(int nfds, fd_set *readable, fd_set *writable, fd_set *failed,
+		  const PTIMEVAL timeout)
+{
+	fd_set *const sets[3] = { readable, writable, failed };
+	struct sets ours, others;
+	u_int mine = take_part(&ours, sets, true), theirs = take_part(&others, sets, false);
+	int result;
+
+	if (mine == 0)
+		result = sys.select(nfds, readable, writable, failed, timeout);
+	else if (theirs == 0)
+		result = select_ours(first_of(&ours), sets, timeout);
+	else
+		result = select_mixed(&ours, &others, sets, timeout);
+	drop(&ours);
+	drop(&others);
+	return result;
+}
+
+/* --- WSAPoll: by select of one socket each, which knows all it asks for but hang-ups --- */
+
+static SHORT poll_one(SOCKET s, SHORT events)
+{
+	struct timeval now = { 0 };
+	fd_set in = { 1, { s } }, out = { 1, { s } }, failed = { 1, { s } };
+	fd_set *const sets[3] = { &in, &out, &failed };
+	SHORT found = 0;
+	char byte;
+
+	if (select_ours(s, sets, &now) == SOCKET_ERROR)
+		return POLLNVAL;
+	if (failed.fd_count > 0)
+		found |= POLLERR | POLLHUP;
+	if (out.fd_count > 0)
+		found |= events & POLLWRNORM;
+	if (in.fd_count > 0) {
+		int listening = 0, length = sizeof(listening);
+
+		found |= events & POLLRDNORM;
+		if (getsockopt(s, SOL_SOCKET, SO_ACCEPTCONN, (char *)&listening, &length) == 0 &&
+		    !listening && recv(s, &byte, 1, MSG_PEEK) <= 0)
+			found |= POLLHUP;
+	}
+	return found;
+}
+
+static int poll_once(LPWSAPOLLFD list, ULONG count)
+{
+	int ready = 0;
+
+	for (ULONG i = 0; i < count; i++) {
+		if (list[i].fd == INVALID_SOCKET) {
+			list[i].revents = 0;
+			continue;
+		}
+		if (socket_provider(list[i].fd) != NULL)
+			list[i].revents = poll_one(list[i].fd, list[i].events);
+		else if (sys.WSAPoll(&list[i], 1, 0) == SOCKET_ERROR)
+			return SOCKET_ERROR;
+		ready += list[i].revents != 0;
+	}
+	return ready;
+}
+
+int WSAAPI WSAPoll(LPWSAPOLLFD list, ULONG count, INT timeout)
+{
+	ULONGLONG end = timeout < 0 ? ~0ull : GetTickCount64() + (ULONGLONG)timeout;
+	bool ours = false;
+	int ready;
+
+	for (ULONG i = 0; list != NULL && i < count; i++)
+		ours = ours || socket_provider(list[i].fd) != NULL;
+	if (!ours)
+		return sys.WSAPoll(list, count, timeout);
+	while ((ready = poll_once(list, count)) == 0 && GetTickCount64() < end)
+		Sleep(POLL_MS);
+	return ready;
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * upcall.c - the table of 15 upcalls, but for those of socket.c.
+ */
+#include "host.h"
+
+#include <string.h>
+
+static __thread HANDLE own_thread;
+
+bool thread_id(WSATHREADID *id)
+{
+	HANDLE self = GetCurrentProcess();
+
+	if (own_thread == NULL && !DuplicateHandle(self, GetCurrentThread(), self, &own_thread, 0,
+						   FALSE, DUPLICATE_SAME_ACCESS)) {
+		SetLastError(WSAENOBUFS);
+		return false;
+	}
+	id->ThreadHandle = own_thread;
+	id->Reserved = GetCurrentThreadId();
+	return true;
+}
+
+void thread_forget(void)
+{
+	if (own_thread != NULL)
+		CloseHandle(own_thread);
+	own_thread = NULL;
+}
+
+static WSAEVENT WSPAPI create_event(LPINT error)
+{
+	HANDLE event = CreateEventW(NULL, TRUE, FALSE, NULL);
+
+	if (event == NULL)
+		*error = WSA_NOT_ENOUGH_MEMORY;
+	return event;
+}
+
+static BOOL event_result(BOOL result, LPINT error)
+{
+	if (!result)
+		*error = WSA_INVALID_HANDLE;
+	return result;
+}
+
+static BOOL WSPAPI close_event(WSAEVENT event, LPINT error)
+{
+	return event_result(CloseHandle(event), error);
+}
+
+static BOOL WSPAPI set_event(WSAEVENT event, LPINT error)
+{
+	return event_result(SetEvent(event), error);
+}
+
+static BOOL WSPAPI reset_event(WSAEVENT event, LPINT error)
+{
+	return event_result(ResetEvent(event), error);
+}
+
+static int WSPAPI is_set(SOCKET s, fd_set *set)
+{
+	return sys.__WSAFDIsSet(s, set);
+}
+
+static int WSPAPI provider_path(LPGUID provider, WCHAR *path, LPINT length, LPINT error)
+{
+	return WSCGetProviderPath(provider, path, length, error);
+}
+
+/* The provider's handles are not IFS handles: to expose one of the system's is an error of the provider. */
+static SOCKET WSPAPI modify_ifs(DWORD entry, SOCKET proposed, LPINT error)
+{
+	(void)entry;
+	(void)proposed;
+	*error = WSAEINVAL;
+	return INVALID_SOCKET;
+}
+
+static BOOL WSPAPI post_message(HWND window, UINT message, WPARAM wparam, LPARAM lparam)
+{
+	BOOL(WINAPI * post)(HWND, UINT, WPARAM, LPARAM) = NULL;
+	HMODULE user = GetModuleHandleW(L"user32.dll");
+	FARPROC function = user != NULL ? GetProcAddress(user, "PostMessageW") : NULL;
+
+	/* Who has a window has loaded user32. */
+	memcpy(&post, &function, sizeof(function));
+	return post != NULL && post(window, message, wparam, lparam);
+}
+
+static int WSPAPI blocking_callback(DWORD entry, LPBLOCKINGCALLBACK *callback, PDWORD_PTR context,
+				    LPINT error)
+{
+	if (callback == NULL || context == NULL) {
+		*error = WSAEFAULT;
+		return SOCKET_ERROR;
+	}
+	(void)entry;
+	*callback = NULL;
+	*context = 0;
+	return 0;
+}
+
+static int WSPAPI queue_apc(LPWSATHREADID id, LPWSAUSERAPC routine, DWORD_PTR context, LPINT error)
+{
+	if (id != NULL && QueueUserAPC((PAPCFUNC)routine, id->ThreadHandle, context) != 0)
+		return 0;
+	*error = WSAEFAULT;
+	return SOCKET_ERROR;
+}
+
+static int WSPAPI open_current_thread(LPWSATHREADID id, LPINT error)
+{
+	HANDLE self = GetCurrentProcess();
+
+	if (DuplicateHandle(self, GetCurrentThread(), self, &id->ThreadHandle, 0, FALSE,
+			    DUPLICATE_SAME_ACCESS)) {
+		id->Reserved = GetCurrentThreadId();
+		return 0;
+	}
+	*error = WSANOTINITIALISED;
+	return SOCKET_ERROR;
+}
+
+static int WSPAPI close_thread(LPWSATHREADID id, LPINT error)
+{
+	if (CloseHandle(id->ThreadHandle))
+		return 0;
+	*error = WSA_INVALID_HANDLE;
+	return SOCKET_ERROR;
+}
+
+const WSPUPCALLTABLE host_upcalls = {
+	.lpWPUCloseEvent = close_event,
+	.lpWPUCloseSocketHandle = upcall_close_handle,
+	.lpWPUCreateEvent = create_event,
+	.lpWPUCreateSocketHandle = upcall_create_handle,
+	.lpWPUFDIsSet = is_set,
+	.lpWPUGetProviderPath = provider_path,
+	.lpWPUModifyIFSHandle = modify_ifs,
+	.lpWPUPostMessage = post_message,
+	.lpWPUQueryBlockingCallback = blocking_callback,
+	.lpWPUQuerySocketHandleContext = upcall_query_context,
+	.lpWPUQueueApc = queue_apc,
+	.lpWPUResetEvent = reset_event,
+	.lpWPUSetEvent = set_event,
+	.lpWPUOpenCurrentThread = open_current_thread,
+	.lpWPUCloseThread = close_thread,
+};

@@ -116,7 +116,7 @@ static void failed(struct wsd_channel *ch, enum wsd_status status)
 	drop_endpoint(ch);
 	leave_engine(ch);
 	if (ch->active)
-		wsd_paths_failed(&ch->paths, status);
+		wsd_paths_failed(&ch->paths, &ch->remote, status);
 	if (ch->active && status != WSD_EREFUSED && wsd_clock_ns() < ch->deadline &&
 	    start_path(ch)) {
 		/* Another engine's task: its sleeping owner must hear of it. */
@@ -201,6 +201,7 @@ static void on_connected(struct wsd_channel *ch, const struct wsd_event *ev)
 	if (ch->active && ev->local.family)
 		ch->local = ev->local;
 	ch->state = WSD_CHANNEL_OPEN;
+	wsd_paths_opened(atomic_load(&ch->engine), &ch->remote);
 	wsd_engine_set_timer(atomic_load(&ch->engine), &ch->timer, 0);
 	ch->changes |= WSD_CHANNEL_CONNECTED;
 	wsd_tx_post(ch);

@@ -89,7 +89,7 @@ void wsd_connect_failed(struct wsd_stream *s, enum wsd_status status)
 		wsd_engine_release(engine);
 	s->held = false;
 	if (s->active)
-		wsd_paths_failed(&s->paths, status);
+		wsd_paths_failed(&s->paths, &s->remote, status);
 	if (s->active && status != WSD_EREFUSED && wsd_clock_ns() < s->deadline && !s->closing &&
 	    start_path(s)) {
 		/* Another engine's task: its sleeping owner must hear of it. */

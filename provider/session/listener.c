@@ -156,7 +156,9 @@ void wsd_accept_run(struct wsd_stream *s, struct wsd_engine *engine)
 		s->request = NULL; /* consumed */
 		status = s->backend->accept(s->endpoint, hello, sizeof(hello));
 	} else {
-		wsd_engine_ops(engine)->reject(s->request, NULL, 0);
+		/* Memory that cannot be registered is a matter of this path: the connector may take another. */
+		wsd_request_refuse(engine, s->request,
+				   status == WSD_EREGISTER ? status : WSD_EREFUSED);
 		s->request = NULL;
 	}
 	if (status != WSD_OK && status != WSD_PENDING)

@@ -329,6 +329,7 @@ void wsd_stream_opened(struct wsd_stream *s)
 {
 	s->state = WSD_STREAM_OPEN;
 	s->error = WSD_OK;
+	wsd_paths_opened(atomic_load(&s->engine), &s->remote);
 	if (wsd_rx_limit(s) > s->rx.limit_told)
 		wsd_tx_want(s, WSD_SEND_CREDIT);
 	s->changes |= WSD_CHANGE_CONNECTED;

@@ -38,7 +38,8 @@ enum wsd_status wsd_refusal_reason(const void *data, uint32_t length)
 {
 	const uint8_t *bytes = data;
 
-	if (length < 4 || bytes[0] == 0 || bytes[0] > 127)
+	/* Who says that nothing answers has answered. */
+	if (length < 4 || bytes[0] == 0 || bytes[0] > 127 || bytes[0] == -(int)WSD_ENOANSWER)
 		return WSD_EREFUSED;
 	return (enum wsd_status)(-(int)bytes[0]);
 }

@@ -20,8 +20,12 @@ void wsd_paths_begin(struct wsd_paths *paths);
 /* The first engine from index on that may reach remote; NULL: none is left. */
 struct wsd_engine *wsd_paths_next(struct wsd_paths *paths, const struct wsd_addr *local,
 				  const struct wsd_addr *remote);
-/* The path being tried did not work: note it and go on to the next. */
-void wsd_paths_failed(struct wsd_paths *paths, enum wsd_status status);
+/* The path being tried did not work: note it and go on to the next. WSD_ENOANSWER: later connects of this
+ * process to that host pass it over for a while, as long as they have another (unanswered.h). */
+void wsd_paths_failed(struct wsd_paths *paths, const struct wsd_addr *remote,
+		      enum wsd_status status);
+/* A connection with that peer has been opened, by either side. */
+void wsd_paths_opened(const struct wsd_engine *engine, const struct wsd_addr *remote);
 void wsd_paths_end(struct wsd_paths *paths);
 
 #endif

@@ -83,11 +83,15 @@ intptr_t wsd_handle_keep(intptr_t handle)
 	return handle;
 }
 
-void wsd_handle_close(intptr_t handle)
+void wsd_handle_forget(intptr_t handle)
 {
-	/* Before the number can belong to somebody else. */
 	if (handle >= 0 && handle < KEPT_MOST)
 		atomic_fetch_and(&kept[handle / 64], ~(UINT64_C(1) << (handle % 64)));
+}
+
+void wsd_handle_close(intptr_t handle)
+{
+	wsd_handle_forget(handle); /* before the number can belong to somebody else */
 	close((int)handle);
 }
 

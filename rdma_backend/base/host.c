@@ -41,6 +41,14 @@ static const char *host_param_text(const char *backend, const char *name, const 
 	return wsd_param_text(full, standard);
 }
 
+static void host_child_closes(intptr_t descriptor, bool keep)
+{
+	if (keep)
+		(void)wsd_handle_keep(descriptor);
+	else
+		wsd_handle_forget(descriptor);
+}
+
 static const struct wsd_host host_table = {
 	.size = sizeof(struct wsd_host),
 	.abi = WSD_BACKEND_ABI,
@@ -53,6 +61,7 @@ static const struct wsd_host host_table = {
 	.counter = wsd_counter,
 	.random = wsd_random,
 	.wake = host_wake,
+	.child_closes = host_child_closes,
 };
 
 const struct wsd_host *wsd_host_table(void)

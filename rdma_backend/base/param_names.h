@@ -9,6 +9,7 @@
 
 /* clang-format off */
 #define WSD_PARAM_LIST(X) \
+	X("ANSWER_MEMORY", "60000", "how long a path by which a peer did not answer is passed over, in ms") \
 	X("BACKENDS", "shm,tcp", "backends to use, in path order") \
 	X("CLOSE_TIMEOUT", "60000", "longest closing in the background after closesocket, in ms") \
 	X("CONNECT_TIMEOUT", "21000", "longest connect over all paths together, in ms") \
@@ -35,6 +36,7 @@
 	X("TCP_REQUEST_LIMIT", "10000", "tcp: longest wait for a connection request, in ms") \
 	X("TCP_USER_TIMEOUT", "60000", "tcp: peer unreachable for so long is gone, in ms") \
 	X("VERBS_ACK_TIMEOUT", "0", "verbs: wait for an acknowledgement, 4.096 us * 2^n; 0: as computed") \
+	X("VERBS_ANSWER_LIMIT", "3000", "verbs: longest wait for any sign of life of a peer, in ms; 0: none") \
 	X("VERBS_RNR_TIMER", "12", "verbs: wait of a peer that found no receive, code of InfiniBand")
 /* clang-format on */
 

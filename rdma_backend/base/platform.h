@@ -48,7 +48,12 @@ void wsd_mutex_unlock(struct wsd_mutex *mutex);
  * Take a static mutex that is never found locked by nobody in the child of a fork: fork waits for it.
  * rank (0 to 7, one for each such mutex) is the order in which fork takes them.
  */
-enum { WSD_FORK_RANK_REGISTRY, WSD_FORK_RANK_PARAM, WSD_FORK_RANK_COUNTER };
+enum {
+	WSD_FORK_RANK_REGISTRY,
+	WSD_FORK_RANK_PARAM,
+	WSD_FORK_RANK_COUNTER,
+	WSD_FORK_RANK_UNANSWERED
+};
 void wsd_mutex_lock_static(struct wsd_mutex *mutex, unsigned rank);
 
 void wsd_cond_init(struct wsd_cond *cond);
@@ -115,6 +120,7 @@ void wsd_shared_unmap(void *address, size_t length);
  * wsd_handle_close closes it, and any other.
  */
 intptr_t wsd_handle_keep(intptr_t handle);
+void wsd_handle_forget(intptr_t handle); /* somebody else is about to close it */
 void wsd_handle_close(intptr_t handle);
 
 /* The configuration file and the folder of modules where no setting names others. */

@@ -23,6 +23,7 @@
 #include <openwsd/backend.h>
 
 #include "rdma_backend/base/list.h"
+#include "rdma_backend/verbs/verbs_wire.h"
 
 #define VERBS_BATCH	 32u /* completions taken from the device at once */
 #define VERBS_CHAIN	 16u /* requests of one doorbell */
@@ -33,7 +34,6 @@
 #define VERBS_READS	 8u /* outstanding on one connection */
 #define VERBS_CQS	 64u
 #define VERBS_DATA_SLOTS 8u	       /* events with private data of one poll */
-#define VERBS_GREETING	 16u	       /* bytes of our own in front of the private data */
 #define VERBS_DRAIN_NS	 1000000000ull /* longest wait for what a destroyed connection still has */
 #define VERBS_ADDRESSES	 64u
 #define VERBS_MS	 1000000ull
@@ -60,13 +60,12 @@ struct wsd_device {
 	uint8_t port;	     /* one that works, until the route of a connection is known */
 	uint8_t ack_timeout; /* 0: what the connection manager computes */
 	uint8_t rnr_timer;
+	uint64_t answer_limit; /* of a connect, for any sign of life; 0: none */
 	bool immediate;
-	uint64_t goodbye; /* what we write into the words of peers */
-	struct ibv_mr *goodbye_mr;
 };
 
 /* What the context of an rdma_cm_id points at; the first member of its object. */
-enum verbs_source_kind { VERBS_LISTENER, VERBS_REQUEST, VERBS_ENDPOINT };
+enum verbs_source_kind { VERBS_LISTENER, VERBS_REQUEST, VERBS_ENDPOINT, VERBS_PROBE };
 struct verbs_source {
 	enum verbs_source_kind kind;
 };
@@ -79,13 +78,12 @@ struct verbs_region {
 	void *block;	      /* what to free */
 };
 
-/*
- * Words that peers write into to say goodbye: adapters cannot tell a disconnect from a cut.
- */
+/* Words in which peers say goodbye, and beside each the source of what we say to that peer, which no peer can reach. */
 struct verbs_page {
 	struct verbs_page *next;
-	struct ibv_mr *mr;
+	struct ibv_mr *word_mr, *source_mr;
 	_Atomic uint64_t *words;
+	uint64_t *sources;
 	uint16_t free_count;
 	uint16_t free_words[];
 };
@@ -161,12 +159,6 @@ struct wsd_listener_ep {
 	struct verbs_listen_id ids[];
 };
 
-struct verbs_greeting {
-	uint64_t word_addr; /* where to say goodbye */
-	uint32_t word_key;
-	uint32_t length; /* of the private data behind it */
-};
-
 struct wsd_request {
 	struct verbs_source source;
 	struct wsd_listener_ep *listener;
@@ -188,6 +180,12 @@ enum verbs_state {
 	VERBS_DRAINING /* destroyed by its owner; freed when the device has let go of its work */
 };
 
+/* Of a connect that has heard nothing: a request that must be refused. */
+struct verbs_probe {
+	struct verbs_source source;
+	struct rdma_cm_id *id; /* NULL: none under way */
+};
+
 struct wsd_endpoint {
 	struct verbs_source source;
 	struct wsd_queue *queue;
@@ -201,9 +199,13 @@ struct wsd_endpoint {
 	struct wsd_list ended;	 /* in queue->ended */
 	struct wsd_list waiting; /* in queue->waiting */
 	uint64_t deadline;
+	uint64_t limit; /* of the whole connect */
+	struct verbs_probe probe;
 	struct wsd_list memory; /* struct verbs_region */
 	struct verbs_word word;
 	struct verbs_greeting peer;
+	uint64_t hears,
+		says;  /* the goodbyes of this connection: the peer's and ours; 0: not known yet */
 	uint64_t tag;  /* of its completions: slot and generation */
 	uint32_t need; /* completions that it can have at once */
 	uint32_t send_depth, send_mask, recv_depth, recv_mask, recv_bytes, max_send_sge;
@@ -211,8 +213,10 @@ struct wsd_endpoint {
 	_Atomic uint32_t tx_done, rx_done;
 	uint64_t *tx_ids, *rx_ids;
 	uint8_t traffic_class;
+	uint8_t tries; /* see verbs_answer_overdue */
 	uint8_t data_length;
 	uint8_t data[VERBS_GREETING + WSD_REQUEST_DATA_MAX];
+	bool asked;  /* the request has been sent */
 	bool linked; /* the connection manager knows a connection that must be disconnected */
 	bool ready;  /* the queue pair has been made ready to receive */
 	bool parted; /* the connection manager has heard from the peer that it is over */
@@ -243,12 +247,6 @@ enum wsd_status verbs_source_of(const struct wsd_addr *local, const struct wsd_a
 enum wsd_status verbs_reachable(struct wsd_device *device, const struct wsd_addr *local,
 				const struct wsd_addr *remote);
 bool verbs_same_device(const struct wsd_device *device, const struct rdma_cm_id *id);
-
-/* verbs_wire.c */
-void verbs_greeting_encode(uint8_t *bytes, const struct verbs_greeting *greeting);
-/* False: not the greeting of this backend, or it promises more than received bytes hold. */
-bool verbs_greeting_decode(const uint8_t *bytes, uint32_t received, uint32_t most,
-			   struct verbs_greeting *greeting);
 
 /* verbs_queue.c */
 enum wsd_status verbs_queue_create(struct wsd_device *device, uint32_t depth, void *context,
@@ -298,13 +296,21 @@ enum wsd_status verbs_connect(struct wsd_endpoint *endpoint, const struct wsd_ad
 			      uint64_t timeout);
 void verbs_connect_event(struct wsd_endpoint *endpoint, const struct rdma_cm_event *event,
 			 struct verbs_sink *sink);
-void verbs_connect_expired(struct wsd_endpoint *endpoint, struct verbs_sink *sink);
+void verbs_connect_expired(struct wsd_endpoint *endpoint, uint64_t now, struct verbs_sink *sink);
 void verbs_connect_failed(struct wsd_endpoint *endpoint, struct verbs_sink *sink,
 			  enum wsd_status status, const void *data, uint32_t length);
 /* To ready-to-send, by what the connection manager knows. */
 enum wsd_status verbs_qp_connect(struct wsd_endpoint *endpoint);
 void verbs_opened(struct wsd_endpoint *endpoint, struct verbs_sink *sink, const void *data,
 		  uint32_t length);
+
+/* verbs_probe.c */
+void verbs_answer_begin(struct wsd_endpoint *endpoint, uint64_t now, uint64_t timeout);
+/* The deadline of a connect has passed. WSD_PENDING: it may go on, and has another one. WSD_ENOANSWER: not even
+ * the peer's connection manager answers. WSD_ETIMEDOUT: no time is left. */
+enum wsd_status verbs_answer_overdue(struct wsd_endpoint *endpoint, uint64_t now);
+void verbs_probe_event(struct verbs_probe *probe, const struct rdma_cm_event *event);
+void verbs_probe_end(struct verbs_probe *probe);
 
 /* verbs_listen.c */
 enum wsd_status verbs_listen(struct wsd_queue *queue, const struct wsd_addr *local,
@@ -349,7 +355,10 @@ void verbs_mem_free(struct wsd_region *region);
 enum wsd_status verbs_word_take(struct wsd_queue *queue, struct verbs_word *word);
 void verbs_word_give(struct verbs_word *word);
 void verbs_pages_free(struct wsd_queue *queue);
-uint64_t verbs_word_addr(const struct verbs_word *word);
-bool verbs_word_said(const struct verbs_word *word); /* has the peer said goodbye? */
+/* Where the peer of this endpoint has to say goodbye. */
+void verbs_word_tell(const struct wsd_endpoint *endpoint, struct verbs_greeting *greeting);
+bool verbs_word_said(const struct wsd_endpoint *endpoint); /* has it? */
+/* The source of our own goodbye. */
+void verbs_word_source(struct wsd_endpoint *endpoint, struct ibv_sge *sge);
 
 #endif

@@ -161,8 +161,16 @@ static enum wsd_status read_limits(struct wsd_device *device, bool *software)
 	device->max_read_in = (uint8_t)least((uint64_t)attr.max_qp_rd_atom, VERBS_READS);
 	device->max_read_out = (uint8_t)least((uint64_t)attr.max_qp_init_rd_atom, VERBS_READS);
 	device->immediate = device->context->device->transport_type != IBV_TRANSPORT_IWARP;
+	if (!device->immediate) /* iWARP: TCP below finds out */
+		device->answer_limit = 0;
 	*software = attr.vendor_id == VENDOR_RXE || attr.vendor_id == VENDOR_SIW;
 	return attr.max_qp_wr > 4 && attr.max_sge > 0 ? WSD_OK : WSD_EDEVICE;
+}
+
+static void device_kept(const struct wsd_device *device, bool keep)
+{
+	device->host->child_closes(device->context->cmd_fd, keep);
+	device->host->child_closes(device->context->async_fd, keep);
 }
 
 static enum wsd_status device_setup(struct wsd_device *device, bool *software)
@@ -170,6 +178,7 @@ static enum wsd_status device_setup(struct wsd_device *device, bool *software)
 	int flags = fcntl(device->context->async_fd, F_GETFL);
 	enum wsd_status status;
 
+	device_kept(device, true);
 	/* Asynchronous events are looked at, not waited for. */
 	if (flags < 0 || fcntl(device->context->async_fd, F_SETFL, flags | O_NONBLOCK) != 0)
 		return WSD_EDEVICE;
@@ -179,10 +188,7 @@ static enum wsd_status device_setup(struct wsd_device *device, bool *software)
 	device->probe = rdma_create_event_channel();
 	if (!device->probe) /* no rdma_ucm in the kernel, or no descriptor */
 		return errno == EMFILE || errno == ENFILE ? WSD_ENOFILES : WSD_ENODEVICE;
-	device->goodbye = 1;
-	device->goodbye_mr = ibv_reg_mr(device->pd, &device->goodbye, sizeof(device->goodbye), 0);
-	if (!device->goodbye_mr)
-		return WSD_EREGISTER;
+	device->host->child_closes(device->probe->fd, true);
 	status = read_limits(device, software);
 	if (status == WSD_OK)
 		status = learn_inline(device);
@@ -216,12 +222,13 @@ static void device_attr(const struct wsd_device *device, bool software,
 
 static void device_close(struct wsd_device *device)
 {
-	if (device->goodbye_mr)
-		ibv_dereg_mr(device->goodbye_mr);
-	if (device->probe)
+	if (device->probe) {
+		device->host->child_closes(device->probe->fd, false);
 		rdma_destroy_event_channel(device->probe);
+	}
 	if (device->pd)
 		ibv_dealloc_pd(device->pd);
+	device_kept(device, false);
 	ibv_close_device(device->context);
 	pthread_mutex_destroy(&device->lock);
 	device->host->free(device);
@@ -250,6 +257,8 @@ static enum wsd_status device_open(const struct wsd_host *host, uint32_t index,
 	device_counters(host, &device->counters);
 	device->ack_timeout = (uint8_t)host->param_uint("verbs", "ack_timeout", 0, 0, 31);
 	device->rnr_timer = (uint8_t)host->param_uint("verbs", "rnr_timer", 12, 1, 31);
+	device->answer_limit =
+		host->param_uint("verbs", "answer_limit", 3000, 0, 3600000) * VERBS_MS;
 	status = device_setup(device, &software);
 	if (status != WSD_OK) {
 		host->log(2, "verbs", "%s: %s", ibv_get_device_name(device->context->device),

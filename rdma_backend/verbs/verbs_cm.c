@@ -63,6 +63,9 @@ static void dispatch(const struct rdma_cm_event *event, struct verbs_sink *sink)
 	case VERBS_ENDPOINT:
 		endpoint_event(wsd_container(source, struct wsd_endpoint, source), event, sink);
 		break;
+	case VERBS_PROBE:
+		verbs_probe_event(wsd_container(source, struct verbs_probe, source), event);
+		break;
 	}
 }
 

@@ -63,6 +63,7 @@ void verbs_opened(struct wsd_endpoint *endpoint, struct verbs_sink *sink, const 
 	struct wsd_event *event;
 
 	verbs_deadline(endpoint, 0);
+	verbs_probe_end(&endpoint->probe);
 	atomic_store(&endpoint->state, VERBS_OPEN);
 	verbs_count(active ? counters->connects : counters->accepts);
 	event = verbs_sink_add(sink, WSD_EV_CONNECTED, endpoint->context, WSD_OK);
@@ -77,6 +78,7 @@ void verbs_connect_failed(struct wsd_endpoint *endpoint, struct verbs_sink *sink
 	struct wsd_event *event;
 
 	verbs_deadline(endpoint, 0);
+	verbs_probe_end(&endpoint->probe);
 	atomic_store(&endpoint->state, VERBS_ENDED);
 	event = verbs_sink_add(sink, WSD_EV_CONNECT_FAILED, endpoint->context, status);
 	verbs_sink_data(endpoint->queue, event, data, length);
@@ -86,15 +88,18 @@ void verbs_connect_failed(struct wsd_endpoint *endpoint, struct verbs_sink *sink
 	endpoint->linked = false;
 }
 
-void verbs_connect_expired(struct wsd_endpoint *endpoint, struct verbs_sink *sink)
+void verbs_connect_expired(struct wsd_endpoint *endpoint, uint64_t now, struct verbs_sink *sink)
 {
-	verbs_connect_failed(endpoint, sink, WSD_ETIMEDOUT, NULL, 0);
+	enum wsd_status status = verbs_answer_overdue(endpoint, now);
+
+	if (status != WSD_PENDING)
+		verbs_connect_failed(endpoint, sink, status, NULL, 0);
 }
 
 static int timeout_ms(const struct wsd_endpoint *endpoint)
 {
 	uint64_t now = endpoint->queue->device->host->now();
-	uint64_t left = endpoint->deadline > now ? endpoint->deadline - now : 0;
+	uint64_t left = endpoint->limit > now ? endpoint->limit - now : 0;
 
 	return left / VERBS_MS < 60000 ? (int)(left / VERBS_MS) + 1 : 60000;
 }
@@ -119,7 +124,8 @@ static enum wsd_status ask(struct wsd_endpoint *endpoint)
 					 .rnr_retry_count = 7, /* without end */
 					 .qp_num = endpoint->qp->qp_num };
 
-	return rdma_connect(endpoint->id, &param) == 0 ? WSD_OK : verbs_status(errno);
+	endpoint->asked = rdma_connect(endpoint->id, &param) == 0;
+	return endpoint->asked ? WSD_OK : verbs_status(errno);
 }
 
 /* The peer accepts. */
@@ -129,11 +135,13 @@ static void answered(struct wsd_endpoint *endpoint, const struct rdma_conn_param
 	const uint8_t *bytes = param->private_data;
 	enum wsd_status status = WSD_OK;
 
-	if (!verbs_greeting_decode(bytes, param->private_data_len, WSD_REPLY_DATA_MAX,
-				   &endpoint->peer)) {
+	if (!verbs_greeting_decode(bytes, VERBS_ACCEPT_GREETING, param->private_data_len,
+				   WSD_REPLY_DATA_MAX, &endpoint->peer)) {
 		verbs_count(endpoint->queue->device->counters.protocol_errors);
 		status = WSD_EVERSION;
 	} else {
+		endpoint->hears = endpoint->peer.says;
+		endpoint->says = endpoint->peer.hears;
 		status = verbs_qp_connect(endpoint);
 	}
 	if (status == WSD_OK && rdma_establish(endpoint->id) != 0)
@@ -143,7 +151,7 @@ static void answered(struct wsd_endpoint *endpoint, const struct rdma_conn_param
 		return;
 	}
 	endpoint->linked = true;
-	verbs_opened(endpoint, sink, bytes + VERBS_GREETING, endpoint->peer.length);
+	verbs_opened(endpoint, sink, bytes + VERBS_ACCEPT_GREETING, endpoint->peer.length);
 }
 
 static void rejected(struct wsd_endpoint *endpoint, const struct rdma_cm_event *event,
@@ -158,8 +166,8 @@ static void rejected(struct wsd_endpoint *endpoint, const struct rdma_cm_event *
 		status = WSD_ENOLISTENER;
 	else if (atomic_load(&endpoint->state) == VERBS_ACCEPTING)
 		status = WSD_ERESET;
-	else if (!verbs_greeting_decode(bytes, param->private_data_len, WSD_REPLY_DATA_MAX,
-					&greeting))
+	else if (!verbs_greeting_decode(bytes, VERBS_GREETING, param->private_data_len,
+					WSD_REPLY_DATA_MAX, &greeting))
 		greeting.length = 0; /* by the kernel, in place of a listener that is ending */
 	verbs_connect_failed(endpoint, sink, status, bytes + VERBS_GREETING, greeting.length);
 }
@@ -284,14 +292,13 @@ enum wsd_status verbs_connect(struct wsd_endpoint *endpoint, const struct wsd_ad
 		return WSD_EINVAL;
 	if (atomic_load(&endpoint->state) != VERBS_IDLE || endpoint->request)
 		return WSD_ESTATE;
-	greeting.word_key = endpoint->word.page->mr->rkey;
-	greeting.word_addr = verbs_word_addr(&endpoint->word);
-	verbs_greeting_encode(endpoint->data, &greeting);
+	verbs_word_tell(endpoint, &greeting);
+	verbs_greeting_encode(endpoint->data, VERBS_GREETING, &greeting);
 	if (data_length)
 		memcpy(endpoint->data + VERBS_GREETING, data, data_length);
 	endpoint->data_length = (uint8_t)(VERBS_GREETING + data_length);
 	atomic_store(&endpoint->state, VERBS_CONNECTING);
-	verbs_deadline(endpoint, endpoint->queue->device->host->now() + timeout);
+	verbs_answer_begin(endpoint, endpoint->queue->device->host->now(), timeout);
 	status = start(endpoint, local, remote);
 	if (status == WSD_OK)
 		return status;

@@ -118,6 +118,7 @@ void verbs_endpoint_free(struct wsd_endpoint *endpoint)
 	    !(endpoint->tx_drained && endpoint->rx_drained))
 		verbs_count(queue->device->counters.not_drained);
 	verbs_deadline(endpoint, 0);
+	verbs_probe_end(&endpoint->probe);
 	if (endpoint->qp)
 		ibv_destroy_qp(endpoint->qp);
 	if (endpoint->id)
@@ -146,7 +147,7 @@ void verbs_part(struct wsd_endpoint *endpoint)
 
 enum wsd_status verbs_end_reason(const struct wsd_endpoint *endpoint, enum wsd_status otherwise)
 {
-	return verbs_word_said(&endpoint->word) ? WSD_OK : otherwise;
+	return verbs_word_said(endpoint) ? WSD_OK : otherwise;
 }
 
 void verbs_end(struct wsd_endpoint *endpoint, enum wsd_status status)

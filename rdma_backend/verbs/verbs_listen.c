@@ -152,7 +152,7 @@ static void refuse(struct rdma_cm_id *id, const void *data, uint32_t length)
 	uint8_t bytes[VERBS_GREETING + WSD_REPLY_DATA_MAX];
 	struct verbs_greeting greeting = { .length = length };
 
-	verbs_greeting_encode(bytes, &greeting);
+	verbs_greeting_encode(bytes, VERBS_GREETING, &greeting);
 	if (length)
 		memcpy(bytes + VERBS_GREETING, data, length);
 	(void)rdma_reject(id, bytes, (uint8_t)(VERBS_GREETING + length));
@@ -203,7 +203,8 @@ void verbs_request_arrived(struct verbs_listen_id *listen, const struct rdma_cm_
 	struct wsd_request *request = NULL;
 	struct wsd_event *report;
 
-	if (!verbs_greeting_decode(bytes, param->private_data_len, WSD_REQUEST_DATA_MAX, &greeting))
+	if (!verbs_greeting_decode(bytes, VERBS_GREETING, param->private_data_len,
+				   WSD_REQUEST_DATA_MAX, &greeting))
 		verbs_count(queue->device->counters.protocol_errors);
 	else if (listener->reported < listener->backlog)
 		request = queue->device->host->alloc(sizeof(*request));
@@ -271,15 +272,25 @@ static uint8_t smaller(uint8_t a, uint8_t b)
 	return a < b ? a : b;
 }
 
+static uint64_t secret(const struct wsd_host *host)
+{
+	uint64_t value;
+
+	do
+		host->random(&value, sizeof(value));
+	while (!value);
+	return value;
+}
+
 static enum wsd_status answer(struct wsd_endpoint *endpoint, const struct wsd_request *request,
 			      const void *data, uint32_t data_length)
 {
 	struct wsd_device *device = endpoint->queue->device;
 	struct verbs_greeting greeting = { .length = data_length };
-	uint8_t bytes[VERBS_GREETING + WSD_REPLY_DATA_MAX];
+	uint8_t bytes[VERBS_ACCEPT_GREETING + WSD_REPLY_DATA_MAX];
 	struct rdma_conn_param param = {
 		.private_data = bytes,
-		.private_data_len = (uint8_t)(VERBS_GREETING + data_length),
+		.private_data_len = (uint8_t)(VERBS_ACCEPT_GREETING + data_length),
 		.responder_resources = smaller(device->max_read_in, request->reads_in),
 		.initiator_depth = smaller(device->max_read_out, request->reads_out),
 		.rnr_retry_count = 7, /* without end */
@@ -289,11 +300,12 @@ static enum wsd_status answer(struct wsd_endpoint *endpoint, const struct wsd_re
 
 	if (status != WSD_OK)
 		return status;
-	greeting.word_key = endpoint->word.page->mr->rkey;
-	greeting.word_addr = verbs_word_addr(&endpoint->word);
-	verbs_greeting_encode(bytes, &greeting);
+	verbs_word_tell(endpoint, &greeting);
+	greeting.hears = endpoint->hears = secret(device->host);
+	greeting.says = endpoint->says = secret(device->host);
+	verbs_greeting_encode(bytes, VERBS_ACCEPT_GREETING, &greeting);
 	if (data_length)
-		memcpy(bytes + VERBS_GREETING, data, data_length);
+		memcpy(bytes + VERBS_ACCEPT_GREETING, data, data_length);
 	return rdma_accept(endpoint->id, &param) == 0 ? WSD_OK : WSD_ERESET;
 }
 

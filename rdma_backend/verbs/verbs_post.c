@@ -189,16 +189,14 @@ enum wsd_status verbs_post_recv(struct wsd_endpoint *endpoint, const struct wsd_
 /* Behind all other work, into the peer's word: when it has completed, everything has arrived. */
 bool verbs_post_goodbye(struct wsd_endpoint *endpoint)
 {
-	struct wsd_device *device = endpoint->queue->device;
-	struct ibv_sge sge = { .addr = (uintptr_t)&device->goodbye,
-			       .length = sizeof(device->goodbye),
-			       .lkey = device->goodbye_mr->lkey };
+	struct ibv_sge sge;
 	struct ibv_send_wr *bad, wr = { .wr_id = verbs_wr_id(endpoint, VERBS_WORK_GOODBYE, 0),
 					.sg_list = &sge,
 					.num_sge = 1,
 					.opcode = IBV_WR_RDMA_WRITE,
 					.send_flags = IBV_SEND_SIGNALED };
 
+	verbs_word_source(endpoint, &sge);
 	wr.wr.rdma.remote_addr = endpoint->peer.word_addr;
 	wr.wr.rdma.rkey = endpoint->peer.word_key;
 	return ibv_post_send(endpoint->qp, &wr, &bad) == 0;

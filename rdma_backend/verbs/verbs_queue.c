@@ -93,7 +93,7 @@ static void run_deadlines(struct wsd_queue *queue, uint64_t now, struct verbs_si
 		if (atomic_load(&endpoint->state) == VERBS_DRAINING)
 			verbs_endpoint_free(endpoint);
 		else
-			verbs_connect_expired(endpoint, sink);
+			verbs_connect_expired(endpoint, now, sink);
 	}
 }
 
@@ -269,6 +269,7 @@ static int watch(struct wsd_queue *queue, int fd, uint32_t what)
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
 	    fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
 		return errno;
+	queue->device->host->child_closes(fd, true);
 	return epoll_ctl(queue->set, EPOLL_CTL_ADD, fd, &event) != 0 ? errno : 0;
 }
 
@@ -280,6 +281,7 @@ static enum wsd_status queue_descriptors(struct wsd_queue *queue)
 	queue->set = epoll_create1(EPOLL_CLOEXEC);
 	if (queue->set < 0)
 		return verbs_status(errno);
+	queue->device->host->child_closes(queue->set, true);
 	queue->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (queue->timer < 0)
 		return verbs_status(errno);
@@ -353,18 +355,28 @@ static void drain(struct wsd_queue *queue)
 
 void verbs_queue_destroy(struct wsd_queue *queue)
 {
+	const struct wsd_host *host = queue->device->host;
+
 	drain(queue);
 	while (queue->cq_count > 0)
 		ibv_destroy_cq(queue->cqs[--queue->cq_count].cq);
 	verbs_pages_free(queue);
-	if (queue->cm)
+	if (queue->cm) {
+		host->child_closes(queue->cm->fd, false);
 		rdma_destroy_event_channel(queue->cm);
-	if (queue->channel)
+	}
+	if (queue->channel) {
+		host->child_closes(queue->channel->fd, false);
 		ibv_destroy_comp_channel(queue->channel);
-	if (queue->timer >= 0)
+	}
+	if (queue->timer >= 0) {
+		host->child_closes(queue->timer, false);
 		close(queue->timer);
-	if (queue->set >= 0)
+	}
+	if (queue->set >= 0) {
+		host->child_closes(queue->set, false);
 		close(queue->set);
-	queue->device->host->free(queue->slots);
-	queue->device->host->free(queue);
+	}
+	host->free(queue->slots);
+	host->free(queue);
 }

@@ -109,23 +109,35 @@ void verbs_mem_free(struct wsd_region *region)
 	verbs_dereg(region);
 }
 
+static void page_free(struct wsd_device *device, struct verbs_page *page)
+{
+	if (page->word_mr)
+		ibv_dereg_mr(page->word_mr);
+	if (page->source_mr)
+		ibv_dereg_mr(page->source_mr);
+	device->host->free(page);
+}
+
 static enum wsd_status page_add(struct wsd_queue *queue)
 {
 	struct wsd_device *device = queue->device;
 	size_t head = sizeof(struct verbs_page) + WORDS * sizeof(uint16_t);
-	struct verbs_page *page = device->host->alloc(head + 2 * PAGE);
+	struct verbs_page *page = device->host->alloc(head + 3 * PAGE);
 	uintptr_t words;
 
 	if (!page)
 		return WSD_ENOMEM;
 	words = ((uintptr_t)page + head + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
 	page->words = (void *)words;
-	page->mr = ibv_reg_mr(device->pd, (void *)words, PAGE,
-			      IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE);
-	if (!page->mr) {
+	page->sources = (void *)(words + PAGE);
+	page->word_mr = ibv_reg_mr(device->pd, page->words, PAGE,
+				   IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE);
+	if (page->word_mr)
+		page->source_mr = ibv_reg_mr(device->pd, page->sources, PAGE, 0);
+	if (!page->source_mr) {
 		enum wsd_status status = reg_status(errno);
 
-		device->host->free(page);
+		page_free(device, page);
 		return status;
 	}
 	for (uint16_t i = 0; i < WORDS; i++)
@@ -167,17 +179,31 @@ void verbs_pages_free(struct wsd_queue *queue)
 
 	while ((page = queue->pages) != NULL) {
 		queue->pages = page->next;
-		ibv_dereg_mr(page->mr);
-		queue->device->host->free(page);
+		page_free(queue->device, page);
 	}
 }
 
-uint64_t verbs_word_addr(const struct verbs_word *word)
+void verbs_word_tell(const struct wsd_endpoint *endpoint, struct verbs_greeting *greeting)
 {
-	return (uintptr_t)&word->page->words[word->index];
+	const struct verbs_page *page = endpoint->word.page;
+
+	greeting->word_key = page->word_mr->rkey;
+	greeting->word_addr = (uintptr_t)&page->words[endpoint->word.index];
 }
 
-bool verbs_word_said(const struct verbs_word *word)
+bool verbs_word_said(const struct wsd_endpoint *endpoint)
 {
-	return word->page->words[word->index] != 0;
+	return endpoint->hears &&
+	       endpoint->word.page->words[endpoint->word.index] == endpoint->hears;
+}
+
+void verbs_word_source(struct wsd_endpoint *endpoint, struct ibv_sge *sge)
+{
+	struct verbs_page *page = endpoint->word.page;
+	uint64_t *source = &page->sources[endpoint->word.index];
+
+	*source = endpoint->says;
+	sge->addr = (uintptr_t)source;
+	sge->length = sizeof(*source);
+	sge->lkey = page->source_mr->lkey;
 }

@@ -1,44 +1,59 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * verbs_wire.c - what stands before the private data of a request, an accept and a reject: 16 bytes,
- * little-endian. The connection manager pads private data, so the greeting tells the length; and
- * it tells where to write the goodbye (docs/backend.md).
+ * verbs_wire.c - see verbs_wire.h. Little-endian:
  *
  *   0 u16 magic   2 u8 version   3 u8 length of what follows   4 u32 key   8 u64 address
+ *   16 u64 hears   24 u64 says (accept)
  */
-#include "rdma_backend/verbs/verbs.h"
+#include "rdma_backend/verbs/verbs_wire.h"
+
+#include <string.h>
 
 #define MAGIC	0x5657u /* "WV" */
-#define VERSION 1u
+#define VERSION 2u
 
-void verbs_greeting_encode(uint8_t *bytes, const struct verbs_greeting *greeting)
+static void put(uint8_t *bytes, unsigned count, uint64_t value)
 {
-	unsigned i;
-
-	bytes[0] = MAGIC & 0xff;
-	bytes[1] = MAGIC >> 8;
-	bytes[2] = VERSION;
-	bytes[3] = (uint8_t)greeting->length;
-	for (i = 0; i < 4; i++)
-		bytes[4 + i] = (uint8_t)(greeting->word_key >> 8 * i);
-	for (i = 0; i < 8; i++)
-		bytes[8 + i] = (uint8_t)(greeting->word_addr >> 8 * i);
+	for (unsigned i = 0; i < count; i++)
+		bytes[i] = (uint8_t)(value >> 8 * i);
 }
 
-bool verbs_greeting_decode(const uint8_t *bytes, uint32_t received, uint32_t most,
+static uint64_t get(const uint8_t *bytes, unsigned count)
+{
+	uint64_t value = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		value |= (uint64_t)bytes[i] << 8 * i;
+	return value;
+}
+
+void verbs_greeting_encode(uint8_t *bytes, uint32_t size, const struct verbs_greeting *greeting)
+{
+	put(bytes, 2, MAGIC);
+	bytes[2] = VERSION;
+	bytes[3] = (uint8_t)greeting->length;
+	put(bytes + 4, 4, greeting->word_key);
+	put(bytes + 8, 8, greeting->word_addr);
+	if (size < VERBS_ACCEPT_GREETING)
+		return;
+	put(bytes + 16, 8, greeting->hears);
+	put(bytes + 24, 8, greeting->says);
+}
+
+bool verbs_greeting_decode(const uint8_t *bytes, uint32_t size, uint32_t received, uint32_t most,
 			   struct verbs_greeting *greeting)
 {
-	unsigned i;
-
-	if (!bytes || received < VERBS_GREETING || bytes[0] != (MAGIC & 0xff) ||
-	    bytes[1] != MAGIC >> 8 || bytes[2] != VERSION)
+	memset(greeting, 0, sizeof(*greeting));
+	if (!bytes || received < size || get(bytes, 2) != MAGIC || bytes[2] != VERSION ||
+	    bytes[3] > most || bytes[3] > received - size)
 		return false;
 	greeting->length = bytes[3];
-	greeting->word_key = 0;
-	greeting->word_addr = 0;
-	for (i = 0; i < 4; i++)
-		greeting->word_key |= (uint32_t)bytes[4 + i] << 8 * i;
-	for (i = 0; i < 8; i++)
-		greeting->word_addr |= (uint64_t)bytes[8 + i] << 8 * i;
-	return greeting->length <= most && greeting->length <= received - VERBS_GREETING;
+	greeting->word_key = (uint32_t)get(bytes + 4, 4);
+	greeting->word_addr = get(bytes + 8, 8);
+	if (size < VERBS_ACCEPT_GREETING)
+		return true;
+	greeting->hears = get(bytes + 16, 8);
+	greeting->says = get(bytes + 24, 8);
+	/* 0 stands in a word in which nobody has written. */
+	return greeting->hears && greeting->says;
 }

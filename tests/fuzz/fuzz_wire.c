@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* fuzz_wire.c - the pure decoders of both modes and of the tcp backend: what one accepts must survive encoding
- * and decoding once more. */
+/* fuzz_wire.c - the pure decoders of both modes and of the tcp and verbs backends: what one accepts must survive
+ * encoding and decoding once more. */
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "provider/san/wire.h"
 #include "provider/session/wire.h"
 #include "rdma_backend/tcp/tcp_wire.h"
+#include "rdma_backend/verbs/verbs_wire.h"
 
 #define ROOM 256u
 
@@ -47,6 +48,19 @@ static void session(const uint8_t *bytes, uint32_t size)
 		wsd_grant_encode(again, &grant);
 		same(wsd_grant_decode(again, WSD_GRANT_BYTES, &grant2) && grant.key == grant2.key);
 	}
+}
+
+static void verbs(const uint8_t *bytes, uint32_t size, uint32_t greeting_size)
+{
+	struct verbs_greeting greeting, greeting2;
+	uint8_t again[ROOM] = { 0 };
+
+	if (!verbs_greeting_decode(bytes, greeting_size, size, ROOM / 2, &greeting))
+		return;
+	same(greeting_size + greeting.length <= size);
+	verbs_greeting_encode(again, greeting_size, &greeting);
+	same(verbs_greeting_decode(again, greeting_size, ROOM, ROOM / 2, &greeting2) &&
+	     memcmp(&greeting, &greeting2, sizeof(greeting)) == 0);
 }
 
 static void san(const uint8_t *bytes, uint32_t size)
@@ -108,6 +122,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	session(copy, (uint32_t)size);
 	san(copy, (uint32_t)size);
 	backend(copy, (uint32_t)size);
+	verbs(copy, (uint32_t)size, VERBS_GREETING);
+	verbs(copy, (uint32_t)size, VERBS_ACCEPT_GREETING);
 	free(copy);
 	return 0;
 }

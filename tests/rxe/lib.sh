@@ -60,6 +60,7 @@ wire_repair() {
 
 	for n in 0 1; do
 		tc qdisc delete dev v$n root 2>/dev/null
+		tc qdisc delete dev v$n clsact 2>/dev/null
 		ip link set v$n up && add_address v$n $((n + 1)) || return
 	done
 	add_neighbour v0 2 "$(cat /sys/class/net/v1/address)" || return
@@ -72,6 +73,18 @@ wire_repair() {
 # wire_netem OPTION...: what happens to packets in either direction, as in tc-netem(8).
 wire_netem() {
 	tc qdisc replace dev v0 root netem limit 100000 "$@" && tc qdisc replace dev v1 root netem limit 100000 "$@"
+}
+
+# wire_without_rdma: packets of RoCE are lost where they arrive; everything else passes. (Where they leave, the rxe of
+# 6.1 would hear of it, and try again without end.)
+wire_without_rdma() {
+	local i
+
+	for i in v0 v1; do
+		tc qdisc replace dev $i clsact &&
+			tc filter add dev $i ingress protocol ip u32 match ip protocol 17 0xff match ip dport 4791 0xffff \
+				action drop || return
+	done
 }
 
 # The second of two machines has the second address.

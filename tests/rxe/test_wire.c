@@ -11,13 +11,12 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#include "tests/lib/peer.h"
+#include "tests/rxe/held.h"
 
 #define TRAFFIC	   (8u << 20) /* bytes each way */
 #define BEGINNING  (1u << 20) /* so much has arrived when COMMAND starts */
 #define AFTERWARDS (1u << 18)
 #define PIECE	   30000
-#define SETTLE_MS  20000u
 
 enum outcome { COMPLETE = 1, BREAK = 2, EITHER = 3 };
 
@@ -146,51 +145,6 @@ static void *run_command(void *unused)
 	return NULL;
 }
 
-/* What the kernel's RDMA part holds: queue pairs and connections, and everything but one context of each device:
- * librdmacm opens devices for itself, and closes them with the process. */
-struct held {
-	unsigned connections, all;
-};
-
-static struct held held(void)
-{
-	FILE *list = popen("rdma resource show", "r");
-	struct held sum = { 0, 0 };
-	char kind[32], line[512];
-	unsigned count;
-	const char *at;
-	int step;
-
-	PEER_CHECK(list != NULL);
-	while (fgets(line, sizeof(line), list)) {
-		at = strchr(line, ':'); /* "0: rxe0: pd 2 cq 1 qp 1 ..." */
-		at = at ? strchr(at + 1, ':') : NULL;
-		for (; at && sscanf(at + 1, " %31s %u%n", kind, &count, &step) == 2; at += step) {
-			sum.all += strcmp(kind, "ctx") == 0 && count > 0 ? count - 1 : count;
-			if (strcmp(kind, "qp") == 0 || strcmp(kind, "cm_id") == 0)
-				sum.connections += count;
-		}
-	}
-	PEER_CHECK(pclose(list) == 0);
-	return sum;
-}
-
-static void settle(struct held before, BOOL all)
-{
-	uint64_t end = GetTickCount64() + SETTLE_MS;
-	struct held now;
-
-	do {
-		now = held();
-		if (now.connections <= before.connections && (!all || now.all <= before.all))
-			return;
-		Sleep(50);
-	} while (GetTickCount64() < end);
-	(void)system("rdma resource show; rdma resource show qp; rdma resource show cm_id");
-	peer_fail("%u connections and %u objects are left, %u and %u were there before",
-		  now.connections, now.all, before.connections, before.all);
-}
-
 int main(int argc, char **argv)
 {
 	static const char *const names[] = { "", "complete", "break", "either" };
@@ -222,8 +176,8 @@ int main(int argc, char **argv)
 	printf("%llu ms\n", (unsigned long long)took);
 	if (took > seconds * 1000u * peer_slow_factor())
 		peer_fail("took %llu ms", (unsigned long long)took);
-	settle(before, FALSE);
+	held_settle(before, FALSE);
 	PEER_CHECK(WSACleanup() == 0);
-	settle(before, TRUE);
+	held_settle(before, TRUE);
 	return 0;
 }

@@ -181,6 +181,12 @@ struct wsd_host {
 	void (*random)(void *bytes, size_t length);
 	/* For backends with threads of their own: make the owner of this queue poll soon. */
 	void (*wake)(void *queue_context);
+	/*
+	 * On POSIX: the child of a fork closes its copy of this descriptor (keep), which would hold the device's
+	 * objects open after the end of the parent; false before it is closed here. It does not
+	 * touch the backend's objects otherwise: they are the parent's.
+	 */
+	void (*child_closes)(intptr_t descriptor, bool keep);
 };
 
 /* What a queue waits on when nobody polls: a descriptor on POSIX, a HANDLE on Windows. */

@@ -47,6 +47,7 @@ extern "C" {
 	X(EKEEPALIVE, -67, "keep-alive found the peer gone")                 \
 	X(EVERSION, -68, "the peer speaks another protocol version or mode") \
 	X(EUSER, -69, "the peer belongs to another user or namespace")       \
+	X(ENOANSWER, -70, "nothing answers there by this path")              \
 	X(EDEVICE, -80, "device failed or was removed")                      \
 	X(ENODEVICE, -81, "no such device")
 

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* test_unanswered.c - the memory of who did not answer: what it knows, for how long, and how much. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "provider/transport/unanswered.h"
+#include "rdma_backend/base/base.h"
+#include "tests/lib/test.h"
+
+static struct wsd_addr host(unsigned number, uint16_t port)
+{
+	struct wsd_addr addr = { .family = WSD_FAMILY_IPV4, .port = port };
+
+	addr.bytes[0] = 10;
+	addr.bytes[2] = (uint8_t)(number >> 8);
+	addr.bytes[3] = (uint8_t)number;
+	return addr;
+}
+
+static void test_knows_what_was_noted(void **state)
+{
+	struct wsd_addr here = host(1, 0), other = host(2, 0), port = host(1, 80);
+
+	(void)state;
+	assert_false(wsd_unanswered_known("verbs/a", &here));
+	wsd_unanswered_forget("verbs/a", &here); /* nothing to forget */
+	wsd_unanswered_note("verbs/a", &here);
+	assert_true(wsd_unanswered_known("verbs/a", &here));
+	assert_false(wsd_unanswered_known("verbs/b", &here));
+	assert_false(wsd_unanswered_known("verbs/a", &other));
+	assert_false(wsd_unanswered_known("verbs/a", &port));
+	wsd_unanswered_note("tcp", &port);
+	assert_true(wsd_unanswered_known("tcp", &port));
+	wsd_unanswered_forget("verbs/a", &here);
+	assert_false(wsd_unanswered_known("verbs/a", &here));
+	assert_true(wsd_unanswered_known("tcp", &port));
+}
+
+static void test_is_bounded(void **state)
+{
+	struct wsd_addr addr;
+	unsigned i, known = 0;
+
+	(void)state;
+	for (i = 0; i < 3 * WSD_UNANSWERED_MOST; i++) {
+		addr = host(1000 + i, 0);
+		wsd_unanswered_note("verbs/a", &addr);
+		assert_true(wsd_unanswered_known("verbs/a", &addr));
+	}
+	for (i = 0; i < 3 * WSD_UNANSWERED_MOST; i++) {
+		addr = host(1000 + i, 0);
+		known += wsd_unanswered_known("verbs/a", &addr);
+		/* The oldest went first. */
+		assert_int_equal(wsd_unanswered_known("verbs/a", &addr),
+				 i >= 2 * WSD_UNANSWERED_MOST);
+	}
+	assert_int_equal(known, WSD_UNANSWERED_MOST);
+}
+
+static void test_expires(void **state)
+{
+	struct wsd_addr addr = host(5, 0);
+
+	(void)state;
+	setenv("WSD_ANSWER_MEMORY", "100", 1);
+	wsd_unanswered_note("verbs/a", &addr);
+	assert_true(wsd_unanswered_known("verbs/a", &addr));
+	usleep(60000);
+	wsd_unanswered_note("verbs/a", &addr); /* does not keep it alive */
+	usleep(60000);
+	assert_false(wsd_unanswered_known("verbs/a", &addr));
+	setenv("WSD_ANSWER_MEMORY", "0", 1);
+	wsd_unanswered_note("verbs/a", &addr);
+	assert_false(wsd_unanswered_known("verbs/a", &addr));
+	unsetenv("WSD_ANSWER_MEMORY");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_knows_what_was_noted),
+		cmocka_unit_test(test_is_bounded),
+		cmocka_unit_test(test_expires),
+	};
+
+	test_deadline(60);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

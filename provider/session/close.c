@@ -93,20 +93,31 @@ void wsd_stream_set_keepalive(struct wsd_stream *s, uint64_t idle, uint64_t inte
 	s->keepalive.sent = 0;
 	s->keepalive.heard = true;
 	if (s->state == WSD_STREAM_OPEN)
-		wsd_stream_arm_timer(s);
+		wsd_keepalive_begin(s);
 }
 
-/* The one timer serves connecting, closing and keep-alive, which exclude each other. */
+/* The next probe's time starts now. */
+void wsd_keepalive_begin(struct wsd_stream *s)
+{
+	if (s->keepalive.on)
+		s->keepalive.due = wsd_engine_now(atomic_load(&s->engine)) +
+				   (s->keepalive.sent ? s->keepalive.interval : s->keepalive.idle);
+	wsd_stream_arm_timer(s);
+}
+
+/* The one timer serves connecting, closing, keep-alive and pacing: the first of them. */
 void wsd_stream_arm_timer(struct wsd_stream *s)
 {
 	struct wsd_engine *engine = atomic_load(&s->engine);
-	uint64_t when = 0;
+	uint64_t when = s->tx.paced_until;
+	uint64_t other = 0;
 
 	if (s->state == WSD_STREAM_CONNECTING || s->closing)
-		when = s->deadline;
+		other = s->deadline;
 	else if (s->keepalive.on && s->state == WSD_STREAM_OPEN)
-		when = wsd_engine_now(engine) +
-		       (s->keepalive.sent ? s->keepalive.interval : s->keepalive.idle);
+		other = s->keepalive.due;
+	if (!when || (other && other < when))
+		when = other;
 	wsd_engine_set_timer(engine, &s->timer, when);
 }
 
@@ -122,7 +133,7 @@ static void keepalive_due(struct wsd_stream *s)
 		s->keepalive.sent++;
 		wsd_tx_want(s, WSD_SEND_PROBE);
 	}
-	wsd_stream_arm_timer(s);
+	wsd_keepalive_begin(s);
 }
 
 static void bound_teardown(struct wsd_stream *s)
@@ -135,7 +146,10 @@ void wsd_close_timer(struct wsd_stream *s, uint64_t now)
 {
 	if (s->state == WSD_STREAM_DEAD)
 		return;
-	if ((s->state == WSD_STREAM_CONNECTING || s->closing) && now < s->deadline) {
+	if (now >= s->tx.paced_until)
+		s->tx.paced_until = 0; /* who waits to write is told by wsd_tx_progress */
+	if (now <
+	    (s->state == WSD_STREAM_CONNECTING || s->closing ? s->deadline : s->keepalive.due)) {
 		wsd_stream_arm_timer(s);
 		return;
 	}

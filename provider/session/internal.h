@@ -17,6 +17,7 @@
 #include "provider/session/stream.h"
 #include "provider/session/wire.h"
 #include "provider/transport/engine.h"
+#include "provider/transport/ledger.h"
 #include "provider/transport/memory.h"
 #include "provider/transport/path.h"
 #include "rdma_backend/base/base.h"
@@ -52,6 +53,7 @@
 #define WSD_SEND_PROBE	       (1u << 10)
 #define WSD_SEND_PROBE_ACK     (1u << 11)
 #define WSD_SEND_ABORT	       (1u << 12)
+#define WSD_SEND_QOS	       (1u << 13)
 
 /* Control work for the engine's owner. */
 #define WSD_DO_CONNECT	  (1u << 0)
@@ -110,8 +112,10 @@ struct wsd_tx {
 	bool look;	/* see wsd_stream_take_look */
 	uint8_t writes; /* modulo 256: when to look */
 	uint8_t urgent_sent,
-		urgent_done; /* marks, modulo 256; done: the peer has room for others */
-	bool urgent_waits;   /* one found no room */
+		urgent_done;  /* marks, modulo 256; done: the peer has room for others */
+	bool urgent_waits;    /* one found no room */
+	uint64_t paced_until; /* engine clock: nothing may be written before; 0: it may */
+	struct wsd_share share;
 };
 
 struct wsd_urgent {
@@ -154,6 +158,7 @@ struct wsd_rx {
 };
 
 struct orphan;
+struct wsd_pace;
 
 struct wsd_stream {
 	struct wsd_event_sink sink; /* first: the endpoint's context */
@@ -184,10 +189,11 @@ struct wsd_stream {
 	struct wsd_tx tx;
 	struct wsd_rx rx;
 	struct {
-		uint64_t idle, interval;
+		uint64_t idle, interval, due;
 		unsigned count, sent;
 		bool on, heard;
 	} keepalive;
+	struct wsd_pace *pace; /* NULL: no quality of service on either side */
 	struct wsd_list link;  /* in the listener's queue */
 	struct orphan *orphan; /* there */
 };
@@ -275,10 +281,28 @@ enum wsd_status wsd_source_read(struct wsd_stream *stream, const struct wsd_iove
 void wsd_source_read_done(struct wsd_stream *stream, enum wsd_status status);
 void wsd_zcopy_free(struct wsd_stream *stream, enum wsd_status status);
 
+/* qos.c */
+/* The path is known: reserve what is to be sent. WSD_EUNSUPPORTED, of a connector only: no room. WSD_ENOMEM. */
+enum wsd_status wsd_qos_begin(struct wsd_stream *stream);
+void wsd_qos_drop(struct wsd_stream *stream); /* the path is not, any more */
+/* What the peer said, as it sees it. WSD_ENOMEM. */
+enum wsd_status wsd_qos_heard(struct wsd_stream *stream, const struct wsd_qos *said);
+void wsd_qos_said(const struct wsd_stream *stream, struct wsd_qos *mine); /* what to tell it */
+/* Does anything bound what it sends? */
+static inline bool wsd_qos_paced(const struct wsd_stream *stream)
+{
+	return stream->pace != NULL || wsd_ledger_promised();
+}
+/* How many of so many bytes may be written now; 0: a timer tells when some may. */
+size_t wsd_qos_allow(struct wsd_stream *stream, size_t bytes);
+/* So many were written of those allowed; so many are left that the owner would have written. */
+void wsd_qos_took(struct wsd_stream *stream, size_t bytes, size_t allowed, size_t left);
+
 /* close.c */
 void wsd_close_progress(struct wsd_stream *stream);
 void wsd_close_timer(struct wsd_stream *stream, uint64_t now);
 void wsd_closing_count(int delta);
+void wsd_keepalive_begin(struct wsd_stream *stream);
 
 /* connect.c */
 void wsd_connect_run(struct wsd_stream *stream, struct wsd_engine *engine);

@@ -182,6 +182,7 @@ static void on_request(struct wsd_listener *l, struct wsd_engine *engine,
 		atomic_store(&s->engine, engine);
 		s->state = WSD_STREAM_CONNECTING;
 		s->options.posted_only = l->options.posted_only;
+		s->options.qos = l->options.qos;
 		s->request = ev->request;
 		s->local = ev->local;
 		s->remote = ev->remote;
@@ -294,6 +295,18 @@ void wsd_listener_set_backlog(struct wsd_listener *l, unsigned backlog)
 		l->ready_count--;
 		discard(s);
 	}
+}
+
+void wsd_listener_set_qos(struct wsd_listener *l, const struct wsd_qos *qos)
+{
+	l->options.qos = *qos;
+}
+
+bool wsd_listener_peek_qos(struct wsd_listener *l, struct wsd_qos *qos)
+{
+	if (wsd_list_empty(&l->ready))
+		return false;
+	return wsd_stream_qos(wsd_container(l->ready.next, struct wsd_stream, link), qos);
 }
 
 unsigned wsd_listener_pending(const struct wsd_listener *l)

@@ -123,6 +123,16 @@ static void on_switch(struct wsd_stream *s, const struct wsd_header *header)
 	wsd_tx_want(s, WSD_SEND_CREDIT); /* a larger window */
 }
 
+static void on_qos(struct wsd_stream *s, const struct wsd_header *header, const uint8_t *payload)
+{
+	struct wsd_qos said;
+
+	if (!wsd_qos_decode(payload, header->length, &said))
+		wsd_stream_violation(s, "bad quality of service");
+	else if (wsd_qos_heard(s, &said) != WSD_OK)
+		wsd_stream_break(s, WSD_ENOMEM);
+}
+
 static void on_fin(struct wsd_stream *s, const struct wsd_header *header)
 {
 	if (s->rx.fin || header->position != s->rx.produced || s->rx.source.offered) {
@@ -212,6 +222,9 @@ static void on_message(struct wsd_stream *s, const uint8_t *bytes, uint32_t rece
 		break;
 	case WSD_MSG_PROBE:
 		wsd_tx_want(s, WSD_SEND_PROBE_ACK);
+		break;
+	case WSD_MSG_QOS:
+		on_qos(s, &header, payload);
 		break;
 	case WSD_MSG_LAST:
 		break;

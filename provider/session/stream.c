@@ -251,7 +251,6 @@ enum wsd_status wsd_stream_setup(struct wsd_stream *s, struct wsd_engine *engine
 
 	attr.send_depth = device->max_send < 128 ? device->max_send : 128;
 	attr.max_send_sge = device->max_sge < WSD_MAX_SGE ? device->max_sge : WSD_MAX_SGE;
-	attr.traffic_class = s->options.traffic_class;
 	if (device->max_recv < WSD_SLOTS || device->max_message < WSD_SLOT_BYTES)
 		return WSD_EUNSUPPORTED;
 	s->backend = wsd_engine_ops(engine);
@@ -260,6 +259,10 @@ enum wsd_status wsd_stream_setup(struct wsd_stream *s, struct wsd_engine *engine
 	if (!s->held)
 		wsd_engine_hold(engine);
 	s->held = true;
+	status = wsd_qos_begin(s);
+	if (status != WSD_OK)
+		return status;
+	attr.traffic_class = s->options.traffic_class;
 	status = s->backend->endpoint_create(wsd_engine_queue(engine), s->request, &attr, &s->sink,
 					     &s->endpoint);
 	if (status != WSD_OK) {
@@ -273,6 +276,7 @@ enum wsd_status wsd_stream_setup(struct wsd_stream *s, struct wsd_engine *engine
 void wsd_stream_drop_endpoint(struct wsd_stream *s)
 {
 	wsd_zcopy_free(s, s->error == WSD_OK ? WSD_ERESET : s->error);
+	wsd_qos_drop(s);
 	if (!s->endpoint)
 		return;
 	if (s->state != WSD_STREAM_CONNECTING || s->closing)
@@ -302,6 +306,7 @@ void wsd_stream_hello(struct wsd_stream *s, uint8_t *bytes)
 	s->rx.limit_told = hello.window;
 	if (s->rx.limit < hello.window)
 		s->rx.limit = hello.window;
+	wsd_qos_said(s, &hello.qos);
 	wsd_random(&hello.nonce, sizeof(hello.nonce));
 	wsd_hello_encode(bytes, &hello);
 }
@@ -322,7 +327,7 @@ enum wsd_status wsd_stream_peer_hello(struct wsd_stream *s, const void *data, ui
 	s->tx.slots_granted = hello.slots;
 	s->tx.limit = hello.window;
 	s->tx.peer_slot_bytes = hello.slot_bytes < 4096 ? hello.slot_bytes : 4096;
-	return WSD_OK;
+	return wsd_qos_heard(s, &hello.qos);
 }
 
 void wsd_stream_opened(struct wsd_stream *s)
@@ -333,7 +338,7 @@ void wsd_stream_opened(struct wsd_stream *s)
 	if (wsd_rx_limit(s) > s->rx.limit_told)
 		wsd_tx_want(s, WSD_SEND_CREDIT);
 	s->changes |= WSD_CHANGE_CONNECTED;
-	wsd_stream_arm_timer(s);
+	wsd_keepalive_begin(s);
 }
 
 /* --- ending --- */
@@ -373,6 +378,7 @@ void wsd_stream_free(struct wsd_stream *s)
 	if (!s)
 		return;
 	wsd_paths_end(&s->paths);
+	wsd_free(s->pace);
 	wsd_free(s->rx.ring.base);
 	wsd_free(s);
 }
@@ -401,6 +407,14 @@ void wsd_stream_addresses(const struct wsd_stream *s, struct wsd_addr *local,
 		*local = s->local;
 	if (remote)
 		*remote = s->remote;
+}
+
+bool wsd_stream_take_look(struct wsd_stream *s)
+{
+	bool look = s->tx.look;
+
+	s->tx.look = false;
+	return look;
 }
 
 const char *wsd_stream_path(const struct wsd_stream *s)

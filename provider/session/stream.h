@@ -16,6 +16,8 @@
 
 #include <openwsd/backend.h>
 
+#include "provider/session/flow.h"
+
 struct wsd_engine;
 struct wsd_stream;
 struct wsd_listener;
@@ -36,6 +38,7 @@ struct wsd_iovec {
 #define WSD_CHANGE_URGENT    0x08u
 #define WSD_CHANGE_DIRECT    0x10u /* a direct read or a loan has finished */
 #define WSD_CHANGE_FLUSHED   0x20u /* everything written has been acknowledged, or never will be */
+#define WSD_CHANGE_QOS	     0x80u /* wsd_stream_qos tells something new */
 #define WSD_CHANGE_DEAD	     0x40u /* last call: nothing will come any more; the owner may free it */
 
 struct wsd_stream_owner {
@@ -50,6 +53,7 @@ struct wsd_stream_options {
 	uint32_t zcopy_min;	  /* smallest rendezvous; 0 = the device's hint */
 	uint8_t traffic_class;
 	bool posted_only; /* the peer may send only what wsd_stream_want has asked for */
+	struct wsd_qos qos;
 };
 
 enum wsd_stream_state {
@@ -104,6 +108,13 @@ void wsd_stream_kick(struct wsd_stream *stream); /* [no lock] run or hand over q
 
 /* [lock] Options that may change while the stream lives. */
 void wsd_stream_tune(struct wsd_stream *stream, uint32_t zcopy_min, bool posted_only);
+/*
+ * [lock] What this side would like to send and receive from now on; the peer is told. WSD_EUNSUPPORTED: so
+ * much cannot be promised, WSD_ENOMEM; then nothing has changed.
+ */
+enum wsd_status wsd_stream_set_qos(struct wsd_stream *stream, const struct wsd_qos *qos);
+/* [lock] What both sides agreed on, which is what holds. False: neither said anything. */
+bool wsd_stream_qos(const struct wsd_stream *stream, struct wsd_qos *agreed);
 /* [lock] posted_only: there is a place for so many more bytes. */
 void wsd_stream_want(struct wsd_stream *stream, size_t bytes);
 /* [lock] What a read or a write would find, from state alone. */
@@ -181,8 +192,9 @@ struct wsd_listener_owner {
 };
 struct wsd_listener_options {
 	unsigned backlog;
-	bool conditional; /* answer peers only at accept */
-	bool posted_only; /* of the streams, until their owner says otherwise */
+	bool conditional;   /* answer peers only at accept */
+	bool posted_only;   /* of the streams, until their owner says otherwise */
+	struct wsd_qos qos; /* likewise */
 };
 /*
  * [no lock, may wait for the engines] Listen on every engine that serves local. WSD_OK when at least
@@ -192,8 +204,11 @@ enum wsd_status wsd_listener_open(struct wsd_listener **listener,
 				  const struct wsd_listener_owner *ops, void *owner,
 				  const struct wsd_addr *local,
 				  const struct wsd_listener_options *options);
-void wsd_listener_set_backlog(struct wsd_listener *listener, unsigned backlog); /* [lock] */
-unsigned wsd_listener_pending(const struct wsd_listener *listener);		/* [lock] */
+void wsd_listener_set_backlog(struct wsd_listener *listener, unsigned backlog);	     /* [lock] */
+void wsd_listener_set_qos(struct wsd_listener *listener, const struct wsd_qos *qos); /* [lock] */
+/* [lock] What the oldest request would agree on. False: its peer said nothing. */
+bool wsd_listener_peek_qos(struct wsd_listener *listener, struct wsd_qos *qos);
+unsigned wsd_listener_pending(const struct wsd_listener *listener); /* [lock] */
 /* [lock] The oldest request without taking it. WSD_AGAIN: none. WSD_ERESET: it was withdrawn (take it
  * with reject). */
 enum wsd_status wsd_listener_peek(struct wsd_listener *listener, struct wsd_addr *local,

@@ -191,12 +191,19 @@ static enum wsd_status send_control(struct wsd_stream *s, enum wsd_message_type 
 				     .position = position,
 				     .argument = argument };
 	uint8_t bytes[WSD_GRANT_BYTES];
-	struct wsd_iovec iov = { bytes, sizeof(bytes) };
+	struct wsd_iovec iov = { bytes, 0 };
 	struct cursor from = { &iov, 1, 0 };
+	struct wsd_qos qos;
 
-	if (grant)
+	if (grant) {
 		wsd_grant_encode(bytes, grant);
-	return send_message(s, &header, &from, grant ? WSD_GRANT_BYTES : 0, reserve);
+		iov.length = WSD_GRANT_BYTES;
+	} else if (type == WSD_MSG_QOS) {
+		wsd_qos_said(s, &qos);
+		wsd_qos_encode(bytes, &qos);
+		iov.length = WSD_QOS_BYTES;
+	}
+	return send_message(s, &header, &from, (uint32_t)iov.length, reserve);
 }
 
 static enum wsd_status announce(struct wsd_stream *s)
@@ -286,6 +293,8 @@ static enum wsd_status send_pending(struct wsd_stream *s, uint32_t what)
 		return send_control(s, WSD_MSG_PROBE, 0, 0, NULL, WSD_RESERVE_FIN);
 	case WSD_SEND_PROBE_ACK:
 		return send_control(s, WSD_MSG_PROBE_ACK, 0, 0, NULL, WSD_RESERVE_FIN);
+	case WSD_SEND_QOS:
+		return send_control(s, WSD_MSG_QOS, 0, 0, NULL, WSD_RESERVE_DATA);
 	case WSD_SEND_ABORT:
 		return send_control(s, WSD_MSG_ABORT, tx->position, tx->abort_reason, NULL,
 				    WSD_RESERVE_CREDIT);
@@ -445,22 +454,14 @@ static enum wsd_status write_ring(struct wsd_stream *s, struct cursor *c, uint32
 	return WSD_OK;
 }
 
-bool wsd_stream_take_look(struct wsd_stream *s)
-{
-	bool look = s->tx.look;
-
-	s->tx.look = false;
-	return look;
-}
-
 bool wsd_tx_room(const struct wsd_stream *s)
 {
 	const struct wsd_tx *tx = &s->tx;
 
 	if (s->state != WSD_STREAM_OPEN || s->disconnected)
 		return true; /* a write fails at once */
-	if ((!s->active && !tx->started) || tx->loan || (tx->pending & WSD_SEND_SWITCH) ||
-	    tx->urgent_waits)
+	if ((!s->active && !tx->started) || tx->loan || tx->paced_until ||
+	    (tx->pending & WSD_SEND_SWITCH) || tx->urgent_waits)
 		return false;
 	return tx->limit > tx->position && (tx->ring.bytes || slots_free(s) > WSD_RESERVE_DATA);
 }
@@ -480,7 +481,8 @@ enum wsd_status wsd_stream_write(struct wsd_stream *s, const struct wsd_iovec *i
 				 size_t *bytes)
 {
 	struct cursor c = { iov, count, 0 };
-	size_t total = 0, done = 0;
+	size_t total = 0, done = 0, allowed;
+	bool paced;
 
 	if (s->state != WSD_STREAM_OPEN)
 		return s->state == WSD_STREAM_RESET ? s->error : WSD_ESTATE;
@@ -491,12 +493,14 @@ enum wsd_status wsd_stream_write(struct wsd_stream *s, const struct wsd_iovec *i
 	for (unsigned i = 0; i < count; i++)
 		total += iov[i].length;
 	advance(&c, 0);
-	while (done < total && wsd_tx_room(s)) {
+	paced = wsd_qos_paced(s);
+	allowed = !paced ? total : wsd_tx_room(s) ? wsd_qos_allow(s, total) : 0;
+	while (done < allowed && wsd_tx_room(s)) {
 		uint64_t space = s->tx.limit - s->tx.position;
 		uint32_t want, taken = 0;
 		enum wsd_status status;
 
-		want = (uint32_t)(total - done < space ? total - done : space);
+		want = (uint32_t)(allowed - done < space ? allowed - done : space);
 		if (!s->tx.ring.bytes || better_as_message(s, want))
 			status = write_small(s, &c, want, &taken);
 		else
@@ -506,6 +510,8 @@ enum wsd_status wsd_stream_write(struct wsd_stream *s, const struct wsd_iovec *i
 		advance(&c, taken);
 		done += taken;
 	}
+	if (paced && allowed)
+		wsd_qos_took(s, done, allowed, total - done);
 	if (done < total)
 		s->tx.blocked = true;
 	if (done && ++s->tx.writes % WRITES_LOOK == 0)

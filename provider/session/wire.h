@@ -11,6 +11,7 @@
 
 #include <openwsd/status.h>
 
+#include "provider/session/flow.h"
 #include "provider/transport/hello.h"
 
 #define WSD_HELLO_BYTES	   40u
@@ -26,6 +27,7 @@ struct wsd_hello {
 	uint16_t slots;	     /* receives posted before this was sent */
 	uint16_t slot_bytes; /* size of each */
 	uint32_t window;     /* stream bytes accepted before any ring is granted */
+	struct wsd_qos qos;  /* as the sender of the hello sees it */
 };
 
 enum wsd_message_type {
@@ -45,6 +47,7 @@ enum wsd_message_type {
 	WSD_MSG_URGENT, /* payload = one byte, mark at position */
 	WSD_MSG_PROBE,
 	WSD_MSG_PROBE_ACK,
+	WSD_MSG_QOS, /* payload = struct wsd_qos: takes the place of what was said before */
 	WSD_MSG_LAST
 };
 
@@ -66,6 +69,8 @@ struct wsd_grant {
 	uint32_t generation;
 };
 
+#define WSD_QOS_BYTES 16u
+
 void wsd_hello_encode(uint8_t *bytes, const struct wsd_hello *hello);
 /* WSD_EVERSION: magic, version or mode differ. WSD_EPROTOCOL: too short or absurd numbers. */
 enum wsd_status wsd_hello_decode(const uint8_t *bytes, uint32_t length, uint8_t mode,
@@ -75,5 +80,8 @@ void wsd_header_encode(uint8_t *bytes, const struct wsd_header *header);
 bool wsd_header_decode(const uint8_t *bytes, uint32_t received, struct wsd_header *header);
 void wsd_grant_encode(uint8_t *bytes, const struct wsd_grant *grant);
 bool wsd_grant_decode(const uint8_t *bytes, uint32_t length, struct wsd_grant *grant);
+/* Bucket and peak are rounded up to what the peer will decode (see docs/protocol.md). */
+void wsd_qos_encode(uint8_t *bytes, const struct wsd_qos *qos);
+bool wsd_qos_decode(const uint8_t *bytes, uint32_t length, struct wsd_qos *qos);
 
 #endif

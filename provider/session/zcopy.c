@@ -15,7 +15,8 @@ bool wsd_stream_can_lend(const struct wsd_stream *s, size_t length)
 
 	if (s->state != WSD_STREAM_OPEN || s->disconnected || s->tx.fin || s->tx.loan ||
 	    !(s->features & WSD_FEATURE_READ) || !s->tx.ring.bytes || length > 1u << 30 ||
-	    (s->tx.pending & WSD_SEND_SWITCH) || (!s->active && !s->tx.started))
+	    (s->tx.pending & WSD_SEND_SWITCH) || (!s->active && !s->tx.started) ||
+	    wsd_qos_paced(s)) /* the peer would take it all at once */
 		return false;
 	least = s->options.zcopy_min ? s->options.zcopy_min : wsd_engine_attr(engine)->hint_zcopy;
 	return least != UINT32_MAX && length >= least;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "provider/transport/engine_internal.h"
+#include "provider/transport/ledger.h"
 
 #include "rdma_backend/base/base.h"
 #include "rdma_backend/registry.h"
@@ -315,6 +316,7 @@ static void close_all(void)
 		atomic_store(&all.count, count - 1);
 		wsd_engine_destroy(atomic_load(&all.engines[count - 1]));
 	}
+	wsd_ledger_close();
 }
 
 enum wsd_status wsd_engines_start(void)
@@ -324,6 +326,7 @@ enum wsd_status wsd_engines_start(void)
 	all_lock();
 	if (all.references == 0) {
 		wsd_host_set_wake(wsd_engine_wake);
+		wsd_ledger_open();
 		status = open_all();
 		if (status != WSD_OK)
 			close_all();
@@ -349,6 +352,7 @@ void wsd_engines_fork_child(void)
 	atomic_store(&all.once, 0); /* the lock may have been held */
 	/* Nor is an ended engine used again: the parent's threads may have been inside of it. */
 	atomic_store(&retired, NULL);
+	wsd_ledger_fork_child();
 	wsd_engine_waits_forked();
 }
 

@@ -5,6 +5,7 @@
  * The condition function runs without a lock. Meanwhile `deciding` keeps the oldest request for
  * this thread: other accepting threads wait, AcceptEx operations too.
  */
+#include "provider/winsock/qos.h"
 #include "provider/winsock/spi_calls.h"
 
 #include <string.h>
@@ -149,6 +150,8 @@ struct question {
 	char caller_data[WSD_CALLER_DATA_MAX];
 	char callee_data[WSD_CALLEE_DATA_MAX];
 	WSABUF answer; /* in: room for it; out: its length */
+	bool qos_given, qos_changed;
+	struct wsd_qos qos; /* as the new socket would have it */
 };
 
 /* Many functions leave the answer's length as they found it and mean none. */
@@ -165,24 +168,40 @@ static int check_answer(struct question *q, u_long room)
 	return 0;
 }
 
+/* The function may have lowered it, or said something else. */
+static int take_qos(struct question *q, const QOS *before, const QOS *after)
+{
+	if (!q->qos_given || memcmp(before, after, sizeof(*before)) == 0)
+		return 0;
+	q->qos_changed = true;
+	return wsd_qos_parse(after, &q->qos, &q->qos);
+}
+
 static int ask(LPCONDITIONPROC condition, DWORD_PTR data, struct question *q)
 {
 	struct sockaddr_storage caller, callee;
 	int caller_length = sizeof(caller), callee_length = sizeof(callee);
 	WSABUF caller_id, callee_id, caller_data = { q->caller.data_length, q->caller_data };
 	u_long room = q->answer.len;
+	QOS qos, before;
 	GROUP group = 0;
+	int error;
 
+	memset(&qos, 0, sizeof(qos));
+	if (q->qos_given)
+		wsd_qos_fill(&qos, &q->qos);
+	before = qos;
 	(void)wsd_sockaddr_encode(&q->caller.remote, (struct sockaddr *)&caller, &caller_length);
 	(void)wsd_sockaddr_encode(&q->caller.local, (struct sockaddr *)&callee, &callee_length);
 	caller_id.buf = (char *)&caller;
 	caller_id.len = (u_long)caller_length;
 	callee_id.buf = (char *)&callee;
 	callee_id.len = (u_long)callee_length;
-	switch (condition(&caller_id, q->caller.data_length > 0 ? &caller_data : NULL, NULL, NULL,
-			  &callee_id, &q->answer, &group, data)) {
+	switch (condition(&caller_id, q->caller.data_length > 0 ? &caller_data : NULL,
+			  q->qos_given ? &qos : NULL, NULL, &callee_id, &q->answer, &group, data)) {
 	case CF_ACCEPT:
-		return check_answer(q, room);
+		error = check_answer(q, room);
+		return error != 0 ? error : take_qos(q, &before, &qos);
 	case CF_REJECT:
 		return WSAECONNREFUSED;
 	case CF_DEFER:
@@ -202,6 +221,17 @@ static int taking_error(enum wsd_status status)
 	return wsd_error(status, WSD_CALL_ACCEPT);
 }
 
+/* [listener's lock] The condition function's last word, for a connection that may be open already. */
+static int lower(struct wsd_socket *child, const struct wsd_qos *qos)
+{
+	int error;
+
+	wsd_socket_lock_child(child);
+	error = child->closed ? WSAEINTR : wsd_socket_set_qos(child, qos);
+	wsd_mutex_unlock(&child->lock);
+	return error;
+}
+
 /* [lock] Ask, then make the socket. It is dropped for both; the request stays ours by `deciding`.
  * A child is referenced; on failure it is of no use. */
 static int take(struct wsd_socket *sock, LPCONDITIONPROC condition, DWORD_PTR data,
@@ -213,6 +243,8 @@ static int take(struct wsd_socket *sock, LPCONDITIONPROC condition, DWORD_PTR da
 		memcpy(q->caller_data, q->caller.data, q->caller.data_length);
 	if (sock->mode == WSD_MODE_SAN)
 		q->answer = (WSABUF){ sizeof(q->callee_data), q->callee_data };
+	else
+		q->qos_given = wsd_listener_peek_qos(sock->listener, &q->qos);
 	sock->deciding = true;
 	wsd_socket_leave(sock);
 	if (condition != NULL)
@@ -230,6 +262,8 @@ static int take(struct wsd_socket *sock, LPCONDITIONPROC condition, DWORD_PTR da
 		inherit(sock, *child);
 		error = taking_error(wsd_accept_into(sock, *child, &q->answer));
 	}
+	if (error == 0 && q->qos_changed)
+		error = lower(*child, &q->qos);
 	if (error == WSAECONNREFUSED)
 		reject(sock);
 	return error;

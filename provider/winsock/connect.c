@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* connect.c - WSPConnect and what happens when an attempt ends. */
+#include "provider/winsock/qos.h"
 #include "provider/winsock/spi_calls.h"
 
 #include <string.h>
@@ -30,6 +31,22 @@ void wsd_socket_apply_options(struct wsd_socket *sock)
 		wsd_stream_set_keepalive(sock->stream,
 					 o->keepalive ? o->keep_idle * WSD_NS_PER_MS : 0,
 					 o->keep_interval * WSD_NS_PER_MS, o->keep_count);
+}
+
+int wsd_socket_set_qos(struct wsd_socket *sock, const struct wsd_qos *qos)
+{
+	enum wsd_status status = WSD_OK;
+
+	if (sock->state == WSD_SOCK_CONNECTING && !sock->accepted)
+		return WSAEINVAL; /* the peer is being told something else */
+	if (sock->listener != NULL)
+		wsd_listener_set_qos(sock->listener, qos);
+	if (sock->stream != NULL)
+		status = wsd_stream_set_qos(sock->stream, qos);
+	if (status != WSD_OK)
+		return wsd_error(status, WSD_CALL_OTHER);
+	sock->options.qos = *qos;
+	return 0;
 }
 
 /* [lock] The result of connecting for a ConnectEx that waits for it. */
@@ -122,11 +139,23 @@ uint64_t wsd_connect_timeout(void)
 	return wsd_param_uint("CONNECT_TIMEOUT", 21000, 1, 3600000) * WSD_NS_PER_MS;
 }
 
-int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote)
+struct wsd_qos wsd_socket_qos(const struct wsd_socket *sock)
+{
+	struct wsd_qos qos = sock->options.qos;
+
+	if (sock->stream != NULL && sock->state != WSD_SOCK_CONNECTING)
+		(void)wsd_stream_qos(sock->stream, &qos);
+	return qos;
+}
+
+int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote,
+		      const struct wsd_qos *qos)
 {
 	struct wsd_stream_options options = { .connect_timeout = wsd_connect_timeout(),
 					      .zcopy_min = sock->options.zcopy_min,
-					      .posted_only = sock->options.receive_buffer == 0 };
+					      .posted_only = sock->options.receive_buffer == 0,
+					      .traffic_class = wsd_flow_traffic_class(&qos->out),
+					      .qos = *qos };
 	struct wsd_addr any = { .family = sock->family };
 	enum wsd_status status;
 	char *reasons;
@@ -232,22 +261,24 @@ int WSPAPI wsd_spi_connect(SOCKET s, const struct sockaddr *name, int namelen,
 {
 	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
 	struct wsd_addr remote;
+	struct wsd_qos qos;
 	int error;
 
 	(void)lpGQOS; /* reserved */
 	if (sock == NULL)
 		return SOCKET_ERROR;
+	qos = sock->options.qos;
 	error = wsd_connect_state(sock);
 	if (error == 0)
 		error = wsd_connect_address(sock, name, namelen, &remote);
 	if (error == 0 && lpCallerData != NULL && lpCallerData->len > 0)
 		error = WSAEPROTONOSUPPORT;
-	if (error == 0 && lpSQOS != NULL)
-		error = WSAEOPNOTSUPP;
 	if (error == 0 && !sock->nonblocking && wsd_wait_running())
 		error = WSAEINPROGRESS;
+	if (error == 0 && lpSQOS != NULL)
+		error = wsd_qos_parse(lpSQOS, &qos, &qos);
 	if (error == 0)
-		error = wsd_connect_start(sock, &remote);
+		error = wsd_connect_start(sock, &remote, &qos);
 	if (error != 0)
 		return wsd_socket_return(sock, error, lpErrno);
 	if (lpCalleeData != NULL)

@@ -134,6 +134,8 @@ void wsd_event_look(struct wsd_socket *sock)
 	look_connect(sock);
 	look_net(sock, WSD_NET_ADDRESSES, FD_ADDRESS_LIST_CHANGE);
 	look_net(sock, WSD_NET_ROUTES, FD_ROUTING_INTERFACE_CHANGE);
+	if (sock->qos_news && wsd_fd_raise(fd, FD_QOS, 0))
+		sock->qos_news = false;
 	if (sock->state == WSD_SOCK_LISTENING) {
 		if (!sock->deciding && wsd_socket_requests(sock) > 0)
 			(void)wsd_fd_raise(fd, FD_ACCEPT, 0);

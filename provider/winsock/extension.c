@@ -268,7 +268,7 @@ BOOL WINAPI wsd_ext_connect(SOCKET s, const struct sockaddr *name, int namelen, 
 	if (error == 0 && dwSendDataLength > 0)
 		error = wsd_op_set_buffers(op, &data, 1);
 	if (error == 0)
-		error = wsd_connect_start(sock, &remote);
+		error = wsd_connect_start(sock, &remote, &sock->options.qos);
 	if (error == 0)
 		wsd_list_append(&sock->queues[WSD_Q_CONTROL], &op->link);
 	else if (op != NULL)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* ioctl.c - WSPIoctl: one table from code to handler. */
 #include "provider/winsock/netwatch.h"
+#include "provider/winsock/qos.h"
 #include "provider/winsock/spi_calls.h"
 
 #include <string.h>
@@ -336,6 +337,47 @@ void wsd_sockets_net_changed(unsigned bits)
 	}
 }
 
+/* --- quality of service, of mode D --- */
+
+static int do_set_qos(struct wsd_socket *sock, struct ioctl_call *call)
+{
+	struct wsd_qos qos = wsd_socket_qos(sock);
+	QOS asked;
+	int error;
+
+	if (sock->mode == WSD_MODE_SAN)
+		return WSAENOPROTOOPT;
+	if (call->in == NULL || call->in_size < sizeof(asked))
+		return WSAEFAULT;
+	memcpy(&asked, call->in, sizeof(asked));
+	error = wsd_qos_parse(&asked, &qos, &qos);
+	return error != 0 ? error : wsd_socket_set_qos(sock, &qos);
+}
+
+/* Once connected, what both sides agreed on. */
+static int do_get_qos(struct wsd_socket *sock, struct ioctl_call *call)
+{
+	struct wsd_qos flows = wsd_socket_qos(sock);
+	QOS qos;
+
+	if (sock->mode == WSD_MODE_SAN)
+		return WSAENOPROTOOPT;
+	sock->qos_news = false;
+	wsd_fd_arm(&sock->fd, FD_QOS);
+	call->bytes = sizeof(qos);
+	if (call->out == NULL || call->out_size < sizeof(qos))
+		return WSAEFAULT;
+	wsd_qos_fill(&qos, &flows);
+	return put(call, &qos, sizeof(qos));
+}
+
+/* Reserved for groups, and no socket is in one. */
+static int do_group_qos(struct wsd_socket *sock, struct ioctl_call *call)
+{
+	(void)call;
+	return sock->mode == WSD_MODE_SAN ? WSAENOPROTOOPT : WSAEINVAL;
+}
+
 static const struct ioctl_row ioctl_rows[] = {
 	{ FIONBIO, sizeof(u_long), 0, do_fionbio },
 	{ FIONREAD, 0, sizeof(u_long), do_fionread },
@@ -357,10 +399,10 @@ static const struct ioctl_row ioctl_rows[] = {
 	{ SIO_FIND_ROUTE, 0, 0, do_unsupported },
 	{ SIO_FLUSH, 0, 0, do_unsupported },
 	{ SIO_GET_BROADCAST_ADDRESS, 0, 0, do_unsupported },
-	{ SIO_GET_QOS, 0, 0, do_unsupported },
-	{ SIO_GET_GROUP_QOS, 0, 0, do_unsupported },
-	{ SIO_SET_QOS, 0, 0, do_unsupported },
-	{ SIO_SET_GROUP_QOS, 0, 0, do_unsupported },
+	{ SIO_GET_QOS, 0, 0, do_get_qos },
+	{ SIO_GET_GROUP_QOS, 0, 0, do_group_qos },
+	{ SIO_SET_QOS, 0, 0, do_set_qos },
+	{ SIO_SET_GROUP_QOS, 0, 0, do_group_qos },
 	{ SIO_MULTIPOINT_LOOPBACK, 0, 0, do_unsupported },
 	{ SIO_MULTICAST_SCOPE, 0, 0, do_unsupported },
 	{ SIO_TRANSLATE_HANDLE, 0, 0, do_unsupported },

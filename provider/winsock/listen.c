@@ -25,7 +25,8 @@ static int open_listener(struct wsd_socket *sock)
 {
 	struct wsd_listener_options options = { .backlog = sock->backlog,
 						.conditional = sock->options.conditional,
-						.posted_only = sock->options.receive_buffer == 0 };
+						.posted_only = sock->options.receive_buffer == 0,
+						.qos = sock->options.qos };
 	struct wsd_addr local = sock->local;
 	struct wsd_listener *listener = NULL;
 	struct wsd_acceptor *acceptor = NULL;

@@ -448,6 +448,8 @@ static void settle_stream(struct wsd_socket *sock, unsigned changes)
 		wsd_accept_run_ops(sock);
 	if (changes & WSD_CHANGE_DEAD)
 		stream_dead(sock);
+	if (changes & WSD_CHANGE_QOS)
+		sock->qos_news = true;
 	if (changes & (WSD_CHANGE_IO | WSD_CHANGE_DEAD)) {
 		settle_io(sock);
 		wsd_control_run(sock);

@@ -88,6 +88,7 @@ struct wsd_socket_options {
 	uint32_t keep_idle, keep_interval, keep_count; /* ms, ms, probes */
 	uint32_t zcopy_min;
 	int group_priority;
+	struct wsd_qos qos; /* what this side asked for last */
 };
 
 #define WSD_ZOMBIES 4u
@@ -112,6 +113,7 @@ struct wsd_socket {
 	bool closed, nonblocking, overlapped, accepted, reserved, reused, deciding;
 	bool in_settle, deferred_queued, kick_all;
 	bool send_shut, receive_shut, connect_failed, connect_told;
+	bool qos_news;	     /* the agreement changed, and nobody has looked since */
 	bool accept_context; /* AcceptEx without SO_UPDATE_ACCEPT_CONTEXT yet: no difference here */
 	int error;	     /* SO_ERROR */
 	int broken_error;    /* why BROKEN */
@@ -248,10 +250,15 @@ bool wsd_transmit_more(
 
 /* [lock] getsockopt of what is a structure or text. 0 or a WSA code. */
 int wsd_option_structure(struct wsd_socket *sock, int level, int name, char *out, int *length);
+/* [lock] Ask for it, now and of later connections. 0 or a WSA code; then nothing has changed. */
+int wsd_socket_set_qos(struct wsd_socket *sock, const struct wsd_qos *qos);
 /* [lock] Bind to a port, to want or to an ephemeral one. 0 or a WSA code. */
 int wsd_socket_bind(struct wsd_socket *sock, const struct wsd_addr *want);
-/* [lock] Start connecting; 0 or a WSA code. */
-int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote);
+/* [lock] Start connecting, with that quality of service; 0 or a WSA code. */
+int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote,
+		      const struct wsd_qos *qos);
+/* [lock] What holds: agreed on if there is a connection, else what was asked for. */
+struct wsd_qos wsd_socket_qos(const struct wsd_socket *sock);
 /* [lock] What both modes ask before: 0 or a WSA code. */
 int wsd_connect_state(const struct wsd_socket *sock);
 int wsd_connect_address(const struct wsd_socket *sock, const struct sockaddr *name, int namelen,

@@ -13,17 +13,6 @@ int WSPAPI wsd_spi_duplicate_socket(SOCKET s, DWORD dwProcessId, LPWSAPROTOCOL_I
 	return wsd_socket_return(sock, lpProtocolInfo == NULL ? WSAEFAULT : WSAEOPNOTSUPP, lpErrno);
 }
 
-BOOL WSPAPI wsd_spi_get_qos_by_name(SOCKET s, LPWSABUF lpQOSName, LPQOS lpQOS, LPINT lpErrno)
-{
-	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
-
-	(void)lpQOSName;
-	(void)lpQOS;
-	if (sock != NULL)
-		(void)wsd_socket_return(sock, WSAEOPNOTSUPP, lpErrno);
-	return FALSE;
-}
-
 SOCKET WSPAPI wsd_spi_join_leaf(SOCKET s, const struct sockaddr *name, int namelen,
 				LPWSABUF lpCallerData, LPWSABUF lpCalleeData, LPQOS lpSQOS,
 				LPQOS lpGQOS, DWORD dwFlags, LPINT lpErrno)

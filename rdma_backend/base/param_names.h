@@ -22,22 +22,28 @@
 	X("MODULE_DIR", "(installed)", "folder of backend modules") \
 	X("MR_CACHE_BYTES", "256m", "most bytes kept registered when nobody uses them") \
 	X("MR_CACHE_ENTRIES", "1024", "most ranges kept registered when nobody uses them") \
+	X("QOS_LEDGER", "qos", "name of the ledger of promised rates that processes share") \
+	X("QOS_RESERVABLE", "75", "most of a path's speed that is promised, in percent") \
 	X("QUEUE_DEPTH", "4096", "completions that one device's queue can hold") \
 	X("RING_MEMORY", "256", "most memory of all rings beyond their first size, in MiB") \
+	X("SHM_SPEED", "1000000000", "shm: bytes per second, of which rates are promised") \
 	X("SIM_CAPS", "", "sim: capabilities to switch off") \
 	X("SIM_DEVICES", "1", "sim: number of devices") \
 	X("SIM_MODE", "live", "sim: live, or stepped by a test") \
 	X("SIM_SCRIPT", "", "sim: faults to play") \
 	X("SIM_SEED", "0", "sim: one seed, one schedule") \
+	X("SIM_SPEED", "125000000", "sim: bytes per second, of which rates are promised") \
 	X("SPIN_THREADS", "2", "most threads that spin at the same time") \
 	X("SPIN_US", "50", "longest spin before a wait sleeps, in us") \
 	X("TCP_BANNER_LIMIT", "3000", "tcp: longest wait for the peer's first bytes, in ms") \
 	X("TCP_HEAD_START", "50", "tcp: wait for the first candidate before trying others, in ms") \
 	X("TCP_REQUEST_LIMIT", "10000", "tcp: longest wait for a connection request, in ms") \
+	X("TCP_SPEED", "125000000", "tcp: bytes per second, of which rates are promised") \
 	X("TCP_USER_TIMEOUT", "60000", "tcp: peer unreachable for so long is gone, in ms") \
 	X("VERBS_ACK_TIMEOUT", "0", "verbs: wait for an acknowledgement, 4.096 us * 2^n; 0: as computed") \
 	X("VERBS_ANSWER_LIMIT", "3000", "verbs: longest wait for any sign of life of a peer, in ms; 0: none") \
-	X("VERBS_RNR_TIMER", "12", "verbs: wait of a peer that found no receive, code of InfiniBand")
+	X("VERBS_RNR_TIMER", "12", "verbs: wait of a peer that found no receive, code of InfiniBand") \
+	X("VERBS_SPEED", "(of the port)", "verbs: bytes per second, of which rates are promised")
 /* clang-format on */
 
 #endif

@@ -49,6 +49,7 @@ void wsd_mutex_unlock(struct wsd_mutex *mutex);
  * rank (0 to 7, one for each such mutex) is the order in which fork takes them.
  */
 enum {
+	WSD_FORK_RANK_LEDGER,
 	WSD_FORK_RANK_REGISTRY,
 	WSD_FORK_RANK_PARAM,
 	WSD_FORK_RANK_COUNTER,

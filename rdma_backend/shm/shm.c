@@ -38,6 +38,7 @@ static enum wsd_status device_open(const struct wsd_host *host, uint32_t index,
 	attr->hint_ring = shm_os_ring_bytes();
 	attr->cost_poll = 0;
 	attr->cost_post = 0;
+	attr->speed = host->param_uint("shm", "speed", 1000000000, 0, 1ull << 40);
 	*result = device;
 	return WSD_OK;
 }

@@ -27,6 +27,7 @@ static void sim_default_attr(struct wsd_device_attr *attr, uint32_t index)
 	attr->hint_ring = 256u << 10;
 	attr->cost_poll = 0;
 	attr->cost_post = 0;
+	attr->speed = wsd_sim.host->param_uint("sim", "speed", 125000000, 0, 1ull << 40);
 }
 
 /* The first device of the process brings the scripted world from the parameters. */

@@ -60,6 +60,7 @@ static enum wsd_status tcp_open(const struct wsd_host *host, uint32_t index,
 	attr->hint_ring = 1024 * 1024;
 	attr->cost_poll = 1;
 	attr->cost_post = 1;
+	attr->speed = host->param_uint("tcp", "speed", 125000000, 0, 1ull << 40);
 	*made = device;
 	return WSD_OK;
 }

@@ -124,6 +124,29 @@ static enum wsd_status learn_inline(struct wsd_device *device)
 	return qp ? WSD_OK : WSD_EDEVICE;
 }
 
+/* Both are codes, one bit each: lanes, and what a lane carries. Bytes per second; 0: unknown. */
+static uint64_t port_speed(const struct ibv_port_attr *attr)
+{
+	static const struct {
+		uint8_t code;
+		uint32_t mbits;
+	} rates[] = { { 1, 2500 },   { 2, 5000 },   { 4, 10000 },  { 8, 10000 },
+		      { 16, 14000 }, { 32, 25000 }, { 64, 50000 }, { 128, 100000 } };
+	static const struct {
+		uint8_t code, lanes;
+	} widths[] = { { 1, 1 }, { 2, 4 }, { 4, 8 }, { 8, 12 }, { 16, 2 } };
+	uint64_t mbits = 0, lanes = 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(rates) / sizeof(rates[0]); i++)
+		if (rates[i].code == attr->active_speed)
+			mbits = rates[i].mbits;
+	for (i = 0; i < sizeof(widths) / sizeof(widths[0]); i++)
+		if (widths[i].code == attr->active_width)
+			lanes = widths[i].lanes;
+	return mbits * lanes * 125000;
+}
+
 static enum wsd_status read_ports(struct wsd_device *device, unsigned ports)
 {
 	struct ibv_port_attr attr;
@@ -135,6 +158,7 @@ static enum wsd_status read_ports(struct wsd_device *device, unsigned ports)
 		if (device->port == 0 || attr.state == IBV_PORT_ACTIVE) {
 			device->port = (uint8_t)port;
 			device->max_bytes = least(attr.max_msg_sz, 1u << 30);
+			device->speed = port_speed(&attr);
 		}
 		if (attr.state == IBV_PORT_ACTIVE)
 			return WSD_OK;
@@ -218,6 +242,7 @@ static void device_attr(const struct wsd_device *device, bool software,
 	attr->hint_ring = 1024 * 1024;
 	attr->cost_poll = 0;
 	attr->cost_post = software;
+	attr->speed = device->host->param_uint("verbs", "speed", device->speed, 0, 1ull << 40);
 }
 
 static void device_close(struct wsd_device *device)

@@ -115,8 +115,6 @@ static void check_codes(void)
 		SIO_TRANSLATE_HANDLE,
 		SIO_ADDRESS_LIST_SORT,
 	};
-	static const DWORD qos[] = { SIO_GET_QOS, SIO_GET_GROUP_QOS, SIO_SET_QOS,
-				     SIO_SET_GROUP_QOS };
 	static const DWORD unknown[] = { 0,	     1,		  0x12345678, 0xFFFFFFFF,
 					 0x48000099, 0x98000099u, FIOASYNC };
 	char area[512];
@@ -143,14 +141,6 @@ static void check_codes(void)
 		CHECK(FAILS(WSAIoctl(p.server, refused[i], area, sizeof(area), area, sizeof(area),
 				     &bytes, NULL, NULL),
 			    WSAENOPROTOOPT));
-	for (size_t i = 0; i < sizeof(qos) / sizeof(qos[0]); i++) {
-		CHECK_R(280, FAILS(WSAIoctl(p.server, qos[i], area, sizeof(area), area,
-					    sizeof(area), &bytes, NULL, NULL),
-				   WSAENOPROTOOPT));
-		CHECK_R(313, FAILS(WSAIoctl(p.server, qos[i], area, sizeof(QOS), area, sizeof(QOS),
-					    &bytes, NULL, NULL),
-				   WSAENOPROTOOPT));
-	}
 	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
 		CHECK_R(267, FAILS(WSAIoctl(p.server, unknown[i], area, sizeof(area), area,
 					    sizeof(area), &bytes, NULL, NULL),

@@ -299,27 +299,7 @@ static void check_protocol(void)
 	length = (int)sizeof(info) - 1;
 	CHECK_R(246, FAILS(getsockopt(s, SOL_SOCKET, SO_PROTOCOL_INFOW, (char *)&info, &length),
 			   WSAEFAULT));
-	/* No quality of service here, and the catalogue says so. */
-	CHECK_R(313, (info.dwServiceFlags1 & XP1_QOS_SUPPORTED) == 0);
-	for (int i = 0; i < count; i++)
-		CHECK_R(313, (all[i].dwServiceFlags1 & XP1_QOS_SUPPORTED) == 0);
 	closesocket(s);
-}
-
-static void check_qos_name(void)
-{
-	char text[32] = "G\0007\0001\0001\0";
-	WSABUF name = { sizeof(text), text };
-	SOCKET s = stream_socket();
-	QOS qos;
-
-	WSASetLastError(0);
-	CHECK_R(309, !WSAGetQOSByName(s, &name, &qos) && WSAGetLastError() == WSAEOPNOTSUPP);
-	CHECK_R(313, !WSAGetQOSByName(s, &name, &qos) && WSAGetLastError() == WSAEOPNOTSUPP);
-	memset(text, 0, sizeof(text));
-	CHECK_R(309, !WSAGetQOSByName(s, &name, &qos) && WSAGetLastError() == WSAEOPNOTSUPP);
-	closesocket(s);
-	CHECK(!WSAGetQOSByName(s, &name, &qos) && WSAGetLastError() == WSAENOTSOCK);
 }
 
 static void check_timeouts(void)
@@ -389,7 +369,6 @@ int main(int argc, char **argv)
 	check_error();
 	check_buffers();
 	check_protocol();
-	check_qos_name();
 	check_timeouts();
 	check_contexts();
 	WSACleanup();

@@ -9,7 +9,7 @@ IOCTL = "provider/winsock/ioctl.c"
 RECV = "provider/winsock/recv.c"
 RX = "provider/session/rx.c"
 URGENT = "provider/session/urgent.c"
-TABLE = "provider/winsock/table.c"
+QOS_NAMES = "provider/winsock/qos_names.c"
 
 MUTANTS = [
     # events and select
@@ -84,7 +84,8 @@ MUTANTS = [
     ),
     (274, IOCTL, "\t\treturn WSAENETUNREACH;", "\t\treturn WSAENETDOWN;", "ioctls"),
     # quality of service, that is not there
-    (309, TABLE, "\treturn FALSE;\n}", "\treturn TRUE;\n}", "options"),
+    (311, QOS_NAMES, "\t\treturn WSAEINVAL;\n\tfill", "\t\treturn WSAEOPNOTSUPP;\n\tfill", "qos"),
+    (315, IOCTL, "\twsd_fd_arm(&sock->fd, FD_QOS);\n", "", "qos"),
     # out-of-band data
     (
         340,

@@ -162,7 +162,8 @@ static void test_protocols_are_listed(void **state)
 	assert_int_equal(length, 2 * 628);
 	assert_int_equal(WSAEnumProtocolsW(NULL, wide, &length), 2);
 	assert_int_equal(wide[0].dwServiceFlags1, XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER |
-							  XP1_GRACEFUL_CLOSE | XP1_EXPEDITED_DATA);
+							  XP1_GRACEFUL_CLOSE | XP1_EXPEDITED_DATA |
+							  XP1_QOS_SUPPORTED);
 	assert_int_equal(wide[0].ProtocolChain.ChainLen, BASE_PROTOCOL);
 	assert_true(wide[0].dwCatalogEntryId != wide[1].dwCatalogEntryId);
 	length = sizeof(narrow);

@@ -65,6 +65,58 @@ static void hello_refuses(void **state)
 			 WSD_EPROTOCOL);
 }
 
+/* Rates are exact; bucket and peak are rounded up, by at most a 512th and a 256th. */
+static void qos_round_trip(void **state)
+{
+	static const uint32_t numbers[] = { 1,	  511,	 512,	      1023,	   1024,
+					    1025, 65537, 1000000007u, 0xfffffff0u, 0xffffffffu };
+	uint8_t bytes[WSD_QOS_BYTES];
+	struct wsd_qos in, out;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		uint32_t n = numbers[i], least = n < 0xff000000u ? n : 0xff000000u;
+
+		in = (struct wsd_qos){ { WSD_SERVICE_GUARANTEED, n / 2, n, n },
+				       { WSD_SERVICE_BEST_EFFORT, n, n, 0 } };
+		wsd_qos_encode(bytes, &in);
+		assert_true(wsd_qos_decode(bytes, sizeof(bytes), &out));
+		assert_int_equal(out.out.service, WSD_SERVICE_GUARANTEED);
+		assert_int_equal(out.out.rate, n / 2);
+		assert_int_equal(out.in.rate, n);
+		assert_true(out.out.bucket >= least && out.out.bucket <= n + n / 512ull + 1);
+		assert_true(out.out.peak >= least && out.out.peak <= n + n / 256ull + 1);
+		assert_int_equal(out.in.peak, 0);
+		/* What was rounded once stays. */
+		in = out;
+		wsd_qos_encode(bytes, &in);
+		assert_true(wsd_qos_decode(bytes, sizeof(bytes), &out));
+		assert_true(wsd_flow_equal(&in.out, &out.out) && wsd_flow_equal(&in.in, &out.in));
+	}
+}
+
+static void qos_refuses(void **state)
+{
+	struct wsd_qos qos = { { WSD_SERVICE_GUARANTEED, 5000, 100, 6000 }, { 0 } }, out;
+	uint8_t bytes[WSD_QOS_BYTES];
+
+	(void)state;
+	wsd_qos_encode(bytes, &qos);
+	for (uint32_t n = 0; n < WSD_QOS_BYTES; n++)
+		assert_false(wsd_qos_decode(bytes, n, &out));
+	bytes[7] |= 0xe0; /* service 7 */
+	assert_false(wsd_qos_decode(bytes, sizeof(bytes), &out));
+	bytes[7] &= 0x1f; /* nothing said, with a rate */
+	assert_false(wsd_qos_decode(bytes, sizeof(bytes), &out));
+	qos.out.rate = 4000;
+	wsd_qos_encode(bytes, &qos);
+	bytes[1] = 0xff; /* a rate above the peak */
+	assert_false(wsd_qos_decode(bytes, sizeof(bytes), &out));
+	memset(bytes, 0xff, sizeof(bytes)); /* beyond 32 bits */
+	bytes[7] = bytes[15] = 0x5f;
+	assert_false(wsd_qos_decode(bytes, sizeof(bytes), &out));
+}
+
 static void header_round_trip(void **state)
 {
 	struct wsd_header in = { .type = WSD_MSG_DATA,
@@ -127,6 +179,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hello_round_trip),  cmocka_unit_test(hello_refuses),
+		cmocka_unit_test(qos_round_trip),    cmocka_unit_test(qos_refuses),
 		cmocka_unit_test(header_round_trip), cmocka_unit_test(header_refuses_unknown_types),
 		cmocka_unit_test(grant_round_trip),
 	};

@@ -81,6 +81,8 @@ struct wsd_device_attr {
 	uint32_t hint_ring;   /* good size of a stream's ring, a power of two */
 	uint32_t cost_poll;   /* 0: poll stays in user space; 1: it is a system call */
 	uint32_t cost_post;   /* the same for one post list */
+	uint64_t
+		speed; /* bytes per second of the link; 0: unknown, then no rate is promised on it */
 };
 
 struct wsd_device; /* opaque objects of the backend */

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * qos.c - what the two sides of a stream agreed on, and keeping to it when sending.
+ *
+ * Each side says what it would like to send and to receive: in its hello, and by a QOS message whenever it
+ * changes its mind. What goes in one direction is bounded by what its two ends said, so both compute the same
+ * without asking; the sender paces itself and has its rate reserved in the ledger of its host. A stream
+ * without any of this has no struct wsd_pace.
+ *
+ * Room for a rate is looked for by its sender, when the path is known. A connector that finds none goes on to
+ * the next path; an acceptor lowers its own direction to best effort, and its hello says so.
+ */
+#include "provider/session/internal.h"
+
+#include "provider/transport/bucket.h"
+
+#define BURST_RATE  20u	       /* a bucket of which nothing was said: a twentieth of a second, */
+#define BURST_LEAST 4096u      /* but no less */
+#define PEAK_RATE   1000u      /* what goes at once below a peak: a millisecond's, */
+#define PEAK_LEAST  2048u      /* but no less */
+#define SHARE_NS    1000000ull /* who shares what is left asks again so soon */
+
+struct wsd_pace {
+	struct wsd_qos mine, theirs, agreed; /* each as we see it */
+	struct wsd_bucket token, peak;
+	uint32_t reserved; /* in the ledger of the stream's engine */
+};
+
+static uint32_t at_least(uint32_t value, uint32_t least)
+{
+	return value > least ? value : least;
+}
+
+static uint32_t depth_of(const struct wsd_flow *flow)
+{
+	return flow->bucket ? flow->bucket : at_least(flow->rate / BURST_RATE, BURST_LEAST);
+}
+
+static void set_buckets(struct wsd_stream *s)
+{
+	const struct wsd_flow *flow = &s->pace->agreed.out;
+	uint64_t now = wsd_engine_now(atomic_load(&s->engine));
+
+	wsd_bucket_change(&s->pace->token, flow->rate, depth_of(flow), now);
+	wsd_bucket_change(&s->pace->peak, flow->peak, at_least(flow->peak / PEAK_RATE, PEAK_LEAST),
+			  now);
+}
+
+/* Have what is to be sent reserved, no more and no less. */
+static enum wsd_status reserve(struct wsd_stream *s, const struct wsd_flow *flow)
+{
+	uint32_t rate = wsd_flow_reserves(flow) ? flow->rate : 0;
+	enum wsd_status status = WSD_OK;
+
+	if (rate != s->pace->reserved)
+		status = wsd_ledger_change(atomic_load(&s->engine), s->pace->reserved, rate);
+	if (status == WSD_OK)
+		s->pace->reserved = rate;
+	return status;
+}
+
+static struct wsd_qos agreement(const struct wsd_pace *pace)
+{
+	return (struct wsd_qos){
+		.out = wsd_flow_agree(&pace->mine.out, &pace->theirs.out),
+		.in = wsd_flow_agree(&pace->mine.in, &pace->theirs.in),
+	};
+}
+
+static void agree(struct wsd_stream *s, const struct wsd_qos *agreed)
+{
+	struct wsd_pace *pace = s->pace;
+
+	if (!wsd_flow_equal(&agreed->out, &pace->agreed.out) ||
+	    !wsd_flow_equal(&agreed->in, &pace->agreed.in))
+		s->changes |= WSD_CHANGE_QOS;
+	pace->agreed = *agreed;
+	set_buckets(s);
+}
+
+/* The peer's or the network's doing: what cannot be kept is best effort, and the peer is told. */
+static void settle(struct wsd_stream *s)
+{
+	struct wsd_qos agreed = agreement(s->pace);
+
+	if (reserve(s, &agreed.out) != WSD_OK) {
+		s->pace->mine.out = agreed.out;
+		s->pace->mine.out.service = WSD_SERVICE_BEST_EFFORT;
+		agreed = agreement(s->pace);
+		(void)reserve(s, &agreed.out);
+		if (s->state == WSD_STREAM_OPEN)
+			wsd_tx_want(s, WSD_SEND_QOS);
+	}
+	agree(s, &agreed);
+}
+
+static struct wsd_pace *pace_of(struct wsd_stream *s)
+{
+	if (!s->pace)
+		s->pace = wsd_alloc(sizeof(*s->pace));
+	return s->pace;
+}
+
+enum wsd_status wsd_qos_begin(struct wsd_stream *s)
+{
+	struct wsd_pace *pace = s->pace;
+	struct wsd_qos agreed;
+	enum wsd_status status;
+	uint64_t now;
+
+	if (!pace && !wsd_qos_given(&s->options.qos))
+		return WSD_OK;
+	pace = pace_of(s);
+	if (!pace)
+		return WSD_ENOMEM;
+	now = wsd_engine_now(atomic_load(&s->engine));
+	pace->mine = s->options.qos;
+	agreed = agreement(pace);
+	status = reserve(s, &agreed.out);
+	if (status != WSD_OK && s->active)
+		return status;
+	settle(s);
+	/* What is told in the hello is no news. */
+	s->changes &= ~WSD_CHANGE_QOS;
+	wsd_bucket_init(&pace->token, pace->agreed.out.rate, depth_of(&pace->agreed.out), now);
+	wsd_bucket_init(&pace->peak, pace->agreed.out.peak, pace->peak.depth, now);
+	return WSD_OK;
+}
+
+void wsd_qos_drop(struct wsd_stream *s)
+{
+	static const struct wsd_flow none;
+
+	if (s->pace)
+		(void)reserve(s, &none);
+}
+
+enum wsd_status wsd_qos_heard(struct wsd_stream *s, const struct wsd_qos *said)
+{
+	struct wsd_pace *pace;
+
+	if (!s->pace && !wsd_qos_given(said))
+		return WSD_OK;
+	pace = pace_of(s);
+	if (!pace)
+		return WSD_ENOMEM;
+	pace->theirs.out = said->in;
+	pace->theirs.in = said->out;
+	if (!s->active && s->state != WSD_STREAM_OPEN)
+		pace->mine = s->options.qos; /* the listener's */
+	if (s->active || s->state == WSD_STREAM_OPEN)
+		settle(s);
+	else
+		pace->agreed = agreement(pace); /* for who is asked; begin makes it true */
+	return WSD_OK;
+}
+
+void wsd_qos_said(const struct wsd_stream *s, struct wsd_qos *mine)
+{
+	if (s->pace)
+		*mine = s->pace->mine;
+	else
+		*mine = (struct wsd_qos){ 0 };
+}
+
+enum wsd_status wsd_stream_set_qos(struct wsd_stream *s, const struct wsd_qos *qos)
+{
+	struct wsd_qos before, agreed;
+	enum wsd_status status;
+
+	s->options.qos = *qos;
+	if (s->state != WSD_STREAM_OPEN)
+		return WSD_OK;
+	if (!pace_of(s))
+		return WSD_ENOMEM;
+	before = s->pace->mine;
+	s->pace->mine = *qos;
+	agreed = agreement(s->pace);
+	status = reserve(s, &agreed.out);
+	if (status != WSD_OK) {
+		s->pace->mine = before;
+		s->options.qos = before;
+		return status;
+	}
+	agree(s, &agreed);
+	wsd_tx_want(s, WSD_SEND_QOS);
+	wsd_tx_progress(s);
+	return WSD_OK;
+}
+
+bool wsd_stream_qos(const struct wsd_stream *s, struct wsd_qos *agreed)
+{
+	if (s->pace)
+		*agreed = s->pace->agreed;
+	return s->pace != NULL;
+}
+
+/* --- sending --- */
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Without a promise it shares what is left. */
+static bool shares(const struct wsd_stream *s)
+{
+	return !s->pace || s->pace->reserved == 0;
+}
+
+static void pause(struct wsd_stream *s, uint64_t when)
+{
+	s->tx.paced_until = when;
+	wsd_stream_arm_timer(s);
+}
+
+size_t wsd_qos_allow(struct wsd_stream *s, size_t bytes)
+{
+	struct wsd_engine *engine = atomic_load(&s->engine);
+	uint64_t now = wsd_engine_now(engine), when = 0;
+
+	if (s->pace) {
+		bytes = wsd_bucket_allow(&s->pace->token, bytes, now, &when);
+		if (when == 0)
+			bytes = wsd_bucket_allow(&s->pace->peak, bytes, now, &when);
+	}
+	if (when == 0 && shares(s))
+		bytes = wsd_ledger_allow(engine, &s->tx.share, bytes, now, &when);
+	if (when == 0)
+		return bytes;
+	pause(s, when);
+	return 0;
+}
+
+void wsd_qos_took(struct wsd_stream *s, size_t bytes, size_t allowed, size_t left)
+{
+	struct wsd_engine *engine = atomic_load(&s->engine);
+	uint64_t now = wsd_engine_now(engine), when = now + 1;
+
+	if (shares(s))
+		wsd_ledger_give_back(engine, &s->tx.share, allowed - bytes, now);
+	if (s->pace) {
+		wsd_bucket_take(&s->pace->token, (uint32_t)bytes);
+		wsd_bucket_take(&s->pace->peak, (uint32_t)bytes);
+	}
+	if (bytes < allowed || left == 0)
+		return;
+	/* It was this that stopped it, so this goes on. */
+	if (s->pace) {
+		when = later(when, wsd_bucket_when(&s->pace->token, left, now));
+		when = later(when, wsd_bucket_when(&s->pace->peak, left, now));
+	}
+	pause(s, shares(s) ? later(when, now + SHARE_NS) : when);
+}

@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * test_qos.c - quality of service of mode D: templates, what is a good flow specification, what two ends
+ * agree on, FD_QOS, and that a stream never sends faster than was agreed.
+ */
+#include "tests/conformance/io.h"
+#include "tests/qos/ledger_name.h"
+
+#define UNSET QOS_NOT_SPECIFIED
+
+static QOS qos_of(ULONG type, ULONG rate, ULONG bucket, ULONG peak)
+{
+	QOS qos;
+
+	memset(&qos, 0xff, sizeof(qos));
+	qos.ProviderSpecific = (WSABUF){ 0, NULL };
+	qos.SendingFlowspec.ServiceType = type;
+	qos.SendingFlowspec.TokenRate = rate;
+	qos.SendingFlowspec.TokenBucketSize = bucket;
+	qos.SendingFlowspec.PeakBandwidth = peak;
+	qos.ReceivingFlowspec.ServiceType = SERVICETYPE_BESTEFFORT;
+	return qos;
+}
+
+static int set_qos(SOCKET s, QOS *qos)
+{
+	DWORD bytes;
+
+	return WSAIoctl(s, SIO_SET_QOS, qos, sizeof(*qos), NULL, 0, &bytes, NULL, NULL);
+}
+
+static QOS get_qos(SOCKET s)
+{
+	DWORD bytes = 0;
+	QOS qos;
+
+	memset(&qos, 0x5a, sizeof(qos));
+	if (WSAIoctl(s, SIO_GET_QOS, NULL, 0, &qos, sizeof(qos), &bytes, NULL, NULL) != 0 ||
+	    bytes != sizeof(qos))
+		memset(&qos, 0x5a, sizeof(qos));
+	return qos;
+}
+
+static bool has(FLOWSPEC spec, ULONG type, ULONG rate)
+{
+	return spec.ServiceType == type && spec.TokenRate == rate;
+}
+
+/* --- what is there --- */
+
+static void check_declared(void)
+{
+	static const DWORD codes[] = { SIO_GET_QOS, SIO_SET_QOS };
+	static const DWORD groups[] = { SIO_GET_GROUP_QOS, SIO_SET_GROUP_QOS };
+	QOS qos = qos_of(SERVICETYPE_BESTEFFORT, UNSET, UNSET, UNSET);
+	WSAPROTOCOL_INFOW info;
+	int length = sizeof(info), number = -1, size = sizeof(number);
+	SOCKET s = stream_socket();
+	DWORD bytes;
+
+	CHECK_R(313, getsockopt(s, SOL_SOCKET, SO_PROTOCOL_INFOW, (char *)&info, &length) == 0 &&
+			     (info.dwServiceFlags1 & XP1_QOS_SUPPORTED) != 0);
+	for (unsigned i = 0; i < 2; i++)
+		CHECK_R(313, WSAIoctl(s, codes[i], &qos, sizeof(qos), &qos, sizeof(qos), &bytes,
+				      NULL, NULL) == 0);
+	for (unsigned i = 0; i < 2; i++)
+		CHECK_R(313, FAILS(WSAIoctl(s, groups[i], &qos, sizeof(qos), &qos, sizeof(qos),
+					    &bytes, NULL, NULL),
+				   WSAEINVAL));
+	CHECK_R(313,
+		getsockopt(s, SOL_SOCKET, SO_GROUP_ID, (char *)&number, &size) == 0 && number == 0);
+	size = sizeof(number);
+	CHECK_R(313, getsockopt(s, SOL_SOCKET, SO_GROUP_PRIORITY, (char *)&number, &size) == 0);
+	CHECK(FAILS(WSAIoctl(s, SIO_GET_QOS, NULL, 0, &qos, sizeof(qos) - 1, &bytes, NULL, NULL),
+		    WSAEFAULT) &&
+	      bytes == sizeof(qos));
+	CHECK(FAILS(WSAIoctl(s, SIO_SET_QOS, &qos, sizeof(qos) - 1, NULL, 0, &bytes, NULL, NULL),
+		    WSAEFAULT));
+	CHECK(FAILS(WSAIoctl(s, SIO_SET_QOS, NULL, 0, NULL, 0, &bytes, NULL, NULL), WSAEFAULT));
+	closesocket(s);
+}
+
+static bool by_name(SOCKET s, const char *name, QOS *qos)
+{
+	WCHAR text[32] = { 0 };
+	WSABUF buf = { sizeof(text), (char *)text };
+
+	for (size_t i = 0; name[i] != '\0'; i++)
+		text[i] = (WCHAR)name[i];
+	WSASetLastError(0);
+	return WSAGetQOSByName(s, &buf, qos);
+}
+
+static bool name_is(const WCHAR *text, const char *name)
+{
+	size_t i = 0;
+
+	while (name[i] != '\0' && text[i] == (WCHAR)name[i])
+		i++;
+	return name[i] == '\0' && text[i] == 0;
+}
+
+static void check_names(void)
+{
+	static const char *const names[] = { "G711",	"G723.1",   "G729",    "H263QCIF",
+					     "H263CIF", "H261QCIF", "H261CIF", "GSM6.10" };
+	WCHAR list[128], few[8];
+	WSABUF buf = { sizeof(list), (char *)list }, small = { sizeof(few), (char *)few };
+	SOCKET s = stream_socket();
+	unsigned found = 0, count = 0;
+	QOS qos, other;
+
+	for (unsigned i = 0; i < 8; i++) {
+		memset(&qos, 0, sizeof(qos));
+		CHECK_R(312, by_name(s, names[i], &qos) &&
+				     qos.SendingFlowspec.ServiceType == SERVICETYPE_GUARANTEED &&
+				     qos.SendingFlowspec.TokenRate > 0 &&
+				     qos.SendingFlowspec.TokenRate != UNSET &&
+				     qos.SendingFlowspec.TokenBucketSize >=
+					     qos.SendingFlowspec.MaxSduSize);
+		CHECK_R(312, qos.ProviderSpecific.len == 0 && qos.ProviderSpecific.buf == NULL &&
+				     memcmp(&qos.SendingFlowspec, &qos.ReceivingFlowspec,
+					    sizeof(FLOWSPEC)) == 0);
+	}
+	CHECK_R(312, by_name(s, "G711", &qos) && qos.SendingFlowspec.TokenRate == 64000 / 8);
+	CHECK_R(311, !by_name(s, "G712", &qos) && WSAGetLastError() == WSAEINVAL);
+	CHECK_R(311, !by_name(s, "G71", &qos) && WSAGetLastError() == WSAEINVAL);
+	CHECK_R(311, !by_name(s, "G7111", &qos) && WSAGetLastError() == WSAEINVAL);
+	CHECK(!by_name(s, "G711", NULL) && WSAGetLastError() == WSAEFAULT);
+	CHECK(!WSAGetQOSByName(s, NULL, &qos) && WSAGetLastError() == WSAEFAULT);
+	memset(&qos, 0x77, sizeof(qos));
+	other = qos;
+	memset(list, 0xff, sizeof(list));
+	list[0] = 0;
+	CHECK_R(310, WSAGetQOSByName(s, &buf, &qos) && memcmp(&qos, &other, sizeof(qos)) == 0);
+	for (WCHAR *at = list; *at != 0; count++) {
+		for (unsigned i = 0; i < 8; i++)
+			found += name_is(at, names[i]);
+		while (*at++ != 0)
+			;
+	}
+	CHECK_R(310, found == 8 && count == 8);
+	/* As many as fit, and the end. */
+	memset(few, 0xff, sizeof(few));
+	few[0] = 0;
+	CHECK_R(310, WSAGetQOSByName(s, &small, NULL) && name_is(few, "G711") && few[5] == 0 &&
+			     few[6] == 0xffff);
+	closesocket(s);
+	CHECK(!by_name(s, "G711", &qos) && WSAGetLastError() == WSAENOTSOCK);
+}
+
+/* --- what is refused --- */
+
+static void check_codes(void)
+{
+	static const struct {
+		ULONG type, rate, peak;
+		int code;
+	} bad[] = {
+		{ 4, 1000, UNSET, WSA_QOS_ESERVICETYPE },
+		{ UNSET, 1000, UNSET, WSA_QOS_ESERVICETYPE },
+		{ 0x100, 1000, UNSET, WSA_QOS_ESERVICETYPE },
+		{ SERVICETYPE_NONCONFORMING, 1000, UNSET, WSA_QOS_ESERVICETYPE },
+		{ SERVICETYPE_GUARANTEED, UNSET, UNSET, WSA_QOS_EFLOWSPEC },
+		{ SERVICETYPE_GUARANTEED, 0, UNSET, WSA_QOS_EFLOWSPEC },
+		{ SERVICETYPE_CONTROLLEDLOAD, UNSET, UNSET, WSA_QOS_EFLOWSPEC },
+		{ SERVICETYPE_BESTEFFORT, 0, UNSET, WSA_QOS_EFLOWSPEC },
+		{ SERVICETYPE_GUARANTEED, 1000, 999, WSA_QOS_EFLOWSPEC },
+	};
+	struct {
+		QOS_OBJECT_HDR header;
+		ULONG value;
+	} object = { { QOS_OBJECT_SHAPING_RATE, sizeof(object) }, 5000 };
+	QOS good = qos_of(SERVICETYPE_BESTEFFORT, 1000, UNSET, UNSET), qos;
+	SOCKET s = stream_socket();
+
+	CHECK(set_qos(s, &good) == 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		qos = qos_of(bad[i].type, bad[i].rate, UNSET, bad[i].peak);
+		CHECK(FAILS(set_qos(s, &qos), bad[i].code));
+	}
+	qos = good;
+	qos.ReceivingFlowspec.ServiceType = SERVICETYPE_GUARANTEED;
+	CHECK(FAILS(set_qos(s, &qos), WSA_QOS_EFLOWSPEC));
+	qos.ReceivingFlowspec.ServiceType = SERVICETYPE_GENERAL_INFORMATION;
+	CHECK(FAILS(set_qos(s, &qos), WSA_QOS_ESERVICETYPE));
+	qos = good;
+	qos.ProviderSpecific = (WSABUF){ 8, NULL };
+	CHECK(FAILS(set_qos(s, &qos), WSA_QOS_EPROVSPECBUF));
+	qos.ProviderSpecific = (WSABUF){ 4, (char *)&object };
+	CHECK(FAILS(set_qos(s, &qos), WSA_QOS_EPROVSPECBUF));
+	qos.ProviderSpecific.len = sizeof(object) - 1;
+	CHECK(FAILS(set_qos(s, &qos), WSA_QOS_EOBJLENGTH));
+	qos.ProviderSpecific.len = sizeof(object);
+	object.value = 999;
+	CHECK(FAILS(set_qos(s, &qos), WSA_QOS_ESHAPERATEOBJ));
+	object.header.ObjectType = 4711;
+	CHECK(FAILS(set_qos(s, &qos), WSA_QOS_EUNKOWNPSOBJ));
+	object.header.ObjectLength = 0;
+	CHECK(FAILS(set_qos(s, &qos), WSA_QOS_EOBJLENGTH));
+	/* After all that it is as it was. */
+	CHECK(has(get_qos(s).SendingFlowspec, SERVICETYPE_BESTEFFORT, 1000));
+	object.header = (QOS_OBJECT_HDR){ QOS_OBJECT_SHAPING_RATE, sizeof(object) };
+	object.value = 5000;
+	CHECK(set_qos(s, &qos) == 0 && get_qos(s).SendingFlowspec.PeakBandwidth == 5000);
+	qos = qos_of(SERVICETYPE_NOCHANGE, 7, UNSET, UNSET);
+	CHECK(set_qos(s, &qos) == 0 &&
+	      has(get_qos(s).SendingFlowspec, SERVICETYPE_BESTEFFORT, 1000));
+	closesocket(s);
+}
+
+static void check_capacity(void)
+{
+	QOS fits = qos_of(SERVICETYPE_GUARANTEED, 1000000, UNSET, UNSET);
+	QOS most = qos_of(SERVICETYPE_GUARANTEED, 4000000000u, UNSET, UNSET);
+	struct pair p = need_pair();
+
+	CHECK_R(281, set_qos(p.client, &fits) == 0);
+	CHECK_R(281, FAILS(set_qos(p.client, &most), WSAEOPNOTSUPP));
+	CHECK_R(281, has(get_qos(p.client).SendingFlowspec, SERVICETYPE_GUARANTEED, 1000000));
+	/* Given back, it can be had again. */
+	for (unsigned i = 0; i < 300; i++) {
+		fits.SendingFlowspec.TokenRate = 1000000 + i % 2;
+		if (set_qos(p.client, &fits) != 0)
+			break;
+		CHECK(i < 299 ||
+		      has(get_qos(p.client).SendingFlowspec, SERVICETYPE_GUARANTEED, 1000001));
+	}
+	close_pair(&p);
+}
+
+/* --- what two ends agree on --- */
+
+static bool works(SOCKET client, SOCKET server)
+{
+	char c = 0;
+
+	return send(client, "1", 1, 0) == 1 && recv(server, &c, 1, 0) == 1 && c == '1' &&
+	       send(server, "2", 1, 0) == 1 && recv(client, &c, 1, 0) == 1 && c == '2';
+}
+
+/* Nonblocking, and under way. */
+static SOCKET dialling(const struct address *at, QOS *qos)
+{
+	SOCKET s = stream_socket();
+
+	nonblocking(s, 1);
+	CHECK(FAILS(WSAConnect(s, &at->sa.any, at->length, NULL, NULL, qos, NULL), WSAEWOULDBLOCK));
+	return s;
+}
+
+static bool connected(SOCKET s)
+{
+	struct timeval limit = { 10, 0 };
+	fd_set writable;
+
+	FD_ZERO(&writable);
+	FD_SET(s, &writable);
+	return select(0, NULL, &writable, NULL, &limit) == 1;
+}
+
+static struct {
+	QOS qos;
+	bool given;
+	ULONG lower_to; /* 0: leave it */
+} seen;
+
+static int CALLBACK condition(LPWSABUF caller, LPWSABUF caller_data, LPQOS sqos, LPQOS gqos,
+			      LPWSABUF callee, LPWSABUF callee_data, GROUP *g, DWORD_PTR data)
+{
+	(void)caller;
+	(void)caller_data;
+	(void)gqos;
+	(void)callee;
+	(void)callee_data;
+	(void)g;
+	(void)data;
+	seen.given = sqos != NULL;
+	if (sqos != NULL) {
+		seen.qos = *sqos;
+		if (seen.lower_to != 0)
+			sqos->ReceivingFlowspec.TokenRate = seen.lower_to;
+	}
+	return CF_ACCEPT;
+}
+
+static bool agrees(SOCKET client, SOCKET server, ULONG type, ULONG rate)
+{
+	uint64_t until = now_ms() + 10000;
+
+	while (!has(get_qos(client).SendingFlowspec, type, rate) ||
+	       !has(get_qos(server).ReceivingFlowspec, type, rate)) {
+		if (now_ms() > until)
+			return false;
+		Sleep(1);
+	}
+	return true;
+}
+
+static void check_connect(bool conditional)
+{
+	QOS before = qos_of(SERVICETYPE_BESTEFFORT, 111000, UNSET, UNSET);
+	QOS asked = qos_of(SERVICETYPE_GUARANTEED, 222000, 8192, 444000);
+	SOCKET s = stream_socket(), server, listener;
+	struct address at;
+
+	listener = conditional ? conditional_listener(&at, 4) : listener_on(&at, 4);
+	asked.ReceivingFlowspec.ServiceType = SERVICETYPE_CONTROLLEDLOAD;
+	asked.ReceivingFlowspec.TokenRate = 50000;
+	CHECK_R(314, set_qos(s, &before) == 0);
+	nonblocking(s, 1);
+	CHECK_R(314, FAILS(WSAConnect(s, &at.sa.any, at.length, NULL, NULL, &asked, NULL),
+			   WSAEWOULDBLOCK));
+	seen.lower_to = 0;
+	server = WSAAccept(listener, NULL, NULL, condition, 0);
+	NEED(server != INVALID_SOCKET && connected(s));
+	CHECK_R(86, seen.given && has(seen.qos.ReceivingFlowspec, SERVICETYPE_GUARANTEED, 222000));
+	CHECK_R(86, has(seen.qos.SendingFlowspec, SERVICETYPE_CONTROLLEDLOAD, 50000));
+	CHECK_R(314, agrees(s, server, SERVICETYPE_GUARANTEED, 222000));
+	CHECK_R(314, get_qos(s).SendingFlowspec.TokenBucketSize == 8192);
+	CHECK_R(314, has(get_qos(s).ReceivingFlowspec, SERVICETYPE_CONTROLLEDLOAD, 50000));
+	nonblocking(s, 0);
+	CHECK(works(s, server));
+	closesocket(s);
+	closesocket(server);
+	/* Another one, of which the acceptor grants less. */
+	seen.lower_to = 99000;
+	s = dialling(&at, &asked);
+	server = WSAAccept(listener, NULL, NULL, condition, 0);
+	NEED(server != INVALID_SOCKET && connected(s));
+	CHECK_R(86, agrees(s, server, SERVICETYPE_GUARANTEED, 99000));
+	closesocket(s);
+	closesocket(server);
+	/* And one that says nothing. */
+	s = dialling(&at, NULL);
+	server = WSAAccept(listener, NULL, NULL, condition, 0);
+	CHECK_R(86, !seen.given && server != INVALID_SOCKET && connected(s));
+	closesocket(s);
+	closesocket(server);
+	closesocket(listener);
+}
+
+static int qos_event(SOCKET s, WSAEVENT event, DWORD ms)
+{
+	WSANETWORKEVENTS found;
+
+	if (!event_within(event, ms))
+		return 0;
+	memset(&found, 0, sizeof(found));
+	if (WSAEnumNetworkEvents(s, event, &found) != 0)
+		return -1;
+	return found.lNetworkEvents == FD_QOS && found.iErrorCode[FD_QOS_BIT] == 0;
+}
+
+static void check_event(void)
+{
+	struct pair p = need_pair();
+	WSAEVENT event = WSACreateEvent();
+	QOS first = qos_of(SERVICETYPE_GUARANTEED, 1000, UNSET, UNSET), second = first,
+	    third = first;
+
+	second.SendingFlowspec.TokenRate = 2000;
+	third.SendingFlowspec.TokenRate = 3000;
+	CHECK_R(315, WSAEventSelect(p.server, event, FD_QOS) == 0 && !event_is_set(event));
+	CHECK_R(315, set_qos(p.client, &first) == 0 && qos_event(p.server, event, LONG_MS) == 1);
+	/* Nobody has looked: another change is no event. */
+	CHECK_R(315, set_qos(p.client, &second) == 0 && qos_event(p.server, event, SHORT_MS) == 0);
+	CHECK_R(315, has(get_qos(p.server).ReceivingFlowspec, SERVICETYPE_GUARANTEED, 2000));
+	CHECK_R(315, qos_event(p.server, event, SHORT_MS) == 0);
+	CHECK_R(315, set_qos(p.client, &third) == 0 && qos_event(p.server, event, LONG_MS) == 1);
+	CHECK_R(315, has(get_qos(p.server).ReceivingFlowspec, SERVICETYPE_GUARANTEED, 3000));
+	/* What changes nothing is no event either. */
+	CHECK_R(315, set_qos(p.client, &third) == 0 && qos_event(p.server, event, SHORT_MS) == 0);
+	CHECK(WSAEventSelect(p.server, WSA_INVALID_EVENT, 0) == 0);
+	WSACloseEvent(event);
+	close_pair(&p);
+}
+
+/* --- and keep to --- */
+
+static void check_pace(void)
+{
+	enum { RATE = 100000, BUCKET = 4096, LENGTH = 24096 };
+	QOS qos = qos_of(SERVICETYPE_BESTEFFORT, RATE, BUCKET, UNSET);
+	char *bytes = pattern_new(LENGTH, 0), *got = calloc(1, LENGTH);
+	struct pair p = need_pair();
+	WSAOVERLAPPED o;
+	uint64_t begun;
+	DWORD sent = 0, flags;
+	fd_set writable;
+
+	NEED(bytes != NULL && got != NULL);
+	CHECK(works(p.client, p.server));
+	CHECK(set_qos(p.client, &qos) == 0);
+	begun = now_ms();
+	/* Blocking; nonblocking, which takes no more than may go; overlapped. */
+	CHECK(send(p.client, bytes, 8096, 0) == 8096);
+	nonblocking(p.client, 1);
+	sent = 8096;
+	while (sent < 16096) {
+		int n = send(p.client, bytes + sent, (int)(16096 - sent), 0);
+
+		if (n > 0)
+			sent += (DWORD)n;
+		CHECK(sent <= BUCKET + (now_ms() - begun + 1) * RATE / 1000);
+		FD_ZERO(&writable);
+		FD_SET(p.client, &writable);
+		CHECK(select(0, NULL, &writable, NULL, NULL) == 1);
+	}
+	nonblocking(p.client, 0);
+	overlapped_init(&o, WSACreateEvent());
+	CHECK(PENDS(post_send(p.client, bytes + sent, LENGTH - sent, &o)));
+	CHECK(receive_all(p.server, got, LENGTH) == LENGTH && pattern_ok(got, LENGTH, 0));
+	CHECK(now_ms() - begun >= (LENGTH - BUCKET) * 1000 / RATE);
+	CHECK(outcome(p.client, &o, &sent, &flags) == 0 && sent == 8000);
+	WSACloseEvent(o.hEvent);
+	free(bytes);
+	free(got);
+	close_pair(&p);
+}
+
+int main(int argc, char **argv)
+{
+	ledger_name_set();
+	conf_start(argc, argv);
+	check_declared();
+	check_names();
+	check_codes();
+	check_capacity();
+	check_connect(false);
+	check_connect(true);
+	check_event();
+	check_pace();
+	WSACleanup();
+	ledger_name_remove();
+	return check_result();
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* ledger_name.h - a ledger of the test's own, so that tests at the same time promise nothing to each other. */
+#ifndef WSD_TEST_LEDGER_NAME_H
+#define WSD_TEST_LEDGER_NAME_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static char ledger_path[64];
+
+static inline void ledger_name_set(void)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "test-qos.%u", (unsigned)getpid());
+	snprintf(ledger_path, sizeof(ledger_path), "/openwsd.%s.%u", name, (unsigned)geteuid());
+	setenv("WSD_QOS_LEDGER", name, 1);
+}
+
+static inline void ledger_name_remove(void)
+{
+	(void)shm_unlink(ledger_path);
+}
+
+#endif

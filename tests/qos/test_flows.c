@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * test_flows.c - what a stream sends under an agreement, exactly: over sim, whose clock stands still until the
+ * test moves it.
+ */
+#include <stdint.h>
+
+static void advance(uint64_t ns);
+#define WAIT_FOR(expression)                                 \
+	do {                                                 \
+		for (unsigned n_ = 0; !(expression); n_++) { \
+			assert_true(n_ < 100000);            \
+			advance(1000);                       \
+		}                                            \
+	} while (0)
+#include "tests/unit/session_pair.h"
+
+#include "provider/transport/ledger.h"
+#include "rdma_backend/sim/sim.h"
+#include "tests/qos/ledger_name.h"
+
+#define MS 1000000ull
+
+static void poll_engines(void)
+{
+	for (unsigned i = 0; i < wsd_engine_count(); i++)
+		while (wsd_engine_poll(wsd_engine_at(i)))
+			;
+}
+
+static void advance(uint64_t ns)
+{
+	wsd_sim_advance(ns);
+	poll_engines();
+}
+
+/* As much as may go now; the reader takes it at once. */
+static size_t send_now(struct end *from, struct end *to, size_t most)
+{
+	static uint8_t bytes[1u << 20];
+	struct wsd_iovec iov;
+	size_t sent = 0, n = 1;
+
+	while (sent < most && n > 0) {
+		size_t got = 0;
+
+		iov = (struct wsd_iovec){ bytes, most - sent < sizeof(bytes) ? most - sent
+									     : sizeof(bytes) };
+		n = 0;
+		end_lock(from);
+		if (wsd_stream_write(from->stream, &iov, 1, &n) != WSD_OK)
+			n = 0;
+		end_unlock(from, NULL);
+		sent += n;
+		advance(1); /* what is due now */
+		do {
+			iov = (struct wsd_iovec){ bytes, sizeof(bytes) };
+			got = 0;
+			end_lock(to);
+			(void)wsd_stream_read(to->stream, &iov, 1, 0, NULL, &got);
+			end_unlock(to, NULL);
+			advance(1);
+		} while (got > 0);
+	}
+	return sent;
+}
+
+static enum wsd_status set_qos(struct end *e, struct wsd_qos qos)
+{
+	enum wsd_status status;
+
+	end_lock(e);
+	status = wsd_stream_set_qos(e->stream, &qos);
+	end_unlock(e, NULL);
+	poll_engines();
+	return status;
+}
+
+static struct wsd_qos out_only(enum wsd_service service, uint32_t rate, uint32_t bucket,
+			       uint32_t peak)
+{
+	return (struct wsd_qos){ .out = { service, rate, bucket, peak } };
+}
+
+static struct wsd_qos agreed(struct end *e)
+{
+	struct wsd_qos qos = { { 0 }, { 0 } };
+
+	end_lock(e);
+	(void)wsd_stream_qos(e->stream, &qos);
+	end_unlock(e, NULL);
+	return qos;
+}
+
+struct flow {
+	struct server sv;
+	struct end c, a;
+};
+
+static void open_flow(struct flow *f)
+{
+	pair(&f->sv, &f->c, &f->a, UINT32_MAX);
+	for (unsigned i = 0; i < 16; i++) /* rings have grown */
+		(void)send_now(&f->c, &f->a, 65536);
+}
+
+static void close_flow(struct flow *f)
+{
+	close_both(&f->sv, &f->c, &f->a);
+}
+
+static void near(uint64_t got, uint64_t wanted, uint64_t tolerance)
+{
+	if (got + tolerance < wanted || got > wanted + tolerance)
+		fail_msg("%llu bytes, not %llu", (unsigned long long)got,
+			 (unsigned long long)wanted);
+}
+
+static void a_flow_sends_its_bucket_and_then_its_rate(void **state)
+{
+	struct flow f;
+	uint64_t sum = 0;
+
+	(void)state;
+	open_flow(&f);
+	assert_int_equal(set_qos(&f.c, out_only(WSD_SERVICE_GUARANTEED, 1000000, 20000, 0)),
+			 WSD_OK);
+	assert_int_equal(agreed(&f.a).in.rate, 1000000);
+	advance(1000 * MS); /* full */
+	near(send_now(&f.c, &f.a, 1u << 30), 20000, 100);
+	for (unsigned i = 0; i < 1000; i++) {
+		advance(MS);
+		sum += send_now(&f.c, &f.a, 1u << 30);
+	}
+	/* A portion (2 ms) may be waiting; each send moves the clock by some nanoseconds. */
+	near(sum, 1000000, 2100);
+	close_flow(&f);
+}
+
+static void a_peak_bounds_the_burst(void **state)
+{
+	struct flow f;
+	uint64_t sum;
+
+	(void)state;
+	open_flow(&f);
+	assert_int_equal(
+		set_qos(&f.c, out_only(WSD_SERVICE_BEST_EFFORT, 1000000, 1000000, 4000000)),
+		WSD_OK);
+	advance(2000 * MS);
+	sum = send_now(&f.c, &f.a, 1u << 30);
+	assert_true(sum <= 4100); /* a millisecond's, not the bucket's million */
+	for (unsigned i = 0; i < 100; i++) {
+		advance(MS);
+		sum += send_now(&f.c, &f.a, 1u << 30);
+	}
+	near(sum, 4000 + 400000, 9000);
+	close_flow(&f);
+}
+
+static void the_lesser_of_both_sides_holds(void **state)
+{
+	struct wsd_qos less = { .in = { WSD_SERVICE_CONTROLLED_LOAD, 300000, 9000, 0 } };
+	struct flow f;
+
+	(void)state;
+	open_flow(&f);
+	assert_int_equal(set_qos(&f.c, out_only(WSD_SERVICE_GUARANTEED, 1000000, 20000, 0)),
+			 WSD_OK);
+	f.c.changes = 0;
+	assert_int_equal(set_qos(&f.a, less), WSD_OK);
+	advance(MS);
+	assert_true(f.c.changes & WSD_CHANGE_QOS);
+	assert_int_equal(agreed(&f.c).out.rate, 300000);
+	assert_int_equal(agreed(&f.c).out.service, WSD_SERVICE_CONTROLLED_LOAD);
+	assert_int_equal(agreed(&f.a).in.rate, 300000);
+	advance(1000 * MS);
+	near(send_now(&f.c, &f.a, 1u << 30), 9000, 100);
+	advance(100 * MS);
+	near(send_now(&f.c, &f.a, 1u << 30), 9000, 100);
+	close_flow(&f);
+}
+
+/* Two have promises, two have none and share the rest of what the path can do. */
+static void those_without_a_promise_share_the_rest(void **state)
+{
+	struct flow f[4];
+	uint64_t sum[4] = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		open_flow(&f[i]);
+	assert_int_equal(set_qos(&f[0].c, out_only(WSD_SERVICE_GUARANTEED, 2000000, 10000, 0)),
+			 WSD_OK);
+	assert_int_equal(set_qos(&f[1].c, out_only(WSD_SERVICE_CONTROLLED_LOAD, 1000000, 10000, 0)),
+			 WSD_OK);
+	/* 75 of 100 percent of 4 MB/s are taken. */
+	assert_int_equal(set_qos(&f[2].c, out_only(WSD_SERVICE_GUARANTEED, 1, 10000, 0)),
+			 WSD_EUNSUPPORTED);
+	assert_true(wsd_ledger_promised());
+	for (unsigned i = 0; i < 3000; i++) {
+		advance(MS);
+		for (unsigned k = 0; k < 4; k++) {
+			size_t n = send_now(&f[(k + i) % 4].c, &f[(k + i) % 4].a, 1u << 30);
+
+			sum[(k + i) % 4] += i >= 1000 ? n : 0;
+		}
+	}
+	near(sum[0], 4000000, 40000);
+	near(sum[1], 2000000, 20000);
+	near(sum[2] + sum[3], 2000000, 110000);
+	near(sum[2], sum[3], 110000);
+	/* Given back, nothing holds them. */
+	close_flow(&f[0]);
+	close_flow(&f[1]);
+	assert_int_equal(set_qos(&f[2].c, out_only(WSD_SERVICE_GUARANTEED, 3000000, 0, 0)), WSD_OK);
+	assert_int_equal(set_qos(&f[2].c, out_only(WSD_SERVICE_BEST_EFFORT, 0, 0, 0)), WSD_OK);
+	assert_false(wsd_ledger_promised());
+	advance(100 * MS); /* it may still wait for what it was told */
+	assert_true(send_now(&f[3].c, &f[3].a, 10u << 20) == 10u << 20);
+	close_flow(&f[2]);
+	close_flow(&f[3]);
+}
+
+static void what_cannot_be_promised_to_a_peer_is_best_effort(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	open_flow(&f);
+	assert_int_equal(
+		set_qos(&f.a, (struct wsd_qos){ .in = { WSD_SERVICE_GUARANTEED, 50000000, 0, 0 } }),
+		WSD_OK);
+	advance(MS);
+	advance(MS);
+	assert_int_equal(agreed(&f.c).out.service, WSD_SERVICE_BEST_EFFORT);
+	assert_int_equal(agreed(&f.c).out.rate, 50000000);
+	assert_int_equal(agreed(&f.a).in.service, WSD_SERVICE_BEST_EFFORT);
+	assert_false(wsd_ledger_promised());
+	close_flow(&f);
+}
+
+static int start(void **state)
+{
+	(void)state;
+	return wsd_engines_start() == WSD_OK ? 0 : -1;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	wsd_engines_stop();
+	ledger_name_remove();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_flow_sends_its_bucket_and_then_its_rate),
+		cmocka_unit_test(a_peak_bounds_the_burst),
+		cmocka_unit_test(the_lesser_of_both_sides_holds),
+		cmocka_unit_test(those_without_a_promise_share_the_rest),
+		cmocka_unit_test(what_cannot_be_promised_to_a_peer_is_best_effort),
+	};
+
+	setenv("WSD_BACKENDS", "sim", 1);
+	setenv("WSD_SIM_MODE", "stepped", 1);
+	setenv("WSD_SIM_SPEED", "4000000", 1);
+	setenv("WSD_ENGINE_THREAD", "0", 1);
+	ledger_name_set();
+	test_deadline(60);
+	return cmocka_run_group_tests(tests, start, stop);
+}

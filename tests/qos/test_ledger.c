@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * test_ledger.c - the ledger of promises between processes: what one has the others cannot have, until it gives
+ * it back or is gone, however it went; and what a ledger is worth that somebody else wrote.
+ */
+#include "tests/lib/test.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "provider/transport/ledger.h"
+#include "rdma_backend/base/base.h"
+#include "tests/qos/ledger_name.h"
+
+#define PERCENT (1000000u / 100) /* of WSD_SIM_SPEED; 75 may be promised */
+
+static struct wsd_engine *engine(void)
+{
+	assert_true(wsd_engine_count() > 0);
+	return wsd_engine_at(0);
+}
+
+static void begin(void)
+{
+	assert_int_equal(wsd_engines_start(), WSD_OK);
+}
+
+/* Another process that has so much, and then waits to be told to end well. */
+static pid_t holder(unsigned percent, int *tell)
+{
+	int down[2], up[2];
+	char c = 'n';
+	pid_t pid;
+
+	assert_int_equal(pipe(down), 0);
+	assert_int_equal(pipe(up), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(down[1]);
+		if (wsd_engines_start() == WSD_OK &&
+		    wsd_ledger_change(wsd_engine_at(0), 0, percent * PERCENT) == WSD_OK)
+			c = 'y';
+		if (write(up[1], &c, 1) != 1 || read(down[0], &c, 1) < 0)
+			_exit(1);
+		wsd_engines_stop();
+		_exit(0);
+	}
+	close(down[0]);
+	close(up[1]);
+	assert_int_equal(read(up[0], &c, 1), 1);
+	close(up[0]);
+	assert_int_equal(c, 'y');
+	*tell = down[1];
+	return pid;
+}
+
+static void ended(pid_t pid, int tell)
+{
+	int status;
+
+	close(tell);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void one_process_adds_up(void **state)
+{
+	(void)state;
+	begin();
+	assert_false(wsd_ledger_promised());
+	assert_int_equal(wsd_ledger_change(engine(), 0, 76 * PERCENT), WSD_EUNSUPPORTED);
+	assert_false(wsd_ledger_promised());
+	assert_int_equal(wsd_ledger_change(engine(), 0, 50 * PERCENT), WSD_OK);
+	assert_true(wsd_ledger_promised());
+	assert_int_equal(wsd_ledger_change(engine(), 0, 26 * PERCENT), WSD_EUNSUPPORTED);
+	assert_int_equal(wsd_ledger_change(engine(), 0, 25 * PERCENT), WSD_OK);
+	assert_int_equal(wsd_ledger_change(engine(), 50 * PERCENT, 51 * PERCENT), WSD_EUNSUPPORTED);
+	assert_int_equal(wsd_ledger_change(engine(), 50 * PERCENT, 0), WSD_OK);
+	assert_true(wsd_ledger_promised());
+	assert_int_equal(wsd_ledger_change(engine(), 25 * PERCENT, 0), WSD_OK);
+	assert_false(wsd_ledger_promised());
+	wsd_engines_stop();
+}
+
+static void processes_add_up_and_their_end_gives_back(void **state)
+{
+	static const int ways[] = { 0, SIGKILL, SIGSTOP };
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		int tell, status;
+		pid_t pid = holder(60, &tell);
+
+		begin();
+		assert_true(wsd_ledger_promised());
+		assert_int_equal(wsd_ledger_change(engine(), 0, 16 * PERCENT), WSD_EUNSUPPORTED);
+		assert_int_equal(wsd_ledger_change(engine(), 0, 15 * PERCENT), WSD_OK);
+		if (ways[i] == SIGKILL) {
+			kill(pid, SIGKILL);
+			assert_int_equal(waitpid(pid, &status, 0), pid);
+			close(tell);
+		} else if (ways[i] == SIGSTOP) {
+			/* It lives, and keeps what it has; nobody waits for it. */
+			kill(pid, SIGSTOP);
+			assert_int_equal(wsd_ledger_change(engine(), 0, PERCENT), WSD_EUNSUPPORTED);
+			kill(pid, SIGCONT);
+			ended(pid, tell);
+		} else {
+			ended(pid, tell);
+		}
+		assert_int_equal(wsd_ledger_change(engine(), 0, 60 * PERCENT), WSD_OK);
+		wsd_engines_stop();
+	}
+}
+
+static void a_child_has_promised_nothing(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	begin();
+	assert_int_equal(wsd_ledger_change(engine(), 0, 70 * PERCENT), WSD_OK);
+	pid = fork();
+	if (pid == 0) {
+		wsd_engines_fork_child();
+		/* Its own start, and end, leave the parent's promise. */
+		if (wsd_engines_start() != WSD_OK ||
+		    wsd_ledger_change(wsd_engine_at(0), 0, 6 * PERCENT) != WSD_EUNSUPPORTED ||
+		    wsd_ledger_change(wsd_engine_at(0), 0, 5 * PERCENT) != WSD_OK)
+			_exit(1);
+		wsd_engines_stop();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	assert_int_equal(wsd_ledger_change(engine(), 0, 6 * PERCENT), WSD_EUNSUPPORTED);
+	assert_int_equal(wsd_ledger_change(engine(), 0, 5 * PERCENT), WSD_OK);
+	wsd_engines_stop();
+}
+
+static void scribble(int value, off_t from, size_t length)
+{
+	uint8_t *junk = malloc(length);
+	int fd = shm_open(ledger_path, O_RDWR, 0);
+
+	assert_true(junk != NULL && fd >= 0);
+	memset(junk, value, length);
+	assert_true(pwrite(fd, junk, length, from) == (ssize_t)length);
+	close(fd);
+	free(junk);
+}
+
+static off_t ledger_length(void)
+{
+	struct stat st;
+	int fd = shm_open(ledger_path, O_RDONLY, 0);
+
+	assert_true(fd >= 0 && fstat(fd, &st) == 0);
+	close(fd);
+	return st.st_size;
+}
+
+/* Junk is what nobody alive has entered: it is cleared away. Beyond reason it is believed up to a bound. */
+static void junk_does_no_harm(void **state)
+{
+	off_t length;
+
+	(void)state;
+	begin();
+	length = ledger_length();
+	assert_int_equal(wsd_ledger_change(engine(), 0, PERCENT), WSD_OK);
+	scribble(0xff, 64, (size_t)length - 64);
+	assert_int_equal(wsd_ledger_change(engine(), 0, PERCENT), WSD_OK);
+	assert_int_equal(wsd_ledger_change(engine(), 2 * PERCENT, 0), WSD_OK);
+	wsd_engines_stop();
+	scribble(0x5a, 0, 4); /* another version's */
+	begin();
+	assert_int_equal(wsd_ledger_change(engine(), 0, PERCENT), WSD_EUNSUPPORTED);
+	assert_false(wsd_ledger_promised());
+	wsd_engines_stop();
+	ledger_name_remove();
+}
+
+static void what_is_no_ledger_is_not_used(void **state)
+{
+	char path[128];
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "/dev/shm%s", ledger_path);
+	for (unsigned i = 0; i < 4; i++) {
+		ledger_name_remove();
+		if (i == 0) {
+			assert_int_equal(symlink("/tmp/elsewhere", path), 0);
+		} else if (i == 1) {
+			assert_int_equal(mkdir(path, 0700), 0);
+		} else {
+			fd = shm_open(ledger_path, O_RDWR | O_CREAT, 0600);
+			assert_true(fd >= 0);
+			if (i == 2) /* others may write it */
+				assert_int_equal(fchmod(fd, 0666), 0);
+			else
+				assert_int_equal(ftruncate(fd, 100), 0);
+			close(fd);
+		}
+		begin();
+		assert_int_equal(wsd_ledger_change(engine(), 0, PERCENT), WSD_EUNSUPPORTED);
+		assert_int_equal(wsd_ledger_change(engine(), PERCENT, 0), WSD_OK);
+		assert_false(wsd_ledger_promised());
+		wsd_engines_stop();
+		if (i == 1)
+			assert_int_equal(rmdir(path), 0);
+	}
+	assert_int_not_equal(access("/tmp/elsewhere", F_OK), 0);
+	ledger_name_remove();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_process_adds_up),
+		cmocka_unit_test(processes_add_up_and_their_end_gives_back),
+		cmocka_unit_test(a_child_has_promised_nothing),
+		cmocka_unit_test(junk_does_no_harm),
+		cmocka_unit_test(what_is_no_ledger_is_not_used),
+	};
+	int failed;
+
+	setenv("WSD_BACKENDS", "sim", 1);
+	setenv("WSD_SIM_SPEED", "1000000", 1);
+	setenv("WSD_ENGINE_THREAD", "0", 1);
+	ledger_name_set();
+	test_deadline(60);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	ledger_name_remove();
+	return failed;
+}

@@ -36,8 +36,9 @@ static HANDLE open_file(const char *name)
 		return INVALID_HANDLE_VALUE;
 	}
 	_snwprintf(path, MAX_PATH + 64, L"%ls\\openwsd.%hs", folder, name);
-	return CreateFileW(path, GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL,
-			   OPEN_ALWAYS, FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT, NULL);
+	return CreateFileW(path, GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE,
+			   NULL, OPEN_ALWAYS, FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT,
+			   NULL);
 }
 
 /* A plain file of that length, or an empty one, which the mapping makes so long. */
@@ -46,8 +47,8 @@ static bool is_good(HANDLE file, size_t length)
 	BY_HANDLE_FILE_INFORMATION info;
 
 	return GetFileInformationByHandle(file, &info) &&
-	       (info.dwFileAttributes & (FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_REPARSE_POINT)) ==
-		       0 &&
+	       (info.dwFileAttributes &
+		(FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_REPARSE_POINT)) == 0 &&
 	       info.nFileSizeHigh == 0 && (info.nFileSizeLow == 0 || info.nFileSizeLow == length);
 }
 

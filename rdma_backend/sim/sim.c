@@ -27,7 +27,6 @@ static void sim_default_attr(struct wsd_device_attr *attr, uint32_t index)
 	attr->hint_ring = 256u << 10;
 	attr->cost_poll = 0;
 	attr->cost_post = 0;
-	attr->speed = wsd_sim.host->param_uint("sim", "speed", 125000000, 0, 1ull << 40);
 }
 
 /* The first device of the process brings the scripted world from the parameters. */
@@ -73,6 +72,7 @@ static enum wsd_status sim_open(const struct wsd_host *host, uint32_t index,
 		return WSD_ENOMEM;
 	dev->attr.size = attr->size;
 	sim_default_attr(&dev->attr, index);
+	dev->attr.speed = host->param_uint("sim", "speed", 125000000, 0, 1ull << 40);
 	dev->address_count = local_addresses(dev->addresses, SIM_MAX_ADDRESSES);
 	wsd_sim_lock();
 	if (wsd_sim.devices == 0)

@@ -18,7 +18,7 @@
 
 #define OTHERS	  8u
 #define FLOWS_MAX (OTHERS + 1)
-#define WARM_MS	  300u
+#define WARM_MS	  500u
 #define WINDOW_MS 2000u
 #define SEND_MS	  (WARM_MS + WINDOW_MS + 500u)
 #define PIECE	  65536u
@@ -122,7 +122,8 @@ static void receiver(void)
 
 /* --- the sending side --- */
 
-static uint32_t bucket = QOS_NOT_SPECIFIED;
+/* What a process that was kept from running may make good; spent before counting begins. */
+static uint32_t bucket;
 
 static SOCKET open_flow(unsigned char id, uint32_t guaranteed)
 {
@@ -247,7 +248,7 @@ static void check_burst(uint32_t rate)
 	peer_tell(1);
 	bucket = BUCKET;
 	s = open_flow(0, rate);
-	bucket = QOS_NOT_SPECIFIED;
+	bucket = rate / 10;
 	PEER_CHECK(ioctlsocket(s, FIONBIO, &on) == 0);
 	Sleep(300);
 	begun = now_ms();
@@ -335,6 +336,7 @@ int main(int argc, char **argv)
 		PEER_CHECK(speed > 100000);
 		set_speed(speed);
 		rate = (uint32_t)(speed / 4 < 1000000000 ? speed / 4 : 1000000000);
+		bucket = rate / 10;
 		printf("run %u: %.2f MB/s measured\n", i + 1, (double)speed / 1e6);
 		check_one(rate);
 		check_burst(rate);

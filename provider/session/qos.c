@@ -188,6 +188,15 @@ enum wsd_status wsd_stream_set_qos(struct wsd_stream *s, const struct wsd_qos *q
 	return WSD_OK;
 }
 
+bool wsd_stream_qos_possible(const struct wsd_qos *qos)
+{
+	bool possible = !wsd_flow_reserves(&qos->out);
+
+	for (unsigned i = 0; i < wsd_engine_count() && !possible; i++)
+		possible = wsd_ledger_has_room(wsd_engine_at(i), qos->out.rate);
+	return possible;
+}
+
 bool wsd_stream_qos(const struct wsd_stream *s, struct wsd_qos *agreed)
 {
 	if (s->pace)

@@ -113,6 +113,8 @@ void wsd_stream_tune(struct wsd_stream *stream, uint32_t zcopy_min, bool posted_
  * much cannot be promised, WSD_ENOMEM; then nothing has changed.
  */
 enum wsd_status wsd_stream_set_qos(struct wsd_stream *stream, const struct wsd_qos *qos);
+/* Could any path promise what is to be sent? [any lock] */
+bool wsd_stream_qos_possible(const struct wsd_qos *qos);
 /* [lock] What both sides agreed on, which is what holds. False: neither said anything. */
 bool wsd_stream_qos(const struct wsd_stream *stream, struct wsd_qos *agreed);
 /* [lock] posted_only: there is a place for so many more bytes. */

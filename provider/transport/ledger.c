@@ -257,11 +257,29 @@ static uint64_t speed_of(const struct wsd_engine *engine)
 	return speed < RATE_MOST ? speed : RATE_MOST;
 }
 
+static uint64_t most_of(const struct wsd_engine *engine)
+{
+	return speed_of(engine) / 100 * wsd_param_uint("QOS_RESERVABLE", 75, 0, 100);
+}
+
+bool wsd_ledger_has_room(struct wsd_engine *engine, uint32_t rate)
+{
+	struct file *file;
+	bool room = false;
+
+	lock_ledger();
+	file = atomic_load(&ledger.file);
+	if (file)
+		room = add_up(file, wsd_engine_name(engine), 0).rate + rate <= most_of(engine);
+	wsd_mutex_unlock(&lock);
+	return room;
+}
+
 /* [lock] */
 static enum wsd_status change(struct file *file, struct wsd_engine *engine, uint32_t before,
 			      uint32_t after)
 {
-	uint64_t most = speed_of(engine) / 100 * wsd_param_uint("QOS_RESERVABLE", 75, 0, 100);
+	uint64_t most = most_of(engine);
 	unsigned path = claim_entry(file) ? path_of(file, engine) : PATHS;
 	struct entry_path *entry;
 

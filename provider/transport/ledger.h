@@ -22,6 +22,9 @@
  */
 enum wsd_status wsd_ledger_change(struct wsd_engine *engine, uint32_t before, uint32_t after);
 
+/* Would there be room for so much, at this moment? Asks the system. */
+bool wsd_ledger_has_room(struct wsd_engine *engine, uint32_t rate);
+
 /* Is anything promised on the paths of this host? One load: for the data path. */
 bool wsd_ledger_promised(void);
 

@@ -277,6 +277,8 @@ int WSPAPI wsd_spi_connect(SOCKET s, const struct sockaddr *name, int namelen,
 		error = WSAEINPROGRESS;
 	if (error == 0 && lpSQOS != NULL)
 		error = wsd_qos_parse(lpSQOS, &qos, &qos);
+	if (error == 0 && !wsd_stream_qos_possible(&qos))
+		error = WSAEOPNOTSUPP;
 	if (error == 0)
 		error = wsd_connect_start(sock, &remote, &qos);
 	if (error != 0)

@@ -266,7 +266,8 @@ static enum wsd_status post_piece(struct wsd_channel *ch, struct wsd_transfer *t
 						[WSD_TRANSFER_WRITE] = WSD_OP_WRITE,
 						[WSD_TRANSFER_READ] = WSD_OP_READ };
 	struct wsd_sge whole = { t->bounce, t->total, t->bounce_region };
-	struct wsd_work work = { .op = ops[t->kind], .flags = WSD_WORK_SIGNALLED };
+	struct wsd_work work = { .op = ops[t->kind],
+				 .flags = WSD_WORK_SIGNALLED | WSD_WORK_STABLE };
 	enum wsd_status status;
 	uint32_t posted = 0, bytes = 0;
 

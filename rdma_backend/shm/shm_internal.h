@@ -184,6 +184,7 @@ struct shm_work {
 	uint32_t acked;
 	bool remote;
 	bool issued_all;
+	bool plain;	       /* nothing follows: for work_spare */
 	struct wsd_sge sge[1]; /* sge_count of them; payload copies follow */
 };
 
@@ -271,6 +272,7 @@ struct wsd_endpoint {
 
 	struct shm_work *work_first, **work_end; /* in order */
 	struct shm_work *work_issue;		 /* first that is not issued_all, or NULL */
+	struct shm_work *work_spare;		 /* done, of one element and without payload */
 	uint32_t outstanding;			 /* works and unreported completions */
 	struct shm_sent *sent; /* ring of sent_size, for as many as are outstanding; grows */
 	uint32_t sent_head, sent_tail, sent_size;

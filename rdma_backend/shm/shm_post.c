@@ -64,11 +64,39 @@ static void fail_op(struct wsd_endpoint *endpoint, const struct shm_op *op, enum
 	shm_break(endpoint, status == WSD_ENOMEM ? WSD_EABORTED : WSD_EPROTOCOL);
 }
 
+/* Zeroed; a plain one that is done serves again. */
+static struct shm_work *work_room(struct wsd_endpoint *endpoint, size_t bytes)
+{
+	struct shm_work *work = endpoint->work_spare;
+	bool plain = bytes <= sizeof(*work);
+
+	if (plain && work) {
+		endpoint->work_spare = work->next;
+		memset(work, 0, sizeof(*work));
+	} else {
+		work = endpoint->queue->host->alloc(bytes);
+	}
+	if (work)
+		work->plain = plain;
+	return work;
+}
+
+static void work_done(struct wsd_endpoint *endpoint, struct shm_work *work)
+{
+	if (!work->plain) {
+		endpoint->queue->host->free(work);
+		return;
+	}
+	work->next = endpoint->work_spare;
+	endpoint->work_spare = work;
+}
+
 static struct shm_work *work_new(struct wsd_endpoint *endpoint, const struct shm_op *op)
 {
-	bool copy = op->op != WSD_OP_READ;
-	size_t head = sizeof(struct shm_work) + (copy ? 0 : op->sge_count * sizeof(struct wsd_sge));
-	struct shm_work *work = endpoint->queue->host->alloc(head + (copy ? op->length : 0));
+	bool copy = op->op != WSD_OP_READ && !(op->flags & WSD_WORK_STABLE);
+	size_t more = copy || !op->sge_count ? 0 : op->sge_count - 1;
+	size_t head = sizeof(struct shm_work) + more * sizeof(struct wsd_sge);
+	struct shm_work *work = work_room(endpoint, head + (copy ? op->length : 0));
 
 	if (!work)
 		return NULL;
@@ -97,6 +125,10 @@ void shm_work_drop(struct wsd_endpoint *endpoint)
 		endpoint->work_first = work->next;
 		endpoint->queue->host->free(work);
 		endpoint->outstanding--;
+	}
+	while ((work = endpoint->work_spare) != NULL) {
+		endpoint->work_spare = work->next;
+		endpoint->queue->host->free(work);
 	}
 	endpoint->work_end = &endpoint->work_first;
 	endpoint->work_issue = NULL;
@@ -189,7 +221,7 @@ static void retire(struct wsd_endpoint *endpoint)
 		endpoint->work_first = work->next;
 		if (!work->next)
 			endpoint->work_end = &endpoint->work_first;
-		endpoint->queue->host->free(work);
+		work_done(endpoint, work);
 	}
 }
 

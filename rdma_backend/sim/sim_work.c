@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define SIM_FLAGS (WSD_WORK_SIGNALLED | WSD_WORK_INLINE | WSD_WORK_FENCE)
+#define SIM_FLAGS (WSD_WORK_SIGNALLED | WSD_WORK_INLINE | WSD_WORK_FENCE | WSD_WORK_STABLE)
 
 static const struct wsd_device_attr *sim_dev(const struct wsd_endpoint *ep)
 {

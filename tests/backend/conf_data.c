@@ -114,7 +114,7 @@ static void test_gather(void)
 	}
 	memset(&work, 0, sizeof(work));
 	work.op = WSD_OP_SEND;
-	work.flags = WSD_WORK_SIGNALLED;
+	work.flags = WSD_WORK_SIGNALLED | WSD_WORK_STABLE;
 	work.sge = sge;
 	work.sge_count = count;
 	work.id = 77;

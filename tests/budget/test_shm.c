@@ -10,16 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#include <linux/ptrace.h>
 
 #include <openwsd/winsock2.h>
 
 #include "tests/budget/budget.h"
+#include "tests/budget/trace.h"
 
 #define SMALL	    61u /* a size that nothing else copies */
 #define LARGE	    65536u
@@ -105,12 +101,6 @@ static void ping_pong(SOCKET a, SOCKET b, unsigned rounds, int length)
 	}
 }
 
-/* The parent starts or stops counting. */
-static void marker(void)
-{
-	syscall(SYS_getsid, 0);
-}
-
 static int scenario(void)
 {
 	SOCKET listener, client, server;
@@ -124,9 +114,9 @@ static int scenario(void)
 	closesocket(listener);
 	ping_pong(client, server, WARM_UP, SMALL);
 	memset(&count, 0, sizeof(count));
-	marker();
+	trace_marker();
 	ping_pong(client, server, ROUNDS, SMALL);
-	marker();
+	trace_marker();
 	/* Two messages a round, one copy on each side of each; at a ring's end in two pieces. */
 	ok &= budget_within("copies of small messages", count.small_copies, 4 * ROUNDS - WRAPS,
 			    4 * ROUNDS);
@@ -144,52 +134,11 @@ static int scenario(void)
 	return !ok;
 }
 
-/* --- the parent --- */
-
-/* Run the child to its end, counting between the markers. Its exit status, or -1. */
-static int trace(pid_t child, unsigned long *calls)
-{
-	struct ptrace_syscall_info info;
-	int status, counting = 0, number = 0;
-
-	if (waitpid(child, &status, 0) < 0 || !WIFSTOPPED(status) ||
-	    ptrace(PTRACE_SETOPTIONS, child, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) != 0)
-		return -1;
-	while (ptrace(PTRACE_SYSCALL, child, NULL, number) == 0) {
-		if (waitpid(child, &status, 0) < 0)
-			return -1;
-		if (WIFEXITED(status))
-			return WEXITSTATUS(status);
-		if (!WIFSTOPPED(status))
-			return -1;
-		number = WSTOPSIG(status) == (SIGTRAP | 0x80) ? 0 : WSTOPSIG(status);
-		if (number != 0)
-			continue;
-		if (ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof(info), &info) <= 0)
-			return -1;
-		if (info.op != PTRACE_SYSCALL_INFO_ENTRY)
-			continue;
-		if (info.entry.nr == SYS_getsid)
-			counting = !counting;
-		else if (counting)
-			++*calls;
-	}
-	return -1;
-}
-
 int main(void)
 {
 	unsigned long calls = 0;
-	pid_t child = fork();
-	int result;
+	int result = trace_run(scenario, &calls, 1);
 
-	if (child == 0) {
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
-			_exit(3);
-		raise(SIGSTOP);
-		exit(scenario());
-	}
-	result = child < 0 ? -1 : trace(child, &calls);
 	if (result != 0) {
 		fprintf(stderr, "the scenario ended with %d\n", result);
 		return 1;

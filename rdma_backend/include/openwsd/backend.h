@@ -111,6 +111,7 @@ enum wsd_work_op { WSD_OP_SEND, WSD_OP_WRITE, WSD_OP_WRITE_IMM, WSD_OP_READ };
 #define WSD_WORK_SIGNALLED 0x1u /* an event for success too; failures always give one */
 #define WSD_WORK_INLINE	   0x2u /* at most max_inline bytes, no READ; sources free after post */
 #define WSD_WORK_FENCE	   0x4u /* not before the READs posted earlier have completed */
+#define WSD_WORK_STABLE	   0x8u /* sources stay as they are until the event: a hint for COPY_AT_POST */
 
 /* One send-side work request. Owned by the caller; not referenced after post_send returns. */
 struct wsd_work {

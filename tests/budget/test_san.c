@@ -18,8 +18,8 @@
 #define LARGE	 65536u
 #define POOL	 16u
 #define LEAST	 1024u /* what counts as a copy of payload of large transfers */
-#define WARM_UP	 600u
-#define ROUNDS	 1000u
+#define WARM_UP	 200u
+#define ROUNDS	 500u
 #define POLLS	 10000u
 #define DEADLINE 80u /* s */
 
@@ -238,6 +238,7 @@ static int scenario(void)
 	int ok;
 
 	alarm(DEADLINE);
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	budget_need(sp_start(AF_INET) == 0, "WSPStartupEx");
 	budget_need(sp_open(&pair) == 0, "connection");
 	handle = sp_ext.register_memory(pair.client, out, LARGE, MEM_READWRITE, &sp_error);

@@ -591,5 +591,6 @@ const struct scenario scenarios[] = {
 	{ "extended", run_extended },
 	{ "select", run_select },
 	{ "event_select", run_event_select },
+	{ "san", run_san },
 	{ NULL, NULL },
 };

@@ -16,6 +16,8 @@ struct scenario {
 	int (*run)(void);
 };
 
+int run_san(void); /* mode S: scenario_san.c */
+
 /* Ends with an entry without a name. All but the first need WSAStartup. */
 extern const struct scenario scenarios[];
 

@@ -13,6 +13,7 @@ struct sp_extensions sp_ext;
 _Thread_local INT sp_error;
 atomic_int sp_handles;
 atomic_uint sp_upcalls, sp_repeated;
+void (*sp_completed)(LPWSAOVERLAPPED overlapped);
 
 static int family;
 static DWORD descriptor_length;
@@ -51,6 +52,8 @@ static int WSPAPI complete(SOCKET s, LPWSAOVERLAPPED o, DWORD code, DWORD bytes,
 	(void)out;
 	sp_upcalls++;
 	sp_repeated += o->Internal != WSS_OPERATION_IN_PROGRESS;
+	if (sp_completed != NULL)
+		sp_completed(o);
 	o->InternalHigh = bytes;
 	__atomic_store_n(&o->Internal, (ULONG_PTR)code, __ATOMIC_RELEASE);
 	return 0;
@@ -170,21 +173,38 @@ static int meet(struct sp_pair *p)
 	return 0;
 }
 
+/* Held as long as the process lives. */
+static struct ports {
+	unsigned short listen, connect;
+	bool used;
+} ports[SP_PAIRS];
+
+static struct ports *take_ports(struct sp_pair *p)
+{
+	struct ports *mine;
+
+	for (p->ports = 0; p->ports + 1 < SP_PAIRS && ports[p->ports].used;)
+		p->ports++;
+	mine = &ports[p->ports];
+	mine->used = true;
+	if (mine->listen == 0) {
+		mine->listen = os_port(family == AF_INET6, true);
+		mine->connect = os_port(family == AF_INET6, false);
+	}
+	return mine;
+}
+
 int sp_open(struct sp_pair *p)
 {
-	static unsigned short listen_port, connect_port; /* held as long as the process lives */
-	WSAEVENT event = (WSAEVENT)(uintptr_t)4;	 /* the switch's own affair */
+	const struct ports *mine = take_ports(p);
+	WSAEVENT event = (WSAEVENT)(uintptr_t)4; /* the switch's own affair */
 	struct sockaddr_storage at, own;
 	int length, own_length, error;
 
 	p->listener = p->client = p->server = INVALID_SOCKET;
-	if (listen_port == 0) {
-		listen_port = os_port(family == AF_INET6, true);
-		connect_port = os_port(family == AF_INET6, false);
-	}
-	error = bound(&p->listener, listen_port, false, &at, &length);
+	error = bound(&p->listener, mine->listen, false, &at, &length);
 	if (error == 0)
-		error = bound(&p->client, connect_port, true, &own, &own_length);
+		error = bound(&p->client, mine->connect, true, &own, &own_length);
 	if (error != 0)
 		return error;
 	if (sp_spi.lpWSPListen(p->listener, 4, &sp_error) != 0 ||
@@ -205,6 +225,7 @@ void sp_close(struct sp_pair *p)
 	for (unsigned i = 0; i < 3; i++)
 		if (all[i] != INVALID_SOCKET)
 			(void)sp_spi.lpWSPCloseSocket(all[i], &sp_error);
+	ports[p->ports].used = false;
 }
 
 bool sp_settle(int handles)

@@ -16,6 +16,7 @@
 #define SP_HUNG	      (-1) /* something that had to happen did not within SP_PATIENCE */
 #define SP_PATIENCE   10u  /* s; multiplied by WSD_TEST_SLOW */
 #define SP_DESCRIPTOR 64u
+#define SP_PAIRS      4u
 
 struct sp_extensions {
 	LPFN_WSPREGISTERMEMORY register_memory;
@@ -29,6 +30,7 @@ struct sp_extensions {
 
 struct sp_pair {
 	SOCKET listener, client, server; /* INVALID_SOCKET: not made */
+	unsigned ports;			 /* which of ours: as many pairs as SP_PAIRS at a time */
 };
 
 extern WSPPROC_TABLE sp_spi;
@@ -37,6 +39,7 @@ extern _Thread_local INT sp_error; /* for lpErrno */
 extern atomic_int sp_handles;	   /* given out and not closed */
 extern atomic_uint sp_upcalls;	   /* WPUCompleteOverlappedRequest */
 extern atomic_uint sp_repeated;	   /* of those, for structures that had ended */
+extern void (*sp_completed)(LPWSAOVERLAPPED overlapped); /* called by each of them; or NULL */
 
 int sp_start(int family); /* WSPStartupEx and the seven functions; 0 or the code */
 int sp_stop(void);	  /* WSPCleanup */

@@ -364,9 +364,10 @@ wsd_any_function wsd_extension_find(unsigned mode, const GUID *id, int *error)
 	const struct wsd_extension *san = mode == WSD_MODE_SAN ? wsd_san_extensions : NULL;
 
 	for (; san != NULL && san->function != NULL; san++) {
-		*error = 0;
-		if (memcmp(&san->id, id, sizeof(*id)) == 0)
-			return san->function;
+		if (memcmp(&san->id, id, sizeof(*id)) != 0)
+			continue;
+		*error = san->offered == NULL || san->offered() ? 0 : WSAEOPNOTSUPP;
+		return *error == 0 ? san->function : NULL;
 	}
 	*error = WSAEINVAL;
 	if (mode == WSD_MODE_SAN)

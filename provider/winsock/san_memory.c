@@ -150,13 +150,22 @@ static int WSPAPI san_cache_callback(PVOID lpvAddress, SIZE_T Size, LPINT lpErrn
 	}
 }
 
+/* A switch asks once, for all connections: one device that cannot READ is one too many. */
+static bool can_read(void)
+{
+	struct wsd_channel_limits limits;
+
+	wsd_channel_limits(NULL, &limits);
+	return limits.read;
+}
+
 const struct wsd_extension wsd_san_extensions[] = {
-	{ WSAID_REGISTERMEMORY, (wsd_any_function)san_register },
-	{ WSAID_DEREGISTERMEMORY, (wsd_any_function)san_deregister },
-	{ WSAID_REGISTERRDMAMEMORY, (wsd_any_function)san_register_rdma },
-	{ WSAID_DEREGISTERRDMAMEMORY, (wsd_any_function)san_deregister_rdma },
-	{ WSAID_RDMAWRITE, (wsd_any_function)wsd_san_rdma_write },
-	{ WSAID_RDMAREAD, (wsd_any_function)wsd_san_rdma_read },
-	{ WSAID_MEMORYREGISTRATIONCACHECALLBACK, (wsd_any_function)san_cache_callback },
-	{ { 0 }, NULL },
+	{ WSAID_REGISTERMEMORY, (wsd_any_function)san_register, NULL },
+	{ WSAID_DEREGISTERMEMORY, (wsd_any_function)san_deregister, NULL },
+	{ WSAID_REGISTERRDMAMEMORY, (wsd_any_function)san_register_rdma, NULL },
+	{ WSAID_DEREGISTERRDMAMEMORY, (wsd_any_function)san_deregister_rdma, NULL },
+	{ WSAID_RDMAWRITE, (wsd_any_function)wsd_san_rdma_write, NULL },
+	{ WSAID_RDMAREAD, (wsd_any_function)wsd_san_rdma_read, can_read },
+	{ WSAID_MEMORYREGISTRATIONCACHECALLBACK, (wsd_any_function)san_cache_callback, NULL },
+	{ { 0 }, NULL, NULL },
 };

@@ -130,6 +130,7 @@ wsd_any_function wsd_extension_find(unsigned mode, const GUID *id, int *error);
 struct wsd_extension {
 	GUID id;
 	wsd_any_function function;
+	bool (*offered)(void); /* NULL: always; else WSAEOPNOTSUPP when it is not */
 };
 extern const struct wsd_extension wsd_san_extensions[]; /* san_memory.c; ends with NULL */
 

@@ -2,6 +2,9 @@
 /* test_san_options.c - mode S: options, control codes, the address list, the extension functions. */
 #include "tests/conformance/san.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 static int get(SOCKET s, int level, int name, DWORD *value, int *length)
 {
 	return spi.lpWSPGetSockOpt(s, level, name, (char *)value, length, &host_error);
@@ -174,9 +177,39 @@ static void check_extensions(void)
 	host_close(s);
 }
 
+/* In a process of its own, over a device that cannot READ: the function is not offered, all others are. */
+static int without_read(void)
+{
+	static const GUID read = WSAID_RDMAREAD, write = WSAID_RDMAWRITE;
+	WSPUPCALLTABLEEX upcalls = san_table(0);
+	void *function;
+	WSPDATA data;
+
+	setenv("WSD_SIM_CAPS", "-read", 1);
+	return WSPStartupEx(MAKEWORD(2, 2), &data, &host_protocol, &upcalls, &spi) != 0 ||
+	       !SPI_FAILS(san_find(INVALID_SOCKET, &read, &function), WSAEOPNOTSUPP) ||
+	       san_find(INVALID_SOCKET, &write, &function) != 0;
+}
+
+static void check_without_read(void)
+{
+	const char *backends = getenv("WSD_BACKENDS");
+	int status = -1;
+	pid_t child;
+
+	if (backends == NULL || strcmp(backends, "sim") != 0)
+		return; /* the others can */
+	fflush(stdout);
+	child = fork();
+	if (child == 0)
+		_exit(without_read());
+	CHECK_R(276, child > 0 && waitpid(child, &status, 0) == child && status == 0);
+}
+
 int main(int argc, char **argv)
 {
 	host_begin(argc, argv);
+	check_without_read();
 	if (san_startup(0) != 0)
 		return 1;
 	check_options();

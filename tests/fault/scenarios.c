@@ -583,14 +583,9 @@ static int run_event_select(void)
 }
 
 const struct scenario scenarios[] = {
-	{ "startup", run_startup },
-	{ "stream", run_stream },
-	{ "event", run_event },
-	{ "port", run_port },
-	{ "routine", run_routine },
-	{ "extended", run_extended },
-	{ "select", run_select },
-	{ "event_select", run_event_select },
-	{ "san", run_san },
-	{ NULL, NULL },
+	{ "startup", run_startup }, { "stream", run_stream },
+	{ "event", run_event },	    { "port", run_port },
+	{ "routine", run_routine }, { "extended", run_extended },
+	{ "select", run_select },   { "event_select", run_event_select },
+	{ "san", run_san },	    { NULL, NULL },
 };

@@ -288,6 +288,8 @@ void wsd_qos_drop(struct wsd_stream *stream); /* the path is not, any more */
 /* What the peer said, as it sees it. WSD_ENOMEM. */
 enum wsd_status wsd_qos_heard(struct wsd_stream *stream, const struct wsd_qos *said);
 void wsd_qos_said(const struct wsd_stream *stream, struct wsd_qos *mine); /* what to tell it */
+/* The IP type of service: the option, or what goes with the service. */
+uint8_t wsd_qos_traffic_class(const struct wsd_stream *stream);
 /* Does anything bound what it sends? */
 static inline bool wsd_qos_paced(const struct wsd_stream *stream)
 {

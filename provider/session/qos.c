@@ -127,6 +127,13 @@ enum wsd_status wsd_qos_begin(struct wsd_stream *s)
 	return WSD_OK;
 }
 
+uint8_t wsd_qos_traffic_class(const struct wsd_stream *s)
+{
+	if (s->options.traffic_class || !s->pace)
+		return s->options.traffic_class;
+	return wsd_flow_traffic_class(&s->pace->agreed.out);
+}
+
 void wsd_qos_drop(struct wsd_stream *s)
 {
 	static const struct wsd_flow none;
@@ -217,6 +224,25 @@ static bool shares(const struct wsd_stream *s)
 	return !s->pace || s->pace->reserved == 0;
 }
 
+/* Who said that it may wait gets half of what others get, who must not eight times as much. */
+static uint32_t weight(const struct wsd_stream *s)
+{
+	switch (s->pace ? s->pace->agreed.out.service : WSD_SERVICE_NONE) {
+	case WSD_SERVICE_QUALITATIVE:
+		return 1;
+	case WSD_SERVICE_NETWORK_CONTROL:
+		return 16;
+	case WSD_SERVICE_NONE:
+	case WSD_SERVICE_BEST_EFFORT:
+	case WSD_SERVICE_CONTROLLED_LOAD:
+	case WSD_SERVICE_GUARANTEED:
+	case WSD_SERVICE_NO_TRAFFIC:
+	case WSD_SERVICES:
+		break;
+	}
+	return 2;
+}
+
 static void pause(struct wsd_stream *s, uint64_t when)
 {
 	s->tx.paced_until = when;
@@ -233,6 +259,7 @@ size_t wsd_qos_allow(struct wsd_stream *s, size_t bytes)
 		if (when == 0)
 			bytes = wsd_bucket_allow(&s->pace->peak, bytes, now, &when);
 	}
+	s->tx.share.weight = weight(s);
 	if (when == 0 && shares(s))
 		bytes = wsd_ledger_allow(engine, &s->tx.share, bytes, now, &when);
 	if (when == 0)

@@ -262,7 +262,7 @@ enum wsd_status wsd_stream_setup(struct wsd_stream *s, struct wsd_engine *engine
 	status = wsd_qos_begin(s);
 	if (status != WSD_OK)
 		return status;
-	attr.traffic_class = s->options.traffic_class;
+	attr.traffic_class = wsd_qos_traffic_class(s);
 	status = s->backend->endpoint_create(wsd_engine_queue(engine), s->request, &attr, &s->sink,
 					     &s->endpoint);
 	if (status != WSD_OK) {

@@ -40,8 +40,9 @@
 struct entry_path {
 	char name[NAME_BYTES]; /* of the engine */
 	_Atomic uint64_t rate;
-	_Atomic uint32_t senders; /* streams without a promise that sent in the window before */
-	_Atomic uint32_t window;  /* the one in which that was entered */
+	_Atomic uint32_t
+		senders; /* weights of those without a promise that sent in the window before */
+	_Atomic uint32_t window; /* the one in which that was entered */
 };
 
 struct file {
@@ -57,7 +58,7 @@ struct path {
 	_Atomic(struct wsd_engine *) engine; /* [lock of the ledger, to write] NULL: unused */
 	struct wsd_bucket bucket;
 	uint64_t window;
-	uint32_t senders; /* in it, so far */
+	uint32_t senders; /* in it, so far: the sum of their weights */
 	uint32_t before;  /* in the one before */
 };
 
@@ -382,12 +383,12 @@ static struct path *enter(struct wsd_engine *engine, uint64_t now)
 	return path;
 }
 
-/* Who always comes first would leave nothing to the others: in a window each has the same. */
+/* Who always comes first would leave nothing to the others: in a window each has its part. */
 static size_t of_its_part(const struct path *path, const struct wsd_share *share, size_t bytes,
 			  uint64_t *when)
 {
-	uint64_t each =
-		path->bucket.rate / (SECOND / WINDOW_NS) / (path->before ? path->before : 1);
+	uint64_t all = path->before > share->weight ? path->before : share->weight;
+	uint64_t each = path->bucket.rate / (SECOND / WINDOW_NS) * share->weight / all;
 
 	if (path->bucket.rate == 0 || bytes <= each - (share->taken < each ? share->taken : each))
 		return bytes;
@@ -410,7 +411,7 @@ size_t wsd_ledger_allow(struct wsd_engine *engine, struct wsd_share *share, size
 	if (share->window != (uint32_t)path->window) {
 		share->window = (uint32_t)path->window;
 		share->taken = 0;
-		path->senders++;
+		path->senders += share->weight;
 	}
 	part = of_its_part(path, share, bytes, when);
 	if (part > 0)

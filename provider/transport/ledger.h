@@ -6,7 +6,7 @@
  * It is a file that the processes of the user share (WSD_QOS_LEDGER is its name). Each has one entry with its
  * sums for each path; an entry vanishes with its process. What is promised on a path is at most
  * WSD_QOS_RESERVABLE percent of the speed of its device. While anything is promised, all who have no promise
- * share the rest: each process by how many of its streams sent lately. Other users and other programs are
+ * share the rest by the weights of those streams that sent lately. Other users and other programs are
  * out of its reach.
  */
 #ifndef WSD_TRANSPORT_LEDGER_H
@@ -32,6 +32,7 @@ bool wsd_ledger_promised(void);
 struct wsd_share {
 	uint32_t window;
 	uint32_t taken;
+	uint32_t weight; /* of its part, at least 1; set by the caller */
 };
 /*
  * [any lock] How many of so many bytes a stream without a promise may send now: they are taken from what is

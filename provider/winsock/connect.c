@@ -154,7 +154,6 @@ int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote,
 	struct wsd_stream_options options = { .connect_timeout = wsd_connect_timeout(),
 					      .zcopy_min = sock->options.zcopy_min,
 					      .posted_only = sock->options.receive_buffer == 0,
-					      .traffic_class = wsd_flow_traffic_class(&qos->out),
 					      .qos = *qos };
 	struct wsd_addr any = { .family = sock->family };
 	enum wsd_status status;

@@ -4,11 +4,15 @@
  *
  * A codec's template carries what the codec sends, without the headers of any network: the rate of its
  * recommendation, and as bucket four frames (audio) or the largest picture that a decoder must take (video).
+ * WSD_QOS_TEMPLATES adds others, before these: NAME:RATE[:BUCKET[:PEAK]], separated by commas, guaranteed.
  */
 #include "provider/winsock/qos.h"
 #include "provider/winsock/spi_calls.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "rdma_backend/base/base.h"
 
 #define AUDIO_FRAMES 4u
 #define QCIF_PICTURE 8192u  /* 64 * 1024 bits: H.261 4.2, H.263 table 1 */
@@ -43,51 +47,142 @@ static const struct template templates[] = {
 };
 #define TEMPLATES (sizeof(templates) / sizeof(templates[0]))
 
-/* The two directions of a conversation are alike. */
-static void fill(QOS *qos, const struct template *t)
+#define NAME_MOST 32u
+
+/* One of either kind. */
+struct entry {
+	char name[NAME_MOST + 1];
+	struct wsd_flow flow;
+	uint32_t frame; /* 0: not known */
+};
+
+static bool number(const char **at, uint32_t *value)
 {
-	struct wsd_flow flow = { WSD_SERVICE_GUARANTEED, t->rate, t->bucket, 0 };
-	struct wsd_qos flows = { flow, flow };
+	char *end;
+	unsigned long long n;
+
+	if (**at != ':' || (*at)[1] < '0' || (*at)[1] > '9')
+		return false;
+	n = strtoull(*at + 1, &end, 10);
+	if (n == 0 || n >= POSITIVE_INFINITY_RATE)
+		return false;
+	*value = (uint32_t)n;
+	*at = end;
+	return true;
+}
+
+static bool read_own(const char *text, size_t length, struct entry *entry)
+{
+	const char *at = text + strcspn(text, ":, \t");
+	size_t name = (size_t)(at - text);
+
+	memset(entry, 0, sizeof(*entry));
+	entry->flow.service = WSD_SERVICE_GUARANTEED;
+	if (name == 0 || name > NAME_MOST || !number(&at, &entry->flow.rate) ||
+	    (*at == ':' && !number(&at, &entry->flow.bucket)) ||
+	    (*at == ':' && !number(&at, &entry->flow.peak)) || at != text + length ||
+	    (entry->flow.peak != 0 && entry->flow.peak < entry->flow.rate))
+		return false;
+	memcpy(entry->name, text, name);
+	return true;
+}
+
+/* All of them, one after the other: those of the configuration first. */
+struct names {
+	const char *own;
+	size_t builtin;
+};
+
+static bool next_own(struct names *names, struct entry *entry)
+{
+	while (*names->own != '\0') {
+		const char *text = names->own + strspn(names->own, ", \t");
+		size_t length = strcspn(text, ", \t");
+
+		names->own = text + length;
+		if (length == 0)
+			continue;
+		if (read_own(text, length, entry))
+			return true;
+		wsd_log(WSD_LOG_WARNING, "qos",
+			"QOS_TEMPLATES: %.*s is not NAME:RATE[:BUCKET[:PEAK]], numbers from 1 on",
+			(int)length, text);
+	}
+	return false;
+}
+
+static bool next_name(struct names *names, struct entry *entry)
+{
+	const struct template *t;
+
+	if (next_own(names, entry))
+		return true;
+	if (names->builtin == TEMPLATES)
+		return false;
+	t = &templates[names->builtin++];
+	memset(entry, 0, sizeof(*entry));
+	memcpy(entry->name, t->name, strlen(t->name));
+	entry->flow = (struct wsd_flow){ WSD_SERVICE_GUARANTEED, t->rate, t->bucket, 0 };
+	entry->frame = t->frame;
+	return true;
+}
+
+static struct names all_names(void)
+{
+	return (struct names){ wsd_param_text("QOS_TEMPLATES", ""), 0 };
+}
+
+/* The two directions of a conversation are alike. */
+static void fill(QOS *qos, const struct entry *entry)
+{
+	struct wsd_qos flows = { entry->flow, entry->flow };
 
 	wsd_qos_fill(qos, &flows);
-	qos->SendingFlowspec.MaxSduSize = qos->ReceivingFlowspec.MaxSduSize = t->frame;
-	qos->SendingFlowspec.MinimumPolicedSize = t->frame;
-	qos->ReceivingFlowspec.MinimumPolicedSize = t->frame;
+	if (entry->frame == 0)
+		return;
+	qos->SendingFlowspec.MaxSduSize = qos->ReceivingFlowspec.MaxSduSize = entry->frame;
+	qos->SendingFlowspec.MinimumPolicedSize = entry->frame;
+	qos->ReceivingFlowspec.MinimumPolicedSize = entry->frame;
 }
 
 /* As many names as fit, each with its end, and an empty one behind them. */
 static void list_names(WCHAR *out, size_t room)
 {
+	struct names names = all_names();
+	struct entry entry;
 	size_t at = 0;
 
-	for (size_t i = 0; i < TEMPLATES; i++) {
-		size_t length = strlen(templates[i].name);
+	while (next_name(&names, &entry)) {
+		size_t length = strlen(entry.name);
 
 		if (at + length + 2 > room)
 			break;
 		for (size_t k = 0; k <= length; k++)
-			out[at++] = (WCHAR)templates[i].name[k];
+			out[at++] = (WCHAR)(unsigned char)entry.name[k];
 	}
 	out[at] = 0;
 }
 
-static const struct template *find(const WCHAR *name, size_t room)
+static bool find(const WCHAR *name, size_t room, struct entry *entry)
 {
-	for (size_t i = 0; i < TEMPLATES; i++) {
-		const char *known = templates[i].name;
+	struct names names = all_names();
+
+	while (next_name(&names, entry)) {
+		const char *known = entry->name;
 		size_t at = 0;
 
-		while (at < room && known[at] != '\0' && name[at] == (WCHAR)known[at])
+		while (at < room && known[at] != '\0' &&
+		       name[at] == (WCHAR)(unsigned char)known[at])
 			at++;
 		if (known[at] == '\0' && (at == room || name[at] == 0))
-			return &templates[i];
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
 static int by_name(const WSABUF *name, QOS *qos)
 {
-	const struct template *found;
+	struct entry found;
 	WCHAR *text;
 
 	if (name == NULL || name->buf == NULL || name->len < sizeof(WCHAR))
@@ -99,10 +194,9 @@ static int by_name(const WSABUF *name, QOS *qos)
 	}
 	if (qos == NULL)
 		return WSAEFAULT;
-	found = find(text, name->len / sizeof(WCHAR));
-	if (found == NULL)
+	if (!find(text, name->len / sizeof(WCHAR), &found))
 		return WSAEINVAL;
-	fill(qos, found);
+	fill(qos, &found);
 	return 0;
 }
 

@@ -24,6 +24,7 @@
 	X("MR_CACHE_ENTRIES", "1024", "most ranges kept registered when nobody uses them") \
 	X("QOS_LEDGER", "qos", "name of the ledger of promised rates that processes share") \
 	X("QOS_RESERVABLE", "75", "most of a path's speed that is promised, in percent") \
+	X("QOS_TEMPLATES", "", "templates beside those of the codecs: NAME:RATE[:BUCKET[:PEAK]]") \
 	X("QUEUE_DEPTH", "4096", "completions that one device's queue can hold") \
 	X("RING_MEMORY", "256", "most memory of all rings beyond their first size, in MiB") \
 	X("SHM_SPEED", "1000000000", "shm: bytes per second, of which rates are promised") \

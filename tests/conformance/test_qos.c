@@ -145,6 +145,17 @@ static void check_names(void)
 	few[0] = 0;
 	CHECK_R(310, WSAGetQOSByName(s, &small, NULL) && name_is(few, "G711") && few[5] == 0 &&
 			     few[6] == 0xffff);
+	/* Others from the configuration, of which bad ones are passed over. */
+	setenv("WSD_QOS_TEMPLATES",
+	       "studio:96000:4000:192000, bad, bad:0,bad:1:2:x,bad:9:1:8,G729:1500", 1);
+	CHECK_R(312, by_name(s, "studio", &qos) &&
+			     has(qos.SendingFlowspec, SERVICETYPE_GUARANTEED, 96000) &&
+			     qos.SendingFlowspec.TokenBucketSize == 4000 &&
+			     qos.SendingFlowspec.PeakBandwidth == 192000);
+	CHECK_R(312, by_name(s, "G729", &qos) && qos.SendingFlowspec.TokenRate == 1500);
+	CHECK_R(311, !by_name(s, "bad", &qos) && WSAGetLastError() == WSAEINVAL);
+	CHECK_R(310, by_name(s, "", &qos));
+	unsetenv("WSD_QOS_TEMPLATES");
 	closesocket(s);
 	CHECK(!by_name(s, "G711", &qos) && WSAGetLastError() == WSAENOTSOCK);
 }

@@ -210,6 +210,19 @@ static void those_without_a_promise_share_the_rest(void **state)
 	near(sum[1], 2000000, 20000);
 	near(sum[2] + sum[3], 2000000, 110000);
 	near(sum[2], sum[3], 110000);
+	/* One of the two may wait: it has half of what the other has. */
+	assert_int_equal(set_qos(&f[3].c, out_only(WSD_SERVICE_QUALITATIVE, 0, 0, 0)), WSD_OK);
+	memset(sum, 0, sizeof(sum));
+	for (unsigned i = 0; i < 3300; i++) {
+		advance(MS);
+		for (unsigned k = 2; k < 4; k++) {
+			size_t n = send_now(&f[k].c, &f[k].a, 1u << 30);
+
+			sum[k] += i >= 300 ? n : 0;
+		}
+	}
+	near(sum[2], 2 * sum[3], 200000);
+	near(sum[2] + sum[3], 3000000, 200000);
 	/* Given back, nothing holds them. */
 	close_flow(&f[0]);
 	close_flow(&f[1]);

@@ -85,7 +85,7 @@ static const struct allowed {
 } all_allowed[] = {
 	{ "shm", false, 2, 2, 2, 1, POLLS / 50 },
 	{ "tcp", false, 1, 1, 1, 60, POLLS + POLLS / 50 },
-	{ "verbs", true, 0, 0, 0, 0, 0 },
+	{ "verbs", true, 0, 0, 0, 12, POLLS / 2 },
 	{ 0 },
 };
 static const struct allowed *allowed;

@@ -371,7 +371,7 @@ enum wsd_status wsd_channel_rdma(struct wsd_channel *ch, struct wsd_transfer *t,
 	if (status != WSD_OK)
 		return status;
 	wsd_channel_limits(ch, &limits);
-	if (kind == WSD_TRANSFER_READ && !limits.read)
+	if (kind == WSD_TRANSFER_READ && (!limits.read || !(ch->peer.features & WSD_FEATURE_READ)))
 		return WSD_EUNSUPPORTED;
 	if (!wsd_descriptor_decode(descriptor, descriptor_length, &d) ||
 	    d.nonce != ch->peer.nonce || !(d.rights & right))

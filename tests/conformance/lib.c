@@ -339,5 +339,7 @@ bool threads_become(unsigned before)
 {
 	for (int i = 0; i < 2000 && threads_now() != before; i++)
 		usleep(1000);
+	if (threads_now() != before)
+		fprintf(stderr, "%u threads, there were %u\n", threads_now() - 2, before - 2);
 	return threads_now() == before;
 }

@@ -259,6 +259,43 @@ static void test_absurd(void **state)
 	still_works();
 }
 
+/* Every control code and option there is, with nothing and with too much: an answer, and no fall. */
+static void test_codes(void **state)
+{
+	static const DWORD bases[] = { 0x40040000u, 0x4004667Fu, 0x8004667Eu, 0x98000000u,
+				       0x48000000u, 0x88000000u, 0xC8000000u, 0x28000000u };
+	SOCKET sockets[] = { p.client, p.listener };
+	char room[SIZE];
+	int length;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(bases) / sizeof(bases[0]) * 64; i++) {
+		DWORD code = bases[i / 64] + i % 64;
+
+		memset(room, 0, sizeof(room));
+		for (unsigned j = 0; j < 2; j++) {
+			(void)sp_spi.lpWSPIoctl(sockets[j], code, NULL, 0, NULL, 0, &n, NULL, NULL,
+						NULL, &sp_error);
+			(void)sp_spi.lpWSPIoctl(sockets[j], code, room, 64, room + 64, SIZE - 64,
+						&n, NULL, NULL, NULL, &sp_error);
+			(void)sp_spi.lpWSPIoctl(sockets[j], code, room, 64, NULL, SIZE, NULL, NULL,
+						NULL, NULL, &sp_error);
+		}
+	}
+	for (unsigned i = 0; i < 0x80; i++) {
+		static const int from[] = { 0, 0x1000, 0x2000, 0x3000, 0x7000 };
+
+		for (unsigned j = 0; j < sizeof(from) / sizeof(from[0]); j++) {
+			length = SIZE;
+			(void)sp_spi.lpWSPGetSockOpt(p.client, SOL_SOCKET, from[j] + (int)i, room,
+						     &length, &sp_error);
+			(void)sp_spi.lpWSPSetSockOpt(p.listener, SOL_SOCKET, from[j] + (int)i, room,
+						     4, &sp_error);
+		}
+	}
+	still_works();
+}
+
 /* A message longer than the receive that it takes ends the connection, and touches nothing behind it. */
 static void test_too_long(void **state)
 {
@@ -311,8 +348,11 @@ static int stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_descriptors), cmocka_unit_test(test_nulls),
-		cmocka_unit_test(test_memory),	    cmocka_unit_test(test_absurd),
+		cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_nulls),
+		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_absurd),
+		cmocka_unit_test(test_codes),
 		cmocka_unit_test(test_too_long), /* last: it ends the connection */
 	};
 

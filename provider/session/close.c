@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * close.c - shutdown, graceful and abortive close with deadlines, keep-alive.
+ * close.c - shutdown, graceful and abortive close with deadlines, keep-alive, and a look at peers that
+ * senders wait for.
  *
  * A graceful close sends FIN and waits for FIN_ACK (our bytes are with the peer's provider) and for the
  * peer's own FIN; then the connection is taken down and the stream dies. Bytes that arrive for a closed
@@ -10,6 +11,7 @@
 #include "provider/session/internal.h"
 
 #define TEARDOWN_NS 1000000000ull /* an answer to disconnect takes no longer */
+#define NUDGE_NS    5000000000ull /* how often a peer that lets us wait is looked at */
 
 /* Streams whose owner has closed gracefully and whose bytes are not acknowledged yet. */
 static atomic_int closing_streams;
@@ -105,20 +107,24 @@ void wsd_keepalive_begin(struct wsd_stream *s)
 	wsd_stream_arm_timer(s);
 }
 
-/* The one timer serves connecting, closing, keep-alive and pacing: the first of them. */
+/* Of two times, of which 0 is none. */
+static uint64_t first(uint64_t a, uint64_t b)
+{
+	return !a || (b && b < a) ? b : a;
+}
+
+/* The one timer serves connecting, closing, keep-alive, nudges and pacing: the first of them. */
 void wsd_stream_arm_timer(struct wsd_stream *s)
 {
-	struct wsd_engine *engine = atomic_load(&s->engine);
 	uint64_t when = s->tx.paced_until;
-	uint64_t other = 0;
 
-	if (s->state == WSD_STREAM_CONNECTING || s->closing)
-		other = s->deadline;
-	else if (s->keepalive.on && s->state == WSD_STREAM_OPEN)
-		other = s->keepalive.due;
-	if (!when || (other && other < when))
-		when = other;
-	wsd_engine_set_timer(engine, &s->timer, when);
+	if (s->state == WSD_STREAM_CONNECTING || s->closing) {
+		when = first(when, s->deadline);
+	} else if (s->state == WSD_STREAM_OPEN) {
+		when = first(when, s->nudge_due);
+		when = first(when, s->keepalive.on ? s->keepalive.due : 0);
+	}
+	wsd_engine_set_timer(atomic_load(&s->engine), &s->timer, when);
 }
 
 static void keepalive_due(struct wsd_stream *s)
@@ -136,6 +142,34 @@ static void keepalive_due(struct wsd_stream *s)
 	wsd_keepalive_begin(s);
 }
 
+void wsd_stream_waits_for_peer(struct wsd_stream *s)
+{
+	if (s->nudge_due || s->closing)
+		return;
+	/* It stays set until it expires: a sender that waits now and then sets no timer each time. */
+	s->nudge_due = wsd_engine_now(atomic_load(&s->engine)) + NUDGE_NS;
+	wsd_stream_arm_timer(s);
+}
+
+static void nudge_due(struct wsd_stream *s, uint64_t now)
+{
+	s->nudge_due = 0;
+	if (!s->tx.blocked && !s->tx.loan)
+		return;
+	wsd_tx_nudge(s);
+	s->nudge_due = now + NUDGE_NS;
+}
+
+static void open_timer(struct wsd_stream *s, uint64_t now)
+{
+	if (s->keepalive.on && now >= s->keepalive.due)
+		keepalive_due(s);
+	if (s->nudge_due && now >= s->nudge_due)
+		nudge_due(s, now);
+	if (s->state == WSD_STREAM_OPEN)
+		wsd_stream_arm_timer(s);
+}
+
 static void bound_teardown(struct wsd_stream *s)
 {
 	s->deadline = wsd_engine_now(atomic_load(&s->engine)) + TEARDOWN_NS;
@@ -148,8 +182,7 @@ void wsd_close_timer(struct wsd_stream *s, uint64_t now)
 		return;
 	if (now >= s->tx.paced_until)
 		s->tx.paced_until = 0; /* who waits to write is told by wsd_tx_progress */
-	if (now <
-	    (s->state == WSD_STREAM_CONNECTING || s->closing ? s->deadline : s->keepalive.due)) {
+	if ((s->state == WSD_STREAM_CONNECTING || s->closing) && now < s->deadline) {
 		wsd_stream_arm_timer(s);
 		return;
 	}
@@ -162,8 +195,8 @@ void wsd_close_timer(struct wsd_stream *s, uint64_t now)
 		}
 	} else if (s->state == WSD_STREAM_CONNECTING) {
 		wsd_connect_failed(s, WSD_ETIMEDOUT);
-	} else if (s->keepalive.on) {
-		keepalive_due(s);
+	} else if (s->state == WSD_STREAM_OPEN) {
+		open_timer(s, now);
 	}
 }
 

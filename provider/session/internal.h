@@ -193,6 +193,7 @@ struct wsd_stream {
 		unsigned count, sent;
 		bool on, heard;
 	} keepalive;
+	uint64_t nudge_due;    /* engine clock; 0: nobody watches over a peer that we wait for */
 	struct wsd_pace *pace; /* NULL: no quality of service on either side */
 	struct wsd_list link;  /* in the listener's queue */
 	struct orphan *orphan; /* there */
@@ -218,6 +219,8 @@ enum wsd_status wsd_stream_peer_hello(struct wsd_stream *stream, const void *dat
 void wsd_stream_opened(struct wsd_stream *stream);
 void wsd_stream_drop_endpoint(struct wsd_stream *stream);
 void wsd_stream_arm_timer(struct wsd_stream *stream);
+/* What is to be sent waits for the peer, with nothing on its way that would tell of a dead one. */
+void wsd_stream_waits_for_peer(struct wsd_stream *stream);
 
 /* tx.c */
 enum wsd_status wsd_tx_setup(struct wsd_stream *stream); /* what sending needs from the start */
@@ -225,6 +228,7 @@ void wsd_tx_progress(struct wsd_stream *stream);	 /* post what waits, wake write
 void wsd_tx_credits(struct wsd_stream *stream, const struct wsd_header *header);
 void wsd_tx_completed(struct wsd_stream *stream, const struct wsd_event *event);
 void wsd_tx_want(struct wsd_stream *stream, uint32_t what);
+void wsd_tx_nudge(struct wsd_stream *stream); /* a request without bytes, for its acknowledgement */
 bool wsd_tx_ring_ready(struct wsd_stream *stream, uint32_t bytes);
 bool wsd_tx_room(const struct wsd_stream *stream);
 enum wsd_status wsd_tx_read_work(struct wsd_stream *stream, const struct wsd_sge *sge,

@@ -309,6 +309,18 @@ static bool can_post(const struct wsd_stream *s)
 	       !s->disconnected && !s->disconnecting && (s->active || s->tx.started);
 }
 
+void wsd_tx_nudge(struct wsd_stream *s)
+{
+	struct wsd_work work = { .op = WSD_OP_WRITE,
+				 .remote_addr = s->tx.ring.addr,
+				 .remote_key = s->tx.ring.key };
+
+	if (!s->tx.ring.bytes)
+		wsd_tx_want(s, WSD_SEND_PROBE);
+	else if (can_post(s))
+		(void)post(s, &work); /* it takes no receive of the peer */
+}
+
 void wsd_tx_want(struct wsd_stream *s, uint32_t what)
 {
 	s->tx.pending |= what;
@@ -512,8 +524,10 @@ enum wsd_status wsd_stream_write(struct wsd_stream *s, const struct wsd_iovec *i
 	}
 	if (paced && allowed)
 		wsd_qos_took(s, done, allowed, total - done);
-	if (done < total)
+	if (done < total) {
 		s->tx.blocked = true;
+		wsd_stream_waits_for_peer(s);
+	}
 	if (done && ++s->tx.writes % WRITES_LOOK == 0)
 		s->tx.look = true;
 	*bytes = done;

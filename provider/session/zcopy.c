@@ -39,6 +39,7 @@ enum wsd_status wsd_stream_lend(struct wsd_stream *s, struct wsd_loan *loan)
 	loan->status = WSD_PENDING;
 	s->tx.loan = loan;
 	s->tx.loan_id++;
+	wsd_stream_waits_for_peer(s);
 	wsd_tx_want(s, WSD_SEND_SOURCE);
 	wsd_tx_progress(s);
 	return WSD_PENDING;

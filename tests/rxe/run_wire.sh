@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# run_wire.sh TEST_WIRE FAULT - in the virtual machine: traffic while something happens to the wire or a device.
+# run_wire.sh PROGRAM FAULT - in the virtual machine: traffic while something happens to the wire or a device.
 set -u
 program=$1
 [ -e /dev/infiniband ] && [ -d /sys/class/net/v0 ] || { echo "only in tests/rxe/vm"; exit 77; }
@@ -41,6 +41,7 @@ short_cut) fault complete 60 'wire_netem loss 100%; sleep 5; wire_netem loss 0%'
 # The adapter tries six times more, for up to four seconds each.
 cut) fault break 60 'wire_netem loss 100%' ;;
 down) fault break 60 'ip link set v0 down' ;;
+stall) "$program" 60 ". '$here/lib.sh'; wire_netem loss 100%" ;;
 delete_near) delete rxe0 ;;
 delete_far) delete rxe1 ;;
 *) echo "run_wire.sh: no fault $2"; exit 2 ;;

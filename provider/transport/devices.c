@@ -15,6 +15,13 @@
 #include "rdma_backend/registry.h"
 
 #define DEVICES_MAX 16u /* of one backend */
+#define MISSING_MAX 8u
+
+/* A configured backend without an engine. */
+struct missing {
+	unsigned at; /* engines before it in the path order */
+	char text[224];
+};
 
 static struct {
 	atomic_int once; /* 0, 1 = being made, 2 = lock is valid */
@@ -22,6 +29,8 @@ static struct {
 	unsigned references;
 	atomic_uint count;
 	_Atomic(struct wsd_engine *) engines[WSD_ENGINE_MAX]; /* stay when count goes down */
+	unsigned missing_count;
+	struct missing missing[MISSING_MAX];
 } all;
 
 static _Atomic(struct wsd_engine *) retired; /* a list, taken as a whole */
@@ -259,37 +268,53 @@ static enum wsd_status open_device(const struct wsd_backend_ops *ops, const char
 	return status;
 }
 
+/* Why there is no engine of it: for the log, and for connects that would have tried it. */
+static void note_missing(const char *backend, enum wsd_status status, const char *reason)
+{
+	struct missing *missing = &all.missing[all.missing_count];
+
+	wsd_log(WSD_LOG_NOTICE, "engine", "backend %s is not available: %s", backend, reason);
+	if (all.missing_count == MISSING_MAX)
+		return;
+	missing->at = atomic_load(&all.count);
+	snprintf(missing->text, sizeof(missing->text), "%s: %.180s (%d)", backend, reason,
+		 (int)status);
+	all.missing_count++;
+}
+
 static enum wsd_status open_backend(const char *backend)
 {
 	const struct wsd_backend_ops *ops;
-	char reason[160] = "";
-	enum wsd_status status = wsd_registry_find(backend, &ops, reason, sizeof(reason));
+	unsigned before = atomic_load(&all.count);
+	char reason[256] = "";
+	enum wsd_status status = wsd_registry_find(backend, &ops, reason, sizeof(reason)),
+			why = WSD_ENODEVICE;
 
 	if (status != WSD_OK) {
-		wsd_log(WSD_LOG_NOTICE, "engine", "backend %s is not available: %s", backend,
-			reason[0] ? reason : wsd_status_text(status));
+		note_missing(backend, status, reason[0] ? reason : wsd_status_text(status));
 		return WSD_OK;
 	}
 	for (uint32_t i = 0; i < DEVICES_MAX && atomic_load(&all.count) < WSD_ENGINE_MAX; i++) {
 		status = open_device(ops, backend, i);
 		if (status == WSD_ENOMEM)
 			return status;
-		if (status == WSD_NOTFOUND) {
-			if (i == 0)
-				wsd_log(WSD_LOG_NOTICE, "engine", "backend %s has no device",
-					backend);
+		if (status == WSD_NOTFOUND)
 			break;
-		}
+		if (status != WSD_OK)
+			why = status;
 	}
+	if (atomic_load(&all.count) == before)
+		note_missing(backend, why, wsd_status_text(why));
 	return WSD_OK;
 }
 
 static enum wsd_status open_all(void)
 {
-	const char *at = wsd_param_text("BACKENDS", "shm,tcp");
+	const char *at = wsd_param_text("BACKENDS", "shm,verbs,tcp");
 	enum wsd_status status = WSD_OK;
 	char name[32];
 
+	all.missing_count = 0;
 	while (*at && status == WSD_OK) {
 		size_t length;
 
@@ -360,6 +385,13 @@ unsigned wsd_engine_count(void)
 {
 	/* acquire: the engines below it */
 	return atomic_load_explicit(&all.count, memory_order_acquire);
+}
+
+const char *wsd_engine_missing(unsigned number, unsigned index)
+{
+	return number < all.missing_count && all.missing[number].at <= index
+		       ? all.missing[number].text
+		       : NULL;
 }
 
 struct wsd_engine *wsd_engine_at(unsigned index)

@@ -48,8 +48,8 @@ struct wsd_timer {
 };
 
 /*
- * Open every device of the configured backends (WSD_BACKENDS, default "shm,tcp"; the order is the path
- * order). Reference counted; stop closes devices, joins threads, and returns with no thread running
+ * Open every device of the configured backends (WSD_BACKENDS, default "shm,verbs,tcp"; the order is the
+ * path order). Reference counted; stop closes devices, joins threads, and returns with no thread running
  * our code. Start never fails for a backend that is not there: it logs why. WSD_ENOMEM.
  */
 enum wsd_status wsd_engines_start(void);
@@ -61,6 +61,9 @@ void wsd_engines_fork_child(void);
  * waited for, to no effect. */
 unsigned wsd_engine_count(void);
 struct wsd_engine *wsd_engine_at(unsigned index);
+/* Configured backends without an engine, numbered in path order: "name: why (status)" of one that stands before
+ * engine index; NULL: that many do not. Constant like the engines. */
+const char *wsd_engine_missing(unsigned number, unsigned index);
 
 const struct wsd_backend_ops *wsd_engine_ops(const struct wsd_engine *engine);
 const struct wsd_device_attr *wsd_engine_attr(const struct wsd_engine *engine);

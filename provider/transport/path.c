@@ -30,9 +30,33 @@ static int weight(enum wsd_status status)
 	}
 }
 
+static void note(struct wsd_paths *paths, const char *reason)
+{
+	size_t at;
+
+	if (!paths->reasons)
+		paths->reasons = wsd_alloc(WSD_REASON_BYTES);
+	if (!paths->reasons)
+		return;
+	at = strlen(paths->reasons);
+	snprintf(paths->reasons + at, WSD_REASON_BYTES - at, "%s%s", at ? "; " : "", reason);
+}
+
+/* Backends before the next engine that have none. */
+static void pass_missing(struct wsd_paths *paths)
+{
+	const char *reason;
+
+	while ((reason = wsd_engine_missing(paths->missing, paths->index)) != NULL) {
+		note(paths, reason);
+		paths->missing++;
+	}
+}
+
 void wsd_paths_begin(struct wsd_paths *paths)
 {
 	paths->index = 0;
+	paths->missing = 0;
 	paths->best = WSD_EUNREACHABLE;
 }
 
@@ -50,18 +74,13 @@ void wsd_paths_failed(struct wsd_paths *paths, const struct wsd_addr *remote,
 {
 	const char *name = wsd_engine_name(wsd_engine_at(paths->index));
 	struct wsd_addr host = host_of(remote);
-	size_t at;
+	char reason[192];
 
 	if (status == WSD_ENOANSWER)
 		wsd_unanswered_note(name, &host);
-
-	if (!paths->reasons)
-		paths->reasons = wsd_alloc(WSD_REASON_BYTES);
-	if (paths->reasons) {
-		at = strlen(paths->reasons);
-		snprintf(paths->reasons + at, WSD_REASON_BYTES - at, "%s%s: %s (%d)",
-			 at ? "; " : "", name, wsd_status_text(status), (int)status);
-	}
+	snprintf(reason, sizeof(reason), "%.64s: %.100s (%d)", name, wsd_status_text(status),
+		 (int)status);
+	note(paths, reason);
 	if (weight(status) > weight(paths->best))
 		paths->best = status;
 	paths->index++;
@@ -101,6 +120,7 @@ struct wsd_engine *wsd_paths_next(struct wsd_paths *paths, const struct wsd_addr
 {
 	unsigned count = wsd_engine_count();
 
+	pass_missing(paths);
 	while (paths->index < count) {
 		struct wsd_engine *engine = wsd_engine_at(paths->index);
 		enum wsd_status status = reach(engine, local, remote);
@@ -110,6 +130,7 @@ struct wsd_engine *wsd_paths_next(struct wsd_paths *paths, const struct wsd_addr
 		if (status == WSD_OK)
 			return engine;
 		wsd_paths_failed(paths, remote, status);
+		pass_missing(paths);
 	}
 	return NULL;
 }

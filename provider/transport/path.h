@@ -12,6 +12,7 @@
 
 struct wsd_paths {
 	unsigned index;	      /* of the engine being tried */
+	unsigned missing;     /* backends without an engine that were passed */
 	enum wsd_status best; /* most telling failure so far */
 	char *reasons;	      /* of the heap, or NULL */
 };

@@ -10,7 +10,7 @@
 /* clang-format off */
 #define WSD_PARAM_LIST(X) \
 	X("ANSWER_MEMORY", "60000", "how long a path by which a peer did not answer is passed over, in ms") \
-	X("BACKENDS", "shm,tcp", "backends to use, in path order") \
+	X("BACKENDS", "shm,verbs,tcp", "backends to use, in path order") \
 	X("CLOSE_TIMEOUT", "60000", "longest closing in the background after closesocket, in ms") \
 	X("CONNECT_TIMEOUT", "21000", "longest connect over all paths together, in ms") \
 	X("ENGINE_THREAD", "1", "0: no background thread, callers make all progress") \

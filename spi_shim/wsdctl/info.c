@@ -169,7 +169,7 @@ int wsdctl_info(int argc, char **argv)
 	poptFreeContext(context);
 	/* What a backend says about its troubles is wanted here. */
 	(void)setenv("WSD_LOG", "notice", 0);
-	list = wsd_param_text("BACKENDS", "shm,tcp");
+	list = wsd_param_text("BACKENDS", "shm,verbs,tcp");
 	printf("wsdctl %s, libopenwsd %s, backend ABI %u\n", WSD_VERSION, wsd_version(),
 	       WSD_BACKEND_ABI);
 	printf("configuration: %s\npaths in order: %s\n", wsd_param_file(), list);

@@ -50,7 +50,7 @@ int wsdctl_params(int argc, char **argv)
 	if (setenv("WSD_LOG", "warning", 1) == 0) {
 		(void)unsetenv("WSD_LOG_FILE");
 		wsd_log_reset();
-		(void)wsd_param_text("BACKENDS", "shm,tcp");
+		(void)wsd_param_text("BACKENDS", "shm,verbs,tcp");
 	}
 	return fflush(stdout) == 0 ? WSDCTL_OK : WSDCTL_FAILED;
 }

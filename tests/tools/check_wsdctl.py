@@ -58,7 +58,7 @@ def check_params(tool):
     check(row(out, "SPIN_US")[:2] == ("7", "file"), f"SPIN_US: {row(out, 'SPIN_US')}")
     check("[standard: 50]" in row(out, "SPIN_US")[2], f"SPIN_US: {row(out, 'SPIN_US')}")
     check(row(out, "EXIT_LINGER")[:2] == ("9", "environment"), f"{row(out, 'EXIT_LINGER')}")
-    check(row(out, "BACKENDS")[:2] == ("shm,tcp", "standard"), f"{row(out, 'BACKENDS')}")
+    check(row(out, "BACKENDS")[:2] == ("shm,verbs,tcp", "standard"), f"{row(out, 'BACKENDS')}")
     check("line 4: unknown key NO_SUCH_KEY" in errors, errors)
     check("line 5: not key = value" in errors, errors)
     code, out, _ = wsdctl(tool, "params", config="/nowhere/openwsd.conf")

@@ -71,7 +71,7 @@ static void test_standard_value_when_nobody_says_otherwise(void **state)
 {
 	(void)state;
 	assert_int_equal(wsd_param_uint("SIM_DEPTH", 7, 1, 10), 7);
-	assert_string_equal(wsd_param_text("BACKENDS", "shm,tcp"), "shm,tcp");
+	assert_string_equal(wsd_param_text("BACKENDS", "shm,verbs,tcp"), "shm,verbs,tcp");
 	assert_null(wsd_param_text("BACKENDS", NULL));
 	assert_string_equal(log_text(), "");
 }

@@ -174,6 +174,8 @@ static int leaver(void)
 	static WSAOVERLAPPED o;
 	SOCKET s = stream_socket();
 
+	if (getenv("WSD_TEST_SLOW") && atoi(getenv("WSD_TEST_SLOW")) > 1)
+		setenv("WSD_EXIT_LINGER", "60000", 1); /* all of it has to leave in that time */
 	NEED(connect_to(s, &at) == 0);
 	NEED(send(s, out, 1000, 0) == 1000);
 	overlapped_init(&o, NULL);

@@ -68,8 +68,9 @@ static void check_fionread(void)
 	/* What it tells is what one receive returns, no less, also while more is under way. */
 	nonblocking(p.client, 1);
 	for (int round = 0; round < 50 && good; round++) {
-		n = send(p.client, block, 1 + round * 301 % (int)sizeof(block), 0);
-		left += n > 0 ? n : 0;
+		while ((n = send(p.client, block, 1 + round * 301 % (int)sizeof(block), 0)) < 0)
+			SleepEx(1, FALSE); /* room comes back with a message */
+		left += n;
 		good = await_readable(p.server) && ioctlsocket(p.server, FIONREAD, &waiting) == 0 &&
 		       waiting > 0;
 		n = recv(p.server, block, sizeof(block), 0);

@@ -183,6 +183,7 @@ static void on_request(struct wsd_listener *l, struct wsd_engine *engine,
 		s->state = WSD_STREAM_CONNECTING;
 		s->options.posted_only = l->options.posted_only;
 		s->options.qos = l->options.qos;
+		s->options.traffic_class = l->options.traffic_class;
 		s->request = ev->request;
 		s->local = ev->local;
 		s->remote = ev->remote;

@@ -194,9 +194,10 @@ struct wsd_listener_owner {
 };
 struct wsd_listener_options {
 	unsigned backlog;
-	bool conditional;   /* answer peers only at accept */
-	bool posted_only;   /* of the streams, until their owner says otherwise */
-	struct wsd_qos qos; /* likewise */
+	bool conditional;      /* answer peers only at accept */
+	bool posted_only;      /* of the streams, until their owner says otherwise */
+	uint8_t traffic_class; /* of the streams */
+	struct wsd_qos qos;    /* of the streams, until their owner says otherwise */
 };
 /*
  * [no lock, may wait for the engines] Listen on every engine that serves local. WSD_OK when at least

@@ -160,6 +160,9 @@ int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote,
 	char *reasons;
 	int error;
 
+	/* What was said about the packets goes before what follows from the flow. */
+	options.traffic_class = sock->options.traffic_class ? sock->options.traffic_class
+							    : wsd_flow_traffic_class(&qos->out);
 	if (sock->zombie_count + 1 >= WSD_ZOMBIES)
 		return WSAENOBUFS; /* failed attempts are still being cleared away */
 	if (sock->state == WSD_SOCK_NEW) {

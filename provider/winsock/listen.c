@@ -25,6 +25,7 @@ static int open_listener(struct wsd_socket *sock)
 {
 	struct wsd_listener_options options = { .backlog = sock->backlog,
 						.conditional = sock->options.conditional,
+						.traffic_class = sock->options.traffic_class,
 						.posted_only = sock->options.receive_buffer == 0,
 						.qos = sock->options.qos };
 	struct wsd_addr local = sock->local;

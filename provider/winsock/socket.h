@@ -88,7 +88,8 @@ struct wsd_socket_options {
 	uint32_t keep_idle, keep_interval, keep_count; /* ms, ms, probes */
 	uint32_t zcopy_min;
 	int group_priority;
-	struct wsd_qos qos; /* what this side asked for last */
+	struct wsd_qos qos;    /* what this side asked for last */
+	uint8_t traffic_class; /* IP_TOS, IPV6_TCLASS: of connections from now on */
 };
 
 #define WSD_ZOMBIES 4u

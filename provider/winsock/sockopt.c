@@ -270,6 +270,45 @@ static int set_v6only(struct wsd_socket *sock, const union option_value *value)
 	return value->number != 0 ? 0 : WSAEINVAL; /* IPv6 sockets speak IPv6 only */
 }
 
+/* The same byte under two names: of the other family it is unknown. */
+static int get_class(const struct wsd_socket *sock, uint16_t family, union option_value *value)
+{
+	if (sock->family != family)
+		return WSAENOPROTOOPT;
+	value->number = sock->options.traffic_class;
+	return 0;
+}
+
+static int set_class(struct wsd_socket *sock, uint16_t family, int number)
+{
+	if (sock->family != family)
+		return WSAENOPROTOOPT;
+	if (number < 0 || number > UINT8_MAX)
+		return WSAEINVAL;
+	sock->options.traffic_class = (uint8_t)number;
+	return 0;
+}
+
+static int get_tos(struct wsd_socket *sock, union option_value *value)
+{
+	return get_class(sock, WSD_FAMILY_IPV4, value);
+}
+
+static int set_tos(struct wsd_socket *sock, const union option_value *value)
+{
+	return set_class(sock, WSD_FAMILY_IPV4, value->number);
+}
+
+static int get_tclass(struct wsd_socket *sock, union option_value *value)
+{
+	return get_class(sock, WSD_FAMILY_IPV6, value);
+}
+
+static int set_tclass(struct wsd_socket *sock, const union option_value *value)
+{
+	return set_class(sock, WSD_FAMILY_IPV6, value->number);
+}
+
 static int get_keep(struct wsd_socket *sock, union option_value *value, int name)
 {
 	const struct wsd_socket_options *o = &sock->options;
@@ -342,6 +381,8 @@ static const struct option_row option_rows[] = {
 	{ IPPROTO_TCP, TCP_KEEPIDLE, NUMBER, NO_FLAG, get_keep_idle, set_keep_idle },
 	{ IPPROTO_TCP, TCP_KEEPINTVL, NUMBER, NO_FLAG, get_keep_interval, set_keep_interval },
 	{ IPPROTO_TCP, TCP_KEEPCNT, NUMBER, NO_FLAG, get_keep_count, set_keep_count },
+	{ IPPROTO_IP, IP_TOS, NUMBER, NO_FLAG, get_tos, set_tos },
+	{ IPPROTO_IPV6, IPV6_TCLASS, NUMBER, NO_FLAG, get_tclass, set_tclass },
 	{ IPPROTO_IPV6, IPV6_V6ONLY, NUMBER, NO_FLAG, get_v6only, set_v6only },
 };
 
@@ -355,7 +396,8 @@ static const struct option_row *find(int level, int name)
 
 static bool level_known(int level)
 {
-	return level == SOL_SOCKET || level == IPPROTO_TCP || level == IPPROTO_IPV6;
+	return level == SOL_SOCKET || level == IPPROTO_TCP || level == IPPROTO_IP ||
+	       level == IPPROTO_IPV6;
 }
 
 static int get_row(struct wsd_socket *sock, const struct option_row *row, char *out, int *length)

@@ -360,6 +360,28 @@ static void check_contexts(void)
 	close_pair(&p);
 }
 
+/* The type of service: one byte, by the name of the socket's family only. */
+static void check_class(void)
+{
+	SOCKET s = stream_socket();
+	int six = conf_family() == AF_INET6;
+	int level = six ? IPPROTO_IPV6 : IPPROTO_IP, option = six ? IPV6_TCLASS : IP_TOS;
+	unsigned value;
+
+	CHECK(get(s, level, option, &value) == 0 && value == 0);
+	CHECK(set(s, level, option, 0xb8) == 0 && get(s, level, option, &value) == 0 &&
+	      value == 0xb8);
+	CHECK(FAILS(set(s, level, option, 256), WSAEINVAL) &&
+	      FAILS(set(s, level, option, 0xffffffff), WSAEINVAL));
+	CHECK(get(s, level, option, &value) == 0 && value == 0xb8);
+	level = six ? IPPROTO_IP : IPPROTO_IPV6;
+	option = six ? IP_TOS : IPV6_TCLASS;
+	CHECK(FAILS(get(s, level, option, &value), WSAENOPROTOOPT) &&
+	      FAILS(set(s, level, option, 8), WSAENOPROTOOPT));
+	CHECK(FAILS(set(s, IPPROTO_IP, 0x6fff, 8), WSAENOPROTOOPT));
+	closesocket(s);
+}
+
 int main(int argc, char **argv)
 {
 	conf_start(argc, argv);
@@ -371,6 +393,7 @@ int main(int argc, char **argv)
 	check_protocol();
 	check_timeouts();
 	check_contexts();
+	check_class();
 	WSACleanup();
 	return check_result();
 }

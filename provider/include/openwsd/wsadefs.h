@@ -28,6 +28,7 @@
 #define SOCK_RAW	   3
 #define SOCK_RDM	   4
 #define SOCK_SEQPACKET	   5
+#define IPPROTO_IP	   0
 #define IPPROTO_TCP	   6
 #define IPPROTO_UDP	   17
 #define IPPROTO_IPV6	   41

@@ -177,20 +177,22 @@ def run_part(top, build, part):
 
 
 def check_areas(top):
-    """One number in ten of each area that has checks here: those a check can exercise in mode D. And what
-    the defects replace is in the sources, so that a change there is noticed before the long run."""
+    """One number in ten of each area that has checks here: of those a check can exercise in mode D, and of those
+    of mode S alone. And what the defects replace is in the sources, so that a change there is noticed before the long
+    run."""
     parts = glob.glob(os.path.join(top, "tests", "mutants", "part_*.py"))
     mutants = [m for path in parts for m in load(top, os.path.basename(path)[5:-3])]
     tried = {m[0] for m in mutants}
     stale = [m for m in mutants if read(os.path.join(top, m[1])).count(m[2]) != 1]
     for number, name, old, *_ in stale:
         print(f"R-{number:03d} {name}: the old text does not stand there exactly once:\n{old}")
-    excused = re.findall(r"^R-(\d+)", read(os.path.join(top, "tests/conformance/uncovered.txt")), re.M)
     areas = {}
     listed = read(os.path.join(top, "tests/conformance/requirements.txt"))
-    for number, area in re.findall(r"^R-(\d+) [DB] (\w+)", listed, re.M):
-        if number not in excused:
-            areas.setdefault(area, []).append(int(number))
+    for tags, reasons, mode in (("DB", "uncovered.txt", ""), ("S", "uncovered-san.txt", " (mode S)")):
+        excused = re.findall(r"^R-(\d+)", read(os.path.join(top, "tests/conformance", reasons)), re.M)
+        for number, area in re.findall(rf"^R-(\d+) [{tags}] (\w+)", listed, re.M):
+            if number not in excused:
+                areas.setdefault(area + mode, []).append(int(number))
     bad = len(stale)
     for area, numbers in areas.items():
         count = sum(number in tried for number in numbers)

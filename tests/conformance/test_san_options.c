@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* test_san_options.c - mode S: options, control codes, the address list, the extension functions. */
+#include "tests/conformance/netns.h"
 #include "tests/conformance/san.h"
 
 #include <sys/wait.h>
@@ -177,6 +178,81 @@ static void check_extensions(void)
 	host_close(s);
 }
 
+/* --- addresses that come and go, in a process and a network namespace of their own --- */
+
+static bool is_listed(SOCKET s, const char *text)
+{
+	static union {
+		SOCKET_ADDRESS_LIST list;
+		char room[16384];
+	} out;
+	const SOCKET_ADDRESS *first = out.list.Address; /* declared as one of them */
+	unsigned char wanted[16];
+	DWORD bytes = 0;
+	bool v6 = conf_family() == AF_INET6, found = false;
+
+	if (inet_pton(conf_family(), text, wanted) != 1 ||
+	    control(s, SIO_ADDRESS_LIST_QUERY, NULL, 0, &out, sizeof(out), &bytes) != 0)
+		return false;
+	for (int i = 0; i < out.list.iAddressCount; i++) {
+		const struct sockaddr *at = first[i].lpSockaddr;
+
+		found = found ||
+			(v6 ? memcmp(&((const struct sockaddr_in6 *)at)->sin6_addr, wanted, 16) == 0
+			    : memcmp(&((const struct sockaddr_in *)at)->sin_addr, wanted, 4) == 0);
+	}
+	return found;
+}
+
+#define NOT_ALLOWED 77
+
+static int with_changes(void)
+{
+	unsigned family = conf_family() == AF_INET6 ? 6 : 4;
+	const char *text = family == 6 ? "fd00:77::1" : "10.77.0.1";
+	SOCKET s;
+
+	if (!netns_enter())
+		return NOT_ALLOWED;
+	if (san_startup(0) != 0)
+		return 1;
+	s = host_socket();
+	return is_listed(s, text) || !netns_address(family, text, true) || !is_listed(s, text) ||
+	       !netns_address(family, text, false) || is_listed(s, text);
+}
+
+/* The result of what runs in a child; -1: there is none. */
+static int in_a_child(int (*run)(void))
+{
+	int status = -1;
+	pid_t child;
+
+	fflush(stdout);
+	child = fork();
+	if (child == 0)
+		_exit(run());
+	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+static bool backend_is(const char *name)
+{
+	const char *backends = getenv("WSD_BACKENDS");
+
+	return backends != NULL && strcmp(backends, name) == 0;
+}
+
+/* sim has addresses of its own, and an adapter stays in the namespace that it was made in. */
+static void check_changes(void)
+{
+	int result =
+		backend_is("sim") || backend_is("verbs") ? NOT_ALLOWED : in_a_child(with_changes);
+
+	if (result != NOT_ALLOWED)
+		CHECK_R(272, result == 0);
+}
+
 /* In a process of its own, over a device that cannot READ: the function is not offered, all others are. */
 static int without_read(void)
 {
@@ -193,23 +269,15 @@ static int without_read(void)
 
 static void check_without_read(void)
 {
-	const char *backends = getenv("WSD_BACKENDS");
-	int status = -1;
-	pid_t child;
-
-	if (backends == NULL || strcmp(backends, "sim") != 0)
-		return; /* the others can */
-	fflush(stdout);
-	child = fork();
-	if (child == 0)
-		_exit(without_read());
-	CHECK_R(276, child > 0 && waitpid(child, &status, 0) == child && status == 0);
+	if (backend_is("sim")) /* the others can */
+		CHECK_R(276, in_a_child(without_read) == 0);
 }
 
 int main(int argc, char **argv)
 {
 	host_begin(argc, argv);
 	check_without_read();
+	check_changes();
 	if (san_startup(0) != 0)
 		return 1;
 	check_options();

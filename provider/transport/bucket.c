@@ -2,9 +2,10 @@
 /* bucket.c - see bucket.h. */
 #include "provider/transport/bucket.h"
 
-#define NANO	  1000000000ull
-#define WAKE_RATE 500u	 /* a sender is woken for a five hundredth of a second's bytes, */
-#define WAKE_MOST 65536u /* but at most for so many */
+#define NANO	   1000000000ull
+#define WAKE_RATE  200u	  /* a sender is woken for a two hundredth of a second's bytes, */
+#define WAKE_LEAST 2048u  /* but at least for so many, if it has them, */
+#define WAKE_MOST  65536u /* and at most for so many */
 
 static void fill(struct wsd_bucket *b, uint64_t now)
 {
@@ -63,6 +64,8 @@ static uint32_t portion(const struct wsd_bucket *b, size_t bytes)
 {
 	uint32_t most = b->rate / WAKE_RATE;
 
+	if (most < WAKE_LEAST)
+		most = WAKE_LEAST;
 	if (most > WAKE_MOST)
 		most = WAKE_MOST;
 	if (most > b->depth / 2)

@@ -56,12 +56,12 @@ static void tells_when_to_ask_again(void **state)
 	wsd_bucket_init(&b, 1000000, 100000, now);
 	assert_int_equal(wsd_bucket_allow(&b, 250000, now, &when), 100000);
 	wsd_bucket_take(&b, 100000);
-	/* A portion is a five hundredth of a second's bytes. */
+	/* A portion is a two hundredth of a second's bytes. */
 	assert_int_equal(wsd_bucket_allow(&b, 150000, now, &when), 0);
-	assert_true(when == now + SECOND / 500);
+	assert_true(when == now + SECOND / 200);
 	n = wsd_bucket_allow(&b, 150000, when, &when);
-	assert_int_equal(n, 2000);
-	wsd_bucket_take(&b, 2000);
+	assert_int_equal(n, 5000);
+	wsd_bucket_take(&b, 5000);
 	/* The end of what there is to send is a portion too. */
 	now = when;
 	assert_int_equal(wsd_bucket_allow(&b, 7, now, &when), 0);

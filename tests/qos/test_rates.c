@@ -248,7 +248,7 @@ static void check_burst(uint32_t rate)
 	peer_tell(1);
 	bucket = BUCKET;
 	s = open_flow(0, rate);
-	bucket = rate / 10;
+	bucket = rate / 4;
 	PEER_CHECK(ioctlsocket(s, FIONBIO, &on) == 0);
 	Sleep(300);
 	begun = now_ms();
@@ -336,7 +336,7 @@ int main(int argc, char **argv)
 		PEER_CHECK(speed > 100000);
 		set_speed(speed);
 		rate = (uint32_t)(speed / 4 < 1000000000 ? speed / 4 : 1000000000);
-		bucket = rate / 10;
+		bucket = rate / 4;
 		printf("run %u: %.2f MB/s measured\n", i + 1, (double)speed / 1e6);
 		check_one(rate);
 		check_burst(rate);

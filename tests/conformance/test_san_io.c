@@ -378,19 +378,56 @@ static void child_connects(void)
 	struct child parent = child_parent();
 	struct address at = loopback((u_short)strtoul(conf_argument(), NULL, 10));
 	SOCKET s = san_bound();
+	DWORD bytes, length = SAN_DESCRIPTOR_ROOM;
 	struct san_op op;
-	DWORD bytes;
 
 	if (san_dial(s, &at) != 0)
 		abort();
 	san_memory(s, out_pool, POOL, MEM_READ);
 	memcpy(out_pool, "from the child", 14);
+	if (san.register_rdma(s, in_pool, POOL, MEM_READWRITE, out_pool + 14, &length,
+			      &host_error) != 0)
+		abort();
 	san_begin_op(&op, SAN_POLL);
-	if (san_send(s, out_pool, 14, &op) != 0 || san_result(s, &op, &bytes) != 0)
+	if (san_send(s, out_pool, 14 + length, &op) != 0 || san_result(s, &op, &bytes) != 0)
 		abort();
 	child_tell(&parent, 1);
 	(void)child_hear(&parent);
-	raise(SIGKILL);
+	raise(SIGSTOP); /* and never goes on */
+}
+
+#define UNDER_WAY \
+	40u /* of each kind, when the peer dies: more than a device takes at once of some */
+
+/* Sends, WRITEs and READs to a peer that has stopped and is killed then: each ends once, the sends with an error. */
+static void check_death_in_the_middle(SOCKET s, struct child *c, char *descriptor, DWORD length)
+{
+	static struct san_op ops[3 * UNDER_WAY];
+	HANDLE handle = san_memory(s, out_pool, POOL, MEM_READWRITE);
+	unsigned begun = 0, told = 0, once = 0, failed = 0;
+	DWORD bytes;
+
+	for (unsigned i = 0; i < 3 * UNDER_WAY; i++) {
+		san_begin_op(&ops[i], i % 2 ? SAN_UPCALL : SAN_POLL);
+		begun += (i < UNDER_WAY ? san_send(s, out_pool, 64, &ops[i])
+					: san_rdma(s, i % 3 == 0, out_pool, 4096, handle,
+						   descriptor, length, 0, &ops[i])) == 0;
+	}
+	CHECK(begun == 3 * UNDER_WAY);
+	CHECK(kill(c->pid, SIGKILL) == 0 && child_wait(c) == -SIGKILL);
+	for (unsigned i = 0; i < 3 * UNDER_WAY; i++) {
+		int error = san_result(s, &ops[i], &bytes);
+
+		told += error >= 0;
+		failed += i < UNDER_WAY && (error == WSAECONNRESET || error == WSAECONNABORTED);
+	}
+	CHECK_R(185, told == 3 * UNDER_WAY);
+	CHECK_R(328, failed > 0); /* a device may have taken some over before */
+	for (unsigned i = 0; i < 3 * UNDER_WAY; i++)
+		once += san_upcalls(&ops[i], 0) == (ops[i].way == SAN_UPCALL ? 1 : 0);
+	CHECK_R(185, once == 3 * UNDER_WAY);
+	CHECK_R(142, san_send(s, out_pool, 64, &ops[0]) == WSAECONNRESET ||
+			     host_error == WSAECONNABORTED);
 }
 
 static void check_other_process(void)
@@ -398,6 +435,7 @@ static void check_other_process(void)
 	struct address at;
 	SOCKET listener = san_listener(&at, 4), s;
 	struct san_op first, second;
+	char descriptor[SAN_DESCRIPTOR_ROOM];
 	struct child c;
 	char port[8];
 	DWORD bytes = 0;
@@ -411,12 +449,13 @@ static void check_other_process(void)
 	san_begin_op(&second, SAN_UPCALL);
 	CHECK_R(140, san_recv(s, in_pool, 64, &first) == 0 &&
 			     san_recv(s, in_pool + 64, 64, &second) == 0 &&
-			     san_result(s, &first, &bytes) == 0 && bytes == 14 &&
+			     san_result(s, &first, &bytes) == 0 && bytes > 14 &&
 			     memcmp(in_pool, "from the child", 14) == 0);
 	CHECK(child_hear(&c) == 1);
+	memcpy(descriptor, in_pool + 14, bytes - 14);
 	child_tell(&c, 1);
+	check_death_in_the_middle(s, &c, descriptor, bytes - 14);
 	CHECK_R(328, san_result(s, &second, &bytes) == WSAECONNRESET);
-	CHECK(child_wait(&c) == -SIGKILL);
 	san_close(s);
 	san_close(listener);
 }

@@ -439,6 +439,7 @@ static void check_other_process(void)
 	struct child c;
 	char port[8];
 	DWORD bytes = 0;
+	int error;
 
 	snprintf(port, sizeof(port), "%u", port_of(&at));
 	c = child_start("connects", port);
@@ -455,7 +456,8 @@ static void check_other_process(void)
 	memcpy(descriptor, in_pool + 14, bytes - 14);
 	child_tell(&c, 1);
 	check_death_in_the_middle(s, &c, descriptor, bytes - 14);
-	CHECK_R(328, san_result(s, &second, &bytes) == WSAECONNRESET);
+	error = san_result(s, &second, &bytes); /* a device may say that it gave up a send */
+	CHECK_R(328, error == WSAECONNRESET || error == WSAECONNABORTED);
 	san_close(s);
 	san_close(listener);
 }

@@ -60,6 +60,8 @@ static void on_request(struct wsd_acceptor *a, struct wsd_engine *engine,
 		c = wsd_alloc(sizeof(*c));
 		if (c)
 			status = wsd_san_hello_decode(ev->data, ev->data_length, &c->hello);
+		if (status == WSD_OK && (c->hello.features & WSD_FEATURE_RESUME))
+			status = WSD_EREFUSED; /* what it looks for has gone */
 	}
 	if (status != WSD_OK) {
 		wsd_free(c);

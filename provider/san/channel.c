@@ -26,7 +26,7 @@ static void tell(struct wsd_channel *ch)
 
 /* --- the endpoint, by the engine's owner --- */
 
-static enum wsd_status setup(struct wsd_channel *ch, struct wsd_engine *engine)
+enum wsd_status wsd_channel_setup(struct wsd_channel *ch, struct wsd_engine *engine)
 {
 	const struct wsd_device_attr *device = wsd_engine_attr(engine);
 	struct wsd_endpoint_attr attr = { .size = sizeof(attr), .recv_bytes = WSD_SAN_MESSAGE };
@@ -46,7 +46,11 @@ static enum wsd_status setup(struct wsd_channel *ch, struct wsd_engine *engine)
 	ch->own.message = (uint16_t)attr.recv_bytes;
 	if (ch->message > attr.recv_bytes)
 		ch->message = attr.recv_bytes;
-	ch->own.features = device->caps & WSD_CAP_READ ? WSD_FEATURE_READ : 0;
+	ch->own.features = WSD_FEATURE_MOVE;
+	if (device->caps & WSD_CAP_READ)
+		ch->own.features |= WSD_FEATURE_READ;
+	if (wsd_channel_resumes(ch))
+		ch->own.features |= WSD_FEATURE_RESUME;
 	if (!ch->held)
 		wsd_engine_hold(engine);
 	ch->held = true;
@@ -60,11 +64,12 @@ static enum wsd_status setup(struct wsd_channel *ch, struct wsd_engine *engine)
 	return wsd_early_begin(ch);
 }
 
-static void drop_endpoint(struct wsd_channel *ch)
+void wsd_channel_drop_endpoint(struct wsd_channel *ch)
 {
 	wsd_memory_hide(ch); /* nothing that the peer could reach survives the connection */
 	if (!ch->endpoint)
 		return;
+	wsd_channel_move_drop(ch);
 	ch->backend->endpoint_destroy(ch->endpoint);
 	wsd_engine_forget(atomic_load(&ch->engine), &ch->sink);
 	ch->endpoint = NULL;
@@ -75,6 +80,7 @@ static void leave_engine(struct wsd_channel *ch)
 {
 	struct wsd_engine *engine = atomic_load(&ch->engine);
 
+	wsd_channel_unlisten(ch);
 	wsd_engine_set_timer(engine, &ch->timer, 0);
 	if (ch->held)
 		wsd_engine_release(engine);
@@ -88,7 +94,7 @@ void wsd_channel_break(struct wsd_channel *ch, enum wsd_status error)
 	ch->state = WSD_CHANNEL_LOST;
 	if (ch->error == WSD_OK)
 		ch->error = error;
-	drop_endpoint(ch);
+	wsd_channel_drop_endpoint(ch);
 	leave_engine(ch);
 	ch->changes |= WSD_CHANNEL_BROKEN;
 	wsd_transfers_end(ch, ch->error);
@@ -113,19 +119,19 @@ static void failed(struct wsd_channel *ch, enum wsd_status status)
 	/* A failed one may be freed: not while the task that ends it is on its way. */
 	if (ch->state != WSD_CHANNEL_CONNECTING || ch->closing)
 		return;
-	drop_endpoint(ch);
+	wsd_channel_drop_endpoint(ch);
 	leave_engine(ch);
-	if (ch->active)
+	if (ch->active && !wsd_channel_resumes(ch))
 		wsd_paths_failed(&ch->paths, &ch->remote, status);
-	if (ch->active && status != WSD_EREFUSED && wsd_clock_ns() < ch->deadline &&
-	    start_path(ch)) {
+	if (ch->active && !wsd_channel_resumes(ch) && status != WSD_EREFUSED &&
+	    wsd_clock_ns() < ch->deadline && start_path(ch)) {
 		/* Another engine's task: its sleeping owner must hear of it. */
 		if (atomic_load(&ch->engine) != engine)
 			wsd_host_table()->wake(atomic_load(&ch->engine));
 		return;
 	}
 	ch->state = WSD_CHANNEL_FAILED;
-	ch->error = ch->active ? ch->paths.best : WSD_ERESET;
+	ch->error = ch->active && !wsd_channel_resumes(ch) ? ch->paths.best : WSD_ERESET;
 	ch->changes |= WSD_CHANNEL_CONNECTED;
 	wsd_transfers_end(ch, ch->error);
 }
@@ -138,14 +144,16 @@ static void run_connect(struct wsd_channel *ch, struct wsd_engine *engine)
 
 	if (ch->state != WSD_CHANNEL_CONNECTING)
 		return;
-	status = now < ch->deadline ? setup(ch, engine) : WSD_ETIMEDOUT;
+	status = now < ch->deadline ? wsd_channel_setup(ch, engine) : WSD_ETIMEDOUT;
 	if (status == WSD_OK) {
 		uint64_t left = ch->deadline - now;
 
 		/* The engine's clock may be virtual: the timer is set on that one. */
 		wsd_engine_set_timer(engine, &ch->timer, wsd_engine_now(engine) + left);
-		status = ch->backend->connect(ch->endpoint, &ch->local, &ch->remote, hello,
-					      wsd_san_hello_encode(hello, &ch->own), left);
+		status = ch->backend->connect(ch->endpoint, &ch->local,
+					      wsd_channel_resumes(ch) ? &ch->moving->target
+								      : &ch->remote,
+					      hello, wsd_san_hello_encode(hello, &ch->own), left);
 	}
 	if (status != WSD_OK && status != WSD_PENDING)
 		failed(ch, status);
@@ -158,7 +166,7 @@ static void run_accept(struct wsd_channel *ch, struct wsd_engine *engine)
 
 	if (ch->state != WSD_CHANNEL_CONNECTING || !ch->request)
 		return;
-	status = setup(ch, engine);
+	status = wsd_channel_setup(ch, engine);
 	if (status == WSD_OK) {
 		wsd_engine_set_timer(engine, &ch->timer, wsd_engine_now(engine) + ACCEPT_NS);
 		ch->request = NULL; /* consumed */
@@ -198,8 +206,12 @@ static void on_connected(struct wsd_channel *ch, const struct wsd_event *ev)
 		failed(ch, status);
 		return;
 	}
-	if (ch->active && ev->local.family)
+	if (wsd_channel_resumes(ch)) {
+		ch->moving->resumes = false;
+		ch->own.data_length = 0;
+	} else if (ch->active && ev->local.family) {
 		ch->local = ev->local;
+	}
 	ch->state = WSD_CHANNEL_OPEN;
 	wsd_paths_opened(atomic_load(&ch->engine), &ch->remote);
 	wsd_engine_set_timer(atomic_load(&ch->engine), &ch->timer, 0);
@@ -228,6 +240,9 @@ static void on_disconnected(struct wsd_channel *ch, enum wsd_status status)
 
 static void on_event(struct wsd_channel *ch, const struct wsd_event *ev)
 {
+	if (ch->move == WSD_SAN_WAITING && ch->state == WSD_CHANNEL_OPEN &&
+	    wsd_channel_move_event(ch, ev))
+		return;
 	switch (ev->type) {
 	case WSD_EV_SEND:
 	case WSD_EV_RECV:
@@ -263,6 +278,7 @@ static void channel_events(struct wsd_event_sink *sink, struct wsd_engine *engin
 		on_event(ch, &events[i]);
 	wsd_rx_post(ch);
 	wsd_tx_post(ch);
+	wsd_channel_move_progress(ch);
 	tell(ch);
 	ch->ops->unlock(ch->owner, engine);
 }
@@ -271,10 +287,10 @@ static void channel_events(struct wsd_event_sink *sink, struct wsd_engine *engin
 
 static void destroy(struct wsd_channel *ch)
 {
-	drop_endpoint(ch);
+	wsd_channel_drop_endpoint(ch);
 	leave_engine(ch);
 	ch->state = WSD_CHANNEL_ENDED;
-	wsd_transfers_end(ch, WSD_ECANCELLED);
+	wsd_transfers_end(ch, ch->handed ? WSD_OK : WSD_ECANCELLED);
 	wsd_memory_free(ch);
 	ch->changes |= WSD_CHANNEL_DEAD;
 }
@@ -313,6 +329,8 @@ static void timer_expired(struct wsd_timer *timer, struct wsd_engine *engine)
 	ch->ops->lock(ch->owner);
 	if (ch->state == WSD_CHANNEL_CONNECTING)
 		failed(ch, WSD_ETIMEDOUT);
+	else if (ch->move == WSD_SAN_WAITING)
+		wsd_channel_break(ch, WSD_ERESET); /* nobody has come */
 	else
 		wsd_tx_post(ch);
 	tell(ch);
@@ -406,6 +424,7 @@ void wsd_channel_free(struct wsd_channel *ch)
 		return;
 	wsd_memory_free(ch);
 	wsd_paths_end(&ch->paths);
+	wsd_free(ch->moving);
 	wsd_free(ch);
 }
 

@@ -27,6 +27,7 @@ struct wsd_registration;
 /* What changed, for owner->changed; the state functions tell the truth. */
 #define WSD_CHANNEL_CONNECTED 0x01u /* or failed */
 #define WSD_CHANNEL_BROKEN    0x02u
+#define WSD_CHANNEL_MOVED     0x08u /* a hand-over has come further */
 #define WSD_CHANNEL_DEAD      0x04u /* last call: the owner may free it */
 
 enum wsd_transfer_kind {
@@ -102,6 +103,30 @@ const void *wsd_channel_peer_data(const struct wsd_channel *channel, uint32_t *l
 /* [lock] Everything that is outstanding is done with WSD_ECANCELLED, then DEAD follows, exactly once. */
 void wsd_channel_close(struct wsd_channel *channel);
 void wsd_channel_free(struct wsd_channel *channel); /* after DEAD or FAILED; NULL allowed */
+
+/*
+ * Hand-over to another process. The old owner suspends, exports when CHANNEL_MOVED says so, and hands off; the
+ * new one imports, and goes on when CHANNEL_CONNECTED says so.
+ */
+struct wsd_channel_image { /* the same in processes of 32 and of 64 bits */
+	struct wsd_addr local, remote;
+	uint32_t port;
+	uint8_t secret[16];
+	char path[56];
+};
+/* [lock] WSD_PENDING. WSD_AGAIN: the peer's end is moving just now. WSD_EBUSY: something is being sent.
+ * WSD_EUNSUPPORTED: the peer cannot. WSD_ESTATE: not open. Others of the device. */
+enum wsd_status wsd_channel_suspend(struct wsd_channel *channel);
+bool wsd_channel_suspended(const struct wsd_channel *channel); /* [lock] it may be exported */
+void wsd_channel_export(const struct wsd_channel *channel,
+			struct wsd_channel_image *image); /* [lock] */
+/* [lock] As close, but what was received into is done well, with 0 bytes. */
+void wsd_channel_hand_off(struct wsd_channel *channel);
+/* [lock] WSD_PENDING: CHANNEL_CONNECTED follows, and it is OPEN or FAILED. WSD_EINVAL (the image),
+ * WSD_EUNREACHABLE (no such device here), WSD_ENOMEM. */
+enum wsd_status wsd_channel_import(struct wsd_channel **channel,
+				   const struct wsd_channel_owner *ops, void *owner,
+				   const struct wsd_channel_image *image);
 
 /* What may be sent at once: on this channel [lock], or, NULL, on every device. */
 struct wsd_channel_limits {

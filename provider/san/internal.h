@@ -11,6 +11,7 @@
 #include "provider/transport/memory.h"
 #include "provider/transport/path.h"
 #include "provider/transport/range_tree.h"
+#include "provider/transport/resume.h"
 #include "rdma_backend/base/base.h"
 
 #define WSD_SAN_MESSAGE	    16384u /* the longest message, if the device can */
@@ -58,6 +59,30 @@ struct wsd_early {
 	struct wsd_transfer *receive;
 };
 
+/* What a receive that the device has posted is, in wsd_recv.id. */
+#define WSD_RECV_OWNER 0u
+#define WSD_RECV_EARLY 1u
+#define WSD_RECV_MOVE  2u
+
+/* One end of the connection goes to another process (move.c). The channel is OPEN all the time. */
+enum wsd_san_move_state {
+	WSD_SAN_STAYS,
+	WSD_SAN_SENT,	/* ours goes: the peer was told */
+	WSD_SAN_GIVEN,	/* answered: may be exported */
+	WSD_SAN_ASKED,	/* the peer's goes: the answer waits until nothing is on its way */
+	WSD_SAN_WAITING /* answered: another connection has to come */
+};
+
+struct wsd_san_move {
+	struct wsd_region *region;	 /* for two messages; ends with the endpoint */
+	struct wsd_resume *resume;	 /* ASKED and WAITING: where we wait */
+	struct wsd_resume_ticket ticket; /* GIVEN */
+	struct wsd_addr target;		 /* of an imported channel that connects */
+	uint64_t timeout;		 /* ns */
+	bool resumes;			 /* imported, connecting to target */
+	bool taking;			 /* WAITING: the endpoint is the new one */
+};
+
 struct wsd_channel {
 	struct wsd_event_sink sink; /* first: the endpoint's context */
 	const struct wsd_channel_owner *ops;
@@ -73,7 +98,10 @@ struct wsd_channel {
 	bool queued;  /* task is in the engine's queue */
 	bool active;  /* we connected */
 	bool closing; /* the owner has let go */
+	bool handed;  /* and another process goes on: nothing has failed */
 	bool held;
+	enum wsd_san_move_state move;
+	struct wsd_san_move *moving; /* made when it is needed first */
 	uint64_t deadline;
 	struct wsd_paths paths;
 	struct wsd_addr local, remote;
@@ -97,6 +125,21 @@ void wsd_channel_do(struct wsd_channel *channel, uint32_t what);
 void wsd_channel_break(struct wsd_channel *channel, enum wsd_status error);
 void wsd_channel_accept(struct wsd_channel *channel, struct wsd_engine *engine,
 			struct wsd_request *request);
+
+/* [ownership] */
+enum wsd_status wsd_channel_setup(struct wsd_channel *channel, struct wsd_engine *engine);
+void wsd_channel_drop_endpoint(struct wsd_channel *channel);
+
+/* move.c */
+void wsd_channel_move_progress(struct wsd_channel *channel);
+bool wsd_channel_move_event(struct wsd_channel *channel, const struct wsd_event *event);
+bool wsd_channel_move_received(struct wsd_channel *channel, const struct wsd_event *event);
+void wsd_channel_move_drop(struct wsd_channel *channel); /* before the endpoint goes */
+void wsd_channel_unlisten(struct wsd_channel *channel);	 /* [ownership] */
+static inline bool wsd_channel_resumes(const struct wsd_channel *channel)
+{
+	return channel->moving && channel->moving->resumes;
+}
 
 /* transfer.c */
 enum wsd_status wsd_early_begin(struct wsd_channel *channel); /* [ownership] the endpoint is new */

@@ -10,10 +10,6 @@
 
 #include <string.h>
 
-/* The early receive and the owner's, in wsd_recv.id. */
-#define ID_EARLY 1u
-#define ID_OWNER 0u
-
 #define RETRY_NS 1000000ull
 
 /* --- what a transfer holds --- */
@@ -150,9 +146,19 @@ static enum wsd_status check_state(const struct wsd_channel *ch)
 
 /* --- receiving --- */
 
+/* The owner's first receive: the first message comes into the early one, and is copied. */
+static void wait_beside(struct wsd_channel *ch, struct wsd_transfer *t)
+{
+	wsd_list_remove(&t->link);
+	if (t->bounce)
+		wsd_bounce_free(ch, t->bounce, t->total, t->bounce_region);
+	t->bounce = NULL;
+	ch->early.receive = t;
+}
+
 enum wsd_status wsd_early_begin(struct wsd_channel *ch)
 {
-	struct wsd_recv recv = { .id = ID_EARLY };
+	struct wsd_recv recv = { .id = WSD_RECV_EARLY };
 	enum wsd_status status;
 	uint32_t posted = 0;
 
@@ -162,11 +168,13 @@ enum wsd_status wsd_early_begin(struct wsd_channel *ch)
 		return status;
 	recv.sge = (struct wsd_sge){ ch->early.region->base, ch->own.message, ch->early.region };
 	status = ch->backend->post_recv(ch->endpoint, &recv, &posted);
-	if (status == WSD_OK) {
-		ch->early.open = true;
-		wsd_rx_post(ch);
-	}
-	return status;
+	if (status != WSD_OK)
+		return status;
+	ch->early.open = true;
+	if (!ch->early.receive && !wsd_list_empty(&ch->rx_waiting)) /* of an earlier connection */
+		wait_beside(ch, wsd_container(ch->rx_waiting.next, struct wsd_transfer, link));
+	wsd_rx_post(ch);
+	return WSD_OK;
 }
 
 /* The first message has come, and so has the first receive. */
@@ -191,7 +199,7 @@ void wsd_rx_post(struct wsd_channel *ch)
 	while (ch->endpoint && !wsd_list_empty(&ch->rx_waiting)) {
 		struct wsd_transfer *t =
 			wsd_container(ch->rx_waiting.next, struct wsd_transfer, link);
-		struct wsd_recv recv = { .id = ID_OWNER };
+		struct wsd_recv recv = { .id = WSD_RECV_OWNER };
 		uint32_t posted = 0;
 
 		if (t->bounce)
@@ -220,7 +228,8 @@ enum wsd_status wsd_channel_recv(struct wsd_channel *ch, struct wsd_transfer *t,
 	if (status != WSD_OK)
 		return status;
 	/* Accepted, and not answered yet: the early receive will be posted first all the same. */
-	if ((ch->early.open || !ch->endpoint) && !ch->early.receive) {
+	if ((ch->early.open || (!ch->endpoint && wsd_list_empty(&ch->rx_waiting))) &&
+	    !ch->early.receive) {
 		ch->early.receive = t;
 		if (ch->early.full)
 			hand_over(ch);
@@ -240,7 +249,13 @@ enum wsd_status wsd_channel_recv(struct wsd_channel *ch, struct wsd_transfer *t,
 
 static void received(struct wsd_channel *ch, const struct wsd_event *ev)
 {
-	if (ev->id == ID_EARLY && ch->early.open) {
+	if (wsd_channel_move_received(ch, ev))
+		return;
+	if (ev->id == WSD_RECV_MOVE) {
+		wsd_channel_do(ch, WSD_CH_BREAK); /* the peer does not wait for us */
+		return;
+	}
+	if (ev->id == WSD_RECV_EARLY && ch->early.open) {
 		if (ev->status != WSD_OK)
 			return; /* the end of the connection follows */
 		ch->early.full = true;
@@ -292,7 +307,7 @@ void wsd_tx_post(struct wsd_channel *ch)
 {
 	struct wsd_list *node;
 
-	if (ch->state != WSD_CHANNEL_OPEN || !ch->endpoint)
+	if (ch->state != WSD_CHANNEL_OPEN || !ch->endpoint || ch->move != WSD_SAN_STAYS)
 		return;
 	/* From the end: what is posted is at the front, and in the usual case there is one to post. */
 	for (node = ch->tx.prev; node != &ch->tx; node = node->prev)

@@ -120,6 +120,8 @@ void wsd_stream_arm_timer(struct wsd_stream *s)
 
 	if (s->state == WSD_STREAM_CONNECTING || s->closing) {
 		when = first(when, s->deadline);
+	} else if (s->move == WSD_MOVE_WAITING) {
+		when = first(when, s->deadline);
 	} else if (s->state == WSD_STREAM_OPEN) {
 		when = first(when, s->nudge_due);
 		when = first(when, s->keepalive.on ? s->keepalive.due : 0);
@@ -195,6 +197,11 @@ void wsd_close_timer(struct wsd_stream *s, uint64_t now)
 		}
 	} else if (s->state == WSD_STREAM_CONNECTING) {
 		wsd_connect_failed(s, WSD_ETIMEDOUT);
+	} else if (s->move == WSD_MOVE_WAITING) {
+		if (now >= s->deadline)
+			wsd_stream_break(s, WSD_ERESET); /* nobody has come */
+		else
+			wsd_stream_arm_timer(s);
 	} else if (s->state == WSD_STREAM_OPEN) {
 		open_timer(s, now);
 	}
@@ -241,6 +248,9 @@ void wsd_stream_close(struct wsd_stream *s, bool abort, uint64_t linger)
 		wsd_stream_do(s, WSD_DO_DESTROY);
 		return;
 	}
+	if (s->move == WSD_MOVE_GIVEN)
+		wsd_stream_break(s,
+				 WSD_ERESET); /* without a word: another process goes on with it */
 	if (s->state == WSD_STREAM_OPEN &&
 	    (abort || s->rx.produced > s->rx.read || s->rx.source.offered))
 		wsd_stream_break(s, WSD_EABORTED);

@@ -69,8 +69,9 @@ void wsd_connect_run(struct wsd_stream *s, struct wsd_engine *engine)
 		wsd_stream_hello(s, hello);
 		/* The engine's clock may be virtual: the timer is set on that one. */
 		wsd_engine_set_timer(engine, &s->timer, wsd_engine_now(engine) + left);
-		status = s->backend->connect(s->endpoint, &s->local, &s->remote, hello,
-					     sizeof(hello), left);
+		status = s->backend->connect(s->endpoint, &s->local,
+					     wsd_move_resumes(s) ? &s->moving->target : &s->remote,
+					     hello, sizeof(hello), left);
 	}
 	if (status != WSD_OK && status != WSD_PENDING)
 		wsd_connect_failed(s, status);
@@ -88,6 +89,13 @@ void wsd_connect_failed(struct wsd_stream *s, enum wsd_status status)
 	if (s->held)
 		wsd_engine_release(engine);
 	s->held = false;
+	if (wsd_move_resumes(s)) { /* the peer did not wait: as a connection that was reset */
+		s->moving->resumes = false;
+		s->state = WSD_STREAM_RESET;
+		s->error = WSD_ERESET;
+		s->changes |= WSD_CHANGE_CONNECTED;
+		return;
+	}
 	if (s->active)
 		wsd_paths_failed(&s->paths, &s->remote, status);
 	if (s->active && status != WSD_EREFUSED && wsd_clock_ns() < s->deadline && !s->closing &&

@@ -6,7 +6,7 @@
  * is (p - from) modulo bytes, a power of two. Invariants, with the owner's lock held:
  *   tx.notified <= tx.position <= tx.limit
  *   rx.read <= rx.produced <= rx.limit
- *   rx.limit <= max(rx.read, ring.from) + ring.bytes
+ *   rx.limit <= max(rx.read, ring.from) + ring.bytes; in private memory a first window beyond what is read
  *   slots posted at the peer = tx.slots_granted - tx.slots_used >= 0
  */
 #ifndef WSD_SESSION_INTERNAL_H
@@ -20,6 +20,7 @@
 #include "provider/transport/ledger.h"
 #include "provider/transport/memory.h"
 #include "provider/transport/path.h"
+#include "provider/transport/resume.h"
 #include "rdma_backend/base/base.h"
 
 #define WSD_SLOTS	 54u /* over shm: segment, rings and first messages in one page */
@@ -54,6 +55,8 @@
 #define WSD_SEND_PROBE_ACK     (1u << 11)
 #define WSD_SEND_ABORT	       (1u << 12)
 #define WSD_SEND_QOS	       (1u << 13)
+#define WSD_SEND_MOVE	       (1u << 14)
+#define WSD_SEND_MOVE_ACK      (1u << 15)
 
 /* Control work for the engine's owner. */
 #define WSD_DO_CONNECT	  (1u << 0)
@@ -61,6 +64,7 @@
 #define WSD_DO_DISCONNECT (1u << 2)
 #define WSD_DO_DESTROY	  (1u << 3)
 #define WSD_DO_NEXT_PATH  (1u << 4)
+#define WSD_DO_UNLISTEN	  (1u << 5)
 
 struct wsd_tx_ring {
 	uint64_t addr;
@@ -74,6 +78,7 @@ struct wsd_rx_ring {
 	uint8_t *base;
 	struct wsd_region *region; /* NULL: private heap memory (the first window) */
 	uint64_t from;
+	uint64_t carried; /* private memory: up to here it was filled when it was made */
 	uint32_t bytes;
 	uint32_t generation;
 	bool live; /* from is known: the peer has switched to it */
@@ -160,6 +165,25 @@ struct wsd_rx {
 struct orphan;
 struct wsd_pace;
 
+/* One end of the connection goes to another process (move.c). The stream is OPEN all the time. */
+enum wsd_move_state {
+	WSD_MOVE_NONE,
+	WSD_MOVE_WANTED, /* ours goes: MOVE waits until nothing is on its way */
+	WSD_MOVE_SENT,	 /* MOVE is out */
+	WSD_MOVE_GIVEN,	 /* answered: may be exported; nothing is sent or received any more */
+	WSD_MOVE_ASKED,	 /* the peer's goes: the answer waits until nothing is on its way */
+	WSD_MOVE_WAITING /* answered: another connection has to come */
+};
+
+struct wsd_move {
+	struct wsd_resume *resume;	 /* ASKED and WAITING: where we wait */
+	struct wsd_resume_ticket ticket; /* GIVEN, and of an imported stream that connects */
+	struct wsd_addr target;		 /* of that one */
+	uint64_t timeout;		 /* ns */
+	bool resumes;			 /* imported, connecting to target */
+	bool taking;			 /* WAITING: the endpoint is the new one */
+};
+
 struct wsd_stream {
 	struct wsd_event_sink sink; /* first: the endpoint's context */
 	_Atomic(const struct wsd_stream_owner *) ops;
@@ -195,8 +219,10 @@ struct wsd_stream {
 	} keepalive;
 	uint64_t nudge_due;    /* engine clock; 0: nobody watches over a peer that we wait for */
 	struct wsd_pace *pace; /* NULL: no quality of service on either side */
-	struct wsd_list link;  /* in the listener's queue */
-	struct orphan *orphan; /* there */
+	enum wsd_move_state move;
+	struct wsd_move *moving; /* made when it is needed first */
+	struct wsd_list link;	 /* in the listener's queue */
+	struct orphan *orphan;	 /* there */
 };
 
 /* stream.c */
@@ -218,6 +244,8 @@ void wsd_stream_hello(struct wsd_stream *stream, uint8_t *bytes);
 enum wsd_status wsd_stream_peer_hello(struct wsd_stream *stream, const void *data, uint32_t length);
 void wsd_stream_opened(struct wsd_stream *stream);
 void wsd_stream_drop_endpoint(struct wsd_stream *stream);
+/* The same without the bytes that arrived, which move.c has detached. */
+void wsd_stream_release_endpoint(struct wsd_stream *stream);
 void wsd_stream_arm_timer(struct wsd_stream *stream);
 /* What is to be sent waits for the peer, with nothing on its way that would tell of a dead one. */
 void wsd_stream_waits_for_peer(struct wsd_stream *stream);
@@ -230,6 +258,8 @@ void wsd_tx_completed(struct wsd_stream *stream, const struct wsd_event *event);
 void wsd_tx_want(struct wsd_stream *stream, uint32_t what);
 void wsd_tx_nudge(struct wsd_stream *stream); /* a request without bytes, for its acknowledgement */
 bool wsd_tx_ring_ready(struct wsd_stream *stream, uint32_t bytes);
+enum wsd_status wsd_tx_message(struct wsd_stream *stream, struct wsd_header *header,
+			       uint8_t *payload, uint32_t length, uint32_t reserve);
 bool wsd_tx_room(const struct wsd_stream *stream);
 enum wsd_status wsd_tx_read_work(struct wsd_stream *stream, const struct wsd_sge *sge,
 				 uint64_t addr, uint32_t key);
@@ -253,6 +283,9 @@ bool wsd_rx_limit_news(struct wsd_stream *stream); /* worth a message */
 void wsd_ring_free(struct wsd_stream *stream, struct wsd_rx_ring *ring);
 void wsd_ring_retire(struct wsd_stream *stream); /* the old one, once it has been read */
 void wsd_ring_grow(struct wsd_stream *stream);	 /* grant a larger one if traffic asks for it */
+/* Unread bytes go to private memory with room for a first window, the rings are given up. WSD_ENOMEM:
+ * nothing changed. */
+enum wsd_status wsd_ring_detach(struct wsd_stream *stream);
 /* Copy a message's bytes to where they belong. WSD_EPROTOCOL: beyond the window; WSD_ENOMEM. */
 enum wsd_status wsd_ring_store(struct wsd_stream *stream, const uint8_t *from, uint32_t length);
 void wsd_rings_fork_child(void); /* the rings are the parent's */
@@ -262,6 +295,7 @@ void wsd_rx_events(struct wsd_stream *stream, const struct wsd_event *events, ui
 enum wsd_status wsd_rx_post_slots(struct wsd_stream *stream);
 void wsd_rx_consumed(struct wsd_stream *stream);
 void wsd_rx_free(struct wsd_stream *stream);
+void wsd_rx_copy(struct wsd_rx *rx, uint8_t *to); /* the unread bytes */
 
 /* What a read finds when there are no bytes. */
 enum wsd_status wsd_rx_nothing(const struct wsd_stream *stream);
@@ -309,6 +343,19 @@ void wsd_close_progress(struct wsd_stream *stream);
 void wsd_close_timer(struct wsd_stream *stream, uint64_t now);
 void wsd_closing_count(int delta);
 void wsd_keepalive_begin(struct wsd_stream *stream);
+
+/* move.c */
+void wsd_move_message(struct wsd_stream *stream, const struct wsd_header *header,
+		      const uint8_t *payload);
+enum wsd_status wsd_move_send(struct wsd_stream *stream, uint32_t what); /* WSD_AGAIN: not yet */
+/* Is this the hello that a stream in this state waits for? WSD_EREFUSED. */
+enum wsd_status wsd_move_check(const struct wsd_stream *stream, const struct wsd_hello *hello);
+bool wsd_move_event(struct wsd_stream *stream, const struct wsd_event *event); /* it was for us */
+void wsd_move_unlisten(struct wsd_stream *stream);			       /* [ownership] */
+static inline bool wsd_move_resumes(const struct wsd_stream *stream)
+{
+	return stream->moving && stream->moving->resumes;
+}
 
 /* connect.c */
 void wsd_connect_run(struct wsd_stream *stream, struct wsd_engine *engine);

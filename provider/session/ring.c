@@ -17,12 +17,19 @@ static uint64_t max64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+/* A ring of ours has room for all its bytes. Private memory may be larger than the ring that comes next, so
+ * no more than a first window is told of it. */
+static uint32_t window(const struct wsd_rx_ring *ring)
+{
+	return ring->region ? ring->bytes : WSD_FIRST_WINDOW;
+}
+
 /* The window: room behind the reader in the ring that the peer writes to. Never shrinks. */
 uint64_t wsd_rx_limit(struct wsd_stream *s)
 {
 	struct wsd_rx *rx = &s->rx;
 	const struct wsd_rx_ring *ring = rx->next.live ? &rx->next : &rx->ring;
-	uint64_t limit = max64(rx->read, ring->from) + ring->bytes;
+	uint64_t limit = max64(rx->read, ring->region ? ring->from : ring->carried) + window(ring);
 
 	if (s->options.posted_only && limit > rx->wanted)
 		limit = rx->wanted;
@@ -37,7 +44,7 @@ bool wsd_rx_limit_news(struct wsd_stream *s)
 	const struct wsd_rx_ring *ring = rx->next.live ? &rx->next : &rx->ring;
 	uint64_t news = wsd_rx_limit(s) - rx->limit_told;
 
-	return !rx->fin && news > 0 && (s->options.posted_only || news >= ring->bytes / 4);
+	return !rx->fin && news > 0 && (s->options.posted_only || news >= window(ring) / 4);
 }
 
 void wsd_stream_tune(struct wsd_stream *s, uint32_t zcopy_min, bool posted_only)
@@ -116,12 +123,39 @@ void wsd_ring_retire(struct wsd_stream *s)
 	}
 }
 
+enum wsd_status wsd_ring_detach(struct wsd_stream *s)
+{
+	struct wsd_rx *rx = &s->rx;
+	uint64_t unread = rx->produced - rx->read;
+	struct wsd_rx_ring ring = { .from = rx->read,
+				    .carried = rx->produced,
+				    .bytes = WSD_FIRST_WINDOW };
+
+	while (ring.bytes < unread + WSD_FIRST_WINDOW)
+		ring.bytes *= 2;
+	if (unread > 0) {
+		ring.base = wsd_alloc(ring.bytes);
+		if (!ring.base)
+			return WSD_ENOMEM;
+		wsd_rx_copy(rx, ring.base);
+	}
+	if (rx->ring.base)
+		wsd_ring_free(s, &rx->ring);
+	if (rx->next.base)
+		wsd_ring_free(s, &rx->next);
+	rx->ring = ring;
+	rx->limit = rx->produced; /* the next hello tells a new one */
+	rx->ring_total = 0;
+	rx->messages = 0;
+	return WSD_OK;
+}
+
 static void ring_grant(struct wsd_stream *s, uint32_t bytes)
 {
 	struct wsd_region *region = NULL;
 	bool granted;
 
-	if (s->rx.next.bytes || s->rx.fin || s->closing || s->state != WSD_STREAM_OPEN)
+	if (s->rx.next.bytes || s->rx.fin || s->closing || s->state != WSD_STREAM_OPEN || s->move)
 		return;
 	granted = wsd_ring_budget_take(bytes);
 	if (granted && s->backend->mem_alloc(s->endpoint, bytes,

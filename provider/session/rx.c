@@ -226,6 +226,10 @@ static void on_message(struct wsd_stream *s, const uint8_t *bytes, uint32_t rece
 	case WSD_MSG_QOS:
 		on_qos(s, &header, payload);
 		break;
+	case WSD_MSG_MOVE:
+	case WSD_MSG_MOVE_ACK:
+		wsd_move_message(s, &header, payload);
+		break;
 	case WSD_MSG_LAST:
 		break;
 	}
@@ -320,6 +324,13 @@ static size_t copy_out(struct wsd_rx *rx, const struct wsd_iovec *iov, unsigned 
 		}
 	}
 	return (size_t)(position - rx->read);
+}
+
+void wsd_rx_copy(struct wsd_rx *rx, uint8_t *to)
+{
+	struct wsd_iovec iov = { to, (size_t)(rx->produced - rx->read) };
+
+	(void)copy_out(rx, &iov, 1, rx->produced);
 }
 
 enum wsd_status wsd_rx_nothing(const struct wsd_stream *s)

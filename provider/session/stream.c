@@ -69,7 +69,9 @@ static void on_connected(struct wsd_stream *s, const struct wsd_event *ev)
 			return;
 		}
 		wsd_tx_want(s, WSD_SEND_START);
-		if (ev->local.family)
+		if (wsd_move_resumes(s))
+			s->moving->resumes = false;
+		else if (ev->local.family)
 			s->local = ev->local;
 	}
 	wsd_stream_opened(s);
@@ -87,6 +89,8 @@ static void on_disconnected(struct wsd_stream *s, enum wsd_status status)
 
 static void on_event(struct wsd_stream *s, const struct wsd_event *ev)
 {
+	if (s->move == WSD_MOVE_WAITING && s->state == WSD_STREAM_OPEN && wsd_move_event(s, ev))
+		return;
 	switch (ev->type) {
 	case WSD_EV_SEND:
 		wsd_tx_completed(s, ev);
@@ -147,6 +151,7 @@ static void stream_events(struct wsd_event_sink *sink, struct wsd_engine *engine
 static void destroy(struct wsd_stream *s)
 {
 	wsd_stream_drop_endpoint(s);
+	wsd_move_unlisten(s);
 	wsd_engine_set_timer(atomic_load(&s->engine), &s->timer, 0);
 	if (s->held)
 		wsd_engine_release(atomic_load(&s->engine));
@@ -176,6 +181,8 @@ static void run_task(struct wsd_task *task, struct wsd_engine *engine)
 		wsd_connect_run(s, engine);
 	if (todo & WSD_DO_ACCEPT)
 		wsd_accept_run(s, engine);
+	if (todo & WSD_DO_UNLISTEN)
+		wsd_move_unlisten(s);
 	if ((todo & WSD_DO_DISCONNECT) && s->endpoint && !s->disconnected) {
 		wsd_tx_progress(s);
 		if (s->backend->disconnect(s->endpoint) != WSD_OK)
@@ -277,11 +284,16 @@ void wsd_stream_drop_endpoint(struct wsd_stream *s)
 {
 	wsd_zcopy_free(s, s->error == WSD_OK ? WSD_ERESET : s->error);
 	wsd_qos_drop(s);
+	if (s->endpoint && (s->state != WSD_STREAM_CONNECTING || s->closing))
+		wsd_rx_free(s);
+	wsd_stream_release_endpoint(s);
+}
+
+void wsd_stream_release_endpoint(struct wsd_stream *s)
+{
 	if (!s->endpoint)
 		return;
-	if (s->state != WSD_STREAM_CONNECTING || s->closing)
-		wsd_rx_free(s);
-	else if (s->rx.slots)
+	if (s->rx.slots)
 		s->backend->mem_free(s->rx.slots), s->rx.slots = NULL;
 	wsd_stage_free(s);
 	s->backend->endpoint_destroy(s->endpoint);
@@ -295,7 +307,7 @@ void wsd_stream_hello(struct wsd_stream *s, uint8_t *bytes)
 				   .mode = WSD_MODE_STREAM,
 				   .slots = WSD_SLOTS,
 				   .slot_bytes = WSD_SLOT_BYTES,
-				   .window = s->options.posted_only ? 0 : WSD_FIRST_WINDOW };
+				   .features = WSD_FEATURE_MOVE };
 	uint32_t caps = wsd_engine_attr(atomic_load(&s->engine))->caps;
 
 	if (caps & WSD_CAP_WRITE_IMM)
@@ -303,10 +315,13 @@ void wsd_stream_hello(struct wsd_stream *s, uint8_t *bytes)
 	if (caps & WSD_CAP_READ)
 		hello.features |= WSD_FEATURE_READ;
 	/* What is told here holds, whatever the options become before the connection is open. */
-	s->rx.limit_told = hello.window;
-	if (s->rx.limit < hello.window)
-		s->rx.limit = hello.window;
+	s->rx.limit_told = wsd_rx_limit(s);
+	hello.window = (uint32_t)(s->rx.limit_told - s->rx.produced);
 	wsd_qos_said(s, &hello.qos);
+	if (wsd_move_resumes(s)) {
+		hello.features |= WSD_FEATURE_RESUME;
+		memcpy(hello.secret, s->moving->ticket.secret, sizeof(hello.secret));
+	}
 	wsd_random(&hello.nonce, sizeof(hello.nonce));
 	wsd_hello_encode(bytes, &hello);
 }
@@ -319,15 +334,19 @@ enum wsd_status wsd_stream_peer_hello(struct wsd_stream *s, const void *data, ui
 
 	if (status != WSD_OK)
 		return status;
+	status = wsd_move_check(s, &hello);
+	if (status != WSD_OK)
+		return status;
 	s->features = hello.features;
 	if (!(caps & WSD_CAP_WRITE_IMM))
 		s->features &= (uint16_t)~WSD_FEATURE_IMM;
 	if (!(caps & WSD_CAP_READ))
 		s->features &= (uint16_t)~WSD_FEATURE_READ;
 	s->tx.slots_granted = hello.slots;
-	s->tx.limit = hello.window;
+	s->tx.limit = s->tx.position + hello.window;
 	s->tx.peer_slot_bytes = hello.slot_bytes < 4096 ? hello.slot_bytes : 4096;
-	return wsd_qos_heard(s, &hello.qos);
+	/* Who resumes says nothing new. */
+	return s->move == WSD_MOVE_WAITING ? WSD_OK : wsd_qos_heard(s, &hello.qos);
 }
 
 void wsd_stream_opened(struct wsd_stream *s)
@@ -379,6 +398,7 @@ void wsd_stream_free(struct wsd_stream *s)
 		return;
 	wsd_paths_end(&s->paths);
 	wsd_free(s->pace);
+	wsd_free(s->moving);
 	wsd_free(s->rx.ring.base);
 	wsd_free(s);
 }

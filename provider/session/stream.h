@@ -36,9 +36,10 @@ struct wsd_iovec {
 #define WSD_CHANGE_READABLE  0x02u /* data, end of stream, or reset */
 #define WSD_CHANGE_WRITABLE  0x04u
 #define WSD_CHANGE_URGENT    0x08u
-#define WSD_CHANGE_DIRECT    0x10u /* a direct read or a loan has finished */
-#define WSD_CHANGE_FLUSHED   0x20u /* everything written has been acknowledged, or never will be */
-#define WSD_CHANGE_QOS	     0x80u /* wsd_stream_qos tells something new */
+#define WSD_CHANGE_DIRECT    0x10u  /* a direct read or a loan has finished */
+#define WSD_CHANGE_FLUSHED   0x20u  /* everything written has been acknowledged, or never will be */
+#define WSD_CHANGE_QOS	     0x80u  /* wsd_stream_qos tells something new */
+#define WSD_CHANGE_MOVED     0x100u /* a hand-over has come further: wsd_stream_suspended */
 #define WSD_CHANGE_DEAD	     0x40u /* last call: nothing will come any more; the owner may free it */
 
 struct wsd_stream_owner {
@@ -184,6 +185,46 @@ uint32_t wsd_stream_receive_buffer(uint32_t bytes);
 /* [lock] The most that its ring may grow to, a size from the above; 0 = what the device likes. A ring
  * never shrinks. */
 void wsd_stream_set_receive_buffer(struct wsd_stream *stream, uint32_t bytes);
+
+/*
+ * Hand-over to another process (docs/protocol.md). The old owner suspends, exports when CHANGE_MOVED says so,
+ * and closes; the new one imports and goes on as if nothing had happened, when CHANGE_CONNECTED says so.
+ */
+#define WSD_STREAM_URGENT 8u
+struct wsd_stream_image { /* the same in processes of 32 and of 64 bits */
+	uint64_t sent, received, wanted;
+	uint64_t marks[WSD_STREAM_URGENT];
+	uint32_t unread; /* bytes that follow */
+	int32_t error;	 /* not 0: it is broken, and there is nothing to go on with */
+	struct wsd_addr local, remote;
+	uint16_t port;
+	uint8_t secret[16];
+	uint8_t qos[16];
+	uint8_t urgent[WSD_STREAM_URGENT];
+	uint8_t urgent_count, urgent_taken, urgent_done, urgent_told, urgent_inline;
+	uint8_t urgent_sent, urgent_accepted;
+	uint8_t send_fin, receive_fin, receive_closed, posted_only;
+	char path[56];
+};
+
+/* [lock] Nothing more is sent; loans are recalled. WSD_PENDING: CHANGE_MOVED follows. WSD_AGAIN: the peer's
+ * end is moving just now, CHANGE_MOVED tells when that is done. WSD_EUNSUPPORTED: the peer cannot.
+ * WSD_ESTATE: not open. WSD_ENOMEM. */
+enum wsd_status wsd_stream_suspend(struct wsd_stream *stream);
+bool wsd_stream_can_move(const struct wsd_stream *stream); /* [lock] does the peer know how to? */
+/* [lock] May it be exported? If not, and no suspend is under way, try again. */
+bool wsd_stream_suspended(const struct wsd_stream *stream);
+bool wsd_stream_suspending(const struct wsd_stream *stream);
+/* [lock] Of one that is suspended or not open. unread has room for wsd_stream_unread bytes. Then close it:
+ * the peer waits for the one who imports. */
+uint32_t wsd_stream_unread(const struct wsd_stream *stream);
+void wsd_stream_export(struct wsd_stream *stream, struct wsd_stream_image *image, uint8_t *unread);
+/* [lock] WSD_PENDING: CHANGE_CONNECTED follows, and it is OPEN, or RESET if the peer did not wait.
+ * WSD_OK: it was broken, and is RESET. WSD_EINVAL (the image), WSD_EUNREACHABLE (no such device here),
+ * WSD_ENOMEM. */
+enum wsd_status wsd_stream_import(struct wsd_stream **stream, const struct wsd_stream_owner *ops,
+				  void *owner, const struct wsd_stream_image *image,
+				  const uint8_t *unread);
 
 /* Listening. The listener has the owner's lock too. */
 struct wsd_listener_owner {

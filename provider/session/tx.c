@@ -183,6 +183,15 @@ static enum wsd_status send_message(struct wsd_stream *s, struct wsd_header *hea
 	return WSD_OK;
 }
 
+enum wsd_status wsd_tx_message(struct wsd_stream *s, struct wsd_header *header, uint8_t *payload,
+			       uint32_t length, uint32_t reserve)
+{
+	struct wsd_iovec iov = { payload, length };
+	struct cursor from = { &iov, 1, 0 };
+
+	return send_message(s, header, &from, length, reserve);
+}
+
 static enum wsd_status send_control(struct wsd_stream *s, enum wsd_message_type type,
 				    uint64_t position, uint64_t argument,
 				    const struct wsd_grant *grant, uint32_t reserve)
@@ -191,19 +200,18 @@ static enum wsd_status send_control(struct wsd_stream *s, enum wsd_message_type 
 				     .position = position,
 				     .argument = argument };
 	uint8_t bytes[WSD_GRANT_BYTES];
-	struct wsd_iovec iov = { bytes, 0 };
-	struct cursor from = { &iov, 1, 0 };
+	uint32_t length = 0;
 	struct wsd_qos qos;
 
 	if (grant) {
 		wsd_grant_encode(bytes, grant);
-		iov.length = WSD_GRANT_BYTES;
+		length = WSD_GRANT_BYTES;
 	} else if (type == WSD_MSG_QOS) {
 		wsd_qos_said(s, &qos);
 		wsd_qos_encode(bytes, &qos);
-		iov.length = WSD_QOS_BYTES;
+		length = WSD_QOS_BYTES;
 	}
-	return send_message(s, &header, &from, (uint32_t)iov.length, reserve);
+	return wsd_tx_message(s, &header, bytes, length, reserve);
 }
 
 static enum wsd_status announce(struct wsd_stream *s)
@@ -298,6 +306,9 @@ static enum wsd_status send_pending(struct wsd_stream *s, uint32_t what)
 	case WSD_SEND_ABORT:
 		return send_control(s, WSD_MSG_ABORT, tx->position, tx->abort_reason, NULL,
 				    WSD_RESERVE_CREDIT);
+	case WSD_SEND_MOVE:
+	case WSD_SEND_MOVE_ACK:
+		return wsd_move_send(s, what);
 	default:
 		return WSD_OK;
 	}
@@ -305,7 +316,8 @@ static enum wsd_status send_pending(struct wsd_stream *s, uint32_t what)
 
 static bool can_post(const struct wsd_stream *s)
 {
-	return s->endpoint && (s->state == WSD_STREAM_OPEN || (s->tx.pending & WSD_SEND_ABORT)) &&
+	return s->endpoint && s->move != WSD_MOVE_GIVEN && s->move != WSD_MOVE_WAITING &&
+	       (s->state == WSD_STREAM_OPEN || (s->tx.pending & WSD_SEND_ABORT)) &&
 	       !s->disconnected && !s->disconnecting && (s->active || s->tx.started);
 }
 
@@ -473,7 +485,7 @@ bool wsd_tx_room(const struct wsd_stream *s)
 	if (s->state != WSD_STREAM_OPEN || s->disconnected)
 		return true; /* a write fails at once */
 	if ((!s->active && !tx->started) || tx->loan || tx->paced_until ||
-	    (tx->pending & WSD_SEND_SWITCH) || tx->urgent_waits)
+	    (tx->pending & WSD_SEND_SWITCH) || tx->urgent_waits || s->move)
 		return false;
 	return tx->limit > tx->position && (tx->ring.bytes || slots_free(s) > WSD_RESERVE_DATA);
 }

@@ -26,7 +26,10 @@ void wsd_hello_encode(uint8_t *bytes, const struct wsd_hello *hello)
 	wsd_put16(bytes + 16, hello->slots);
 	wsd_put16(bytes + 18, hello->slot_bytes);
 	wsd_put32(bytes + 20, hello->window);
-	wsd_qos_encode(bytes + 24, &hello->qos);
+	if (hello->features & WSD_FEATURE_RESUME)
+		memcpy(bytes + 24, hello->secret, sizeof(hello->secret));
+	else
+		wsd_qos_encode(bytes + 24, &hello->qos);
 }
 
 enum wsd_status wsd_hello_decode(const uint8_t *bytes, uint32_t length, uint8_t mode,
@@ -47,7 +50,10 @@ enum wsd_status wsd_hello_decode(const uint8_t *bytes, uint32_t length, uint8_t 
 	hello->slots = wsd_get16(bytes + 16);
 	hello->slot_bytes = wsd_get16(bytes + 18);
 	hello->window = wsd_get32(bytes + 20);
-	if (!wsd_qos_decode(bytes + 24, WSD_QOS_BYTES, &hello->qos))
+	memcpy(hello->secret, bytes + 24, sizeof(hello->secret));
+	memset(&hello->qos, 0, sizeof(hello->qos));
+	if (!(hello->features & WSD_FEATURE_RESUME) &&
+	    !wsd_qos_decode(bytes + 24, WSD_QOS_BYTES, &hello->qos))
 		return WSD_EPROTOCOL;
 	if (hello->slots < 4 || hello->slot_bytes < WSD_SLOT_BYTES_MIN || hello->window > 1u << 24)
 		return WSD_EPROTOCOL;

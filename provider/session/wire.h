@@ -26,8 +26,9 @@ struct wsd_hello {
 	uint64_t nonce;
 	uint16_t slots;	     /* receives posted before this was sent */
 	uint16_t slot_bytes; /* size of each */
-	uint32_t window;     /* stream bytes accepted before any ring is granted */
+	uint32_t window;     /* stream bytes accepted before a limit says more */
 	struct wsd_qos qos;  /* as the sender of the hello sees it */
+	uint8_t secret[16];  /* in its place, of a request with WSD_FEATURE_RESUME */
 };
 
 enum wsd_message_type {
@@ -47,7 +48,9 @@ enum wsd_message_type {
 	WSD_MSG_URGENT, /* payload = one byte, mark at position */
 	WSD_MSG_PROBE,
 	WSD_MSG_PROBE_ACK,
-	WSD_MSG_QOS, /* payload = struct wsd_qos: takes the place of what was said before */
+	WSD_MSG_QOS,  /* payload = struct wsd_qos: takes the place of what was said before */
+	WSD_MSG_MOVE, /* position = final here: wait for another connection, argument = ms at most */
+	WSD_MSG_MOVE_ACK, /* position likewise; argument = port, payload = secret. Port 0: not now */
 	WSD_MSG_LAST
 };
 

@@ -13,7 +13,7 @@ bool wsd_stream_can_lend(const struct wsd_stream *s, size_t length)
 	struct wsd_engine *engine = atomic_load(&s->engine);
 	uint32_t least;
 
-	if (s->state != WSD_STREAM_OPEN || s->disconnected || s->tx.fin || s->tx.loan ||
+	if (s->state != WSD_STREAM_OPEN || s->disconnected || s->tx.fin || s->tx.loan || s->move ||
 	    !(s->features & WSD_FEATURE_READ) || !s->tx.ring.bytes || length > 1u << 30 ||
 	    (s->tx.pending & WSD_SEND_SWITCH) || (!s->active && !s->tx.started) ||
 	    wsd_qos_paced(s)) /* the peer would take it all at once */

@@ -20,6 +20,9 @@
 
 #define WSD_FEATURE_IMM	 0x0001u /* ring data announced by immediate data */
 #define WSD_FEATURE_READ 0x0002u /* may be asked to READ */
+#define WSD_FEATURE_MOVE 0x0004u /* its peer's end may go to another process */
+#define WSD_FEATURE_RESUME \
+	0x0008u /* of a request: takes the place of a connection whose secret it shows */
 
 struct wsd_hello_start {
 	uint8_t version;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "provider/transport/listen.h"
+#include "provider/winsock/share.h"
 #include "rdma_backend/base/base.h"
 
 #define KNOWN_FLAGS                                                                           \
@@ -67,12 +68,12 @@ static SOCKET make_socket(unsigned mode, int af, int type, int protocol,
 	error = resolve(&af, &type, &protocol, lpProtocolInfo);
 	if (error == 0)
 		error = check_kind(af, type, protocol, g, dwFlags);
-	if (error == 0 && lpProtocolInfo != NULL && lpProtocolInfo->dwProviderReserved != 0)
-		error = WSAEINVAL; /* a duplication token: none was ever given out */
 	if (error != 0) {
 		*out = error;
 		return INVALID_SOCKET;
 	}
+	if (lpProtocolInfo != NULL && lpProtocolInfo->dwProviderReserved != 0)
+		return wsd_duplicate_take(mode, lpProtocolInfo, out);
 	catalog_id = wsd_provider_catalog_id(mode, lpProtocolInfo);
 	sock = wsd_socket_new(mode, wsd_family_of(af), catalog_id,
 			      (dwFlags & WSA_FLAG_OVERLAPPED) != 0, &error);

@@ -8,6 +8,7 @@
  * the change ioctls arm theirs, and WSPEventSelect arms everything.
  */
 #include "provider/winsock/netwatch.h"
+#include "provider/winsock/share.h"
 #include "provider/winsock/spi_calls.h"
 
 #include <string.h>
@@ -141,7 +142,7 @@ void wsd_event_look(struct wsd_socket *sock)
 			(void)wsd_fd_raise(fd, FD_ACCEPT, 0);
 		return;
 	}
-	if (sock->stream == NULL || sock->state == WSD_SOCK_CONNECTING)
+	if (sock->stream == NULL || sock->state == WSD_SOCK_CONNECTING || sock->away)
 		return;
 	if (!sock->receive_shut && wsd_stream_readable(sock->stream) > 0)
 		(void)wsd_fd_raise(fd, FD_READ, 0);
@@ -171,6 +172,8 @@ static int select_entered(struct wsd_socket *sock, WSAEVENT hEventObject, long l
 	    (lNetworkEvents != 0 && hEventObject == WSA_INVALID_EVENT))
 		return wsd_socket_return(sock, WSAEINVAL, lpErrno);
 	wsd_fd_select(&sock->fd, hEventObject, lNetworkEvents);
+	if (sock->share != NULL)
+		wsd_share_selected(sock);
 	sock->nonblocking = true;
 	sock->connect_told = false;
 	sock->changes |= WSD_CHANGE_LOOK;

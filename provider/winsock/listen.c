@@ -61,6 +61,17 @@ static int open_listener(struct wsd_socket *sock)
 	return 0;
 }
 
+int wsd_socket_listen(struct wsd_socket *sock, unsigned backlog)
+{
+	int error;
+
+	sock->backlog = backlog;
+	error = open_listener(sock);
+	if (sock->listener == NULL && sock->acceptor == NULL)
+		wsd_socket_unref(sock); /* the listener's, which never was */
+	return error;
+}
+
 void wsd_socket_stop_listening(struct wsd_socket *sock)
 {
 	if (sock->listener != NULL)
@@ -82,7 +93,6 @@ static void set_backlog(struct wsd_socket *sock, unsigned backlog)
 
 static int listen_entered(struct wsd_socket *sock, int backlog, LPINT lpErrno)
 {
-	bool opened = false;
 	int error = 0;
 
 	if (sock == NULL)
@@ -95,16 +105,8 @@ static int listen_entered(struct wsd_socket *sock, int backlog, LPINT lpErrno)
 		error = WSAEINVAL;
 	} else {
 		wsd_socket_ref(sock);
-		opened = true;
-		sock->backlog = clamp_backlog(backlog);
-		error = open_listener(sock);
-	}
-	if (opened) {
-		bool failed = sock->listener == NULL && sock->acceptor == NULL;
-
+		error = wsd_socket_listen(sock, clamp_backlog(backlog));
 		(void)wsd_socket_return(sock, error, lpErrno);
-		if (failed)
-			wsd_socket_unref(sock); /* the listener's, which never was */
 		wsd_socket_unref(sock);
 		return error == 0 ? 0 : SOCKET_ERROR;
 	}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* lookup.c - from what a caller has to the socket, in both modes. */
+#include "provider/winsock/share.h"
 #include "provider/winsock/spi_calls.h"
 
 /*
@@ -51,4 +52,19 @@ struct wsd_socket *wsd_socket_find(unsigned mode, SOCKET s, LPINT error)
 		return NULL;
 	}
 	return sock;
+}
+
+struct wsd_socket *wsd_socket_enter(SOCKET s, LPINT error)
+{
+	struct wsd_socket *sock = wsd_socket_find(WSD_MODE_STREAM, s, error);
+	int code;
+
+	if (sock == NULL || !sock->away)
+		return sock;
+	code = wsd_share_enter(sock);
+	if (code == 0)
+		return sock;
+	if (error != NULL)
+		*error = code;
+	return NULL;
 }

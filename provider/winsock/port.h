@@ -8,7 +8,7 @@
 #ifndef WSD_WINSOCK_PORT_H
 #define WSD_WINSOCK_PORT_H
 
-#include <openwsd/backend.h>
+#include "provider/transport/os_port.h"
 
 enum wsd_port_sharing { WSD_PORT_DEFAULT, WSD_PORT_REUSE, WSD_PORT_EXCLUSIVE };
 
@@ -32,13 +32,5 @@ enum wsd_status wsd_port_conflict(enum wsd_port_sharing first, bool first_wild,
 				  enum wsd_port_sharing second, bool second_wild);
 
 void wsd_port_init(void); /* before the first use, and in the child after a fork */
-
-/* What the operating system does: port_linux.c, port_windows.c. */
-enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr_t *holder,
-				 uint16_t *port);
-void wsd_os_port_set_reuse(intptr_t holder, bool on);
-void wsd_os_port_drop(intptr_t holder);
-/* The local address that the OS would use to reach remote. WSD_EUNREACHABLE. */
-enum wsd_status wsd_os_route(const struct wsd_addr *remote, struct wsd_addr *local);
 
 #endif

@@ -10,6 +10,7 @@
 #include <openwsd/ws2san.h>
 
 #include "provider/winsock/netwatch.h"
+#include "provider/winsock/share.h"
 #include "provider/winsock/spi_calls.h"
 
 #include <string.h>
@@ -59,6 +60,7 @@ static void init_once(void)
 		wsd_mutex_init(&provider.lock);
 		wsd_port_init();
 		wsd_netwatch_init();
+		wsd_shares_init();
 		atomic_store(&provider.ready, true);
 	}
 	atomic_flag_clear(&initialising);
@@ -396,6 +398,7 @@ static int cleanup(unsigned mode, LPINT lpErrno)
 	if (mode == WSD_MODE_STREAM)
 		wsd_netwatch_stop();
 	shut_all(mode, start, true, true);
+	wsd_shares_drain(wsd_clock_ns() + exit_linger());
 	if (mode == WSD_MODE_STREAM)
 		wsd_streams_drain(wsd_clock_ns() + exit_linger());
 	wait_for_streams(host, wsd_clock_ns() + 1500 * WSD_NS_PER_MS);
@@ -426,6 +429,7 @@ void wsd_provider_exit(void)
 	atomic_store(&exiting, true);
 	atomic_store(&provider.hosts[WSD_MODE_STREAM].running, false);
 	shut_all(WSD_MODE_STREAM, wsd_provider_start(WSD_MODE_STREAM), false, true);
+	wsd_shares_drain(wsd_clock_ns() + exit_linger());
 	wsd_streams_drain(wsd_clock_ns() + exit_linger());
 }
 
@@ -441,6 +445,7 @@ void wsd_provider_fork_child(void)
 	wsd_mutex_init(&provider.lock);
 	wsd_port_init();
 	wsd_netwatch_init();
+	wsd_shares_init();
 	wsd_engines_fork_child();
 	wsd_streams_fork_child();
 	wsd_ops_fork_child();

@@ -104,6 +104,8 @@ void wsd_recv_run(struct wsd_socket *sock)
 	struct wsd_list *node, *queue = &sock->queues[WSD_Q_RECV];
 	size_t room = 0;
 
+	if (sock->away)
+		return;
 	run_queue(sock);
 	if (sock->options.receive_buffer != 0 || wsd_list_empty(queue))
 		return;
@@ -119,7 +121,7 @@ void wsd_urgent_run(struct wsd_socket *sock)
 {
 	struct wsd_list *queue = &sock->queues[WSD_Q_URGENT];
 
-	while (!wsd_list_empty(queue)) {
+	while (!wsd_list_empty(queue) && !sock->away) {
 		struct wsd_op *op = wsd_container(queue->next, struct wsd_op, link);
 		struct wsd_iovec one;
 		enum wsd_status status;
@@ -194,7 +196,7 @@ static enum wsd_status try_once(struct wsd_socket *sock, struct recv_call *call)
 	enum wsd_status status = WSD_AGAIN;
 	DWORD next = 0;
 
-	if (sock->state == WSD_SOCK_CONNECTING)
+	if (sock->state == WSD_SOCK_CONNECTING || sock->away)
 		return WSD_AGAIN;
 	if (sock->stream == NULL)
 		return WSD_ERESET;

@@ -141,7 +141,7 @@ void wsd_san_changed(void *owner, unsigned changes)
 {
 	struct wsd_socket *sock = owner;
 
-	if (changes & (WSD_CHANNEL_CONNECTED | WSD_CHANNEL_BROKEN))
+	if (changes & (WSD_CHANNEL_CONNECTED | WSD_CHANNEL_BROKEN | WSD_CHANNEL_MOVED))
 		sock->changes |= WSD_CHANGE_CONNECTED | WSD_CHANGE_IO;
 	if (changes & WSD_CHANNEL_DEAD)
 		sock->changes |= WSD_CHANGE_DEAD;

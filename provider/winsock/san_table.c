@@ -90,14 +90,6 @@ static BOOL WSPAPI san_get_qos_by_name(SOCKET s, LPWSABUF lpQOSName, LPQOS lpQOS
 	return FALSE;
 }
 
-static int WSPAPI san_duplicate_socket(SOCKET s, DWORD dwProcessId,
-				       LPWSAPROTOCOL_INFOW lpProtocolInfo, LPINT lpErrno)
-{
-	(void)dwProcessId;
-	(void)lpProtocolInfo;
-	return refuse(s, lpErrno);
-}
-
 static int WSPAPI san_async_select(SOCKET s, HWND hWnd, unsigned int wMsg, long lEvent,
 				   LPINT lpErrno)
 {
@@ -203,7 +195,7 @@ const WSPPROC_TABLE wsd_san_proc_table = {
 	.lpWSPCleanup = wsd_san_cleanup,
 	.lpWSPCloseSocket = wsd_san_close_socket,
 	.lpWSPConnect = wsd_san_connect,
-	.lpWSPDuplicateSocket = san_duplicate_socket,
+	.lpWSPDuplicateSocket = wsd_san_duplicate_socket,
 	.lpWSPEnumNetworkEvents = wsd_san_enum_network_events,
 	.lpWSPEventSelect = wsd_san_event_select,
 	.lpWSPGetOverlappedResult = wsd_san_get_overlapped_result,

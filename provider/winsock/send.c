@@ -82,7 +82,7 @@ void wsd_send_run(struct wsd_socket *sock)
 		struct wsd_op *op = wsd_container(queue->next, struct wsd_op, link);
 		enum wsd_status status;
 
-		if (op->filling || loan_running(op, &status))
+		if (op->filling || loan_running(op, &status) || sock->away)
 			return;
 		if (op->cancelled) {
 			wsd_op_finish(sock, op, op->cancel_error);
@@ -142,7 +142,8 @@ static enum wsd_status try_once(struct wsd_socket *sock, struct send_call *call)
 	enum wsd_status status = WSD_OK;
 	DWORD next = 0;
 
-	if (sock->state == WSD_SOCK_CONNECTING || !wsd_list_empty(&sock->queues[WSD_Q_SEND]))
+	if (sock->state == WSD_SOCK_CONNECTING || sock->away ||
+	    !wsd_list_empty(&sock->queues[WSD_Q_SEND]))
 		return WSD_AGAIN;
 	if (sock->stream == NULL)
 		return WSD_ERESET;

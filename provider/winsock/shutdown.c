@@ -12,6 +12,7 @@
  * indication, blocked calls of other threads with WSAEINTR (Windows answers WSAEINTR or, when the
  * transport was faster, WSAECONNABORTED), and WPUCloseSocketHandle comes after all of them.
  */
+#include "provider/winsock/share.h"
 #include "provider/winsock/spi_calls.h"
 
 #include "rdma_backend/base/base.h"
@@ -104,6 +105,8 @@ void wsd_control_run(struct wsd_socket *sock)
 {
 	struct wsd_list *node, *after;
 
+	if (sock->away)
+		return;
 	/* FIN waits for the sends that were queued before the shutdown. */
 	if (sock->send_shut && sock->stream != NULL && sock->state == WSD_SOCK_CONNECTED &&
 	    wsd_list_empty(&sock->queues[WSD_Q_SEND]))
@@ -183,15 +186,19 @@ static void cancel_parked(struct wsd_socket *sock)
 	}
 }
 
-void wsd_socket_close_now(struct wsd_socket *sock, bool abort_it, bool quiet)
+void wsd_socket_close_begin(struct wsd_socket *sock, bool quiet)
 {
 	atomic_store(&sock->quiet, quiet);
-	wsd_socket_ref(sock);
 	sock->closed = true;
 	wsd_fd_init(&sock->fd);
 	cut_sends(sock);
 	cancel_all(sock);
 	cancel_parked(sock);
+	wsd_socket_wake(sock, WSD_CHANGE_CLOSED);
+}
+
+void wsd_socket_close_end(struct wsd_socket *sock, bool abort_it)
+{
 	if (sock->stream != NULL)
 		wsd_stream_close(sock->stream, abort_it, close_timeout());
 	if (sock->channel != NULL)
@@ -200,7 +207,17 @@ void wsd_socket_close_now(struct wsd_socket *sock, bool abort_it, bool quiet)
 	(void)wsd_socket_move(sock, WSD_SOCK_ON_CLOSE);
 	/* A recalled loan or a direct read may have ended in the close just now. */
 	sock->changes |= WSD_CHANGE_DIRECT;
-	wsd_socket_wake(sock, WSD_CHANGE_CLOSED);
+}
+
+void wsd_socket_close_now(struct wsd_socket *sock, bool abort_it, bool quiet)
+{
+	if (sock->share != NULL && !wsd_share_dissolve(sock)) {
+		wsd_share_leave(sock, abort_it, quiet);
+		return;
+	}
+	wsd_socket_ref(sock);
+	wsd_socket_close_begin(sock, quiet);
+	wsd_socket_close_end(sock, abort_it);
 	wsd_socket_leave(sock);
 	wsd_handle_unref(sock);
 	wsd_socket_unref(sock);
@@ -266,11 +283,15 @@ static bool linger_wait(struct wsd_socket *sock)
 
 int WSPAPI wsd_spi_close_socket(SOCKET s, LPINT lpErrno)
 {
-	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
+	struct wsd_socket *sock = wsd_socket_find(WSD_MODE_STREAM, s, lpErrno);
 	bool abort_it = false, lingers;
 
 	if (sock == NULL)
 		return SOCKET_ERROR;
+	if (sock->share != NULL && !wsd_share_dissolve(sock)) {
+		wsd_share_leave(sock, false, false);
+		return 0;
+	}
 	lingers = sock->options.linger_on && sock->stream != NULL &&
 		  sock->state == WSD_SOCK_CONNECTED;
 	if (lingers && sock->options.linger_seconds == 0) {

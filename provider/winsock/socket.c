@@ -26,18 +26,20 @@ struct delivery {
 #define NO WSD_SOCK_STATES
 static const enum wsd_socket_state moves[WSD_SOCK_STATES][WSD_SOCK_EVENTS] = {
 	/*                       bind            listen               connect */
-	/*                       established     failed    broken     reuse         close */
+	/*                       established     failed    broken     reuse */
+	/*                       given           close */
 	[WSD_SOCK_NEW] = { WSD_SOCK_BOUND, NO, WSD_SOCK_CONNECTING, WSD_SOCK_CONNECTED, NO, NO, NO,
-			   WSD_SOCK_CLOSED },
+			   NO, WSD_SOCK_CLOSED },
 	[WSD_SOCK_BOUND] = { NO, WSD_SOCK_LISTENING, WSD_SOCK_CONNECTING, WSD_SOCK_CONNECTED, NO,
-			     NO, NO, WSD_SOCK_CLOSED },
-	[WSD_SOCK_LISTENING] = { NO, WSD_SOCK_LISTENING, NO, NO, NO, NO, NO, WSD_SOCK_CLOSED },
-	[WSD_SOCK_CONNECTING] = { NO, NO, NO, WSD_SOCK_CONNECTED, WSD_SOCK_BOUND, WSD_SOCK_BROKEN,
-				  NO, WSD_SOCK_CLOSED },
-	[WSD_SOCK_CONNECTED] = { NO, NO, NO, NO, NO, WSD_SOCK_BROKEN, WSD_SOCK_BOUND,
+			     NO, NO, NO, WSD_SOCK_CLOSED },
+	[WSD_SOCK_LISTENING] = { NO, WSD_SOCK_LISTENING, NO, NO, NO, NO, NO, WSD_SOCK_BROKEN,
 				 WSD_SOCK_CLOSED },
-	[WSD_SOCK_BROKEN] = { NO, NO, NO, NO, NO, NO, WSD_SOCK_BOUND, WSD_SOCK_CLOSED },
-	[WSD_SOCK_CLOSED] = { NO, NO, NO, NO, NO, NO, NO, NO },
+	[WSD_SOCK_CONNECTING] = { NO, NO, NO, WSD_SOCK_CONNECTED, WSD_SOCK_BOUND, WSD_SOCK_BROKEN,
+				  NO, NO, WSD_SOCK_CLOSED },
+	[WSD_SOCK_CONNECTED] = { NO, NO, NO, NO, NO, WSD_SOCK_BROKEN, WSD_SOCK_BOUND,
+				 WSD_SOCK_BROKEN, WSD_SOCK_CLOSED },
+	[WSD_SOCK_BROKEN] = { NO, NO, NO, NO, NO, NO, WSD_SOCK_BOUND, NO, WSD_SOCK_CLOSED },
+	[WSD_SOCK_CLOSED] = { NO, NO, NO, NO, NO, NO, NO, NO, NO },
 };
 
 bool wsd_socket_next_state(enum wsd_socket_state state, enum wsd_socket_event event,
@@ -134,6 +136,7 @@ static void begin_life(struct wsd_socket *sock, unsigned mode, uint16_t family, 
 	wsd_list_init(&sock->pool);
 	wsd_list_init(&sock->parked);
 	wsd_list_init(&sock->waiters);
+	wsd_list_init(&sock->own_waiters);
 	wsd_list_init(&sock->deferred.link);
 	sock->deferred.run = deferred_run;
 }
@@ -336,11 +339,11 @@ int wsd_socket_return(struct wsd_socket *sock, int error, LPINT out)
 
 /* --- settling --- */
 
-void wsd_socket_wake(struct wsd_socket *sock, unsigned changes)
+static void wake_list(const struct wsd_list *waiters, unsigned changes)
 {
 	struct wsd_list *node;
 
-	wsd_list_for_each(node, &sock->waiters) {
+	wsd_list_for_each(node, waiters) {
 		struct wsd_wait_node *wait = wsd_container(node, struct wsd_wait_node, link);
 
 		if ((wait->interest & changes) == 0)
@@ -348,6 +351,12 @@ void wsd_socket_wake(struct wsd_socket *sock, unsigned changes)
 		atomic_store(&wait->waiter->signalled, true);
 		wsd_waker_wake(wait->waiter->waker);
 	}
+}
+
+void wsd_socket_wake(struct wsd_socket *sock, unsigned changes)
+{
+	wake_list(&sock->waiters, changes);
+	wake_list(&sock->own_waiters, changes);
 }
 
 void wsd_socket_broken(struct wsd_socket *sock, enum wsd_status status)
@@ -432,6 +441,8 @@ static void stream_dead(struct wsd_socket *sock)
 
 static void settle_io(struct wsd_socket *sock)
 {
+	if (sock->away)
+		return;
 	if (sock->stream != NULL && wsd_stream_state(sock->stream) == WSD_STREAM_RESET &&
 	    !sock->closed)
 		wsd_socket_broken(sock, wsd_stream_error(sock->stream));
@@ -521,10 +532,10 @@ static void stream_changed(void *owner, unsigned changes)
 	/* A peer's offer is refused unless a posted receive takes it before we return, and an urgent
 	 * byte may have to make room for others. */
 	sock->in_settle = true;
-	if ((changes & (WSD_CHANGE_READABLE | WSD_CHANGE_DIRECT)) &&
+	if ((changes & (WSD_CHANGE_READABLE | WSD_CHANGE_DIRECT)) && !sock->away &&
 	    !wsd_list_empty(&sock->queues[WSD_Q_RECV]))
 		wsd_recv_run(sock);
-	if (changes & WSD_CHANGE_URGENT)
+	if ((changes & WSD_CHANGE_URGENT) && !sock->away)
 		wsd_urgent_run(sock);
 	sock->in_settle = false;
 }

@@ -43,6 +43,7 @@ enum wsd_socket_event {
 	WSD_SOCK_ON_FAILED, /* a connect; it may be tried again */
 	WSD_SOCK_ON_BROKEN,
 	WSD_SOCK_ON_REUSE, /* DisconnectEx */
+	WSD_SOCK_ON_GIVEN, /* mode S: another process has it now */
 	WSD_SOCK_ON_CLOSE,
 	WSD_SOCK_EVENTS
 };
@@ -62,10 +63,11 @@ enum wsd_queue_id {
 #define WSD_CHANGE_OP	   0x2000u  /* an operation finished */
 #define WSD_CHANGE_CLOSED  0x4000u  /* wakes every waiter */
 #define WSD_CHANGE_GONE	   0x8000u  /* the listener has ended */
+#define WSD_CHANGE_SEAT	   0x20000u /* a shared socket came back */
 #define WSD_CHANGE_LOOK	   0x10000u /* look at the level-triggered events again */
 #define WSD_CHANGE_IO                                                                           \
 	(WSD_CHANGE_CONNECTED | WSD_CHANGE_READABLE | WSD_CHANGE_WRITABLE | WSD_CHANGE_DIRECT | \
-	 WSD_CHANGE_FLUSHED | WSD_CHANGE_URGENT)
+	 WSD_CHANGE_FLUSHED | WSD_CHANGE_URGENT | WSD_CHANGE_MOVED)
 
 struct wsd_waiter {
 	atomic_bool signalled;
@@ -93,6 +95,8 @@ struct wsd_socket_options {
 };
 
 #define WSD_ZOMBIES 4u
+
+struct wsd_share;
 
 struct wsd_socket {
 	struct wsd_mutex lock; /* lives as long as the memory */
@@ -136,10 +140,12 @@ struct wsd_socket {
 	struct wsd_fd_record fd;
 	unsigned net_watch, net_changed; /* WSD_NET_*: asked for; happened and not recorded yet */
 	struct wsd_list queues[WSD_Q_COUNT];
-	struct wsd_list finished; /* to be delivered */
-	struct wsd_list pool;	  /* unused operations */
-	struct wsd_list parked;	  /* AcceptEx operations that wait in another socket */
-	struct wsd_list waiters;
+	struct wsd_list finished;	      /* to be delivered */
+	struct wsd_list pool;		      /* unused operations */
+	struct wsd_list parked;		      /* AcceptEx operations that wait in another socket */
+	struct wsd_list waiters, own_waiters; /* own: our thread, see share.h */
+	struct wsd_share *share;	      /* NULL: no other process has this socket */
+	bool away;			      /* and another one uses it, or is about to */
 	struct wsd_socket *to_settle, *next_settle; /* accepted ones, to be settled after unlock */
 	struct wsd_op *fill;			    /* a transmission that wants its file read */
 	unsigned pool_count, op_count;
@@ -154,10 +160,8 @@ extern const struct wsd_acceptor_owner wsd_socket_acceptor_owner;
 
 /* The socket of a descriptor, locked; NULL with *error. */
 struct wsd_socket *wsd_socket_find(unsigned mode, SOCKET s, LPINT error);
-static inline struct wsd_socket *wsd_socket_enter(SOCKET s, LPINT error)
-{
-	return wsd_socket_find(WSD_MODE_STREAM, s, error);
-}
+/* The same in mode D; of a shared socket when it is this process's turn, however long that takes. */
+struct wsd_socket *wsd_socket_enter(SOCKET s, LPINT error);
 static inline struct wsd_socket *wsd_san_enter(SOCKET s, LPINT error)
 {
 	return wsd_socket_find(WSD_MODE_SAN, s, error);
@@ -223,6 +227,8 @@ void wsd_socket_wake(struct wsd_socket *sock, unsigned changes);
  * WSAEINPROGRESS, WSAENOBUFS.
  */
 int wsd_socket_wait(struct wsd_socket *sock, unsigned interest, uint64_t deadline);
+/* [lock, dropped meanwhile] Of our own thread: no blocking hook, and closing does not end it. */
+void wsd_socket_own_wait(struct wsd_socket *sock, unsigned interest, uint64_t deadline);
 /* The same for something of the caller's own; [no lock]. engine NULL: all engines. */
 int wsd_wait(struct wsd_engine *engine, struct wsd_waiter *waiter, unsigned mode, DWORD catalog_id,
 	     uint64_t deadline);
@@ -272,6 +278,8 @@ int wsd_connect_begun(struct wsd_socket *sock, LPINT lpErrno);
 enum wsd_status wsd_accept_into(struct wsd_socket *listener, struct wsd_socket *child,
 				const WSABUF *callee_data);
 void wsd_socket_stop_listening(struct wsd_socket *sock); /* [lock] */
+/* [lock, dropped meanwhile] Of a bound socket; the caller holds a reference. 0 or a WSA code. */
+int wsd_socket_listen(struct wsd_socket *sock, unsigned backlog);
 /* [lock] Requests that wait to be accepted. */
 unsigned wsd_socket_requests(const struct wsd_socket *sock);
 
@@ -288,6 +296,9 @@ void wsd_socket_shut(unsigned mode, unsigned start, struct wsd_socket *sock, boo
 		     bool quiet);
 /* [lock, released on return] */
 void wsd_socket_close_now(struct wsd_socket *sock, bool abort, bool quiet);
+/* [lock] Its two halves: what the application had begun ends; the connection does. */
+void wsd_socket_close_begin(struct wsd_socket *sock, bool quiet);
+void wsd_socket_close_end(struct wsd_socket *sock, bool abort);
 /* [lock] readiness for select and events */
 bool wsd_socket_readable(const struct wsd_socket *sock);
 bool wsd_socket_writable(const struct wsd_socket *sock);

@@ -24,6 +24,8 @@ int WSPAPI wsd_spi_connect(SOCKET s, const struct sockaddr *name, int namelen,
 			   LPINT lpErrno);
 int WSPAPI wsd_spi_duplicate_socket(SOCKET s, DWORD dwProcessId, LPWSAPROTOCOL_INFOW lpProtocolInfo,
 				    LPINT lpErrno);
+int WSPAPI wsd_san_duplicate_socket(SOCKET s, DWORD dwProcessId, LPWSAPROTOCOL_INFOW lpProtocolInfo,
+				    LPINT lpErrno);
 int WSPAPI wsd_spi_enum_network_events(SOCKET s, WSAEVENT hEventObject,
 				       LPWSANETWORKEVENTS lpNetworkEvents, LPINT lpErrno);
 int WSPAPI wsd_spi_event_select(SOCKET s, WSAEVENT hEventObject, long lNetworkEvents,

@@ -2,17 +2,6 @@
 /* table.c - the 30 procedures, and those a stream provider only has to refuse. */
 #include "provider/winsock/spi_calls.h"
 
-int WSPAPI wsd_spi_duplicate_socket(SOCKET s, DWORD dwProcessId, LPWSAPROTOCOL_INFOW lpProtocolInfo,
-				    LPINT lpErrno)
-{
-	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
-
-	(void)dwProcessId;
-	if (sock == NULL)
-		return SOCKET_ERROR;
-	return wsd_socket_return(sock, lpProtocolInfo == NULL ? WSAEFAULT : WSAEOPNOTSUPP, lpErrno);
-}
-
 SOCKET WSPAPI wsd_spi_join_leaf(SOCKET s, const struct sockaddr *name, int namelen,
 				LPWSABUF lpCallerData, LPWSABUF lpCalleeData, LPQOS lpSQOS,
 				LPQOS lpGQOS, DWORD dwFlags, LPINT lpErrno)

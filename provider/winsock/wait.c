@@ -5,6 +5,7 @@
  *
  * A blocked call ends with WSAEINTR when another thread closes the socket or the hook says so.
  */
+#include "provider/winsock/share.h"
 #include "provider/winsock/spi_calls.h"
 
 #define HOOK_STEP_NS (5 * WSD_NS_PER_MS) /* a hook is called at least so often */
@@ -96,15 +97,14 @@ int wsd_wait(struct wsd_engine *engine, struct wsd_waiter *waiter, unsigned mode
 	return error;
 }
 
-int wsd_socket_wait(struct wsd_socket *sock, unsigned interest, uint64_t deadline)
+/* [lock, dropped meanwhile] */
+static int socket_wait(struct wsd_socket *sock, unsigned interest, uint64_t deadline, bool own)
 {
 	struct wsd_waiter waiter = { .cancelled = false };
 	struct wsd_wait_node node = { .waiter = &waiter, .interest = interest | WSD_CHANGE_CLOSED };
 	struct wsd_engine *engine = NULL;
-	int error;
+	int error = 0;
 
-	if (current_waiter != NULL)
-		return WSAEINPROGRESS;
 	waiter.waker = wsd_waker_self();
 	if (waiter.waker == NULL)
 		return WSAENOBUFS;
@@ -112,12 +112,30 @@ int wsd_socket_wait(struct wsd_socket *sock, unsigned interest, uint64_t deadlin
 	wsd_waker_reset(waiter.waker);
 	if (sock->state != WSD_SOCK_CONNECTING)
 		engine = wsd_socket_engine(sock);
-	wsd_list_append(&sock->waiters, &node.link);
+	wsd_list_append(own ? &sock->own_waiters : &sock->waiters, &node.link);
+	if (sock->share != NULL && !own)
+		wsd_share_poke(sock); /* somebody uses the socket here */
 	wsd_socket_leave(sock);
-	error = wsd_wait(engine, &waiter, sock->mode, sock->catalog_id, deadline);
+	if (!own)
+		error = wsd_wait(engine, &waiter, sock->mode, sock->catalog_id, deadline);
+	else if (!engine_wait(engine, &waiter, deadline))
+		error = WSAETIMEDOUT;
 	wsd_mutex_lock(&sock->lock);
 	wsd_list_remove(&node.link);
-	if (sock->closed)
-		return WSAEINTR;
 	return error;
+}
+
+int wsd_socket_wait(struct wsd_socket *sock, unsigned interest, uint64_t deadline)
+{
+	int error;
+
+	if (current_waiter != NULL)
+		return WSAEINPROGRESS;
+	error = socket_wait(sock, interest, deadline, false);
+	return sock->closed ? WSAEINTR : error;
+}
+
+void wsd_socket_own_wait(struct wsd_socket *sock, unsigned interest, uint64_t deadline)
+{
+	(void)socket_wait(sock, interest, deadline, true);
 }

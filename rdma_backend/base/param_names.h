@@ -13,6 +13,7 @@
 	X("BACKENDS", "shm,verbs,tcp", "backends to use, in path order") \
 	X("CLOSE_TIMEOUT", "60000", "longest closing in the background after closesocket, in ms") \
 	X("CONNECT_TIMEOUT", "21000", "longest connect over all paths together, in ms") \
+	X("DUPLICATE_TIMEOUT", "30000", "how long a duplicated socket waits for its new process, in ms") \
 	X("ENGINE_THREAD", "1", "0: no background thread, callers make all progress") \
 	X("ENGINE_TICK_US", "2000", "how often the background thread looks at a busy engine, in us") \
 	X("EXIT_LINGER", "2000", "longest wait for closing sockets at exit, in ms") \

@@ -89,7 +89,7 @@ static void check_refused(void)
 	CHECK(SPI_FAILS(spi.lpWSPRecvFrom(s, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
 					  &host_error),
 			WSAEOPNOTSUPP));
-	CHECK(SPI_FAILS(spi.lpWSPDuplicateSocket(s, 1, &info, &host_error), WSAEOPNOTSUPP));
+	CHECK(SPI_FAILS(spi.lpWSPDuplicateSocket(s, 1, &info, &host_error), WSAEINVAL));
 	host_error = 0;
 	CHECK_R(309,
 		!spi.lpWSPGetQOSByName(s, NULL, NULL, &host_error) && host_error == WSAEOPNOTSUPP);

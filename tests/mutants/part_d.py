@@ -23,8 +23,8 @@ MUTANTS = [
     (70, ACCEPTOR, "if (!a->closing && a->count < a->backlog) {", "if (!a->closing) {", "san_listen"),
     (94, ACCEPTOR, "\tif (a->count++ == 0)", "\twsd_request_refuse(engine, c->request, WSD_EREFUSED);\n"
      "\tc->request = NULL;\n\tif (a->count++ == 0)", "san_connect"),
-    (98, TRANSFER, "\tif ((ch->early.open || !ch->endpoint) && !ch->early.receive) {",
-     "\tif (!ch->endpoint && !ch->early.receive) {", "san_io"),
+    (98, TRANSFER, "\tif ((ch->early.open || (!ch->endpoint && wsd_list_empty(&ch->rx_waiting))) &&\n",
+     "\tif (!ch->endpoint &&\n", "san_io"),
     (114, CONNECT, "return nobody_listens(remote) ? WSAECONNRESET : WSAETIMEDOUT;",
      "return remote->port != 0 ? WSAECONNRESET : WSAETIMEDOUT;", "san_connect"),
     (139, TRANSFER, "\t\t\treturn WSD_NOTFOUND;", "\t\t\treturn WSD_EINVAL;", "san_io"),
@@ -55,4 +55,10 @@ MUTANTS = [
      "\taccess |= WSD_ACCESS_REMOTE_WRITE;", "san_memory"),
     (304, MEMORY, "wsd_mr_invalidate(wsd_engine_mr_cache(engine), base, length)",
      "(engine != NULL ? WSD_OK : WSD_EBUSY)", "san_memory"),
+    (317, "provider/winsock/share_record.c", "return wsd_record_remove(name) ? 0 : WSAEINVAL;",
+     "return wsd_record_exists(name) ? 0 : WSAEINVAL;", "duplicate"),
+    (320, "provider/san/channel.c", "ch->handed ? WSD_OK : WSD_ECANCELLED", "WSD_ECANCELLED",
+     "san_duplicate"),
+    (330, "provider/winsock/share.c", "\t\tif (wsd_share_others(&share->record)) {\n"
+     "\t\t\tgive_up(share);", "\t\tif (false) {\n\t\t\tgive_up(share);", "duplicate"),
 ]

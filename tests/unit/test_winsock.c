@@ -265,7 +265,7 @@ static void test_state_table(void **state)
 		for (int e = 0; e < WSD_SOCK_EVENTS; e++)
 			allowed += wsd_socket_next_state((enum wsd_socket_state)s,
 							 (enum wsd_socket_event)e, &next);
-	assert_int_equal(allowed, 19);
+	assert_int_equal(allowed, 21);
 	assert_false(wsd_socket_next_state(WSD_SOCK_CLOSED, WSD_SOCK_ON_CLOSE, &next));
 	assert_false(wsd_socket_next_state(WSD_SOCK_LISTENING, WSD_SOCK_ON_CONNECT, &next));
 	assert_true(wsd_socket_next_state(WSD_SOCK_CONNECTING, WSD_SOCK_ON_FAILED, &next));

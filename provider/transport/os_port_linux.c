@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * port_linux.c - holds TCP ports with bound, never listening sockets, and asks the routing table.
+ * os_port_linux.c - holds TCP ports with bound, never listening sockets, and asks the routing table.
  * Uses the C library's sockets, so it includes no Winsock header.
  */
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "provider/winsock/port.h"
+#include "provider/transport/os_port.h"
 #include "rdma_backend/base/platform.h"
 
 union os_addr {

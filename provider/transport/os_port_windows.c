@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* port_windows.c - holds TCP ports with bound, never listening sockets of the system's base provider. */
-#include "provider/winsock/port.h"
+/* os_port_windows.c - holds TCP ports with bound, never listening sockets of the system's base provider. */
+#include "provider/transport/os_port.h"
 #include "rdma_backend/base/net_windows.h"
 
 static enum wsd_status from_error(int error)

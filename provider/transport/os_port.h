@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * os_port.h - what the operating system knows of ports and routes. A port is owned by holding a bound TCP
+ * socket, which never listens. Any thread; takes no lock.
+ */
+#ifndef WSD_TRANSPORT_OS_PORT_H
+#define WSD_TRANSPORT_OS_PORT_H
+
+#include <openwsd/backend.h>
+
+/* Hold want (port 0 = choose one); *port is the one held. WSD_EADDRINUSE, WSD_EACCESS, WSD_EADDRNOTAVAIL,
+ * WSD_ENOFILES, WSD_ENOMEM. */
+enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr_t *holder,
+				 uint16_t *port);
+void wsd_os_port_set_reuse(intptr_t holder, bool on);
+void wsd_os_port_drop(intptr_t holder);
+/* The local address that the OS would use to reach remote. WSD_EUNREACHABLE. */
+enum wsd_status wsd_os_route(const struct wsd_addr *remote, struct wsd_addr *local);
+
+#endif

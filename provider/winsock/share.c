@@ -1,0 +1,542 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * share.c - the seat of a shared socket. In each process one thread looks after each shared socket: it asks for
+ * the seat when the socket is used here, and gives it up when another process wants it.
+ *
+ * The one who has the seat gives it up at once when it is not used just now, else at the end of a turn. Turns get
+ * longer while each ends in the middle of a call that waits, so that two processes which wait for the same
+ * bytes do not move the connection all the time.
+ */
+#include "provider/winsock/share.h"
+#include "provider/winsock/spi_calls.h"
+
+#include <string.h>
+
+#include "provider/transport/resume.h"
+#include "rdma_backend/base/base.h"
+
+#define TURN_LEAST  (10 * WSD_NS_PER_MS)
+#define TURN_MOST   (160 * WSD_NS_PER_MS)
+#define TURN_SEND   (500 * WSD_NS_PER_MS) /* a send that has begun is not cut by others' before */
+#define POLITE	    (200 * WSD_NS_PER_MS) /* for so long others may take what we gave up for them */
+#define RETRY	    (20 * WSD_NS_PER_MS)
+#define ASK_AGAIN   (2 * WSD_NS_PER_MS)	   /* a bell may have been missed */
+#define LOOK_AGAIN  (1000 * WSD_NS_PER_MS) /* somebody may have died */
+#define LEAVE_LIMIT (60000 * WSD_NS_PER_MS)
+
+enum seat {
+	SEAT_HELD,
+	SEAT_PARKING, /* the peer is asked to wait, then all goes into the record */
+	SEAT_AWAY,
+	SEAT_TAKING, /* ours, and the connection is being made again */
+	SEAT_ENDED   /* the thread ends */
+};
+
+struct wsd_share {
+	struct wsd_list link;	 /* all of this process */
+	struct wsd_socket *sock; /* referenced */
+	struct wsd_share_record record;
+	struct wsd_thread *thread;
+	_Atomic(struct wsd_waker *) waker;
+	atomic_bool going, ended; /* the thread is about to end; nobody needs this any more */
+	/* [lock of the socket] */
+	enum seat seat;
+	bool leaving, abort;
+	unsigned callers; /* in wsd_share_enter */
+	uint32_t selector;
+	uint64_t turn, until; /* length of a turn; end of this one */
+	uint64_t polite_until;
+	uint64_t leave_by;
+};
+
+static struct wsd_mutex shares_lock; /* leaf */
+static struct wsd_list shares;
+
+void wsd_shares_init(void)
+{
+	wsd_mutex_init(&shares_lock);
+	wsd_list_init(&shares);
+}
+
+/* --- what the socket waits for here [lock] --- */
+
+static bool has_ops(const struct wsd_socket *sock)
+{
+	for (unsigned q = 0; q < WSD_Q_COUNT; q++)
+		if (!wsd_list_empty(&sock->queues[q]))
+			return true;
+	return false;
+}
+
+/* A call is in the middle of it. */
+static bool is_busy(const struct wsd_share *share)
+{
+	const struct wsd_socket *sock = share->sock;
+
+	return share->callers > 0 || has_ops(sock) || !wsd_list_empty(&sock->waiters);
+}
+
+static bool is_sending(const struct wsd_socket *sock)
+{
+	const struct wsd_list *queue = &sock->queues[WSD_Q_SEND];
+
+	return !wsd_list_empty(queue) && wsd_container(queue->next, struct wsd_op, link)->moved > 0;
+}
+
+static bool is_wanted_here(const struct wsd_share *share)
+{
+	return !share->leaving && (is_busy(share) || share->sock->fd.mask != 0);
+}
+
+/* [lock, dropped meanwhile] */
+static void rest(struct wsd_share *share, uint64_t until)
+{
+	struct wsd_waker *waker = atomic_load(&share->waker);
+
+	wsd_waker_reset(waker);
+	wsd_socket_leave(share->sock);
+	wsd_waker_sleep(waker, &share->record.bell, 1, until);
+	wsd_bell_clear(share->record.bell);
+	wsd_mutex_lock(&share->sock->lock);
+}
+
+void wsd_share_poke(struct wsd_socket *sock)
+{
+	struct wsd_waker *waker = atomic_load(&sock->share->waker);
+
+	if (waker != NULL)
+		wsd_waker_wake(waker);
+}
+
+void wsd_share_selected(struct wsd_socket *sock)
+{
+	sock->share->selector = sock->share->record.slot;
+	wsd_share_poke(sock);
+}
+
+/* --- HELD --- */
+
+static void seated(struct wsd_share *share)
+{
+	struct wsd_socket *sock = share->sock;
+
+	share->seat = SEAT_HELD;
+	share->until = wsd_clock_ns() + share->turn;
+	sock->away = false;
+	wsd_share_want(&share->record, false);
+	if (share->selector != share->record.slot && !sock->closed)
+		wsd_fd_init(&sock->fd);
+	/* Others may have read, and met a full window. */
+	wsd_fd_arm(&sock->fd, FD_READ | FD_WRITE | FD_OOB);
+	wsd_socket_apply_options(sock);
+	sock->changes |= WSD_CHANGE_IO | WSD_CHANGE_LOOK | WSD_CHANGE_SEAT;
+}
+
+static void give_up(struct wsd_share *share)
+{
+	share->seat = SEAT_PARKING;
+	share->sock->away = true;
+}
+
+/* Is it the turn of another one? Sets *when to look again. */
+static bool is_over(struct wsd_share *share, uint64_t *when)
+{
+	uint64_t now = wsd_clock_ns(), end = share->until;
+
+	*when = WSD_FOREVER;
+	if (!wsd_share_wanted(&share->record))
+		return false;
+	if (!is_busy(share)) {
+		share->turn = TURN_LEAST;
+		return true;
+	}
+	if (is_sending(share->sock) && end < share->until + TURN_SEND)
+		end = share->until + TURN_SEND;
+	if (now < end) {
+		*when = now + ASK_AGAIN < end ? now + ASK_AGAIN : end;
+		return false;
+	}
+	share->turn = share->turn * 2 < TURN_MOST ? share->turn * 2 : TURN_MOST;
+	return true;
+}
+
+/* [lock] Nobody else has it: what it is from here on, or its end. */
+static void end_alone(struct wsd_share *share)
+{
+	(void)wsd_share_set_state(&share->record, WSD_SHARE_CLOSED, 0);
+	(void)wsd_record_remove(share->record.name);
+	share->seat = SEAT_ENDED;
+	share->sock->away = false;
+}
+
+static void held(struct wsd_share *share)
+{
+	uint64_t when;
+
+	if (share->leaving) {
+		wsd_share_quit(&share->record);
+		if (wsd_share_others(&share->record)) {
+			give_up(share);
+			return;
+		}
+		end_alone(share);
+		wsd_socket_close_end(share->sock, share->abort);
+		return;
+	}
+	if (is_over(share, &when))
+		give_up(share);
+	else
+		rest(share, when);
+}
+
+/* --- PARKING --- */
+
+static bool leave_time_over(struct wsd_share *share)
+{
+	return share->leaving && wsd_clock_ns() >= share->leave_by;
+}
+
+/* [lock, dropped meanwhile] Until the connection may leave, or is none. */
+static void suspend(struct wsd_share *share)
+{
+	struct wsd_socket *sock = share->sock;
+
+	while (sock->stream != NULL && wsd_stream_state(sock->stream) == WSD_STREAM_OPEN &&
+	       !wsd_stream_suspended(sock->stream) && !leave_time_over(share)) {
+		enum wsd_status status = WSD_PENDING;
+
+		if (!wsd_stream_suspending(sock->stream))
+			status = wsd_stream_suspend(sock->stream);
+		if (status < 0 && status != WSD_ENOMEM)
+			break; /* it has ended */
+		wsd_socket_own_wait(sock,
+				    WSD_CHANGE_MOVED | WSD_CHANGE_READABLE | WSD_CHANGE_DEAD |
+					    WSD_CHANGE_FLUSHED,
+				    wsd_clock_ns() + RETRY);
+	}
+}
+
+/* [lock, dropped meanwhile] */
+static void drop_stream(struct wsd_socket *sock)
+{
+	if (sock->stream != NULL)
+		wsd_stream_close(sock->stream, true, 0);
+	while (sock->stream != NULL)
+		wsd_socket_own_wait(sock, WSD_CHANGE_DEAD, wsd_clock_ns() + RETRY);
+}
+
+static void parking(struct wsd_share *share)
+{
+	struct wsd_socket *sock = share->sock;
+
+	suspend(share);
+	if (!wsd_share_park(&share->record, sock, share->selector))
+		wsd_log(WSD_LOG_WARNING, "winsock", "no room for a shared socket on its way");
+	drop_stream(sock);
+	share->polite_until = wsd_clock_ns() + POLITE;
+	wsd_share_stand(&share->record);
+	wsd_share_ring(&share->record);
+	share->seat = share->leaving ? SEAT_ENDED : SEAT_AWAY;
+	if (share->leaving)
+		wsd_socket_close_end(sock, true);
+}
+
+/* --- AWAY and TAKING --- */
+
+/* The connection is gone. What waits here hears of it. */
+static void lost(struct wsd_share *share)
+{
+	wsd_socket_broken(share->sock, WSD_ERESET);
+	seated(share);
+}
+
+static void take(struct wsd_share *share)
+{
+	struct wsd_socket *sock = share->sock;
+	uint32_t payload;
+
+	share->polite_until = 0;
+
+	if (wsd_share_state(&share->record, &payload) == WSD_SHARE_CLOSED && share->leaving) {
+		wsd_share_stand(&share->record);
+		share->seat = SEAT_ENDED;
+		wsd_socket_close_end(sock, true);
+		return;
+	}
+	switch ((int)wsd_share_unpark(&share->record, sock, &share->selector)) {
+	case WSD_PENDING:
+		share->seat = SEAT_TAKING;
+		return;
+	case WSD_OK: /* broken where it comes from */
+		(void)wsd_share_set_state(&share->record, WSD_SHARE_HELD, 0);
+		lost(share);
+		return;
+	case WSD_ENOMEM:
+		wsd_share_stand(&share->record);
+		rest(share, wsd_clock_ns() + RETRY);
+		return;
+	default:
+		lost(share);
+		return;
+	}
+}
+
+/* Not before those for whom we stood up, nor while earlier streams are being cleared away. */
+static bool may_sit(struct wsd_share *share)
+{
+	return share->sock->zombie_count + 1 < WSD_ZOMBIES &&
+	       (wsd_clock_ns() >= share->polite_until || !wsd_share_wanted(&share->record));
+}
+
+static void away(struct wsd_share *share)
+{
+	bool want = is_wanted_here(share);
+	uint32_t payload;
+
+	if (share->leaving) {
+		/* The last one ends the connection, though it does not use it. */
+		wsd_share_quit(&share->record);
+		want = !wsd_share_others(&share->record) && !leave_time_over(share);
+		if (!want) {
+			share->seat = SEAT_ENDED;
+			wsd_socket_close_end(share->sock, true);
+			return;
+		}
+	}
+	/* One that nobody wants is taken by anyone: its peer does not wait for ever. */
+	want = want || (wsd_share_state(&share->record, &payload) == WSD_SHARE_PARKED &&
+			!wsd_share_wanted(&share->record));
+	wsd_share_want(&share->record, want);
+	if (!want) {
+		rest(share, wsd_clock_ns() + LOOK_AGAIN);
+		return;
+	}
+	if (may_sit(share) && wsd_share_sit(&share->record)) {
+		take(share);
+		return;
+	}
+	wsd_share_ring(&share->record);
+	rest(share, wsd_clock_ns() + ASK_AGAIN);
+}
+
+static void taking(struct wsd_share *share)
+{
+	struct wsd_socket *sock = share->sock;
+
+	if (sock->stream != NULL && wsd_stream_state(sock->stream) == WSD_STREAM_CONNECTING) {
+		wsd_socket_own_wait(sock, WSD_CHANGE_CONNECTED | WSD_CHANGE_DEAD,
+				    wsd_clock_ns() + LOOK_AGAIN);
+		return;
+	}
+	(void)wsd_share_set_state(&share->record, WSD_SHARE_HELD, 0);
+	if (sock->stream != NULL && wsd_stream_state(sock->stream) == WSD_STREAM_OPEN)
+		seated(share);
+	else
+		lost(share);
+}
+
+/* --- the thread --- */
+
+static void share_thread(void *arg)
+{
+	struct wsd_share *share = arg;
+	struct wsd_socket *sock = share->sock;
+
+	atomic_store(&share->waker, wsd_waker_self());
+	wsd_mutex_lock(&sock->lock);
+	while (share->seat != SEAT_ENDED && atomic_load(&share->waker) != NULL) {
+		switch (share->seat) {
+		case SEAT_HELD:
+			held(share);
+			break;
+		case SEAT_PARKING:
+			parking(share);
+			break;
+		case SEAT_AWAY:
+			away(share);
+			break;
+		case SEAT_TAKING:
+			taking(share);
+			break;
+		case SEAT_ENDED:
+			break;
+		}
+	}
+	if (share->seat != SEAT_ENDED) { /* there was no descriptor for a waker */
+		if (sock->away)
+			wsd_socket_broken(sock, WSD_ENOFILES);
+		sock->away = false;
+		sock->changes |= WSD_CHANGE_SEAT;
+	}
+	if (sock->share == share)
+		sock->share = NULL;
+	atomic_store(&share->waker, NULL);
+	wsd_socket_leave(sock);
+	wsd_share_close(&share->record, false);
+	wsd_streams_count(sock->mode, -1);
+	wsd_socket_unref(sock);
+	atomic_store(&share->ended, true);
+}
+
+static int start(struct wsd_socket *sock, const struct wsd_share_record *record, enum seat seat)
+{
+	struct wsd_share *share = wsd_alloc(sizeof(*share));
+
+	if (share == NULL)
+		return WSAENOBUFS;
+	share->sock = sock;
+	share->record = *record;
+	share->seat = seat;
+	share->selector = record->slot;
+	share->turn = TURN_LEAST;
+	share->until = wsd_clock_ns();
+	wsd_list_init(&share->link);
+	wsd_socket_ref(sock);
+	wsd_streams_count(sock->mode, 1);
+	sock->share = share;
+	sock->away = seat != SEAT_HELD;
+	if (wsd_thread_start(&share->thread, "wsd-share", share_thread, share) != WSD_OK) {
+		sock->share = NULL;
+		sock->away = false;
+		wsd_streams_count(sock->mode, -1);
+		atomic_fetch_sub(&sock->refs, 1); /* the caller has one */
+		wsd_free(share);
+		return WSAENOBUFS;
+	}
+	wsd_mutex_lock(&shares_lock);
+	wsd_list_append(&shares, &share->link);
+	wsd_mutex_unlock(&shares_lock);
+	return 0;
+}
+
+int wsd_share_begin(struct wsd_socket *sock)
+{
+	struct wsd_share_record record;
+	int error = wsd_share_create(&record);
+
+	if (error != 0)
+		return error;
+	error = start(sock, &record, SEAT_HELD);
+	if (error != 0)
+		wsd_share_close(&record, true);
+	return error;
+}
+
+int wsd_share_join(struct wsd_socket *sock, const struct wsd_share_record *record)
+{
+	return start(sock, record, SEAT_AWAY);
+}
+
+int wsd_share_give(struct wsd_socket *sock, uint32_t process, uint32_t *index)
+{
+	struct wsd_share_kind kind = { .mode = sock->mode,
+				       .family = sock->family,
+				       .overlapped = sock->overlapped };
+
+	return wsd_share_token(&sock->share->record, &kind, process, index);
+}
+
+/* --- called by the application's threads --- */
+
+int wsd_share_enter(struct wsd_socket *sock)
+{
+	uint64_t deadline = wsd_clock_ns() + wsd_resume_timeout();
+	int error = 0;
+
+	wsd_socket_ref(sock);
+	while (sock->away && sock->share != NULL && error == 0) {
+		struct wsd_share *share = sock->share;
+
+		share->callers++;
+		error = wsd_socket_wait(sock, WSD_CHANGE_SEAT, deadline);
+		if (sock->share == share)
+			share->callers--;
+	}
+	if (error == 0 && sock->closed)
+		error = WSAENOTSOCK;
+	if (error != 0)
+		wsd_socket_leave(sock);
+	wsd_socket_unref(sock); /* the handle has another one, unless it was closed */
+	return error == WSAETIMEDOUT ? WSAENETDOWN : error;
+}
+
+bool wsd_share_dissolve(struct wsd_socket *sock)
+{
+	struct wsd_share *share = sock->share;
+
+	if (share->seat != SEAT_HELD)
+		return false;
+	wsd_share_quit(&share->record);
+	if (wsd_share_others(&share->record))
+		return false;
+	end_alone(share);
+	atomic_store(&share->going, true);
+	wsd_share_poke(sock);
+	sock->share = NULL;
+	return true;
+}
+
+void wsd_share_leave(struct wsd_socket *sock, bool abort_it, bool quiet)
+{
+	struct wsd_share *share = sock->share;
+
+	wsd_socket_ref(sock);
+	wsd_socket_close_begin(sock, quiet);
+	share->leaving = true;
+	atomic_store(&share->going, true);
+	share->abort = abort_it;
+	share->leave_by = wsd_clock_ns() + LEAVE_LIMIT;
+	wsd_share_poke(sock);
+	wsd_socket_leave(sock);
+	wsd_handle_unref(sock);
+	wsd_socket_unref(sock);
+}
+
+/* --- the end of threads --- */
+
+void wsd_shares_reap(void)
+{
+	struct wsd_list *node, *after, ended;
+
+	wsd_list_init(&ended);
+	wsd_mutex_lock(&shares_lock);
+	wsd_list_for_each_safe(node, after, &shares) {
+		struct wsd_share *share = wsd_container(node, struct wsd_share, link);
+
+		if (!atomic_load(&share->ended))
+			continue;
+		wsd_list_remove(node);
+		wsd_list_append(&ended, node);
+	}
+	wsd_mutex_unlock(&shares_lock);
+	while ((node = wsd_list_pop(&ended)) != NULL) {
+		struct wsd_share *share = wsd_container(node, struct wsd_share, link);
+
+		wsd_thread_join(share->thread);
+		wsd_free(share);
+	}
+}
+
+static bool some_leave(void)
+{
+	struct wsd_list *node;
+	bool some = false;
+
+	wsd_mutex_lock(&shares_lock);
+	wsd_list_for_each(node, &shares) {
+		struct wsd_share *share = wsd_container(node, struct wsd_share, link);
+
+		some = some || (atomic_load(&share->going) && !atomic_load(&share->ended));
+	}
+	wsd_mutex_unlock(&shares_lock);
+	return some;
+}
+
+void wsd_shares_drain(uint64_t deadline)
+{
+	struct wsd_waker *waker = wsd_waker_self();
+
+	while (waker != NULL && some_leave() && wsd_clock_ns() < deadline)
+		wsd_waker_sleep(waker, NULL, 0, wsd_clock_ns() + WSD_NS_PER_MS);
+	wsd_shares_reap();
+}

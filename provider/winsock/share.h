@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * share.h - a socket that several processes have (docs/protocol.md, "Hand-over").
+ *
+ * A shared socket has a record (base/record.h): a header, a place for each process that has a descriptor, and
+ * while the connection is on its way, all that it consists of. Whoever holds the *seat*, a lock of the record,
+ * has the connection; others ask for it when they use the socket. A process that dies lets go of its
+ * locks; the rest of the record is believed only under them, and checked.
+ *
+ * A token is a small record of its own, found by the number in dwProviderReserved; whoever removes it has it.
+ */
+#ifndef WSD_WINSOCK_SHARE_H
+#define WSD_WINSOCK_SHARE_H
+
+#include "provider/winsock/socket.h"
+#include "rdma_backend/base/record.h"
+
+#define WSD_SHARE_MEMBERS 16u
+#define WSD_SHARE_TOKENS  16u /* given out by one process and not used yet */
+#define WSD_SHARE_PAYLOAD 4096u
+#define WSD_SHARE_MOST	  (1u << 24) /* bytes of a payload */
+
+/* --- the record: share_record.c. Errors are WSA codes. --- */
+
+enum wsd_share_state {
+	WSD_SHARE_HELD =
+		1, /* by whom has the seat; without one he died, and the connection with him */
+	WSD_SHARE_PARKED, /* in the payload */
+	WSD_SHARE_CLOSED
+};
+
+/* What a process knows of the socket before it has the seat. */
+struct wsd_share_kind {
+	uint32_t mode;
+	uint32_t family;
+	uint32_t overlapped;
+};
+
+struct wsd_share_token {
+	uint32_t index; /* 0: none */
+	uint64_t expires;
+};
+
+struct wsd_share_record {
+	intptr_t record, bell;
+	uint8_t bell_name[WSD_BELL_NAME];
+	char name[WSD_RECORD_NAME];
+	unsigned slot; /* 0: not a member any more */
+	struct wsd_share_token tokens[WSD_SHARE_TOKENS];
+};
+
+/* A new one; the caller is a member, and holds the seat. */
+int wsd_share_create(struct wsd_share_record *share);
+/* A number for that process. WSAEINVAL: there is none. WSAENOBUFS: too many are on their way. */
+int wsd_share_token(struct wsd_share_record *share, const struct wsd_share_kind *kind,
+		    uint32_t process, uint32_t *index);
+/* By the process that was meant: become a member. The token is used only by wsd_share_use, when nothing can
+ * fail any more; until then it can be tried again. WSAEINVAL: unknown, used, expired, of another process,
+ * user or mode. */
+int wsd_share_claim(struct wsd_share_record *share, uint32_t mode, uint32_t index,
+		    struct wsd_share_kind *kind);
+int wsd_share_use(uint32_t index);
+void wsd_share_quit(struct wsd_share_record *share); /* no member any more; the record stays open */
+void wsd_share_close(struct wsd_share_record *share, bool remove);
+
+bool wsd_share_sit(struct wsd_share_record *share); /* take the seat, if it is free */
+void wsd_share_stand(struct wsd_share_record *share);
+/* Is any other process there, or on its way? */
+bool wsd_share_others(struct wsd_share_record *share);
+void wsd_share_want(struct wsd_share_record *share, bool want);
+bool wsd_share_wanted(struct wsd_share_record *share); /* by another one that lives */
+void wsd_share_ring(struct wsd_share_record *share);   /* all others */
+
+/* With the seat. */
+enum wsd_share_state wsd_share_state(const struct wsd_share_record *share, uint32_t *payload);
+bool wsd_share_set_state(struct wsd_share_record *share, enum wsd_share_state state,
+			 uint32_t payload);
+
+/* --- what is in the payload: share_image.c --- */
+
+/* [lock] The socket and its stream into the record. False: no room; then the connection is lost. */
+bool wsd_share_park(struct wsd_share_record *share, struct wsd_socket *sock, uint32_t selector);
+/* [lock] From the record into a socket without a stream. WSD_PENDING: the stream is connecting. WSD_OK: it
+ * is broken, and so is the socket. WSD_ENOMEM: try again. Else the record is of no use. */
+enum wsd_status wsd_share_unpark(struct wsd_share_record *share, struct wsd_socket *sock,
+				 uint32_t *selector);
+
+/* --- the seat: share.c. sock->away: another process has it, or it is on its way. --- */
+
+struct wsd_share;
+
+/* [lock] Share a socket that nobody shares yet. 0 or a WSA code. */
+int wsd_share_begin(struct wsd_socket *sock);
+/* [lock] For that process; 0 or a WSA code. */
+int wsd_share_give(struct wsd_socket *sock, uint32_t process, uint32_t *index);
+/* [lock] The socket is new, and its seat elsewhere. Takes over *record. */
+int wsd_share_join(struct wsd_socket *sock, const struct wsd_share_record *record);
+/* [lock, dropped meanwhile] Wait for the seat: 0, or a WSA code and the socket is unlocked. */
+int wsd_share_enter(struct wsd_socket *sock);
+/* [lock] This process holds the seat and no other has the socket: it is an ordinary one again. */
+bool wsd_share_dissolve(struct wsd_socket *sock);
+/* [lock, released] The descriptor is closed; the connection goes to another process, or ends with its last. */
+void wsd_share_leave(struct wsd_socket *sock, bool abort, bool quiet);
+/* [lock] Something waits for the seat, or does not any more. */
+void wsd_share_poke(struct wsd_socket *sock);
+/* [lock] WSPEventSelect: it replaces what another process had asked for. */
+void wsd_share_selected(struct wsd_socket *sock);
+/* WSPSocket with a token. INVALID_SOCKET with *error. */
+SOCKET wsd_duplicate_take(unsigned mode, const WSAPROTOCOL_INFOW *info, int *error);
+/* [lock, dropped meanwhile] Mode S: the socket is new, and becomes what the record says. 0 or a WSA code. */
+int wsd_san_take(struct wsd_socket *sock, struct wsd_share_record *record);
+void wsd_shares_reap(void);		  /* [no lock] join the threads that have ended */
+void wsd_shares_drain(uint64_t deadline); /* [no lock] wait for those that leave */
+void wsd_shares_init(void);		  /* before the first use, and in the child after a fork */
+
+#endif

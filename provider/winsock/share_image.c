@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * share_image.c - a socket as bytes, on its way from one process to the next: its options and state, its stream,
+ * and what was not read. The next process checks every value: a lie costs it the connection, and no more.
+ */
+#include "provider/session/wire.h"
+#include "provider/winsock/share.h"
+#include "provider/winsock/spi_calls.h"
+
+#include <string.h>
+
+#include "rdma_backend/base/base.h"
+
+/* The same in processes of 32 and of 64 bits. Of what is true or false there is a bit. */
+struct socket_image {
+	uint32_t selector; /* member whose WSPEventSelect was the last one */
+	uint32_t flags;
+	int32_t error, broken_error;
+	uint64_t connected_at;
+	struct wsd_addr local, remote;
+	uint32_t linger_seconds, receive_buffer, send_buffer, receive_timeout, send_timeout;
+	uint32_t keep_idle, keep_interval, keep_count, zcopy_min;
+	int32_t group_priority;
+};
+
+struct image {
+	struct socket_image socket;
+	struct wsd_stream_image stream;
+};
+
+#define OPTIONS(X)                        \
+	X(0, options.debug)               \
+	X(1, options.reuse)               \
+	X(2, options.exclusive)           \
+	X(3, options.keepalive)           \
+	X(4, options.dontroute)           \
+	X(5, options.broadcast)           \
+	X(6, options.oob_inline)          \
+	X(7, options.linger_on)           \
+	X(8, options.conditional)         \
+	X(9, options.nodelay)             \
+	X(10, options.expedited)          \
+	X(11, options.v6only)             \
+	X(12, options.receive_buffer_set) \
+	X(13, nonblocking)                \
+	X(14, accepted)                   \
+	X(15, send_shut)                  \
+	X(16, receive_shut)               \
+	X(17, reused)
+
+static void save_socket(const struct wsd_socket *sock, struct socket_image *image)
+{
+	const struct wsd_socket_options *o = &sock->options;
+
+#define SAVE(bit, field) image->flags |= sock->field ? 1u << (bit) : 0;
+	OPTIONS(SAVE)
+#undef SAVE
+	image->error = sock->error;
+	image->broken_error = sock->broken_error;
+	image->connected_at = sock->connected_at;
+	image->local = sock->local;
+	image->remote = sock->remote;
+	image->linger_seconds = o->linger_seconds;
+	image->receive_buffer = o->receive_buffer;
+	image->send_buffer = o->send_buffer;
+	image->receive_timeout = o->receive_timeout;
+	image->send_timeout = o->send_timeout;
+	image->keep_idle = o->keep_idle;
+	image->keep_interval = o->keep_interval;
+	image->keep_count = o->keep_count;
+	image->zcopy_min = o->zcopy_min;
+	image->group_priority = o->group_priority;
+}
+
+static void load_socket(struct wsd_socket *sock, const struct socket_image *image)
+{
+	struct wsd_socket_options *o = &sock->options;
+
+#define LOAD(bit, field) sock->field = (image->flags & 1u << (bit)) != 0;
+	OPTIONS(LOAD)
+#undef LOAD
+	sock->error = image->error;
+	sock->broken_error = image->broken_error;
+	sock->connected_at = image->connected_at;
+	sock->local = image->local;
+	sock->remote = image->remote;
+	o->linger_seconds = (uint16_t)image->linger_seconds;
+	o->receive_buffer = image->receive_buffer;
+	o->send_buffer = image->send_buffer;
+	o->receive_timeout = image->receive_timeout;
+	o->send_timeout = image->send_timeout;
+	o->keep_idle = image->keep_idle;
+	o->keep_interval = image->keep_interval;
+	o->keep_count = image->keep_count;
+	o->zcopy_min = image->zcopy_min;
+	o->group_priority = image->group_priority;
+}
+
+bool wsd_share_park(struct wsd_share_record *share, struct wsd_socket *sock, uint32_t selector)
+{
+	struct image image;
+	uint8_t *unread = NULL;
+	bool written;
+
+	memset(&image, 0, sizeof(image));
+	save_socket(sock, &image.socket);
+	image.socket.selector = selector;
+	if (sock->stream != NULL) {
+		uint32_t bytes = wsd_stream_unread(sock->stream);
+
+		unread = wsd_alloc(bytes + 1);
+		if (unread == NULL)
+			return false;
+		wsd_stream_export(sock->stream, &image.stream, unread);
+	} else {
+		image.stream.error = (int32_t)WSD_ERESET;
+		image.stream.local = sock->local;
+		image.stream.remote = sock->remote;
+	}
+	written = wsd_record_write(share->record, WSD_SHARE_PAYLOAD, &image, sizeof(image)) &&
+		  wsd_record_write(share->record, WSD_SHARE_PAYLOAD + sizeof(image), unread,
+				   image.stream.unread) &&
+		  wsd_share_set_state(share, WSD_SHARE_PARKED,
+				      (uint32_t)sizeof(image) + image.stream.unread);
+	wsd_free(unread);
+	return written;
+}
+
+static bool image_holds(const struct image *image, uint32_t payload, uint16_t family)
+{
+	const struct wsd_addr *local = &image->socket.local, *remote = &image->socket.remote;
+
+	return payload - sizeof(*image) == image->stream.unread && local->family == family &&
+	       remote->family == family && image->stream.local.family == family &&
+	       image->stream.remote.family == family &&
+	       image->socket.linger_seconds <= UINT16_MAX &&
+	       image->socket.selector <= WSD_SHARE_MEMBERS && image->socket.error >= 0 &&
+	       image->socket.broken_error >= 0;
+}
+
+static void attached(struct wsd_socket *sock)
+{
+	wsd_socket_ref(sock);
+	wsd_streams_count(sock->mode, 1);
+}
+
+enum wsd_status wsd_share_unpark(struct wsd_share_record *share, struct wsd_socket *sock,
+				 uint32_t *selector)
+{
+	enum wsd_status status;
+	struct image image;
+	uint8_t *unread;
+	uint32_t payload;
+
+	if (wsd_share_state(share, &payload) != WSD_SHARE_PARKED || payload < sizeof(image) ||
+	    !wsd_record_read(share->record, WSD_SHARE_PAYLOAD, &image, sizeof(image)) ||
+	    !image_holds(&image, payload, sock->family))
+		return WSD_ERESET;
+	unread = wsd_alloc(image.stream.unread + 1);
+	if (unread == NULL)
+		return WSD_ENOMEM;
+	status = WSD_ERESET;
+	if (wsd_record_read(share->record, WSD_SHARE_PAYLOAD + sizeof(image), unread,
+			    image.stream.unread))
+		status = wsd_stream_import(&sock->stream, &wsd_socket_stream_owner, sock,
+					   &image.stream, unread);
+	wsd_free(unread);
+	if (status == WSD_ENOMEM || status < 0)
+		return status;
+	attached(sock);
+	load_socket(sock, &image.socket);
+	(void)wsd_qos_decode(image.stream.qos, sizeof(image.stream.qos), &sock->options.qos);
+	*selector = image.socket.selector;
+	return status;
+}

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * test_san_duplicate.c - mode S: WSPDuplicateSocket moves a connection or a listener, R-316 to R-328. On sim the
+ * next process is this one; it takes the same way.
+ */
+#include "tests/conformance/san.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define ROOM 300u
+
+/* A receive of so many bytes, posted. */
+struct posted {
+	struct san_op op;
+	HANDLE memory;
+	char bytes[ROOM];
+};
+
+static void post(SOCKET s, struct posted *r)
+{
+	memset(r->bytes, 0, sizeof(r->bytes));
+	r->memory = san_memory(s, r->bytes, ROOM, MEM_WRITE);
+	san_begin_op(&r->op, SAN_UPCALL);
+	if (san_recv(s, r->bytes, ROOM, &r->op) != 0)
+		abort();
+}
+
+/* The message that came into it. */
+static bool holds(SOCKET s, struct posted *r, const char *text)
+{
+	DWORD bytes = 0;
+
+	return san_result(s, &r->op, &bytes) == 0 && bytes == strlen(text) + 1 &&
+	       strcmp(r->bytes, text) == 0;
+}
+
+static bool send_text(SOCKET s, const char *text)
+{
+	DWORD length = (DWORD)strlen(text) + 1, sent = 0;
+	char bytes[ROOM];
+	HANDLE memory = san_memory(s, bytes, ROOM, MEM_READ);
+	struct san_op op;
+	bool good;
+
+	memcpy(bytes, text, length);
+	san_begin_op(&op, SAN_POLL);
+	good = san_send(s, bytes, length, &op) == 0 && san_result(s, &op, &sent) == 0 &&
+	       sent == length;
+	san.deregister_memory(s, memory, &host_error);
+	return good;
+}
+
+static void free_memory(SOCKET s, struct posted *r)
+{
+	san.deregister_memory(s, r->memory, &host_error);
+	san.cache_callback(r->bytes, ROOM, &host_error);
+}
+
+static bool give(SOCKET s, DWORD process, WSAPROTOCOL_INFOW *info)
+{
+	memset(info, 0, sizeof(*info));
+	return spi.lpWSPDuplicateSocket(s, process, info, &host_error) == 0;
+}
+
+static SOCKET take(DWORD token)
+{
+	WSAPROTOCOL_INFOW info = host_protocol;
+
+	info.dwProviderReserved = token;
+	host_error = 0;
+	return spi.lpWSPSocket(FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, &info, 0,
+			       WSA_FLAG_OVERLAPPED, &host_error);
+}
+
+/* --- within one process: what the call does --- */
+
+static void the_receives_end_and_the_connection_goes_on(void)
+{
+	struct posted mine[2], theirs[3];
+	WSAPROTOCOL_INFOW info;
+	struct san_pair p;
+	DWORD bytes = 1;
+	SOCKET next, other;
+	unsigned handles;
+
+	if (!san_open_pair(&p))
+		abort();
+	for (unsigned i = 0; i < 2; i++) {
+		post(p.server, &mine[i]);
+		post(p.client, &theirs[i]);
+	}
+	CHECK_R(316, give(p.server, GetCurrentProcessId(), &info));
+	CHECK_R(319, info.dwProviderReserved != 0);
+	for (unsigned i = 0; i < 2; i++) {
+		bytes = 1;
+		CHECK_R(320, san_upcalls(&mine[i].op, 0) == 1 &&
+				     san_result(p.server, &mine[i].op, &bytes) == 0 && bytes == 0);
+	}
+	post(p.client, &theirs[2]); /* while nobody has the other end */
+	handles = host_handles();
+	next = take(info.dwProviderReserved);
+	CHECK_R(316, next != INVALID_SOCKET);
+	CHECK_R(322, host_handles() == handles + 1);
+	CHECK_R(317, take(info.dwProviderReserved) == INVALID_SOCKET && host_error == WSAEINVAL);
+	CHECK_R(324, send_text(next, "one") && send_text(next, "two") && send_text(next, "three"));
+	CHECK_R(324, holds(p.client, &theirs[0], "one") && holds(p.client, &theirs[1], "two") &&
+			     holds(p.client, &theirs[2], "three"));
+	CHECK_R(324, san_message(p.client, next, "back", 5, SAN_POLL));
+	CHECK_R(321, mine[0].bytes[0] == 0 && mine[1].bytes[0] == 0);
+	other = host_socket();
+	CHECK_R(325, other != p.server && next != p.server);
+	CHECK_R(326, host_close(p.server) == 0);
+	CHECK_R(326, san_message(p.client, next, "still", 6, SAN_UPCALL) &&
+			     san_message(next, p.client, "there", 6, SAN_POLL));
+	san_close(other);
+	for (unsigned i = 0; i < 3; i++)
+		free_memory(p.client, &theirs[i]);
+	p.server = next;
+	p.server_handle = host_handle_at(handles).handle;
+	san_close_pair(&p);
+}
+
+static void both_ends_and_many_times(void)
+{
+	SOCKET *ends[2];
+	WSAPROTOCOL_INFOW info;
+	DWORD last = 0;
+	struct san_pair p;
+
+	if (!san_open_pair(&p))
+		abort();
+	ends[0] = &p.client;
+	ends[1] = &p.server;
+	for (unsigned i = 0; i < 10; i++) {
+		SOCKET *end = ends[i & 1], next, old = *end;
+		struct posted stays;
+
+		post(*ends[1 - (i & 1)], &stays);
+		CHECK_R(316, give(old, GetCurrentProcessId(), &info));
+		CHECK_R(319, info.dwProviderReserved != last);
+		last = info.dwProviderReserved;
+		next = take(last);
+		CHECK_R(324, next != INVALID_SOCKET && send_text(next, "hello") &&
+				     holds(*ends[1 - (i & 1)], &stays, "hello"));
+		CHECK_R(326, host_close(old) == 0 && san_message(p.client == old ? next : p.client,
+								 p.server == old ? next : p.server,
+								 "abc", 4, SAN_POLL));
+		free_memory(*ends[1 - (i & 1)], &stays);
+		*end = next;
+	}
+	p.client_handle = p.server_handle = INVALID_SOCKET;
+	san_close_pair(&p);
+}
+
+static void what_cannot_be_given(void)
+{
+	WSAPROTOCOL_INFOW info;
+	struct san_pair p;
+	SOCKET s = host_socket();
+
+	if (!san_open_pair(&p))
+		abort();
+	CHECK(!give(s, GetCurrentProcessId(), &info) && host_error == WSAEINVAL);
+	CHECK(!give(p.server, 0x7ffffff0, &info) && host_error == WSAEINVAL);
+	CHECK(SPI_FAILS(
+		spi.lpWSPDuplicateSocket(p.server, GetCurrentProcessId(), NULL, &host_error),
+		WSAEFAULT));
+	CHECK(take(4711) == INVALID_SOCKET && host_error == WSAEINVAL);
+	CHECK(san_message(p.client, p.server, "same", 5, SAN_POLL)); /* nothing has changed */
+	san_close(s);
+	san_close_pair(&p);
+}
+
+static void a_listener_goes_on(void)
+{
+	SOCKET listener, next, client = san_bound(), server;
+	WSAEVENT event = WSACreateEvent();
+	WSAPROTOCOL_INFOW info;
+	struct address at;
+
+	listener = san_listener(&at, 4);
+	CHECK_R(327, give(listener, GetCurrentProcessId(), &info));
+	next = take(info.dwProviderReserved);
+	CHECK_R(327, next != INVALID_SOCKET);
+	spi.lpWSPEventSelect(client, event, FD_CONNECT, &host_error);
+	(void)host_connect(client, &at);
+	server = san_take(next, NULL, 0);
+	CHECK_R(327, server != INVALID_SOCKET && san_connect_outcome(client, event) == 0);
+	CHECK_R(326, host_close(listener) == 0);
+	CHECK_R(327, san_message(server, client, "accepted", 9, SAN_POLL));
+	san_close(server);
+	san_close(client);
+	san_close(next);
+	WSACloseEvent(event);
+}
+
+/* --- another process --- */
+
+/* Takes what it is given; a connection: answers each message of length 5 until it is told to end. */
+static int taker(void)
+{
+	struct child parent = child_parent();
+	SOCKET s = take((DWORD)child_hear(&parent));
+	struct posted r;
+
+	child_tell(&parent, s == INVALID_SOCKET ? host_error : 0);
+	if (s != INVALID_SOCKET && strcmp(conf_argument(), "listener") == 0) {
+		SOCKET server = san_take(s, NULL, 0);
+
+		child_tell(&parent, server != INVALID_SOCKET && send_text(server, "from there"));
+		child_hear(&parent);
+		san_close(server);
+	}
+	while (s != INVALID_SOCKET && strcmp(conf_argument(), "channel") == 0 &&
+	       child_hear(&parent) == 1) {
+		post(s, &r);
+		child_tell(&parent, 1);
+		child_tell(&parent, holds(s, &r, "ping") && send_text(s, "pong"));
+		free_memory(s, &r);
+	}
+	san_close(s);
+	host_cleanup();
+	return 0;
+}
+
+static struct child taker_of(SOCKET s, const char *what, int *error)
+{
+	struct child c = child_start("taker", what);
+	WSAPROTOCOL_INFOW info;
+
+	if (!give(s, (DWORD)c.pid, &info))
+		abort();
+	child_tell(&c, (int)info.dwProviderReserved);
+	*error = child_hear(&c);
+	return c;
+}
+
+static bool taker_answers(struct child *c, SOCKET client)
+{
+	struct posted r;
+	bool good;
+
+	post(client, &r);
+	child_tell(c, 1);
+	good = child_hear(c) == 1 && send_text(client, "ping") && child_hear(c) == 1 &&
+	       holds(client, &r, "pong");
+	free_memory(client, &r);
+	return good;
+}
+
+static void it_goes_to_another_process(void)
+{
+	struct san_pair p;
+	struct posted pending;
+	DWORD bytes = 0;
+	struct child c;
+	int error;
+
+	if (!san_open_pair(&p))
+		abort();
+	c = taker_of(p.server, "channel", &error);
+	CHECK_R(316, error == 0);
+	CHECK_R(324, taker_answers(&c, p.client));
+	CHECK_R(326, host_close(p.server) == 0);
+	p.server = INVALID_SOCKET;
+	CHECK_R(326, taker_answers(&c, p.client));
+	post(p.client, &pending);
+	if (kill((pid_t)c.pid, SIGKILL) != 0)
+		abort();
+	CHECK(child_wait(&c) == -SIGKILL);
+	CHECK_R(328, san_result(p.client, &pending.op, &bytes) == WSAECONNRESET);
+	p.server_handle = INVALID_SOCKET;
+	san_close_pair(&p);
+}
+
+static void only_the_process_that_is_meant(void)
+{
+	struct child c = child_start("taker", "channel");
+	WSAPROTOCOL_INFOW info;
+	struct san_pair p;
+	SOCKET next;
+
+	if (!san_open_pair(&p))
+		abort();
+	CHECK(give(p.server, GetCurrentProcessId(), &info));
+	child_tell(&c, (int)info.dwProviderReserved);
+	CHECK_R(318, child_hear(&c) == WSAEINVAL);
+	CHECK(child_wait(&c) == 0);
+	next = take(info.dwProviderReserved);
+	CHECK_R(318, next != INVALID_SOCKET && san_message(p.client, next, "ours", 5, SAN_POLL));
+	san_close(next);
+	san_close_pair(&p);
+}
+
+static void a_listener_goes_to_another_process(void)
+{
+	struct address at;
+	SOCKET listener = san_listener(&at, 4), client = san_bound();
+	struct posted r;
+	struct child c;
+	int error;
+
+	c = taker_of(listener, "listener", &error);
+	CHECK_R(327, error == 0);
+	CHECK_R(326, host_close(listener) == 0);
+	CHECK_R(327, san_dial(client, &at) == 0);
+	post(client, &r);
+	CHECK_R(327, child_hear(&c) == 1 && holds(client, &r, "from there"));
+	child_tell(&c, 0);
+	CHECK(child_wait(&c) == 0);
+	free_memory(client, &r);
+	san_close(client);
+}
+
+/* It is for our parent. */
+static void not_for_this_process(void)
+{
+	WSAPROTOCOL_INFOW info;
+	struct san_pair p;
+
+	if (!san_open_pair(&p))
+		abort();
+	CHECK(give(p.server, (DWORD)getppid(), &info));
+	CHECK_R(318, take(info.dwProviderReserved) == INVALID_SOCKET && host_error == WSAEINVAL);
+	san_close_pair(&p);
+}
+
+/* Nobody ever takes it: the peer's receives fail, and do not wait for ever. */
+static void nobody_takes_it(void)
+{
+	struct san_pair p;
+	WSAPROTOCOL_INFOW info;
+	struct posted pending;
+	DWORD bytes = 0;
+
+	if (!san_open_pair(&p))
+		abort();
+	post(p.client, &pending);
+	CHECK(give(p.server, GetCurrentProcessId(), &info));
+	CHECK_R(328, san_result(p.client, &pending.op, &bytes) == WSAECONNRESET);
+	CHECK(take(info.dwProviderReserved) == INVALID_SOCKET); /* it has expired as well */
+	san_close_pair(&p);
+}
+
+int main(int argc, char **argv)
+{
+	setenv("WSD_DUPLICATE_TIMEOUT", "3000", 1);
+	host_begin(argc, argv);
+	if (san_startup(0) != 0)
+		abort();
+	if (conf_role() != NULL)
+		return taker();
+	the_receives_end_and_the_connection_goes_on();
+	both_ends_and_many_times();
+	what_cannot_be_given();
+	a_listener_goes_on();
+	if (conf_two_processes()) {
+		it_goes_to_another_process();
+		only_the_process_that_is_meant();
+		a_listener_goes_to_another_process();
+	}
+	not_for_this_process();
+	nobody_takes_it();
+	host_cleanup();
+	return check_result();
+}

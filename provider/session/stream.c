@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "provider/transport/listen.h"
+
 /* --- the owner's lock ---
  * accept moves a stream from its listener to a socket while a handler may be waiting for the old
  * owner's lock; so the binding is read again once the lock is held. A NULL owner means that the pair
@@ -87,6 +89,19 @@ static void on_disconnected(struct wsd_stream *s, enum wsd_status status)
 		wsd_stream_break(s, status == WSD_OK ? WSD_ERESET : status);
 }
 
+/* Why a connect failed. A peer that refuses may say that only this path is not to be had. */
+static enum wsd_status connect_status(const struct wsd_event *ev)
+{
+	enum wsd_status reason;
+
+	if (ev->status == WSD_OK)
+		return WSD_ETIMEDOUT;
+	if (ev->status != WSD_EREFUSED)
+		return ev->status;
+	reason = wsd_refusal_reason(ev->data, ev->data_length);
+	return reason == WSD_EREGISTER || reason == WSD_EVERSION ? reason : WSD_EREFUSED;
+}
+
 static void on_event(struct wsd_stream *s, const struct wsd_event *ev)
 {
 	if (s->move == WSD_MOVE_WAITING && s->state == WSD_STREAM_OPEN && wsd_move_event(s, ev))
@@ -99,7 +114,7 @@ static void on_event(struct wsd_stream *s, const struct wsd_event *ev)
 		on_connected(s, ev);
 		break;
 	case WSD_EV_CONNECT_FAILED:
-		wsd_connect_failed(s, ev->status == WSD_OK ? WSD_ETIMEDOUT : ev->status);
+		wsd_connect_failed(s, connect_status(ev));
 		break;
 	case WSD_EV_DISCONNECTED:
 		on_disconnected(s, ev->status);

@@ -13,7 +13,7 @@ fault() {
 	"$program" "$1" "$2" ". '$here/lib.sh'; $3"
 }
 
-# A device is deleted when all that use it have closed it, which they do because of this.
+# A device is off the list at once, and gone when the last process that has used it has ended.
 delete() {
 	fault break 60 "rdma link delete $1 &" || return
 	for _ in $(seq 200); do

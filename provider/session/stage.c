@@ -2,7 +2,7 @@
 /*
  * stage.c - registered memory of a stream for what it sends over devices that read sources after the post and take so
  * much not inline. It is used round and round; a completion gives back all that was taken before it, so one for
- * each quarter is enough. It grows with the ring that it fills.
+ * each half is enough. It grows with the ring that it fills.
  */
 #include "provider/session/internal.h"
 
@@ -63,12 +63,12 @@ uint8_t *wsd_stage_take(struct wsd_stream *s, uint32_t length)
 	return (uint8_t *)stage->region->base + offset;
 }
 
-/* A quarter at most is taken without one, and no more than that at once: so one is under way when the rest is full. */
+/* Half at most is taken without one, and a quarter at once: so one is under way when no more can be taken. */
 bool wsd_stage_due(const struct wsd_stream *s)
 {
 	const struct wsd_tx *tx = &s->tx;
 
-	return tx->stage.bytes > 0 && tx->stage_used - tx->stage_asked >= tx->stage.bytes / 4;
+	return tx->stage.bytes > 0 && tx->stage_used - tx->stage_asked >= tx->stage.bytes / 2;
 }
 
 void wsd_stage_done(struct wsd_stream *s, uint64_t value)

@@ -7,7 +7,9 @@
 /* Of several engines, those with a system call per poll: each so many rounds. */
 #define COSTLY_EVERY 32u
 #define CLOCK_EVERY  4u
-#define SPIN_LEAST   2000u /* ns */
+#define SPIN_LEAST   2000u    /* ns */
+#define YIELD_LATE   1000000u /* ns */
+#define YIELD_PAUSE  64u
 
 struct wait {
 	struct wsd_engine *engines[WSD_ENGINE_MAX];
@@ -16,6 +18,7 @@ struct wait {
 	struct wsd_waker *waker;
 	uint64_t deadline;
 	uint64_t spin_end; /* 0 = the spin has not begun */
+	uint64_t spin_begun;
 	unsigned rounds;
 	bool spinning; /* counted in spinners */
 	bool slept;
@@ -28,27 +31,26 @@ void wsd_engine_waits_forked(void)
 	atomic_store(&spinners, 0);
 }
 
-/* On one CPU the peer cannot answer while we spin. A thread that is pinned to one CPU of several says
- * nothing about where its peer runs. */
-static uint64_t spin_max(void)
-{
-	uint64_t spin = wsd_param_uint("SPIN_US", 50, 0, 1000) * 1000;
-
-	return wsd_cpu_count() > 1 ? spin : 0;
-}
-
 static struct {
 	atomic_int state; /* 0 not read, 1 read */
 	_Atomic uint64_t spin;
 	atomic_uint threads;
+	/* On one CPU the peer cannot answer while we spin, so between two looks we let it run. (A thread that is
+	 * pinned to one CPU of several says nothing about where its peer runs.) */
+	atomic_bool yields;
 } settings;
+
+/* Of this thread: so many waits sleep at once. Whoever was let run may have kept the CPU for long, and one that sleeps
+ * gets it back as soon as there is news. */
+static _Thread_local unsigned sleeps_next;
 
 /* Parameters do not change; reading them twice at the same time does no harm. */
 static void read_settings(void)
 {
 	if (atomic_load(&settings.state))
 		return;
-	atomic_store(&settings.spin, spin_max());
+	atomic_store(&settings.spin, wsd_param_uint("SPIN_US", 50, 0, 1000) * 1000);
+	atomic_store(&settings.yields, wsd_cpu_count() == 1);
 	atomic_store(&settings.threads, (unsigned)wsd_param_uint("SPIN_THREADS", 2, 0, 1024));
 	atomic_store(&settings.state, 1);
 }
@@ -103,6 +105,10 @@ static uint64_t spin_start(struct wait *w)
 
 	if (w->count == 0 || most == 0)
 		return 0;
+	if (sleeps_next > 0) {
+		sleeps_next--;
+		return 0;
+	}
 	if (atomic_fetch_add(&spinners, 1) >= atomic_load(&settings.threads)) {
 		atomic_fetch_sub(&spinners, 1);
 		return 0;
@@ -142,9 +148,26 @@ static enum wsd_status spin(struct wait *w, bool any)
 		return WSD_ETIMEDOUT;
 	if (any || !w->waker)
 		return WSD_OK;
-	if (!w->spin_end)
+	if (!w->spin_end) {
+		w->spin_begun = now;
 		w->spin_end = now + spin_start(w);
+	}
 	return now < w->spin_end ? WSD_OK : WSD_AGAIN;
+}
+
+static void spin_pause(struct wait *w, bool any)
+{
+	if (any || !w->spinning || !atomic_load_explicit(&settings.yields, memory_order_relaxed))
+		wsd_cpu_relax();
+	else
+		wsd_cpu_yield();
+}
+
+static void yield_learn(struct wait *w)
+{
+	if (w->spinning && atomic_load_explicit(&settings.yields, memory_order_relaxed) &&
+	    wsd_clock_ns() - w->spin_begun > YIELD_LATE)
+		sleeps_next = YIELD_PAUSE;
 }
 
 static void sleep_until(struct wait *w, const intptr_t *objects, unsigned count, uint64_t until)
@@ -273,7 +296,7 @@ bool wsd_engine_wait(struct wsd_engine *const *set, unsigned count, bool (*done)
 		if (next == WSD_ETIMEDOUT)
 			break;
 		if (next == WSD_OK) {
-			wsd_cpu_relax();
+			spin_pause(&w, any);
 			continue;
 		}
 		spin_stop(&w);
@@ -282,6 +305,7 @@ bool wsd_engine_wait(struct wsd_engine *const *set, unsigned count, bool (*done)
 			break;
 		w.spin_end = 0;
 	}
+	yield_learn(&w);
 	spin_stop(&w);
 	for (unsigned i = 0; i < w.count; i++)
 		finish(&w, w.engines[i]);

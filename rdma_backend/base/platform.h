@@ -69,6 +69,7 @@ enum wsd_status wsd_thread_start(struct wsd_thread **thread, const char *name,
 				 void (*run)(void *arg), void *arg);
 void wsd_thread_join(struct wsd_thread *thread);
 void wsd_cpu_relax(void);     /* inside a spin loop */
+void wsd_cpu_yield(void);     /* let another thread run, of any process, if one can */
 unsigned wsd_cpu_count(void); /* of the machine, online, >= 1 */
 /* Begin to read a cache line that is needed soon. Any address will do. */
 static inline void wsd_prefetch(const void *address)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -170,6 +171,11 @@ unsigned wsd_cpu_count(void)
 	long count = sysconf(_SC_NPROCESSORS_ONLN);
 
 	return count > 0 ? (unsigned)count : 1;
+}
+
+void wsd_cpu_yield(void)
+{
+	sched_yield();
 }
 
 void wsd_cpu_relax(void)

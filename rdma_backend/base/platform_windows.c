@@ -174,6 +174,11 @@ unsigned wsd_cpu_count(void)
 	return info.dwNumberOfProcessors ? info.dwNumberOfProcessors : 1;
 }
 
+void wsd_cpu_yield(void)
+{
+	SwitchToThread();
+}
+
 void wsd_cpu_relax(void)
 {
 	YieldProcessor();

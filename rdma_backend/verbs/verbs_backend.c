@@ -239,7 +239,8 @@ static void device_attr(const struct wsd_device *device, bool software,
 	attr->max_inline = device->max_inline;
 	/* Where copies are cheap beside the packets of an offer and its answer. */
 	attr->hint_zcopy = (software ? 256 : 64) * 1024;
-	attr->hint_ring = 1024 * 1024;
+	attr->hint_ring =
+		(software ? 2 : 1) * 1024 * 1024; /* fewer of the messages that tell of room */
 	attr->cost_poll = 0;
 	attr->cost_post = software;
 	attr->speed = device->host->param_uint("verbs", "speed", device->speed, 0, 1ull << 40);

@@ -7,9 +7,11 @@
 /* Of several engines, those with a system call per poll: each so many rounds. */
 #define COSTLY_EVERY 32u
 #define CLOCK_EVERY  4u
-#define SPIN_LEAST   2000u    /* ns */
-#define YIELD_LATE   1000000u /* ns */
-#define YIELD_PAUSE  64u
+#define SPIN_LEAST   2000u /* ns */
+/* The scheduler does not always let another one run, even if one can: then looking on is of no use. */
+#define YIELDS	    2u
+#define YIELD_LATE  1000000u /* ns */
+#define YIELD_PAUSE 64u
 
 struct wait {
 	struct wsd_engine *engines[WSD_ENGINE_MAX];
@@ -39,6 +41,12 @@ static struct {
 	 * pinned to one CPU of several says nothing about where its peer runs.) */
 	atomic_bool yields;
 } settings;
+
+static bool let_run(void)
+{
+	/* relaxed: it does not change */
+	return atomic_load_explicit(&settings.yields, memory_order_relaxed);
+}
 
 /* Of this thread: so many waits sleep at once. Whoever was let run may have kept the CPU for long, and one that sleeps
  * gets it back as soon as there is news. */
@@ -139,9 +147,10 @@ static void spin_learn(struct wait *w, uint64_t asleep)
  * WSD_ETIMEDOUT. */
 static enum wsd_status spin(struct wait *w, bool any)
 {
+	bool yields = let_run();
 	uint64_t now;
 
-	if (w->spin_end && ++w->rounds % CLOCK_EVERY)
+	if (w->spin_end && !yields && ++w->rounds % CLOCK_EVERY)
 		return WSD_OK;
 	now = wsd_clock_ns();
 	if (now >= w->deadline)
@@ -152,12 +161,14 @@ static enum wsd_status spin(struct wait *w, bool any)
 		w->spin_begun = now;
 		w->spin_end = now + spin_start(w);
 	}
+	if (yields && w->rounds++ >= YIELDS)
+		return WSD_AGAIN;
 	return now < w->spin_end ? WSD_OK : WSD_AGAIN;
 }
 
 static void spin_pause(struct wait *w, bool any)
 {
-	if (any || !w->spinning || !atomic_load_explicit(&settings.yields, memory_order_relaxed))
+	if (any || !w->spinning || !let_run())
 		wsd_cpu_relax();
 	else
 		wsd_cpu_yield();
@@ -165,8 +176,7 @@ static void spin_pause(struct wait *w, bool any)
 
 static void yield_learn(struct wait *w)
 {
-	if (w->spinning && atomic_load_explicit(&settings.yields, memory_order_relaxed) &&
-	    wsd_clock_ns() - w->spin_begun > YIELD_LATE)
+	if (w->spinning && let_run() && wsd_clock_ns() - w->spin_begun > YIELD_LATE)
 		sleeps_next = YIELD_PAUSE;
 }
 

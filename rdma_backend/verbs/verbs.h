@@ -63,6 +63,7 @@ struct wsd_device {
 	uint8_t rnr_timer;
 	uint64_t answer_limit; /* of a connect, for any sign of life; 0: none */
 	bool immediate;
+	bool loses_work; /* when its link goes down: see link_lost */
 };
 
 /* What the context of an rdma_cm_id points at; the first member of its object. */
@@ -210,7 +211,8 @@ struct wsd_endpoint {
 	uint64_t tag;  /* of its completions: slot and generation */
 	uint32_t need; /* completions that it can have at once */
 	uint32_t send_depth, send_mask, recv_depth, recv_mask, recv_bytes, max_send_sge;
-	uint32_t tx_posted, rx_posted;
+	_Atomic uint32_t tx_posted; /* written by whoever posts */
+	uint32_t rx_posted;
 	_Atomic uint32_t tx_done, rx_done;
 	uint64_t *tx_ids, *rx_ids;
 	uint8_t traffic_class;

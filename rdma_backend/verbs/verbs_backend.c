@@ -187,6 +187,7 @@ static enum wsd_status read_limits(struct wsd_device *device, bool *software)
 	device->immediate = device->context->device->transport_type != IBV_TRANSPORT_IWARP;
 	if (!device->immediate) /* iWARP: TCP below finds out */
 		device->answer_limit = 0;
+	device->loses_work = attr.vendor_id == VENDOR_RXE;
 	*software = attr.vendor_id == VENDOR_RXE || attr.vendor_id == VENDOR_SIW;
 	return attr.max_qp_wr > 4 && attr.max_sge > 0 ? WSD_OK : WSD_EDEVICE;
 }

@@ -80,8 +80,8 @@ static enum wsd_status post_chain(struct wsd_endpoint *endpoint, const struct ws
 	struct ibv_sge sge[VERBS_CHAIN][VERBS_SGE];
 	const struct wsd_work *work = *list;
 	enum wsd_status status = WSD_OK;
-	/* acquire: ids up to there have been read */
-	uint32_t first = endpoint->tx_posted;
+	/* relaxed: who posts writes it alone; acquire: ids up to there have been read */
+	uint32_t first = atomic_load_explicit(&endpoint->tx_posted, memory_order_relaxed);
 	uint32_t done = atomic_load_explicit(&endpoint->tx_done, memory_order_acquire), n = 0;
 	int error;
 
@@ -108,7 +108,7 @@ static enum wsd_status post_chain(struct wsd_endpoint *endpoint, const struct ws
 		n = bad ? (uint32_t)(bad - chain) : 0;
 		status = error == ENOMEM ? WSD_AGAIN : WSD_EINVAL;
 	}
-	endpoint->tx_posted += n;
+	atomic_store_explicit(&endpoint->tx_posted, first + n, memory_order_relaxed);
 	verbs_count(endpoint->queue->device->counters.posts);
 	verbs_count_more(endpoint->queue->device->counters.works, n);
 	*posted += n;

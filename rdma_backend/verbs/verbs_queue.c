@@ -97,6 +97,21 @@ static void run_deadlines(struct wsd_queue *queue, uint64_t now, struct verbs_si
 	}
 }
 
+/*
+ * The rxe of 6.1 stops a queue pair that it cannot send for, and when the link goes down with work on the way it tells
+ * nobody, not even after the link is back: the first of that work waits for ever for its acknowledgement.
+ */
+static void link_lost(struct wsd_queue *queue)
+{
+	for (uint32_t i = 0; queue->device->loses_work && i < queue->slot_count; i++) {
+		struct wsd_endpoint *endpoint = queue->slots[i].endpoint;
+
+		if (endpoint &&
+		    atomic_load(&endpoint->tx_posted) != atomic_load(&endpoint->tx_done))
+			verbs_end(endpoint, verbs_end_reason(endpoint, WSD_ERESET));
+	}
+}
+
 /* A queue pair that the device took out of service, and the device itself. */
 static void async_events(struct wsd_queue *queue)
 {
@@ -114,6 +129,9 @@ static void async_events(struct wsd_queue *queue)
 		case IBV_EVENT_DEVICE_FATAL:
 			queue->report_gone = !queue->gone;
 			queue->gone = true;
+			break;
+		case IBV_EVENT_PORT_ERR:
+			link_lost(queue);
 			break;
 		default:
 			break;

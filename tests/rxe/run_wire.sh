@@ -41,6 +41,7 @@ short_cut) fault complete 60 'wire_netem loss 100%; sleep 5; wire_netem loss 0%'
 # The adapter tries six times more, for up to four seconds each.
 cut) fault break 60 'wire_netem loss 100%' ;;
 down) fault break 60 'ip link set v0 down' ;;
+flap) fault either 60 'ip link set v0 down; sleep 1; wire_repair' ;;
 stall) "$program" 60 ". '$here/lib.sh'; wire_netem loss 100%" ;;
 delete_near) delete rxe0 ;;
 delete_far) delete rxe1 ;;

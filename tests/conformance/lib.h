@@ -7,6 +7,7 @@
 #define WSD_CONFORMANCE_LIB_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +39,9 @@ struct pair {
 void conf_begin(int argc, char **argv);
 void conf_start(int argc, char **argv); /* the same and WSAStartup */
 int conf_family(void);
+/* lib_linux.c, lib_windows.c: used by conf_begin. */
+void conf_deadline(unsigned seconds);
+void conf_set_role(const char *child_role, const char *child_argument);
 
 /* An address of this machine: of loopback, or the one in WSD_TEST_IPV4 or WSD_TEST_IPV6; and the address
  * from which this machine connects to it, the same unless there are two devices. */
@@ -73,6 +77,14 @@ struct child child_parent(void); /* the other end, in the child */
 void child_tell(const struct child *c, int number);
 int child_hear(const struct child *c); /* -1: it has ended */
 int child_wait(struct child *c);       /* exit status, or minus the signal */
+void child_kill(const struct child *c); /* it dies at once, as by conf_die */
+void conf_stop(void);			/* stands still, with all its threads, and never goes on */
+void conf_die(void);		       /* at once, without any goodbye */
+extern const int conf_death;	       /* what child_wait returns for it */
+
+/* Memory that is not mapped any more when it has been given back. */
+void *memory_map(size_t size);
+void memory_unmap(void *memory, size_t size);
 
 /* Run in a thread of its own. */
 struct conf_thread;

@@ -8,17 +8,17 @@
 
 static void check_bind(void)
 {
-	struct address at = loopback(companion_port()), other = at, far = at;
+	struct address at = loopback(companion_port()), other = at, abroad = at;
 	SOCKET s = host_socket();
 
 	other.sa.any.sa_family = conf_family() == AF_INET ? AF_INET6 : AF_INET;
 	CHECK_R(47, SPI_FAILS(host_bind(s, &other), WSAEFAULT));
 	CHECK_R(48, SPI_FAILS(spi.lpWSPBind(s, &at.sa.any, at.length - 1, &host_error), WSAEFAULT));
 	if (conf_family() == AF_INET)
-		far.sa.v4.sin_addr.s_addr = htonl(0xC6336407u); /* TEST-NET-2 */
+		abroad.sa.v4.sin_addr.s_addr = htonl(0xC6336407u); /* TEST-NET-2 */
 	else
-		far.sa.v6.sin6_addr.s6_addr[0] = 0x20;
-	CHECK_R(49, SPI_FAILS(host_bind(s, &far), WSAEADDRNOTAVAIL));
+		abroad.sa.v6.sin6_addr.s6_addr[0] = 0x20;
+	CHECK_R(49, SPI_FAILS(host_bind(s, &abroad), WSAEADDRNOTAVAIL));
 	CHECK_R(62, SPI_FAILS(host_listen(s, 1), WSAEINVAL));
 	CHECK_R(46, host_bind(s, &at) == 0 && SPI_FAILS(host_bind(s, &at), WSAEINVAL));
 	host_close(s);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* test_san_io.c - mode S: messages, completion by polling and by upcall, early messages, and the end. */
-#include <signal.h>
 
 #include "tests/conformance/san.h"
 
@@ -393,7 +392,7 @@ static void child_connects(void)
 		abort();
 	child_tell(&parent, 1);
 	(void)child_hear(&parent);
-	raise(SIGSTOP); /* and never goes on */
+	conf_stop();
 }
 
 #define UNDER_WAY \
@@ -414,7 +413,8 @@ static void check_death_in_the_middle(SOCKET s, struct child *c, char *descripto
 						   descriptor, length, 0, &ops[i])) == 0;
 	}
 	CHECK(begun == 3 * UNDER_WAY);
-	CHECK(kill(c->pid, SIGKILL) == 0 && child_wait(c) == -SIGKILL);
+	child_kill(c);
+	CHECK(child_wait(c) == conf_death);
 	for (unsigned i = 0; i < 3 * UNDER_WAY; i++) {
 		int error = san_result(s, &ops[i], &bytes);
 

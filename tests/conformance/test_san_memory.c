@@ -2,8 +2,6 @@
 /* test_san_memory.c - mode S: registration, exposure and its end, RDMA in both directions, the cache. */
 #include "tests/conformance/san.h"
 
-#include <sys/mman.h>
-
 #define POOL 65536u
 
 static char local[POOL], remote[POOL], elsewhere[POOL];
@@ -466,7 +464,7 @@ static void check_after_the_end(void)
 static void check_cache(void)
 {
 	const size_t size = 1u << 20;
-	char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *memory = memory_map(size);
 	HANDLE handle;
 
 	open_all();
@@ -482,7 +480,7 @@ static void check_cache(void)
 	CHECK_R(304, dereg(pair.client, handle) == 0 &&
 			     SPI_FAILS(san.cache_callback(memory, size, &host_error), WSAEINVAL));
 	/* What is not mapped cannot be registered. */
-	munmap(memory, size);
+	memory_unmap(memory, size);
 	CHECK_R(285, BAD_HANDLE(reg(pair.client, memory, (DWORD)size, MEM_READ), WSAEFAULT));
 	san_close_pair(&pair);
 }

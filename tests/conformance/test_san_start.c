@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* test_san_start.c - mode S: WSPStartupEx, the tables, descriptors and handles, WSPCleanup. */
-#include <signal.h>
 #include <unistd.h>
 
 #include "tests/conformance/san.h"
@@ -285,7 +284,7 @@ static int child_dies(void)
 	server = san_take(listener, NULL, 0);
 	if (server == INVALID_SOCKET)
 		return 1;
-	raise(SIGKILL);
+	conf_die();
 	return 1;
 }
 
@@ -300,7 +299,7 @@ static void check_death(void)
 
 	snprintf(text, sizeof(text), "%u", port);
 	c = child_start("dies", text);
-	CHECK_R(26, child_wait(&c) == -SIGKILL);
+	CHECK_R(26, child_wait(&c) == conf_death);
 	san_startup(0);
 	listener = host_socket();
 	CHECK_R(26, host_bind(listener, &at) == 0 && host_listen(listener, 4) == 0);

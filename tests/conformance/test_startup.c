@@ -5,7 +5,6 @@
  */
 #include "tests/conformance/host.h"
 
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -409,7 +408,7 @@ static void child_dies(void)
 		abort();
 	child_tell(&parent, port_of(&p.at));
 	if (strcmp(conf_argument(), "kill") == 0)
-		raise(SIGKILL);
+		conf_die();
 	_exit(0);
 }
 
@@ -500,7 +499,7 @@ int main(int argc, char **argv)
 		check_reset_by_cleanup();
 		check_graceful_before_cleanup();
 	}
-	check_death("kill", -SIGKILL);
+	check_death("kill", conf_death);
 	check_death("exit", 0);
 	return check_result();
 }

@@ -7,6 +7,10 @@
 
 #include <qos.h>
 
+/* As on the other systems: wide text, and a check by the compiler. */
+#define WSD_L(text)		      L##text
+#define WSD_STATIC_ASSERT(cond, text) _Static_assert(cond, text)
+
 #ifndef SO_BSP_STATE
 #define SO_BSP_STATE 0x1009
 #endif

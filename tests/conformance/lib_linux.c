@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* lib_linux.c - processes, threads and time for the conformance programs. */
+#include "tests/conformance/lib.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char *role, *argument;
+
+static void too_late(int signal_number)
+{
+	static const char message[] = "deadline passed\n";
+	ssize_t ignored = write(STDERR_FILENO, message, sizeof(message) - 1);
+
+	(void)ignored;
+	(void)signal_number;
+	abort();
+}
+
+void conf_deadline(unsigned seconds)
+{
+	signal(SIGALRM, too_late);
+	alarm(seconds);
+}
+
+void conf_set_role(const char *child_role, const char *child_argument)
+{
+	role = child_role;
+	argument = child_argument;
+}
+
+#define CHILD_FROM 3
+#define CHILD_TO   4
+
+const char *conf_role(void)
+{
+	return role;
+}
+
+const char *conf_argument(void)
+{
+	return argument;
+}
+
+static void run_child(int from, int to, const char *child_role, const char *child_argument)
+{
+	const char *ip = conf_family() == AF_INET6 ? "ipv6" : "ipv4";
+	/* Above both targets first: they may be each other's. */
+	int in = dup(from), out = dup(to);
+
+	if (in < 0 || out < 0 || dup2(in, CHILD_FROM) < 0 || dup2(out, CHILD_TO) < 0)
+		_exit(127);
+	for (int fd = CHILD_TO + 1; fd < 64; fd++)
+		(void)close(fd);
+	execl("/proc/self/exe", "child", ip, child_role, child_argument, (char *)NULL);
+	_exit(127);
+}
+
+struct child child_start(const char *child_role, const char *child_argument)
+{
+	struct child c = { .pid = -1 };
+	int down[2], up[2];
+
+	fflush(NULL);
+	if (pipe(down) != 0 || pipe(up) != 0)
+		abort();
+	c.pid = fork();
+	if (c.pid < 0)
+		abort();
+	if (c.pid == 0)
+		run_child(down[0], up[1], child_role, child_argument);
+	close(down[0]);
+	close(up[1]);
+	c.to = down[1];
+	c.from = up[0];
+	return c;
+}
+
+struct child child_parent(void)
+{
+	return (struct child){ .pid = getppid(), .to = CHILD_TO, .from = CHILD_FROM };
+}
+
+void child_tell(const struct child *c, int number)
+{
+	if (write(c->to, &number, sizeof(number)) != (ssize_t)sizeof(number))
+		abort();
+}
+
+int child_hear(const struct child *c)
+{
+	int number = -1;
+
+	return read(c->from, &number, sizeof(number)) == (ssize_t)sizeof(number) ? number : -1;
+}
+
+int child_wait(struct child *c)
+{
+	int status = 0;
+
+	close(c->to);
+	close(c->from);
+	if (waitpid((pid_t)c->pid, &status, 0) != (pid_t)c->pid)
+		abort();
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+const int conf_death = -SIGKILL;
+
+void conf_die(void)
+{
+	raise(SIGKILL);
+}
+
+void *memory_map(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		abort();
+	return memory;
+}
+
+void memory_unmap(void *memory, size_t size)
+{
+	munmap(memory, size);
+}
+
+void child_kill(const struct child *c)
+{
+	if (kill((pid_t)c->pid, SIGKILL) != 0)
+		abort();
+}
+
+void conf_stop(void)
+{
+	raise(SIGSTOP);
+}
+
+struct conf_thread {
+	pthread_t id;
+	void (*run)(void *);
+	void *arg;
+	atomic_int waiter; /* its number in /proc once it will wait */
+};
+
+static _Thread_local struct conf_thread *this_thread;
+
+static void *thread_main(void *arg)
+{
+	struct conf_thread *thread = arg;
+
+	this_thread = thread;
+	thread->run(thread->arg);
+	return NULL;
+}
+
+struct conf_thread *thread_run(void (*run)(void *), void *arg)
+{
+	struct conf_thread *thread = malloc(sizeof(*thread));
+
+	if (!thread)
+		abort();
+	thread->run = run;
+	thread->arg = arg;
+	atomic_init(&thread->waiter, 0);
+	if (pthread_create(&thread->id, NULL, thread_main, thread) != 0)
+		abort();
+	return thread;
+}
+
+void thread_join(struct conf_thread *thread)
+{
+	pthread_join(thread->id, NULL);
+	free(thread);
+}
+
+void thread_will_wait(void)
+{
+	atomic_store(&this_thread->waiter, gettid());
+}
+
+static bool sleeps(int number)
+{
+	char path[64], state = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", number);
+	file = fopen(path, "r");
+	if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+		abort();
+	fclose(file);
+	return state == 'S';
+}
+
+void thread_until_waiting(const struct conf_thread *thread)
+{
+	while (atomic_load(&thread->waiter) == 0 || !sleeps(atomic_load(&thread->waiter)))
+		usleep(1000); /* the deadline of the program ends it */
+}
+
+static unsigned threads_now(void)
+{
+	DIR *folder = opendir("/proc/self/task");
+	unsigned count = 0;
+
+	while (folder != NULL && readdir(folder) != NULL)
+		count++;
+	closedir(folder);
+	return count;
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+unsigned threads_before(void)
+{
+	unsigned least, now;
+
+	thread_join(thread_run(nothing, NULL));
+	/* One that was joined is in /proc a moment longer. */
+	least = threads_now();
+	for (int i = 0; i < 50; i++) {
+		usleep(1000);
+		now = threads_now();
+		least = now < least ? now : least;
+	}
+	return least;
+}
+
+bool threads_become(unsigned before)
+{
+	for (int i = 0; i < 2000 && threads_now() != before; i++)
+		usleep(1000);
+	if (threads_now() != before)
+		fprintf(stderr, "%u threads, there were %u\n", threads_now() - 2, before - 2);
+	return threads_now() == before;
+}

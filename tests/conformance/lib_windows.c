@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* lib_windows.c - processes, threads and time for the conformance programs. */
+#include "tests/conformance/lib.h"
+
+#include <process.h>
+#include <stdatomic.h>
+#include <tlhelp32.h>
+
+static const char *role, *argument;
+
+static unsigned __stdcall watch(void *seconds)
+{
+	Sleep((DWORD)(uintptr_t)seconds * 1000);
+	fputs("deadline passed\n", stderr);
+	abort();
+}
+
+void conf_deadline(unsigned seconds)
+{
+	HANDLE thread = (HANDLE)_beginthreadex(NULL, 0, watch, (void *)(uintptr_t)seconds, 0, NULL);
+
+	if (!thread)
+		abort();
+	CloseHandle(thread);
+}
+
+void conf_set_role(const char *child_role, const char *child_argument)
+{
+	role = child_role;
+	argument = child_argument;
+}
+
+const char *conf_role(void)
+{
+	return role;
+}
+
+const char *conf_argument(void)
+{
+	return argument;
+}
+
+#define PIPES "WSD_TEST_PIPES" /* the child's ends: numbers of two handles */
+
+static HANDLE handle_of(int number)
+{
+	return (HANDLE)(intptr_t)number; /* handles fit 32 bits */
+}
+
+static void make_pipe(HANDLE *from, HANDLE *to, HANDLE *inherited)
+{
+	if (!CreatePipe(from, to, NULL, 0) ||
+	    !SetHandleInformation(*inherited, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT))
+		abort();
+}
+
+struct child child_start(const char *child_role, const char *child_argument)
+{
+	STARTUPINFOA startup = { .cb = sizeof(startup) };
+	char program[MAX_PATH], line[2 * MAX_PATH], ends[64];
+	HANDLE down_from, down_to, up_from, up_to;
+	PROCESS_INFORMATION made;
+
+	fflush(NULL);
+	make_pipe(&down_from, &down_to, &down_from);
+	make_pipe(&up_from, &up_to, &up_to);
+	GetModuleFileNameA(NULL, program, sizeof(program));
+	snprintf(line, sizeof(line), "child %s %s %s", conf_family() == AF_INET6 ? "ipv6" : "ipv4",
+		 child_role, child_argument);
+	snprintf(ends, sizeof(ends), "%d %d", (int)(intptr_t)down_from, (int)(intptr_t)up_to);
+	SetEnvironmentVariableA(PIPES, ends);
+	if (!CreateProcessA(program, line, NULL, NULL, TRUE, 0, NULL, NULL, &startup, &made))
+		abort();
+	CloseHandle(made.hThread);
+	CloseHandle(down_from);
+	CloseHandle(up_to);
+	return (struct child){ .pid = (long)(intptr_t)made.hProcess,
+			       .to = (int)(intptr_t)down_to,
+			       .from = (int)(intptr_t)up_from };
+}
+
+struct child child_parent(void)
+{
+	struct child parent = { .pid = -1 };
+	char ends[64] = "";
+
+	GetEnvironmentVariableA(PIPES, ends, sizeof(ends));
+	if (sscanf(ends, "%d %d", &parent.from, &parent.to) != 2)
+		abort();
+	return parent;
+}
+
+void child_tell(const struct child *c, int number)
+{
+	DWORD bytes;
+
+	if (!WriteFile(handle_of(c->to), &number, sizeof(number), &bytes, NULL))
+		abort();
+}
+
+int child_hear(const struct child *c)
+{
+	int number = -1;
+	DWORD bytes = 0;
+
+	return ReadFile(handle_of(c->from), &number, sizeof(number), &bytes, NULL) &&
+			       bytes == sizeof(number)
+		       ? number
+		       : -1;
+}
+
+int child_wait(struct child *c)
+{
+	DWORD code = 0;
+
+	CloseHandle(handle_of(c->to));
+	CloseHandle(handle_of(c->from));
+	if (WaitForSingleObject(handle_of((int)c->pid), INFINITE) != WAIT_OBJECT_0 ||
+	    !GetExitCodeProcess(handle_of((int)c->pid), &code))
+		abort();
+	CloseHandle(handle_of((int)c->pid));
+	return (int)code;
+}
+
+const int conf_death = 9;
+
+void conf_die(void)
+{
+	TerminateProcess(GetCurrentProcess(), (UINT)conf_death);
+}
+
+void *memory_map(size_t size)
+{
+	void *memory = VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
+
+	if (!memory)
+		abort();
+	return memory;
+}
+
+void memory_unmap(void *memory, size_t size)
+{
+	(void)size;
+	VirtualFree(memory, 0, MEM_RELEASE);
+}
+
+void child_kill(const struct child *c)
+{
+	TerminateProcess(handle_of((int)c->pid), (UINT)conf_death);
+}
+
+void conf_stop(void)
+{
+	FARPROC symbol = GetProcAddress(GetModuleHandleA("ntdll.dll"), "NtSuspendProcess");
+	LONG(WINAPI * suspend)(HANDLE process);
+
+	memcpy(&suspend, &symbol, sizeof(symbol));
+	suspend(GetCurrentProcess());
+}
+
+struct conf_thread {
+	HANDLE id;
+	void (*run)(void *);
+	void *arg;
+	atomic_bool will_wait;
+};
+
+static _Thread_local struct conf_thread *this_thread;
+
+static unsigned __stdcall thread_main(void *arg)
+{
+	this_thread = arg;
+	this_thread->run(this_thread->arg);
+	return 0;
+}
+
+struct conf_thread *thread_run(void (*run)(void *), void *arg)
+{
+	struct conf_thread *thread = calloc(1, sizeof(*thread));
+
+	if (!thread)
+		abort();
+	thread->run = run;
+	thread->arg = arg;
+	thread->id = (HANDLE)_beginthreadex(NULL, 0, thread_main, thread, 0, NULL);
+	if (!thread->id)
+		abort();
+	return thread;
+}
+
+void thread_join(struct conf_thread *thread)
+{
+	WaitForSingleObject(thread->id, INFINITE);
+	CloseHandle(thread->id);
+	free(thread);
+}
+
+void thread_will_wait(void)
+{
+	atomic_store(&this_thread->will_wait, true);
+}
+
+/* Whether a thread sleeps cannot be seen here: give it time. */
+void thread_until_waiting(const struct conf_thread *thread)
+{
+	while (!atomic_load(&thread->will_wait))
+		Sleep(1);
+	Sleep(100);
+}
+
+static unsigned threads_now(void)
+{
+	HANDLE snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
+	THREADENTRY32 entry = { .dwSize = sizeof(entry) };
+	unsigned count = 0;
+	BOOL more;
+
+	for (more = Thread32First(snapshot, &entry); more; more = Thread32Next(snapshot, &entry))
+		count += entry.th32OwnerProcessID == GetCurrentProcessId();
+	CloseHandle(snapshot);
+	return count;
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+unsigned threads_before(void)
+{
+	thread_join(thread_run(nothing, NULL));
+	return threads_now();
+}
+
+bool threads_become(unsigned before)
+{
+	for (int i = 0; i < 2000 && threads_now() != before; i++)
+		Sleep(1);
+	if (threads_now() != before)
+		fprintf(stderr, "%u threads, there were %u\n", threads_now(), before);
+	return threads_now() == before;
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* os_port_windows.c - see os_port.h. */
+#include <winsock2.h>
+
+#include <ws2tcpip.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/lib/os_port.h"
+
+static SOCKET bound(bool v6, unsigned short *port)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} at;
+	WSADATA data;
+	int length;
+	SOCKET s;
+
+	memset(&at, 0, sizeof(at));
+	if (v6) {
+		at.v6.sin6_family = AF_INET6;
+		at.v6.sin6_addr.s6_addr[15] = 1;
+		length = sizeof(at.v6);
+	} else {
+		at.v4.sin_family = AF_INET;
+		at.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		length = sizeof(at.v4);
+	}
+	if (WSAStartup(MAKEWORD(2, 2), &data) != 0)
+		exit(3);
+	s = socket(at.any.sa_family, SOCK_STREAM, 0);
+	if (s == INVALID_SOCKET || bind(s, &at.any, length) || getsockname(s, &at.any, &length))
+		exit(3);
+	*port = ntohs(at.any.sa_family == AF_INET6 ? at.v6.sin6_port : at.v4.sin_port);
+	return s;
+}
+
+unsigned short os_port(bool v6, bool listening)
+{
+	unsigned short port;
+	SOCKET s = bound(v6, &port);
+
+	if (listening && listen(s, 16))
+		exit(3);
+	return port;
+}
+
+unsigned short os_free_port(bool v6)
+{
+	unsigned short port;
+
+	closesocket(bound(v6, &port));
+	return port;
+}

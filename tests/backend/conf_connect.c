@@ -3,7 +3,6 @@
 #include "tests/backend/conformance.h"
 
 #include <string.h>
-#include <unistd.h>
 
 static void test_enumerate(void)
 {
@@ -399,7 +398,7 @@ static void test_bound_local(void)
 	struct wsd_addr local;
 	struct bc_event *event;
 	struct bc_pair p;
-	int holder;
+	intptr_t holder;
 
 	bc_pair_nodes(&p, NULL);
 	bc_address(&p.a, p.addr.family, &local);
@@ -417,7 +416,7 @@ static void test_bound_local(void)
 		 event->ev.local.port);
 	bc_expect(&p.b, &p.s, WSD_EV_CONNECTED);
 	bc_pair_close(&p);
-	close(holder);
+	bc_release_port(holder);
 }
 
 const struct bc_test bc_tests_connect[] = {

@@ -2,15 +2,8 @@
 /* conf_lib.c - nodes, event logs, memory and connections for the conformance tests. */
 #include "tests/backend/conformance.h"
 
-#include <dirent.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "rdma_backend/base/base.h"
 #include "rdma_backend/base/platform.h"
@@ -24,19 +17,6 @@ static struct bc_node *open_nodes[BC_NODES_MAX];
 uint64_t bc_now(void)
 {
 	return wsd_clock_ns();
-}
-
-unsigned bc_open_files(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned count = 0;
-
-	if (!dir)
-		return 0;
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
 }
 
 static enum wsd_status try_open(struct bc_node *node, uint32_t index)
@@ -136,26 +116,24 @@ bool bc_poll_all(void)
 
 void bc_pump(void)
 {
-	struct pollfd fds[BC_NODES_MAX];
-	nfds_t count = 0;
-	unsigned i;
+	wsd_wait_object objects[BC_NODES_MAX];
+	unsigned i, count = 0;
 	bool again = false;
 
 	for (i = 0; i < BC_SPINS; i++) {
 		if (bc_poll_all())
 			return;
-		sched_yield();
+		bc_yield();
 	}
 	for (i = 0; i < BC_NODES_MAX; i++) {
 		if (!open_nodes[i])
 			continue;
 		if (bc_ops->arm(open_nodes[i]->queue) == WSD_AGAIN)
 			again = true;
-		fds[count].fd = (int)bc_ops->wait_object(open_nodes[i]->queue);
-		fds[count++].events = POLLIN;
+		objects[count++] = bc_ops->wait_object(open_nodes[i]->queue);
 	}
 	if (!again)
-		(void)poll(fds, count, 5);
+		(void)bc_objects_wait(objects, count, 5);
 	for (i = 0; i < BC_NODES_MAX; i++) {
 		if (open_nodes[i])
 			bc_ops->disarm(open_nodes[i]->queue);
@@ -261,32 +239,6 @@ bool bc_address(struct bc_node *node, uint16_t family, struct wsd_addr *addr)
 		found = true;
 	}
 	return found;
-}
-
-int bc_hold_port(struct wsd_addr *addr)
-{
-	struct sockaddr_in6 any6;
-	socklen_t length = sizeof(any6);
-	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in any4;
-
-	memset(&any6, 0, sizeof(any6));
-	any6.sin6_family = AF_INET6;
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&any6, sizeof(any6)) == 0) {
-		getsockname(fd, (struct sockaddr *)&any6, &length);
-		addr->port = ntohs(any6.sin6_port);
-		return fd;
-	}
-	if (fd >= 0)
-		close(fd);
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	memset(&any4, 0, sizeof(any4));
-	any4.sin_family = AF_INET;
-	length = sizeof(any4);
-	BC_CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&any4, sizeof(any4)) == 0, "no free port");
-	getsockname(fd, (struct sockaddr *)&any4, &length);
-	addr->port = ntohs(any4.sin_port);
-	return fd;
 }
 
 enum wsd_status bc_reg(struct bc_node *node, void *mem, uint64_t length, uint32_t access,
@@ -462,7 +414,7 @@ void bc_pair_close(struct bc_pair *pair)
 		bc_ops->listener_destroy(pair->listener);
 	bc_close(&pair->a);
 	bc_close(&pair->b);
-	close(pair->port_holder);
+	bc_release_port(pair->port_holder);
 }
 
 void bc_recv(struct bc_conn *conn, struct bc_buf *buf, uint64_t offset, uint32_t length,

@@ -6,8 +6,6 @@
 #include "tests/backend/conformance.h"
 
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "rdma_backend/base/base.h"
 
@@ -160,7 +158,7 @@ static void test_alloc_open(void)
 	struct bc_node node;
 	uint8_t mem[256];
 	unsigned n;
-	int holder;
+	intptr_t holder;
 	bool failed = true;
 
 	for (n = 1; failed && n < BC_ALLOC_TRIES; n++) {
@@ -171,7 +169,7 @@ static void test_alloc_open(void)
 				if (bc_ops->listen(node.queue, &addr, 4, &node, &listener) ==
 				    WSD_OK)
 					bc_ops->listener_destroy(listener);
-				close(holder);
+				bc_release_port(holder);
 			}
 			if (bc_reg(&node, mem, sizeof(mem), WSD_ACCESS_LOCAL, &region) == WSD_OK)
 				bc_ops->dereg(region);
@@ -186,27 +184,18 @@ static void test_alloc_open(void)
 /* Take every descriptor but a few, so that the limit is met at each place where one is made. */
 static void test_descriptors(void)
 {
-	struct rlimit old, tight;
 	struct bc_node node;
 	struct bc_pair p;
 	unsigned spare, failures = 0;
-	int probe;
 
 	setup(&p);
-	getrlimit(RLIMIT_NOFILE, &old);
 	for (spare = 0; spare < 12; spare++) {
-		probe = dup(0);
-		if (probe < 0)
-			bc_skip("standard input is closed");
-		close(probe);
-		tight = old;
-		tight.rlim_cur = (rlim_t)probe + spare;
-		setrlimit(RLIMIT_NOFILE, &tight);
+		bc_limit_files(spare);
 		if (!exercise(&p, SHORT))
 			failures++;
 		if (spare == 0 && bc_try_open(&node) == WSD_OK)
 			bc_close(&node); /* a backend that needs no descriptor may work */
-		setrlimit(RLIMIT_NOFILE, &old);
+		bc_unlimit_files();
 		bc_settle(5 * BC_MS);
 	}
 	BC_CHECK(exercise(&p, BC_LIMIT),
@@ -217,22 +206,13 @@ static void test_descriptors(void)
 static void test_descriptors_queue(void)
 {
 	struct wsd_queue *queue = NULL;
-	struct rlimit old, tight;
 	enum wsd_status status;
 	struct bc_node node;
-	int probe;
 
 	bc_open(&node);
-	getrlimit(RLIMIT_NOFILE, &old);
-	probe = dup(0);
-	if (probe < 0)
-		bc_skip("standard input is closed");
-	close(probe);
-	tight = old;
-	tight.rlim_cur = (rlim_t)probe;
-	setrlimit(RLIMIT_NOFILE, &tight);
+	bc_limit_files(0);
 	status = bc_ops->queue_create(node.device, 64, &node, &queue);
-	setrlimit(RLIMIT_NOFILE, &old);
+	bc_unlimit_files();
 	BC_CHECK(status == WSD_ENOFILES, "queue_create without a descriptor: %s",
 		 wsd_status_text(status));
 	BC_OK(bc_ops->queue_create(node.device, 64, &node, &queue));

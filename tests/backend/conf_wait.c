@@ -2,9 +2,7 @@
 /* conf_wait.c - arm, disarm, the wait object, threads, and fairness between connections. */
 #include "tests/backend/conformance.h"
 
-#include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -12,12 +10,9 @@
 
 static bool ready(struct bc_node *node, int ms)
 {
-	struct pollfd fd;
+	wsd_wait_object object = bc_ops->wait_object(node->queue);
 
-	fd.fd = (int)bc_ops->wait_object(node->queue);
-	fd.events = POLLIN;
-	fd.revents = 0;
-	return poll(&fd, 1, ms) == 1;
+	return bc_objects_wait(&object, 1, ms);
 }
 
 /* Arm, polling away what still comes; fails when the queue never becomes quiet. */
@@ -308,7 +303,7 @@ static void test_post_elsewhere(void)
 			struct wsd_event event;
 
 			bc_ops->poll(p.b.queue, &event, 1);
-			sched_yield();
+			bc_yield();
 		}
 		if (a.problem)
 			break;

@@ -9,12 +9,10 @@
  */
 #include "tests/backend/conformance.h"
 
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "rdma_backend/base/base.h"
@@ -65,26 +63,6 @@ void bc_skip(const char *format, ...)
 	_exit(BC_SKIPPED);
 }
 
-/* The descriptors that a backend takes once per process, asked of another process: tests with two fork
- * before this one opens the backend. */
-static unsigned files_kept(void)
-{
-	pid_t child = fork();
-	struct bc_node node;
-	unsigned files;
-	int status;
-
-	if (child == 0) {
-		files = bc_open_files();
-		if (bc_try_open(&node) == WSD_OK)
-			bc_close(&node);
-		_exit((int)(bc_open_files() - files));
-	}
-	BC_CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status),
-		 "opening and closing alone fails");
-	return (unsigned)WEXITSTATUS(status);
-}
-
 /* Blocks and descriptors that a backend takes once per process are no leak. */
 static void run_counted(const struct bc_test *test)
 {
@@ -93,7 +71,7 @@ static void run_counted(const struct bc_test *test)
 	unsigned files, kept = 0;
 
 	if (test->flags & BC_TWO_PROCESS) {
-		kept = files_kept();
+		kept = bc_files_kept();
 	} else {
 		bc_open(&node);
 		bc_close(&node);
@@ -109,9 +87,6 @@ static void run_counted(const struct bc_test *test)
 
 static int run_test(const struct bc_test *test)
 {
-	int status;
-	pid_t child;
-
 	if ((test->flags & BC_TWO_PROCESS) && bc_one_process) {
 		printf("    skipped: this backend lives inside one process\n");
 		return BC_SKIPPED;
@@ -121,23 +96,7 @@ static int run_test(const struct bc_test *test)
 		run_counted(test);
 		return 0;
 	}
-	child = fork();
-	if (child == 0) {
-		setpgid(0, 0);
-		alarm(BC_TEST_SECONDS);
-		run_counted(test);
-		fflush(stdout);
-		_exit(0);
-	}
-	if (child < 0 || waitpid(child, &status, 0) != child)
-		return 1;
-	kill(-child, SIGKILL); /* what a failed two-process test left behind */
-	if (WIFSIGNALED(status)) {
-		printf("    killed by signal %d%s\n", WTERMSIG(status),
-		       WTERMSIG(status) == SIGALRM ? " (took too long)" : "");
-		return 1;
-	}
-	return WEXITSTATUS(status);
+	return bc_run_apart(test, run_counted, BC_TEST_SECONDS);
 }
 
 static bool wanted(const char *name)
@@ -211,27 +170,18 @@ static uint32_t look_for(const char *name)
 	return DEVICES;
 }
 
-/* By its number or by its name. In another process: what the tests inherit has never used the backend. */
+/* By its number or by its name. */
 static bool find_device(const char *wanted, uint32_t *index)
 {
-	int status = 0;
 	char *end;
-	pid_t pid;
 
 	*index = (uint32_t)strtoul(wanted, &end, 10);
 	if (end != wanted && *end == '\0')
 		return true;
-	fflush(stdout);
-	pid = fork();
-	if (pid == 0)
-		_exit((int)look_for(wanted));
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
-	    WEXITSTATUS(status) >= DEVICES) {
+	*index = bc_look_apart(look_for, wanted);
+	if (*index >= DEVICES)
 		printf("no device %s\n", wanted);
-		return false;
-	}
-	*index = (uint32_t)WEXITSTATUS(status);
-	return true;
+	return *index < DEVICES;
 }
 
 int main(int argc, char **argv)
@@ -265,7 +215,7 @@ int main(int argc, char **argv)
 	}
 	if (!backend == !module)
 		return usage();
-	signal(SIGPIPE, SIG_IGN);
+	bc_os_begin(argc, argv);
 	bc_host = wsd_host_table();
 	status = backend ? wsd_registry_find(backend, &bc_ops, reason, sizeof(reason))
 			 : wsd_registry_load(module, &bc_ops, reason, sizeof(reason));

@@ -57,7 +57,7 @@ struct bc_options {
 struct bc_pair {
 	struct bc_node a, b;
 	struct wsd_addr addr;
-	int port_holder;
+	intptr_t port_holder;
 	struct wsd_listener_ep *listener;
 	struct bc_conn c, s;
 	struct bc_buf cbuf, sbuf; /* registered with all rights */
@@ -126,8 +126,6 @@ const char *bc_type(enum wsd_event_type type);
 
 /* addresses */
 bool bc_address(struct bc_node *node, uint16_t family, struct wsd_addr *addr);
-/* A port that nobody else uses while the returned descriptor is open. */
-int bc_hold_port(struct wsd_addr *addr);
 
 /* memory */
 void bc_buf_make(struct bc_buf *buf, struct bc_node *node, uint64_t length, uint32_t access);
@@ -161,6 +159,25 @@ void bc_rdma(struct bc_conn *conn, enum wsd_work_op op, struct bc_buf *buf, uint
 	     uint32_t length, const struct wsd_region *remote, uint64_t remote_offset, uint64_t id);
 void bc_done(struct bc_conn *conn, uint64_t id, enum wsd_status status);
 uint64_t bc_now(void);
+
+/* --- conf_os_linux.c, conf_os_windows.c --- */
+
+void bc_os_begin(int argc, char **argv);
+/* In a process of its own, for at most seconds: its exit code, or 1 when it did not end well. */
+int bc_run_apart(const struct bc_test *test, void (*run)(const struct bc_test *test),
+		 unsigned seconds);
+/* What look says of the name, where nothing that the tests inherit has been used. */
+uint32_t bc_look_apart(uint32_t (*look)(const char *name), const char *name);
 unsigned bc_open_files(void);
+unsigned bc_files_kept(void); /* those that a backend takes once per process */
+/* Only so many descriptors more; skips the test where there is no such limit. */
+void bc_limit_files(unsigned spare);
+void bc_unlimit_files(void);
+/* Is one of them ready, at once or within ms? */
+bool bc_objects_wait(const wsd_wait_object *objects, unsigned count, int ms);
+void bc_yield(void);
+/* A port that nobody else uses until it is released. */
+intptr_t bc_hold_port(struct wsd_addr *addr);
+void bc_release_port(intptr_t holder);
 
 #endif

@@ -68,8 +68,10 @@ void tcp_endpoint_destroy(struct wsd_endpoint *endpoint)
 
 	if (endpoint->connect)
 		tcp_connect_free(endpoint->connect);
-	if (queue->scratch_owner == endpoint)
+	if (queue->scratch_owner == endpoint) {
 		queue->scratch_owner = NULL;
+		queue->scratch_at = queue->scratch_end; /* nobody else's */
+	}
 	tcp_source_close(queue, &endpoint->source);
 	wsd_mutex_lock(&queue->lock);
 	wsd_list_remove(&endpoint->flush);

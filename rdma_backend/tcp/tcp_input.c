@@ -128,7 +128,10 @@ void tcp_input_parse(struct wsd_endpoint *endpoint, struct tcp_sink *sink)
 		else
 			parse_header(endpoint, sink);
 	}
-	if (queue->scratch_at == queue->scratch_end || endpoint->state == TCP_EP_CLOSED)
+	/* What is left of a connection that has ended is nobody's. */
+	if (endpoint->state == TCP_EP_CLOSED)
+		queue->scratch_at = queue->scratch_end;
+	if (queue->scratch_at == queue->scratch_end)
 		queue->scratch_owner = NULL;
 	if (endpoint->output_due) {
 		endpoint->output_due = false;

@@ -59,6 +59,9 @@ void tcp_os_set_change(int set, int fd, uint32_t events, void *tag);
 void tcp_os_set_remove(int set, int fd);
 int tcp_os_set_poll(int set, struct tcp_ready *ready, int count);
 wsd_wait_object tcp_os_set_object(int set);
+/* Before the set's object is slept on, and when what woke it is taken back: is anything ready that the object
+ * does not tell of? Takes back what it tells without cause. */
+bool tcp_os_set_settle(int set);
 
 int tcp_os_signal_create(void);
 void tcp_os_signal_raise(int fd);

@@ -305,6 +305,12 @@ wsd_wait_object tcp_os_set_object(int set)
 	return set;
 }
 
+bool tcp_os_set_settle(int set)
+{
+	(void)set; /* the kernel keeps it true */
+	return false;
+}
+
 int tcp_os_signal_create(void)
 {
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -287,7 +287,7 @@ uint32_t tcp_poll(struct wsd_queue *queue, struct wsd_event *events, uint32_t co
 
 enum wsd_status tcp_arm(struct wsd_queue *queue)
 {
-	bool waiting, late;
+	bool waiting, late, unseen;
 
 	/* A timer that nobody needs any more has fired too: it would wake for nothing. */
 	late = queue->timer_set != UINT64_MAX && queue->timer_set <= queue->device->host->now();
@@ -299,8 +299,9 @@ enum wsd_status tcp_arm(struct wsd_queue *queue)
 			queue->armed = true;
 		wsd_mutex_unlock(&queue->lock);
 	} while (waiting);
+	unseen = tcp_os_set_settle(queue->set);
 	wsd_mutex_lock(&queue->lock);
-	waiting = late || queue->scratch_owner || !wsd_list_empty(&queue->ready);
+	waiting = late || unseen || queue->scratch_owner || !wsd_list_empty(&queue->ready);
 	if (waiting)
 		queue->armed = false;
 	wsd_mutex_unlock(&queue->lock);
@@ -315,8 +316,10 @@ void tcp_disarm(struct wsd_queue *queue)
 	queue->armed = false;
 	signalled = queue->signalled;
 	wsd_mutex_unlock(&queue->lock);
-	if (signalled)
-		signal_ready(queue);
+	if (!signalled)
+		return;
+	signal_ready(queue);
+	(void)tcp_os_set_settle(queue->set);
 }
 
 wsd_wait_object tcp_wait_object(struct wsd_queue *queue)

@@ -4,7 +4,8 @@
  *
  * The sockets of a set share one event (WSAEventSelect), which is the set's wait object. Winsock
  * records each condition once, so what is known to be ready is remembered in the slot until a call says
- * WSAEWOULDBLOCK: the set is level-triggered.
+ * WSAEWOULDBLOCK: the set is level-triggered. The event is signalled only by what is new; before it is slept
+ * on, tcp_os_set_settle says whether anything old is ready.
  */
 #include "rdma_backend/tcp/tcp_slot_windows.h"
 
@@ -86,6 +87,7 @@ void tcp_os_set_change(int set, int fd, uint32_t events, void *tag)
 	slot->wanted = events;
 	slot->tag = tag;
 	ready = ready_events(slot) != 0;
+	owner->pending |= ready;
 	wsd_mutex_unlock(&owner->lock);
 	if (ready)
 		SetEvent(owner->event);
@@ -131,25 +133,38 @@ static void look(struct tcp_slot *slot)
 	}
 }
 
-int tcp_os_set_poll(int set, struct tcp_ready *ready, int count)
+/* [the set's lock] Look at all members, if the event says that there is news. */
+static void look_at_all(struct tcp_slot *owner)
 {
-	struct tcp_slot *owner = tcp_slot_at(set);
-	bool signalled = WaitForSingleObject(owner->event, 0) == WAIT_OBJECT_0, left = false;
-	struct wsd_list *node, *after, served;
-	int found = 0;
+	struct wsd_list *node;
 
-	if (!signalled)
-		return 0;
-	wsd_list_init(&served);
-	wsd_mutex_lock(&owner->lock);
+	if (WaitForSingleObject(owner->event, 0) != WAIT_OBJECT_0)
+		return;
 	ResetEvent(owner->event); /* before the look: what comes later signals again */
-	wsd_list_for_each_safe(node, after, &owner->members) {
+	owner->pending = true;
+	wsd_list_for_each(node, &owner->members) {
 		struct tcp_slot *slot = wsd_container(node, struct tcp_slot, link);
-		uint32_t events;
 
 		if (slot->kind == TCP_SLOT_SOCKET)
 			look(slot);
-		events = ready_events(slot);
+	}
+}
+
+int tcp_os_set_poll(int set, struct tcp_ready *ready, int count)
+{
+	struct tcp_slot *owner = tcp_slot_at(set);
+	struct wsd_list *node, *after, served;
+	bool left = false;
+	int found = 0;
+
+	wsd_list_init(&served);
+	wsd_mutex_lock(&owner->lock);
+	look_at_all(owner);
+	for (node = owner->members.next; owner->pending && node != &owner->members; node = after) {
+		struct tcp_slot *slot = wsd_container(node, struct tcp_slot, link);
+		uint32_t events = ready_events(slot);
+
+		after = node->next;
 		left |= events != 0;
 		if (!events || found == count)
 			continue;
@@ -161,11 +176,25 @@ int tcp_os_set_poll(int set, struct tcp_ready *ready, int count)
 	}
 	while ((node = wsd_list_pop(&served)) != NULL)
 		wsd_list_append(&owner->members, node);
+	owner->pending = left; /* level-triggered: ready until a call finds nothing */
 	wsd_mutex_unlock(&owner->lock);
-	/* Level-triggered: ready until a call finds nothing. */
-	if (left)
-		SetEvent(owner->event);
 	return found;
+}
+
+bool tcp_os_set_settle(int set)
+{
+	struct tcp_slot *owner = tcp_slot_at(set);
+	struct wsd_list *node;
+	bool left = false;
+
+	wsd_mutex_lock(&owner->lock);
+	look_at_all(owner);
+	for (node = owner->members.next; owner->pending && !left && node != &owner->members;
+	     node = node->next)
+		left = ready_events(wsd_container(node, struct tcp_slot, link)) != 0;
+	owner->pending = left;
+	wsd_mutex_unlock(&owner->lock);
+	return left;
 }
 
 /* --- signals and timers --- */

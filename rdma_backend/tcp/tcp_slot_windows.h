@@ -37,6 +37,7 @@ struct tcp_slot {
 	struct wsd_mutex lock;
 	struct wsd_list members;
 	HANDLE event; /* manual */
+	bool pending; /* a member may be ready that the event does not tell of */
 };
 
 /* tcp_os_windows.c */

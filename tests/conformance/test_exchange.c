@@ -18,7 +18,7 @@ static const unsigned sizes[] = { 1, 7, 256, 4096, 65537, MOST };
 
 static char buffer[MOST];
 
-static bool send_all(SOCKET s, const char *bytes, unsigned length)
+static bool send_whole(SOCKET s, const char *bytes, unsigned length)
 {
 	while (length > 0) {
 		int sent = host_send(s, bytes, length < PIECE ? length : PIECE);
@@ -31,7 +31,7 @@ static bool send_all(SOCKET s, const char *bytes, unsigned length)
 	return true;
 }
 
-static bool receive_all(SOCKET s, char *bytes, unsigned length)
+static bool receive_whole(SOCKET s, char *bytes, unsigned length)
 {
 	while (length > 0) {
 		int received = host_recv(s, bytes, length);
@@ -67,9 +67,9 @@ static void serve(const char *file_name)
 	CHECK(s != INVALID_SOCKET);
 	check_path(s);
 	for (unsigned i = 0; i < SIZES; i++) {
-		CHECK(receive_all(s, buffer, sizes[i]));
+		CHECK(receive_whole(s, buffer, sizes[i]));
 		CHECK(pattern_ok(buffer, sizes[i], i));
-		CHECK(send_all(s, buffer, sizes[i]));
+		CHECK(send_whole(s, buffer, sizes[i]));
 	}
 	/* The other end says no more: then it is our turn to end. */
 	CHECK(host_recv(s, buffer, 1) == 0);
@@ -89,13 +89,13 @@ static void call(u_short port)
 	check_path(s);
 	for (unsigned i = 0; i < SIZES; i++) {
 		pattern_fill(buffer, sizes[i], i);
-		CHECK(send_all(s, buffer, sizes[i]));
+		CHECK(send_whole(s, buffer, sizes[i]));
 		memset(buffer, 0, sizes[i]);
-		CHECK(receive_all(s, buffer, sizes[i]));
+		CHECK(receive_whole(s, buffer, sizes[i]));
 		CHECK(pattern_ok(buffer, sizes[i], i));
 	}
 	CHECK(spi.lpWSPShutdown(s, SD_SEND, &host_error) == 0);
-	CHECK(receive_all(s, word, sizeof(word)) && strcmp(word, GOODBYE) == 0);
+	CHECK(receive_whole(s, word, sizeof(word)) && strcmp(word, GOODBYE) == 0);
 	CHECK(host_recv(s, buffer, 1) == 0);
 	host_close(s);
 }

@@ -349,6 +349,11 @@ intptr_t wsd_handle_keep(intptr_t handle)
 	return handle; /* nothing is inherited that was not asked to be */
 }
 
+void wsd_handle_forget(intptr_t handle)
+{
+	(void)handle;
+}
+
 void wsd_handle_close(intptr_t handle)
 {
 	CloseHandle((HANDLE)handle);

@@ -82,6 +82,9 @@ void conf_stop(void);			/* stands still, with all its threads, and never goes on
 void conf_die(void);		       /* at once, without any goodbye */
 extern const int conf_death;	       /* what child_wait returns for it */
 
+/* In the environment of this process, and of those that it starts. */
+void set_variable(const char *name, const char *value);
+
 /* Memory that is not mapped any more when it has been given back. */
 void *memory_map(size_t size);
 void memory_unmap(void *memory, size_t size);

@@ -117,6 +117,11 @@ void conf_die(void)
 	raise(SIGKILL);
 }
 
+void set_variable(const char *name, const char *value)
+{
+	setenv(name, value, 1);
+}
+
 void *memory_map(size_t size)
 {
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

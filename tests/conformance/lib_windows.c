@@ -129,6 +129,11 @@ void conf_die(void)
 	TerminateProcess(GetCurrentProcess(), (UINT)conf_death);
 }
 
+void set_variable(const char *name, const char *value)
+{
+	SetEnvironmentVariableA(name, value);
+}
+
 void *memory_map(size_t size)
 {
 	void *memory = VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);

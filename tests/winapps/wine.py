@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """wine.py - Windows programs under Wine: a prefix of our own, bounded time, nothing left behind."""
+import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -8,40 +10,74 @@ import tempfile
 
 ENVIRONMENT = {
     "WINEDEBUG": "-all",
+    # A ws2_32.dll beside the program comes before Wine's.
     "WINEDLLOVERRIDES": "mscoree,mshtml=;winedbg.exe=d;ws2_32=n,b",
-    "LC_ALL": "C.UTF-8",
 }
 
 
-class Wine:
-    """One prefix with its server; used as a context, so that the server always ends."""
+def environment(prefix):
+    return {**os.environ, **ENVIRONMENT, "WINEPREFIX": prefix}
 
-    def __init__(self, prefix):
-        self.prefix = os.path.abspath(prefix)
-        self.env = {**os.environ, **ENVIRONMENT, "WINEPREFIX": self.prefix}
+
+def _run(command, prefix, seconds):
+    with open(os.devnull, "r+b") as null:
+        subprocess.run(["timeout", "-k", "5", str(seconds)] + command, env=environment(prefix), stdin=null,
+                       stdout=null, stderr=null, check=False)
+
+
+def template(folder):
+    """A prefix as Wine makes it, once for all."""
+    prefix = os.path.join(os.path.abspath(folder), "prefix")
+    os.makedirs(folder, exist_ok=True)
+    with open(prefix + ".lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.exists(os.path.join(prefix, "ready")):
+            return prefix
+        shutil.rmtree(prefix, ignore_errors=True)
+        os.makedirs(prefix)
+        _run(["wineboot", "-i"], prefix, 120)
+        # Window messages without a display.
+        _run(["wine", "reg", "add", r"HKCU\Software\Wine\Drivers", "/v", "Graphics", "/d", "null", "/f"],
+             prefix, 60)
+        _run(["wineserver", "-k"], prefix, 20)
+        _run(["wineserver", "-w"], prefix, 20)
+        with open(os.path.join(prefix, "ready"), "w", encoding="ascii"):
+            pass
+    return prefix
+
+
+class Wine:
+    """A copy of the prefix with a server of its own, which always ends with it."""
+
+    def __init__(self, folder):
+        self.made_from = template(folder)
+        self.prefix = tempfile.mkdtemp(prefix="wine-", dir=os.path.abspath(folder))
+        os.rmdir(self.prefix)
+        # Links: Wine replaces what it changes, but for the registry.
+        subprocess.run(["cp", "-al", self.made_from, self.prefix], check=True)
+        for name in ("system.reg", "user.reg", "userdef.reg"):
+            os.unlink(os.path.join(self.prefix, name))
+            shutil.copy(os.path.join(self.made_from, name), self.prefix)
+        self.env = environment(self.prefix)
 
     def __enter__(self):
-        if not os.path.exists(os.path.join(self.prefix, "ready")):
-            shutil.rmtree(self.prefix, ignore_errors=True)
-            os.makedirs(self.prefix)
-            self.run(["wineboot", "-i"], 120, os.getcwd())
-            # Window messages without a display.
-            self.run(["wine", "reg", "add", r"HKCU\Software\Wine\Drivers", "/v", "Graphics",
-                      "/d", "null", "/f"], 60, os.getcwd())
-            with open(os.path.join(self.prefix, "ready"), "w", encoding="ascii"):
-                pass
         return self
 
     def __exit__(self, *_):
-        subprocess.run(["wineserver", "-k"], env=self.env, check=False)
+        _run(["wineserver", "-k"], self.prefix, 20)
+        _run(["wineserver", "-w"], self.prefix, 20)
+        shutil.rmtree(self.prefix, ignore_errors=True)
 
-    def run(self, command, seconds, folder, extra=None):
+    def _start(self, command, folder, extra, output):
+        return subprocess.Popen(["wine"] + command, cwd=folder, env={**self.env, **extra},
+                                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                                start_new_session=True)
+
+    def run(self, command, seconds, folder, extra):
         """(exit status or None for out of time, output). A file takes the output: a pipe would stay
         open as long as any child of it lives."""
         with tempfile.TemporaryFile() as output:
-            process = subprocess.Popen(command, cwd=folder, env={**self.env, **(extra or {})},
-                                       stdin=subprocess.DEVNULL, stdout=output,
-                                       stderr=subprocess.STDOUT, start_new_session=True)
+            process = self._start(command, folder, extra, output)
             try:
                 status = process.wait(seconds)
             except subprocess.TimeoutExpired:
@@ -49,4 +85,14 @@ class Wine:
                 process.wait()
                 status = None
             output.seek(0)
-            return status, output.read().decode("utf-8", "replace")
+            return status, output.read().decode("utf-8", "replace").replace("\r\n", "\n")
+
+    @contextlib.contextmanager
+    def background(self, command, folder, extra):
+        with tempfile.TemporaryFile() as output:
+            process = self._start(command, folder, extra, output)
+            try:
+                yield
+            finally:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()

@@ -13,10 +13,10 @@
 
 /* --- one call, one entry --- */
 
-static SOCKET socket_of(SOCKET s, int error)
+static SOCKET socket_of(SOCKET s, const int *error)
 {
 	if (s == INVALID_SOCKET)
-		SetLastError((DWORD)error);
+		SetLastError((DWORD)*error);
 	return s;
 }
 
@@ -24,25 +24,25 @@ SOCKET WSAAPI WSAAccept(SOCKET s, struct sockaddr *name, LPINT length, LPCONDITI
 			DWORD_PTR data)
 {
 	ROUTE(s, sys.WSAAccept(s, name, length, condition, data));
-	return socket_of(provider->lpWSPAccept(s, name, length, condition, data, &error), error);
+	return socket_of(provider->lpWSPAccept(s, name, length, condition, data, &error), &error);
 }
 
 SOCKET WSAAPI accept(SOCKET s, struct sockaddr *name, int *length)
 {
 	ROUTE(s, sys.accept(s, name, length));
-	return socket_of(provider->lpWSPAccept(s, name, length, NULL, 0, &error), error);
+	return socket_of(provider->lpWSPAccept(s, name, length, NULL, 0, &error), &error);
 }
 
 int WSAAPI bind(SOCKET s, const struct sockaddr *name, int length)
 {
 	ROUTE(s, sys.bind(s, name, length));
-	return result_of(provider->lpWSPBind(s, name, length, &error), error);
+	return result_of(provider->lpWSPBind(s, name, length, &error), &error);
 }
 
 int WSAAPI closesocket(SOCKET s)
 {
 	ROUTE(s, sys.closesocket(s));
-	return result_of(provider->lpWSPCloseSocket(s, &error), error);
+	return result_of(provider->lpWSPCloseSocket(s, &error), &error);
 }
 
 int WSAAPI WSAConnect(SOCKET s, const struct sockaddr *name, int length, LPWSABUF caller,
@@ -50,7 +50,8 @@ int WSAAPI WSAConnect(SOCKET s, const struct sockaddr *name, int length, LPWSABU
 {
 	ROUTE(s, sys.WSAConnect(s, name, length, caller, callee, sqos, gqos));
 	return result_of(
-		provider->lpWSPConnect(s, name, length, caller, callee, sqos, gqos, &error), error);
+		provider->lpWSPConnect(s, name, length, caller, callee, sqos, gqos, &error),
+		&error);
 }
 
 int WSAAPI connect(SOCKET s, const struct sockaddr *name, int length)
@@ -64,61 +65,84 @@ SOCKET WSAAPI WSAJoinLeaf(SOCKET s, const struct sockaddr *name, int length, LPW
 	ROUTE(s, sys.WSAJoinLeaf(s, name, length, caller, callee, sqos, gqos, flags));
 	return socket_of(
 		provider->lpWSPJoinLeaf(s, name, length, caller, callee, sqos, gqos, flags, &error),
-		error);
+		&error);
 }
 
 int WSAAPI getpeername(SOCKET s, struct sockaddr *name, int *length)
 {
 	ROUTE(s, sys.getpeername(s, name, length));
-	return result_of(provider->lpWSPGetPeerName(s, name, length, &error), error);
+	return result_of(provider->lpWSPGetPeerName(s, name, length, &error), &error);
 }
 
 int WSAAPI getsockname(SOCKET s, struct sockaddr *name, int *length)
 {
 	ROUTE(s, sys.getsockname(s, name, length));
-	return result_of(provider->lpWSPGetSockName(s, name, length, &error), error);
+	return result_of(provider->lpWSPGetSockName(s, name, length, &error), &error);
+}
+
+/* For WSD_TEST_DISGUISE: a socket of the system tells of itself what one of the provider would. */
+static int disguise(SOCKET s, int level, int option, char *value, int *length)
+{
+	int result = sys.getsockopt(s, level, option, value, length);
+	WSAPROTOCOL_INFOW *info = (void *)value;
+
+	/* Both widths begin alike. */
+	if (result == 0 && level == SOL_SOCKET &&
+	    (option == SO_PROTOCOL_INFOW || option == SO_PROTOCOL_INFOA) && host_is_disguise() &&
+	    info->iSocketType == SOCK_STREAM) {
+		info->dwServiceFlags1 &= ~(DWORD)XP1_IFS_HANDLES;
+		info->ProviderId.Data1++;
+	}
+	return result;
 }
 
 int WSAAPI getsockopt(SOCKET s, int level, int option, char *value, int *length)
 {
-	ROUTE(s, sys.getsockopt(s, level, option, value, length));
-	return result_of(provider->lpWSPGetSockOpt(s, level, option, value, length, &error), error);
+	ROUTE(s, disguise(s, level, option, value, length));
+	return result_of(provider->lpWSPGetSockOpt(s, level, option, value, length, &error),
+			 &error);
 }
 
 int WSAAPI setsockopt(SOCKET s, int level, int option, const char *value, int length)
 {
 	ROUTE(s, sys.setsockopt(s, level, option, value, length));
-	return result_of(provider->lpWSPSetSockOpt(s, level, option, value, length, &error), error);
+	return result_of(provider->lpWSPSetSockOpt(s, level, option, value, length, &error),
+			 &error);
 }
 
 int WSAAPI listen(SOCKET s, int backlog)
 {
 	ROUTE(s, sys.listen(s, backlog));
-	return result_of(provider->lpWSPListen(s, backlog, &error), error);
+	return result_of(provider->lpWSPListen(s, backlog, &error), &error);
 }
 
 int WSAAPI shutdown(SOCKET s, int how)
 {
 	ROUTE(s, sys.shutdown(s, how));
-	return result_of(provider->lpWSPShutdown(s, how, &error), error);
+	return result_of(provider->lpWSPShutdown(s, how, &error), &error);
 }
 
 int WSAAPI WSAEventSelect(SOCKET s, WSAEVENT event, LONG events)
 {
 	ROUTE(s, sys.WSAEventSelect(s, event, events));
-	return result_of(provider->lpWSPEventSelect(s, event, events, &error), error);
+	host_trace("event select", s, (DWORD)events, event);
+	return result_of(provider->lpWSPEventSelect(s, event, events, &error), &error);
 }
 
 int WSAAPI WSAAsyncSelect(SOCKET s, HWND window, u_int message, LONG events)
 {
 	ROUTE(s, sys.WSAAsyncSelect(s, window, message, events));
-	return result_of(provider->lpWSPAsyncSelect(s, window, message, events, &error), error);
+	return result_of(provider->lpWSPAsyncSelect(s, window, message, events, &error), &error);
 }
 
 int WSAAPI WSAEnumNetworkEvents(SOCKET s, WSAEVENT event, LPWSANETWORKEVENTS events)
 {
+	int result;
+
 	ROUTE(s, sys.WSAEnumNetworkEvents(s, event, events));
-	return result_of(provider->lpWSPEnumNetworkEvents(s, event, events, &error), error);
+	result = provider->lpWSPEnumNetworkEvents(s, event, events, &error);
+	host_trace("events", s, (DWORD)(result == 0 ? events->lNetworkEvents : -1), event);
+	return result_of(result, &error);
 }
 
 BOOL WSAAPI WSAGetQOSByName(SOCKET s, LPWSABUF name, LPQOS qos)
@@ -133,13 +157,13 @@ BOOL WSAAPI WSAGetQOSByName(SOCKET s, LPWSABUF name, LPQOS qos)
 int WSAAPI WSARecvDisconnect(SOCKET s, LPWSABUF data)
 {
 	ROUTE(s, sys.WSARecvDisconnect(s, data));
-	return result_of(provider->lpWSPRecvDisconnect(s, data, &error), error);
+	return result_of(provider->lpWSPRecvDisconnect(s, data, &error), &error);
 }
 
 int WSAAPI WSASendDisconnect(SOCKET s, LPWSABUF data)
 {
 	ROUTE(s, sys.WSASendDisconnect(s, data));
-	return result_of(provider->lpWSPSendDisconnect(s, data, &error), error);
+	return result_of(provider->lpWSPSendDisconnect(s, data, &error), &error);
 }
 
 /* The order of bytes is the network's in every entry. */
@@ -195,7 +219,7 @@ static bool begin(struct overlapped *one, LPWSAOVERLAPPED overlapped,
 	return true;
 }
 
-static int end(struct overlapped *one, int result, int error)
+static int end(struct overlapped *one, int result, const int *error)
 {
 	if (one->given != NULL)
 		call_end(&one->call, result == 0);
@@ -213,7 +237,7 @@ int WSAAPI WSASend(SOCKET s, LPWSABUF buffers, DWORD count, LPDWORD sent, DWORD 
 	return end(&one,
 		   provider->lpWSPSend(s, buffers, count, sent, flags, overlapped, routine,
 				       one.thread, &error),
-		   error);
+		   &error);
 }
 
 int WSAAPI WSASendTo(SOCKET s, LPWSABUF buffers, DWORD count, LPDWORD sent, DWORD flags,
@@ -228,7 +252,7 @@ int WSAAPI WSASendTo(SOCKET s, LPWSABUF buffers, DWORD count, LPDWORD sent, DWOR
 	return end(&one,
 		   provider->lpWSPSendTo(s, buffers, count, sent, flags, to, length, overlapped,
 					 routine, one.thread, &error),
-		   error);
+		   &error);
 }
 
 int WSAAPI WSARecv(SOCKET s, LPWSABUF buffers, DWORD count, LPDWORD received, LPDWORD flags,
@@ -242,7 +266,7 @@ int WSAAPI WSARecv(SOCKET s, LPWSABUF buffers, DWORD count, LPDWORD received, LP
 	return end(&one,
 		   provider->lpWSPRecv(s, buffers, count, received, flags, overlapped, routine,
 				       one.thread, &error),
-		   error);
+		   &error);
 }
 
 int WSAAPI WSARecvFrom(SOCKET s, LPWSABUF buffers, DWORD count, LPDWORD received, LPDWORD flags,
@@ -258,7 +282,7 @@ int WSAAPI WSARecvFrom(SOCKET s, LPWSABUF buffers, DWORD count, LPDWORD received
 	return end(&one,
 		   provider->lpWSPRecvFrom(s, buffers, count, received, flags, from, length,
 					   overlapped, routine, one.thread, &error),
-		   error);
+		   &error);
 }
 
 int WSAAPI WSAIoctl(SOCKET s, DWORD code, LPVOID in, DWORD in_size, LPVOID out, DWORD out_size,
@@ -273,7 +297,7 @@ int WSAAPI WSAIoctl(SOCKET s, DWORD code, LPVOID in, DWORD in_size, LPVOID out, 
 	return end(&one,
 		   provider->lpWSPIoctl(s, code, in, in_size, out, out_size, returned, overlapped,
 					routine, one.thread, &error),
-		   error);
+		   &error);
 }
 
 int WSAAPI WSASendMsg(SOCKET s, LPWSAMSG message, DWORD flags, LPDWORD sent,
@@ -304,7 +328,7 @@ int WSAAPI send(SOCKET s, const char *bytes, int length, int flags)
 
 	ROUTE(s, sys.send(s, bytes, length, flags));
 	if (provider->lpWSPSend(s, &buffer, 1, &sent, (DWORD)flags, NULL, NULL, NULL, &error) != 0)
-		return result_of(SOCKET_ERROR, error);
+		return fail_with(error);
 	return (int)sent;
 }
 
@@ -317,7 +341,7 @@ int WSAAPI sendto(SOCKET s, const char *bytes, int length, int flags, const stru
 	ROUTE(s, sys.sendto(s, bytes, length, flags, to, to_length));
 	if (provider->lpWSPSendTo(s, &buffer, 1, &sent, (DWORD)flags, to, to_length, NULL, NULL,
 				  NULL, &error) != 0)
-		return result_of(SOCKET_ERROR, error);
+		return fail_with(error);
 	return (int)sent;
 }
 
@@ -328,7 +352,7 @@ int WSAAPI recv(SOCKET s, char *bytes, int length, int flags)
 
 	ROUTE(s, sys.recv(s, bytes, length, flags));
 	if (provider->lpWSPRecv(s, &buffer, 1, &received, &inout, NULL, NULL, NULL, &error) != 0)
-		return result_of(SOCKET_ERROR, error);
+		return fail_with(error);
 	return (int)received;
 }
 
@@ -341,7 +365,7 @@ int WSAAPI recvfrom(SOCKET s, char *bytes, int length, int flags, struct sockadd
 	ROUTE(s, sys.recvfrom(s, bytes, length, flags, from, from_length));
 	if (provider->lpWSPRecvFrom(s, &buffer, 1, &received, &inout, from, from_length, NULL, NULL,
 				    NULL, &error) != 0)
-		return result_of(SOCKET_ERROR, error);
+		return fail_with(error);
 	return (int)received;
 }
 
@@ -355,5 +379,5 @@ int WSAAPI ioctlsocket(SOCKET s, LONG command, u_long *value)
 					      reads ? 0 : sizeof(*value), reads ? value : NULL,
 					      reads ? sizeof(*value) : 0, &bytes, NULL, NULL, NULL,
 					      &error),
-			 error);
+			 &error);
 }

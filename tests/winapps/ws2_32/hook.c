@@ -9,6 +9,8 @@
 
 #include <winternl.h>
 
+PEB *NTAPI RtlGetCurrentPeb(void);
+
 static HANDLE WINAPI create_port(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads)
 {
 	if (file != INVALID_HANDLE_VALUE && socket_provider((SOCKET)file) != NULL) {
@@ -61,22 +63,50 @@ static BOOL WINAPI get_result(HANDLE file, LPOVERLAPPED o, LPDWORD bytes, BOOL w
 	return WSAGetOverlappedResult((SOCKET)file, (LPWSAOVERLAPPED)o, bytes, wait, &flags);
 }
 
+/* The operations of such a provider are not the system's: it finds none to cancel. */
+static bool is_beyond_cancel(HANDLE file)
+{
+	int type = 0, size = sizeof(type);
+
+	return socket_provider((SOCKET)file) != NULL ||
+	       (host_is_disguise() &&
+		sys.getsockopt((SOCKET)file, SOL_SOCKET, SO_TYPE, (char *)&type, &size) == 0 &&
+		type == SOCK_STREAM);
+}
+
+static BOOL WINAPI cancel(HANDLE file)
+{
+	return is_beyond_cancel(file) || CancelIo(file);
+}
+
+static BOOL WINAPI cancel_one(HANDLE file, LPOVERLAPPED o)
+{
+	if (!is_beyond_cancel(file))
+		return CancelIoEx(file, o);
+	SetLastError(ERROR_NOT_FOUND);
+	return FALSE;
+}
+
 static FARPROC WINAPI get_address(HMODULE module, LPCSTR name);
+
+typedef void (*generic)(void);
 
 static const struct {
 	const char *name;
-	void *function;
+	generic function;
 } hooks[] = {
-	{ "CreateIoCompletionPort", create_port },
-	{ "SetFileCompletionNotificationModes", set_modes },
-	{ "ReadFile", read_file },
-	{ "WriteFile", write_file },
-	{ "GetOverlappedResult", get_result },
-	{ "GetProcAddress", get_address },
+	{ "CreateIoCompletionPort", (generic)create_port },
+	{ "SetFileCompletionNotificationModes", (generic)set_modes },
+	{ "CancelIo", (generic)cancel },
+	{ "CancelIoEx", (generic)cancel_one },
+	{ "ReadFile", (generic)read_file },
+	{ "WriteFile", (generic)write_file },
+	{ "GetOverlappedResult", (generic)get_result },
+	{ "GetProcAddress", (generic)get_address },
 };
 #define HOOKS (sizeof(hooks) / sizeof(hooks[0]))
 
-static const void *replacement(const char *name)
+static generic replacement(const char *name)
 {
 	for (size_t i = 0; i < HOOKS; i++)
 		if (strcmp(name, hooks[i].name) == 0)
@@ -87,7 +117,7 @@ static const void *replacement(const char *name)
 static FARPROC WINAPI get_address(HMODULE module, LPCSTR name)
 {
 	FARPROC found = GetProcAddress(module, name);
-	const void *other = NULL;
+	generic other = NULL;
 
 	if (found != NULL && (ULONG_PTR)name > 0xFFFF &&
 	    module == GetModuleHandleW(L"kernel32.dll"))
@@ -97,13 +127,16 @@ static FARPROC WINAPI get_address(HMODULE module, LPCSTR name)
 	return found;
 }
 
-static void patch(void **slot, const void *function)
+static void patch(void **slot, generic function)
 {
+	void *value;
 	DWORD old;
 
-	if (*slot == function || !VirtualProtect(slot, sizeof(*slot), PAGE_READWRITE, &old))
+	memcpy(&value, &function, sizeof(value));
+
+	if (*slot == value || !VirtualProtect(slot, sizeof(*slot), PAGE_READWRITE, &old))
 		return;
-	*slot = (void *)(ULONG_PTR)function;
+	*slot = value;
 	VirtualProtect(slot, sizeof(*slot), old, &old);
 }
 
@@ -118,7 +151,7 @@ static void patch_imports(char *base, const IMAGE_IMPORT_DESCRIPTOR *from)
 	slots = (void *)(base + from->FirstThunk);
 	for (; names->u1.AddressOfData != 0; names++, slots++) {
 		const IMAGE_IMPORT_BY_NAME *import = (const void *)(base + names->u1.AddressOfData);
-		const void *function;
+		generic function;
 
 		if (IMAGE_SNAP_BY_ORDINAL(names->u1.Ordinal))
 			continue;
@@ -160,7 +193,7 @@ static bool is_of_program(const UNICODE_STRING *path)
 
 void hooks_install(void)
 {
-	LIST_ENTRY *head = &NtCurrentTeb()->ProcessEnvironmentBlock->Ldr->InMemoryOrderModuleList;
+	LIST_ENTRY *head = &RtlGetCurrentPeb()->Ldr->InMemoryOrderModuleList;
 	char *own = (char *)GetModuleHandleW(L"ws2_32.dll");
 
 	for (LIST_ENTRY *link = head->Flink; link != head; link = link->Flink) {

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "spi_shim/catalog_entries.h"
+
 static struct {
 	SRWLOCK lock;
 	unsigned started;
@@ -17,37 +19,23 @@ static struct {
 	WCHAR path[MAX_PATH];
 } host = { .lock = SRWLOCK_INIT };
 
-/* TCP-like, handles from WPUCreateSocketHandle: what wsdctl installs (spi_shim/catalogue_entries.c). */
-static WSAPROTOCOL_INFOW entries[2];
+#define FIRST_ID 5001 /* in a catalogue of Windows */
 
-static bool fill_entries(void)
+static WSAPROTOCOL_INFOW entries[WSD_CATALOG_ENTRIES];
+
+/* As wsdctl installs them. */
+static void fill_entries(void)
 {
-	static const GUID id = {
-		0x7d1f0c5a, 0x3b64, 0x4e0b, { 0x9a, 0x52, 0x6f, 0x70, 0x65, 0x6e, 0x57, 0x53 }
-	};
-
-	for (unsigned i = 0; i < 2; i++) {
-		WSAPROTOCOL_INFOW *entry = &entries[i];
-
-		entry->dwServiceFlags1 = XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER |
-					 XP1_GRACEFUL_CLOSE | XP1_EXPEDITED_DATA;
-		entry->dwProviderFlags = PFL_MATCHES_PROTOCOL_ZERO;
-		entry->ProviderId = id;
-		entry->dwCatalogEntryId = 5001 + i;
-		entry->ProtocolChain.ChainLen = BASE_PROTOCOL;
-		entry->iVersion = 2;
-		entry->iAddressFamily = i == 0 ? AF_INET : AF_INET6;
-		entry->iMaxSockAddr = entry->iMinSockAddr = i == 0 ? 16 : 28;
-		entry->iSocketType = SOCK_STREAM;
-		entry->iProtocol = IPPROTO_TCP;
-		wcscpy(entry->szProtocol, i == 0 ? L"OpenWSD TCP/IPv4" : L"OpenWSD TCP/IPv6");
+	for (unsigned i = 0; i < WSD_CATALOG_ENTRIES; i++) {
+		entries[i] = wsd_catalog_entries[WSD_CATALOG_STREAM][i];
+		entries[i].dwCatalogEntryId = FIRST_ID + i;
 	}
-	return GetEnvironmentVariableW(L"WSD_TEST_PROVIDER", host.path, MAX_PATH) > 0;
+	(void)GetEnvironmentVariableW(L"WSD_TEST_PROVIDER", host.path, MAX_PATH);
 }
 
 const WSAPROTOCOL_INFOW *host_entry_at(unsigned index)
 {
-	return index < 2 && host.path[0] != 0 ? &entries[index] : NULL;
+	return index < WSD_CATALOG_ENTRIES && host.path[0] != 0 ? &entries[index] : NULL;
 }
 
 const WSAPROTOCOL_INFOW *host_entry(int family)
@@ -58,10 +46,15 @@ const WSAPROTOCOL_INFOW *host_entry(int family)
 	return NULL;
 }
 
+bool host_is_disguise(void)
+{
+	return GetEnvironmentVariableA("WSD_TEST_DISGUISE", NULL, 0) > 0;
+}
+
 bool host_is_ours(const GUID *provider, DWORD catalogue_id)
 {
 	return host.path[0] != 0 && memcmp(provider, &entries[0].ProviderId, sizeof(GUID)) == 0 &&
-	       (catalogue_id == 5001 || catalogue_id == 5002);
+	       catalogue_id >= FIRST_ID && catalogue_id < FIRST_ID + WSD_CATALOG_ENTRIES;
 }
 
 /* As if the entries stood first in the catalogue. */
@@ -75,6 +68,20 @@ static void complain(const char *what)
 {
 	fprintf(stderr, "test ws2_32: %s\n", what);
 	fflush(stderr);
+}
+
+/* For whoever looks for the cause of a failure: WSD_TEST_TRACE=1. */
+void host_trace(const char *what, SOCKET s, DWORD error, const void *of)
+{
+	static int wanted = -1;
+
+	if (wanted < 0)
+		wanted = GetEnvironmentVariableA("WSD_TEST_TRACE", NULL, 0) > 0;
+	if (wanted > 0) {
+		fprintf(stderr, "ws2_32 %lu: %s: socket %p, %lu, %p\n", GetCurrentThreadId(), what,
+			(void *)s, error, of);
+		fflush(stderr);
+	}
 }
 
 static bool table_is_whole(const WSPPROC_TABLE *table)
@@ -170,19 +177,26 @@ int WSAAPI WSACleanup(void)
 	return sys.WSACleanup();
 }
 
-int result_of(int result, int error)
+int fail_with(int error)
 {
-	if (result != 0)
-		SetLastError((DWORD)error);
-	return result;
+	host_trace("call failed", 0, (DWORD)error, __builtin_return_address(0));
+	SetLastError((DWORD)error);
+	return SOCKET_ERROR;
 }
+
+int result_of(int result, const int *error)
+{
+	return result != 0 ? fail_with(*error) : 0;
+}
+
+BOOL WINAPI DllMain(HINSTANCE instance, DWORD reason, LPVOID reserved);
 
 BOOL WINAPI DllMain(HINSTANCE instance, DWORD reason, LPVOID reserved)
 {
 	(void)instance;
 	(void)reserved;
 	if (reason == DLL_PROCESS_ATTACH) {
-		(void)fill_entries();
+		fill_entries();
 		return system_load();
 	}
 	if (reason == DLL_THREAD_DETACH)

@@ -33,6 +33,7 @@ const WSPPROC_TABLE *host_provider(
 bool host_wants(int family, int type, int protocol);
 const WSAPROTOCOL_INFOW *host_entry(int family);	/* NULL: not a family of the provider */
 const WSAPROTOCOL_INFOW *host_entry_at(unsigned index); /* NULL: no more, or no provider */
+bool host_is_disguise(void);				/* WSD_TEST_DISGUISE */
 bool host_is_ours(const GUID *provider, DWORD catalogue_id);
 
 /* socket.c: socket handles of the provider. */
@@ -63,7 +64,10 @@ void thread_forget(void); /* at the end of the thread */
 /* hook.c: calls of kernel32 that concern socket handles; for every module that is loaded now. */
 void hooks_install(void);
 
-/* 0, or SOCKET_ERROR with the last error set. */
-int result_of(int result, int error);
+void host_trace(const char *what, SOCKET s, DWORD error, const void *of);
+
+/* 0, or SOCKET_ERROR with the last error set; the error is read after the call that made the result. */
+int result_of(int result, const int *error);
+int fail_with(int error); /* SOCKET_ERROR */
 
 #endif

@@ -71,7 +71,7 @@ int WSAAPI WSADuplicateSocketW(SOCKET s, DWORD process, LPWSAPROTOCOL_INFOW info
 
 	if (provider == NULL)
 		return sys.WSADuplicateSocketW(s, process, info);
-	return result_of(provider->lpWSPDuplicateSocket(s, process, info, &error), error);
+	return result_of(provider->lpWSPDuplicateSocket(s, process, info, &error), &error);
 }
 
 int WSAAPI WSADuplicateSocketA(SOCKET s, DWORD process, LPWSAPROTOCOL_INFOA info)
@@ -107,7 +107,7 @@ int WSAAPI WSAEnumProtocolsW(LPINT protocols, LPWSAPROTOCOL_INFOW list, LPDWORD 
 	int others;
 
 	if (size == NULL)
-		return result_of(SOCKET_ERROR, WSAEFAULT);
+		return fail_with(WSAEFAULT);
 	for (unsigned i = 0; host_entry_at(i) != NULL; i++)
 		if (is_wanted(host_entry_at(i), protocols))
 			ours[count++] = host_entry_at(i);
@@ -115,7 +115,7 @@ int WSAAPI WSAEnumProtocolsW(LPINT protocols, LPWSAPROTOCOL_INFOW list, LPDWORD 
 	needed += count * (DWORD)sizeof(*list);
 	if (list == NULL || *size < needed) {
 		*size = needed;
-		return result_of(SOCKET_ERROR, WSAENOBUFS);
+		return fail_with(WSAENOBUFS);
 	}
 	for (unsigned i = 0; i < count; i++)
 		list[i] = *ours[i];
@@ -131,13 +131,13 @@ int WSAAPI WSAEnumProtocolsA(LPINT protocols, LPWSAPROTOCOL_INFOA list, LPDWORD 
 	int count;
 
 	if (size == NULL)
-		return result_of(SOCKET_ERROR, WSAEFAULT);
+		return fail_with(WSAEFAULT);
 	count = WSAEnumProtocolsW(protocols, wide, &wide_size);
 	if (count == SOCKET_ERROR)
 		return count;
 	if (list == NULL || *size < (DWORD)count * sizeof(*list)) {
 		*size = (DWORD)count * sizeof(*list);
-		return result_of(SOCKET_ERROR, WSAENOBUFS);
+		return fail_with(WSAENOBUFS);
 	}
 	for (int i = 0; i < count; i++)
 		narrow(&list[i], &wide[i]);

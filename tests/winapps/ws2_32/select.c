@@ -74,11 +74,11 @@ static int select_ours(SOCKET first, fd_set *const sets[3], const struct timeval
 		time = &copy;
 	}
 	if (provider == NULL)
-		return result_of(SOCKET_ERROR, WSAENOTSOCK);
+		return fail_with(WSAENOTSOCK);
+	host_trace("select", first, 0, time);
 	result = provider->lpWSPSelect(0, sets[0], sets[1], sets[2], time, &error);
-	if (result == SOCKET_ERROR)
-		SetLastError((DWORD)error);
-	return result;
+	host_trace("selected", first, (DWORD)result, time);
+	return result == SOCKET_ERROR ? fail_with(error) : result;
 }
 
 /* One look at both owners. */

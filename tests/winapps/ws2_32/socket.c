@@ -214,6 +214,7 @@ int WSPAPI WPUCompleteOverlappedRequest(SOCKET s, LPWSAOVERLAPPED overlapped, DW
 	struct entry *entry, copy;
 	HANDLE port = NULL, event, self = GetCurrentProcess();
 
+	host_trace("completed", s, error, overlapped);
 	AcquireSRWLockShared(&lock);
 	entry = *place_of(s);
 	if (entry != NULL) {

@@ -9,6 +9,8 @@
 
 #include "host.h"
 
+PEB *NTAPI RtlGetCurrentPeb(void);
+
 struct system_calls sys;
 
 /* Of the generated file: names, each ended by 0, the list by an empty one; a slot for each. */
@@ -17,7 +19,7 @@ extern void *forward_slots[];
 
 static void rename_module(HMODULE module)
 {
-	LIST_ENTRY *head = &NtCurrentTeb()->ProcessEnvironmentBlock->Ldr->InMemoryOrderModuleList;
+	LIST_ENTRY *head = &RtlGetCurrentPeb()->Ldr->InMemoryOrderModuleList;
 	LIST_ENTRY *link;
 
 	for (link = head->Flink; link != head; link = link->Flink) {

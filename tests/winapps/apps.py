@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""apps.py - the programs of others: how each is run, and what its tests say.
+
+An application is a function (run) -> {test: "ok" | "fail" | "skip"}; `run` starts a program in the place that
+is to be tested and returns (exit status or None, output). names limits what is run.
+"""
+import os
+import random
+import re
+import shutil
+import subprocess
+
+# libuv's names of what concerns TCP and polling; the rest of its 429 tests has no sockets of TCP.
+UV_NAMES = re.compile(r"^(tcp6?_|poll_|connect_unspec|connection_fail|delayed_accept|multiple_listen|"
+                      r"shutdown_(?!close_pipe))")
+
+
+def libuv(place, names=None):
+    if names is None:
+        _, listing = place.run(["uv_run_tests_a.exe", "--list"], 30)
+        names = [line.split()[0] for line in listing.splitlines() if UV_NAMES.match(line)]
+    results = {}
+    for name in names:
+        status, output = place.run(["uv_run_tests_a.exe", name], 60, UV_TEST_TIMEOUT_MULTIPLIER="4")
+        # A skipped test says so on its line and has a status of its own.
+        skipped = re.search(r"^ok \d+ - \S+ # SKIP", output, re.M)
+        results[name] = "skip" if skipped else "ok" if status == 0 else "fail"
+        place.note(name, results[name], output)
+    return results
+
+
+NNG_PROGRAMS = ["tcp", "tcp6", "tcpsupp", "compat_tcp_test", "httpserver", "reqstress", "ws"]
+
+
+def nng(place, names=None):
+    results = {}
+    for name in names or NNG_PROGRAMS:
+        status, output = place.run([name + ".exe"], 120)
+        results[name] = "ok" if status == 0 else "fail"
+        place.note(name, results[name], output)
+    return results
+
+
+# Of libevent's regress: what has sockets.
+EVENT_TESTS = ["main/simpleread", "main/simpleread_multiple", "main/simplewrite", "main/simpleclose",
+               "main/simpleclose_rw", "main/multiple", "main/persistent", "main/combined", "main/free_active_base",
+               "listener/..", "bufferevent/..", "bufferevent_iocp/..", "util/accept4", "util/mm_..",
+               "http/base", "http/simple", "http/cancel", "http/persist_connection", "http/chunk_out",
+               "http/stream_in", "http/stream_out", "http/connection", "http/incomplete", "http/bad_request"]
+EVENT_LINE = re.compile(r"^([\w./-]+): (?:\[[^\]]*\] )*(OK|SKIPPED|DISABLED|.*FAILED.*)?", re.M)
+
+
+def libevent(place, names=None):
+    results = {}
+    for name in names or EVENT_TESTS:
+        status, output = place.run(["regress.exe", name], 120)
+        found = False
+        parts = re.split(r"^([a-z_0-9]+/[\w]+): ", "\n" + output, flags=re.M)
+        for test, text in zip(parts[1::2], parts[2::2]):
+            verdict = "fail" if "FAILED" in text else "skip" if re.search(r"SKIPPED|DISABLED", text) else \
+                "ok" if re.search(r"\bOK\b", text) else "fail"
+            results[test] = verdict
+            found = found or verdict != "skip"
+            place.note(test, verdict, text)
+        if status != 0 and not any(results.get(t) == "fail" for t in parts[1::2]):
+            results[name] = "fail"
+            place.note(name, "fail", output)
+    return results
+
+
+CURL_SIZE = 64 << 20
+
+
+def curl(place, names=None):
+    """libevent's http-server serves a file, curl gets it: once, and four at once."""
+    folder = os.path.join(place.folder, "www")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    with open(os.path.join(folder, "file.bin"), "wb") as file:
+        file.write(random.Random(1).randbytes(CURL_SIZE))
+    port = place.port()
+    results = {}
+    with place.background(["http-server.exe", "-p", str(port), "www"]):
+        for name, count in (("get", 1), ("get_four_at_once", 4)):
+            if names is not None and name not in names:
+                continue
+            url = f"http://127.0.0.1:{port}/file.bin"
+            arguments = ["curl.exe", "-sS", "--connect-timeout", "10", "--retry", "5", "--retry-connrefused",
+                         "--retry-delay", "1", "-Z"]
+            for i in range(count):
+                arguments += [url, "-o", f"got{i}.bin"]
+            status, output = place.run(arguments, 120)
+            same = all(subprocess.run(["cmp", "-s", "www/file.bin", f"got{i}.bin"], cwd=place.folder,
+                                      check=False).returncode == 0 for i in range(count))
+            results[name] = "ok" if status == 0 and same else "fail"
+            place.note(name, results[name], f"status {status}, {'same' if same else 'other'} bytes\n{output}")
+            for i in range(count):
+                try:
+                    os.unlink(os.path.join(place.folder, f"got{i}.bin"))
+                except FileNotFoundError:
+                    pass
+    shutil.rmtree(folder, ignore_errors=True)
+    return results
+
+
+APPS = {
+    "libuv": (libuv, ["uv_run_tests_a.exe"]),
+    "curl": (curl, ["curl.exe", "http-server.exe"]),
+    "libevent": (libevent, ["regress.exe"]),
+    "nng": (nng, [name + ".exe" for name in NNG_PROGRAMS]),
+}

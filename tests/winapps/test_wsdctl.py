@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""test_wsdctl.py FOLDER WSDCTL.EXE OPENWSD.DLL - wsdctl as a Windows program, on a system that lies.
+
+Wine's WSCInstallProvider says that it installed and does nothing: wsdctl has to notice, to say so, and to take back
+what it did itself. Exit status 77: no Wine here.
+"""
+import json
+import os
+import shutil
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import wine  # noqa: E402
+
+
+def main(folder, wsdctl, dll):
+    if shutil.which("wine") is None:
+        return 77
+    problems = []
+    with wine.Wine(folder) as server, tempfile.TemporaryDirectory() as package:
+        system = os.path.join(server.prefix, "drive_c/windows/system32/openwsd.dll")
+        for width in ("x64", "x86"):
+            os.makedirs(os.path.join(package, width))
+            shutil.copy(dll, os.path.join(package, width))
+        shutil.copy(wsdctl, package)
+
+        def run(command, status, *said):
+            got, output = server.run(["wsdctl.exe"] + command, 60, package, {})
+            if got != status or any(text not in output for text in said):
+                problems.append(f"wsdctl {' '.join(command)}: status {got}, not {status} with {said}:\n{output}")
+            if os.path.exists(system):
+                problems.append(f"wsdctl {' '.join(command)} left openwsd.dll behind")
+
+        def record(name, result):
+            with open(os.path.join(package, name), encoding="utf-8") as file:
+                tree = json.load(file)
+            if tree["result"] != result or tree["before"]["catalogues"][0] != tree["after"]["catalogues"][0]:
+                problems.append(f"{name}: {tree}")
+            if not any(entry["name"] == "TCP/IP" for entry in tree["before"]["catalogues"][0]["entries"]):
+                problems.append(f"{name}: the system's entries are missing")
+
+        run(["--version"], 0, "wsdctl ")
+        run(["frob"], 2, "no command frob")
+        run(["install", "--frob"], 2, "--frob")
+        run(["install", "frob"], 2, "frob")
+        run(["status", "--record", "status.json"], 1, "not installed", "none of OpenWSD")
+        record("status.json", "not installed")
+        run(["install", "--dry-run"], 0, "would change it to", "OpenWSD TCP/IPv4", "OpenWSD TCP/IPv6")
+        run(["install", "--prefer"], 1, "refused", "Nothing was changed")
+        run(["install", "--record", "install.json"], 1, "has not what was asked for", "as it was before")
+        record("install.json", "failed, as before")
+        run(["install", "--switch"], 1, "as it was before")
+        run(["status"], 1, "(TCP on SAN): none")
+        run(["uninstall"], 0, "nothing to do")
+        run(["doctor"], 1, "BAD", "wsdctl install", "ws2ifsl")
+    for problem in problems:
+        print(problem)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

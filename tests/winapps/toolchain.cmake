@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# toolchain.cmake - CMake for Debian's mingw-w64; WSD_TRIPLET names it.
+set(CMAKE_SYSTEM_NAME Windows)
+set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES WSD_TRIPLET)
+set(CMAKE_C_COMPILER ${WSD_TRIPLET}-gcc)
+# Of C++ there are only tests that are not built; but CMake wants to see a compiler.
+set(CMAKE_CXX_COMPILER ${WSD_TRIPLET}-gcc)
+set(CMAKE_CXX_COMPILER_WORKS 1)
+set(CMAKE_RC_COMPILER ${WSD_TRIPLET}-windres)
+set(CMAKE_EXE_LINKER_FLAGS_INIT -static-libgcc)
+set(CMAKE_FIND_ROOT_PATH /usr/${WSD_TRIPLET})
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)

@@ -75,12 +75,12 @@ const char *conf_argument(void); /* in the child */
 struct child child_start(const char *role, const char *argument);
 struct child child_parent(void); /* the other end, in the child */
 void child_tell(const struct child *c, int number);
-int child_hear(const struct child *c); /* -1: it has ended */
-int child_wait(struct child *c);       /* exit status, or minus the signal */
+int child_hear(const struct child *c);	/* -1: it has ended */
+int child_wait(struct child *c);	/* exit status, or minus the signal */
 void child_kill(const struct child *c); /* it dies at once, as by conf_die */
 void conf_stop(void);			/* stands still, with all its threads, and never goes on */
-void conf_die(void);		       /* at once, without any goodbye */
-extern const int conf_death;	       /* what child_wait returns for it */
+void conf_die(void);			/* at once, without any goodbye */
+extern const int conf_death;		/* what child_wait returns for it */
 
 /* In the environment of this process, and of those that it starts. */
 void set_variable(const char *name, const char *value);

@@ -5,6 +5,7 @@
  */
 #include "host.h"
 
+#include <stddef.h>
 #include <string.h>
 
 static SOCKET open_ours(int family, int type, int protocol, LPWSAPROTOCOL_INFOW info, DWORD flags)

@@ -60,6 +60,7 @@ enum wsd_status wsd_channel_setup(struct wsd_channel *ch, struct wsd_engine *eng
 		ch->endpoint = NULL;
 		return status;
 	}
+	wsd_engine_join(engine, &ch->sink);
 	wsd_memory_bind(ch);
 	return wsd_early_begin(ch);
 }
@@ -213,7 +214,7 @@ static void on_connected(struct wsd_channel *ch, const struct wsd_event *ev)
 		ch->local = ev->local;
 	}
 	ch->state = WSD_CHANNEL_OPEN;
-	wsd_paths_opened(atomic_load(&ch->engine), &ch->remote);
+	wsd_paths_opened(ch->active ? &ch->paths : NULL, atomic_load(&ch->engine), &ch->remote);
 	wsd_engine_set_timer(atomic_load(&ch->engine), &ch->timer, 0);
 	ch->changes |= WSD_CHANNEL_CONNECTED;
 	wsd_tx_post(ch);
@@ -391,7 +392,7 @@ enum wsd_status wsd_channel_connect(struct wsd_channel **channel,
 	if (options->data_length)
 		memcpy(ch->own.data, options->data, options->data_length);
 	ch->deadline = wsd_clock_ns() + timeout;
-	wsd_paths_begin(&ch->paths);
+	wsd_paths_begin(&ch->paths, remote, false);
 	if (!start_path(ch)) {
 		enum wsd_status status = ch->paths.best;
 

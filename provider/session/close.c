@@ -47,7 +47,7 @@ void wsd_streams_fork_child(void)
 	wsd_rings_fork_child();
 }
 
-enum wsd_status wsd_stream_shutdown_send(struct wsd_stream *s)
+enum wsd_status wsd_message_shutdown_send(struct wsd_stream *s)
 {
 	if (s->state == WSD_STREAM_RESET)
 		return s->error;
@@ -72,21 +72,21 @@ static bool all_announced(const struct wsd_stream *s)
 	return s->tx.notified == s->tx.position && !s->tx.loan;
 }
 
-void wsd_stream_shutdown_receive(struct wsd_stream *s)
+void wsd_message_shutdown_receive(struct wsd_stream *s)
 {
 	s->rx.closed = true;
 	if (s->rx.produced > s->rx.read || s->rx.source.offered)
 		wsd_stream_break(s, WSD_EABORTED);
 }
 
-bool wsd_stream_flushed(const struct wsd_stream *s)
+bool wsd_message_flushed(const struct wsd_stream *s)
 {
 	return s->state != WSD_STREAM_OPEN || s->disconnected ||
 	       (s->tx.fin && !s->tx.cut ? s->tx.fin_acked : all_announced(s));
 }
 
-void wsd_stream_set_keepalive(struct wsd_stream *s, uint64_t idle, uint64_t interval,
-			      unsigned count)
+void wsd_message_set_keepalive(struct wsd_stream *s, uint64_t idle, uint64_t interval,
+			       unsigned count)
 {
 	s->keepalive.on = idle != 0;
 	s->keepalive.idle = idle;
@@ -178,7 +178,7 @@ static void bound_teardown(struct wsd_stream *s)
 	wsd_stream_arm_timer(s);
 }
 
-void wsd_close_timer(struct wsd_stream *s, uint64_t now)
+static void time_is_up(struct wsd_stream *s, uint64_t now)
 {
 	if (s->state == WSD_STREAM_DEAD)
 		return;
@@ -231,23 +231,17 @@ void wsd_close_progress(struct wsd_stream *s)
 		wsd_stream_do(s, WSD_DO_DESTROY);
 }
 
-void wsd_stream_close(struct wsd_stream *s, bool abort, uint64_t linger)
+void wsd_close_timer(struct wsd_stream *s, uint64_t now)
+{
+	time_is_up(s, now);
+	wsd_tx_progress(s);
+	wsd_close_progress(s);
+}
+
+void wsd_message_close(struct wsd_stream *s, bool abort, uint64_t linger)
 {
 	struct wsd_engine *engine = atomic_load(&s->engine);
 
-	if (s->closing)
-		return;
-	s->closing = true;
-	if (!engine) { /* never got to a device */
-		s->state = WSD_STREAM_DEAD;
-		s->changes |= WSD_CHANGE_DEAD;
-		wsd_stream_tell(s);
-		return;
-	}
-	if (s->state == WSD_STREAM_CONNECTING) {
-		wsd_stream_do(s, WSD_DO_DESTROY);
-		return;
-	}
 	if (s->move == WSD_MOVE_GIVEN)
 		wsd_stream_break(s,
 				 WSD_ERESET); /* without a word: another process goes on with it */
@@ -264,5 +258,23 @@ void wsd_stream_close(struct wsd_stream *s, bool abort, uint64_t linger)
 	}
 	wsd_stream_arm_timer(s);
 	wsd_close_progress(s);
+}
+
+void wsd_stream_close(struct wsd_stream *s, bool abort, uint64_t linger)
+{
+	if (s->closing)
+		return;
+	s->closing = true;
+	if (!atomic_load(&s->engine)) { /* never got to a device */
+		s->state = WSD_STREAM_DEAD;
+		s->changes |= WSD_CHANGE_DEAD;
+		wsd_stream_tell(s);
+		return;
+	}
+	if (s->state == WSD_STREAM_CONNECTING) {
+		wsd_stream_do(s, WSD_DO_DESTROY);
+		return;
+	}
+	s->carrier->close(s, abort, linger);
 	s->changes = 0; /* the owner has let go: only DEAD is news to it */
 }

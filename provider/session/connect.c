@@ -7,6 +7,8 @@
  */
 #include "provider/session/internal.h"
 
+#include "provider/transport/plain.h"
+
 #define STANDARD_TIMEOUT_NS 21000000000ull
 
 static bool start_path(struct wsd_stream *s)
@@ -15,6 +17,7 @@ static bool start_path(struct wsd_stream *s)
 
 	if (!engine)
 		return false;
+	s->carrier = wsd_engine_is_plain(engine) ? &wsd_plain_carrier : &wsd_message_carrier;
 	atomic_store(&s->engine, engine);
 	wsd_stream_do(s, WSD_DO_CONNECT);
 	return true;
@@ -32,9 +35,9 @@ enum wsd_status wsd_stream_connect(struct wsd_stream **stream, const struct wsd_
 		return WSD_ENOMEM;
 	s->active = true;
 	s->state = WSD_STREAM_CONNECTING;
-	wsd_paths_begin(&s->paths);
 	s->local = *local;
 	s->remote = *remote;
+	wsd_paths_begin(&s->paths, remote, true);
 	s->options = *options;
 	if (!s->options.connect_timeout)
 		s->options.connect_timeout = STANDARD_TIMEOUT_NS;
@@ -50,29 +53,34 @@ enum wsd_status wsd_stream_connect(struct wsd_stream **stream, const struct wsd_
 	return WSD_PENDING;
 }
 
+enum wsd_status wsd_message_connect(struct wsd_stream *s, struct wsd_engine *engine, uint64_t left)
+{
+	uint8_t hello[WSD_HELLO_BYTES];
+	enum wsd_status status = wsd_stream_setup(s, engine);
+
+	if (status != WSD_OK)
+		return status;
+	wsd_stream_hello(s, hello);
+	/* The engine's clock may be virtual: the timer is set on that one. */
+	wsd_engine_set_timer(engine, &s->timer, wsd_engine_now(engine) + left);
+	return s->backend->connect(s->endpoint, &s->local,
+				   wsd_move_resumes(s) ? &s->moving->target : &s->remote, hello,
+				   sizeof(hello), left);
+}
+
 /* By the owner of the engine of this path. */
 void wsd_connect_run(struct wsd_stream *s, struct wsd_engine *engine)
 {
-	uint8_t hello[WSD_HELLO_BYTES];
 	uint64_t now = wsd_clock_ns();
-	enum wsd_status status;
+	enum wsd_status status = WSD_ETIMEDOUT;
 
 	if (s->state != WSD_STREAM_CONNECTING)
 		return;
 	if (s->endpoint) { /* a failed attempt on the same engine */
-		wsd_stream_drop_endpoint(s);
+		wsd_stream_drop(s);
 	}
-	status = now < s->deadline ? wsd_stream_setup(s, engine) : WSD_ETIMEDOUT;
-	if (status == WSD_OK) {
-		uint64_t left = s->deadline - now;
-
-		wsd_stream_hello(s, hello);
-		/* The engine's clock may be virtual: the timer is set on that one. */
-		wsd_engine_set_timer(engine, &s->timer, wsd_engine_now(engine) + left);
-		status = s->backend->connect(s->endpoint, &s->local,
-					     wsd_move_resumes(s) ? &s->moving->target : &s->remote,
-					     hello, sizeof(hello), left);
-	}
+	if (now < s->deadline)
+		status = s->carrier->connect(s, engine, s->deadline - now);
 	if (status != WSD_OK && status != WSD_PENDING)
 		wsd_connect_failed(s, status);
 }
@@ -84,7 +92,7 @@ void wsd_connect_failed(struct wsd_stream *s, enum wsd_status status)
 
 	if (s->state != WSD_STREAM_CONNECTING)
 		return;
-	wsd_stream_drop_endpoint(s);
+	wsd_stream_drop(s);
 	wsd_engine_set_timer(engine, &s->timer, 0);
 	if (s->held)
 		wsd_engine_release(engine);

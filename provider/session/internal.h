@@ -14,6 +14,7 @@
 
 #include <stdatomic.h>
 
+#include "provider/session/carrier.h"
 #include "provider/session/stream.h"
 #include "provider/session/wire.h"
 #include "provider/transport/engine.h"
@@ -189,6 +190,8 @@ struct wsd_stream {
 	_Atomic(const struct wsd_stream_owner *) ops;
 	_Atomic(void *) owner;
 	_Atomic(struct wsd_engine *) engine;
+	const struct wsd_carrier *carrier;
+	struct wsd_plain *plain; /* of that carrier, else NULL */
 	const struct wsd_backend_ops *backend;
 	struct wsd_endpoint *endpoint;
 	struct wsd_request *request;
@@ -243,7 +246,7 @@ enum wsd_status wsd_stream_setup(struct wsd_stream *stream, struct wsd_engine *e
 void wsd_stream_hello(struct wsd_stream *stream, uint8_t *bytes);
 enum wsd_status wsd_stream_peer_hello(struct wsd_stream *stream, const void *data, uint32_t length);
 void wsd_stream_opened(struct wsd_stream *stream);
-void wsd_stream_drop_endpoint(struct wsd_stream *stream);
+void wsd_stream_drop(struct wsd_stream *stream);
 /* The same without the bytes that arrived, which move.c has detached. */
 void wsd_stream_release_endpoint(struct wsd_stream *stream);
 void wsd_stream_arm_timer(struct wsd_stream *stream);

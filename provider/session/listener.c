@@ -4,13 +4,14 @@
  *
  * Without conditional accept the engine answers a request itself while the backlog has room, and what
  * waits in the queue is an open stream. With it the request waits unanswered until the application
- * has decided.
+ * has decided. A connection that the system took (path "plain") is open in either case: refusing it is a reset.
  */
-#include "provider/session/internal.h"
+#include "provider/session/plain.h"
 
 #include <string.h>
 
 #include "provider/transport/listen.h"
+#include "provider/transport/os_tcp.h"
 
 #include "rdma_backend/base/platform.h"
 
@@ -19,7 +20,9 @@
 struct wsd_listener {
 	const struct wsd_listener_owner *ops;
 	void *owner;
-	struct wsd_listen *listen;
+	struct wsd_listen *listen;	/* NULL: no backend listens */
+	struct wsd_plain_listen *plain; /* NULL: the system does not */
+	unsigned open;			/* of these two */
 	struct wsd_listener_options options;
 	struct wsd_list ready;	   /* streams: open, broken, or waiting for an answer */
 	struct wsd_list answering; /* streams accepted by us, not yet open */
@@ -93,7 +96,8 @@ static void orphan_changed(void *owner, unsigned changes)
 		((struct orphan *)owner)->dead = true;
 }
 
-static const struct wsd_stream_owner orphan_ops = { orphan_lock, orphan_unlock, orphan_changed };
+static const struct wsd_stream_owner orphan_ops = { orphan_lock, orphan_unlock, orphan_changed,
+						    NULL };
 
 /* [listener's lock] Reset a queued stream and forget it. */
 static void discard(struct wsd_stream *s)
@@ -131,9 +135,11 @@ static void queue_changed(void *owner, unsigned changes)
 		else
 			to_ready(l, s);
 	}
+	if (l->plain && !l->closing)
+		wsd_plain_listen_again(l->plain);
 }
 
-static const struct wsd_stream_owner queue_ops = { queue_lock, queue_unlock, queue_changed };
+static const struct wsd_stream_owner queue_ops = { queue_lock, queue_unlock, queue_changed, NULL };
 
 /* --- requests --- */
 
@@ -148,7 +154,7 @@ void wsd_accept_run(struct wsd_stream *s, struct wsd_engine *engine)
 		return;
 	status = wsd_stream_setup(s, engine);
 	if (status == WSD_ENOFILES && s->orphan) {
-		wsd_stream_drop_endpoint(s);
+		wsd_stream_drop(s);
 		return;
 	}
 	if (status == WSD_OK) {
@@ -165,20 +171,39 @@ void wsd_accept_run(struct wsd_stream *s, struct wsd_engine *engine)
 		wsd_connect_failed(s, status);
 }
 
+static bool has_room(void *owner)
+{
+	const struct wsd_listener *l = owner;
+
+	return !l->closing && l->ready_count + l->answering_count < l->options.backlog;
+}
+
+/* A stream for the queue; NULL: out of memory. */
+static struct wsd_stream *queue_stream(struct wsd_listener *l)
+{
+	struct wsd_stream *s = wsd_stream_new(&queue_ops, l);
+
+	if (!s)
+		return NULL;
+	s->orphan = wsd_alloc(sizeof(*s->orphan));
+	if (s->orphan)
+		return s;
+	wsd_stream_free(s);
+	return NULL;
+}
+
 static void on_request(struct wsd_listener *l, struct wsd_engine *engine,
 		       const struct wsd_event *ev)
 {
 	enum wsd_status status = WSD_EREFUSED;
 	struct wsd_stream *s;
 
-	if (l->closing || l->ready_count + l->answering_count >= l->options.backlog) {
+	if (!has_room(l)) {
 		wsd_request_refuse(engine, ev->request, WSD_EREFUSED);
 		return;
 	}
-	s = wsd_stream_new(&queue_ops, l);
-	if (s)
-		s->orphan = wsd_alloc(sizeof(*s->orphan));
-	if (s && s->orphan) {
+	s = queue_stream(l);
+	if (s) {
 		atomic_store(&s->engine, engine);
 		s->state = WSD_STREAM_CONNECTING;
 		s->options.posted_only = l->options.posted_only;
@@ -250,16 +275,59 @@ static void requests(void *owner, struct wsd_engine *engine, const struct wsd_ev
 	l->ops->unlock(l->owner, engine);
 }
 
+static void part_closed(struct wsd_listener *l)
+{
+	if (--l->open == 0)
+		l->ops->gone(l->owner);
+}
+
 static void closed(void *owner, struct wsd_engine *engine)
 {
 	struct wsd_listener *l = owner;
 
 	l->ops->lock(l->owner);
-	l->ops->gone(l->owner);
+	part_closed(l);
 	l->ops->unlock(l->owner, engine);
 }
 
 static const struct wsd_listen_owner listen_ops = { requests, closed };
+
+/* --- what the system took --- */
+
+static void plain_arrived(void *owner, struct wsd_engine *engine, intptr_t socket,
+			  const struct wsd_addr *local, const struct wsd_addr *remote)
+{
+	struct wsd_listener *l = owner;
+	struct wsd_stream *s = queue_stream(l);
+
+	if (!s) {
+		wsd_os_tcp_close(socket);
+		return;
+	}
+	if (wsd_plain_adopt(s, engine, socket, local, remote) != WSD_OK) {
+		wsd_free(s->orphan);
+		wsd_stream_free(s);
+		return;
+	}
+	to_ready(l, s);
+}
+
+static void plain_closed(void *owner, struct wsd_engine *engine)
+{
+	(void)engine;
+	part_closed(owner);
+}
+
+static const struct wsd_plain_listen_owner plain_ops = { queue_lock, queue_unlock, has_room,
+							 plain_arrived, plain_closed };
+
+/* [lock] There is room in the queue again. */
+static void taken(struct wsd_listener *l)
+{
+	l->ready_count--;
+	if (l->plain)
+		wsd_plain_listen_again(l->plain);
+}
 
 /* --- opening and closing --- */
 
@@ -269,21 +337,33 @@ enum wsd_status wsd_listener_open(struct wsd_listener **listener,
 				  const struct wsd_listener_options *options)
 {
 	struct wsd_listener *l = wsd_alloc(sizeof(*l));
-	enum wsd_status status;
+	enum wsd_status status, plain = WSD_OK;
 
-	if (!l)
+	if (!l) {
+		if (options->socket)
+			wsd_os_tcp_close(*options->socket);
 		return WSD_ENOMEM;
+	}
 	l->ops = ops;
 	l->owner = owner;
 	l->options = *options;
 	wsd_list_init(&l->ready);
 	wsd_list_init(&l->answering);
+	if (options->socket)
+		plain = wsd_plain_listen_open(&l->plain, &plain_ops, l, *options->socket, local,
+					      options->backlog);
 	status = wsd_listen_open(&l->listen, &listen_ops, l, local);
-	if (status != WSD_OK) {
+	if (!l->listen && !l->plain) {
 		wsd_free(l);
-		return status;
+		return plain == WSD_OK ? status : plain;
 	}
+	if (plain != WSD_OK)
+		wsd_log(WSD_LOG_WARNING, "plain", "does not listen at port %u: %s", local->port,
+			wsd_status_text(plain));
+	l->open = (l->listen != NULL) + (l->plain != NULL);
 	*listener = l;
+	if (l->plain)
+		wsd_plain_listen_start(l->plain);
 	return WSD_OK;
 }
 
@@ -296,6 +376,8 @@ void wsd_listener_set_backlog(struct wsd_listener *l, unsigned backlog)
 		l->ready_count--;
 		discard(s);
 	}
+	if (l->plain)
+		wsd_plain_listen_set_backlog(l->plain, backlog);
 }
 
 void wsd_listener_set_qos(struct wsd_listener *l, const struct wsd_qos *qos)
@@ -352,7 +434,7 @@ enum wsd_status wsd_listener_accept(struct wsd_listener *l, const struct wsd_str
 	if (s->request && !wsd_files_free(ACCEPT_FILES))
 		return WSD_ENOFILES;
 	wsd_list_remove(&s->link);
-	l->ready_count--;
+	taken(l);
 	wsd_free(s->orphan);
 	s->orphan = NULL;
 	wsd_stream_rebind(s, ops, new_owner);
@@ -371,7 +453,7 @@ void wsd_listener_reject(struct wsd_listener *l)
 	if (wsd_list_empty(&l->ready))
 		return;
 	s = wsd_container(l->ready.next, struct wsd_stream, link);
-	l->ready_count--;
+	taken(l);
 	discard(s);
 }
 
@@ -390,16 +472,23 @@ void wsd_listener_close(struct wsd_listener *l)
 		discard(wsd_container(node, struct wsd_stream, link));
 	}
 	l->answering_count = 0;
-	wsd_listen_close(l->listen);
+	if (l->listen)
+		wsd_listen_close(l->listen);
+	if (l->plain)
+		wsd_plain_listen_close(l->plain);
 }
 
 void wsd_listener_kick(struct wsd_listener *l)
 {
-	wsd_listen_kick(l->listen);
+	if (l->listen)
+		wsd_listen_kick(l->listen);
+	if (l->plain)
+		wsd_plain_listen_kick(l->plain);
 }
 
 void wsd_listener_free(struct wsd_listener *l)
 {
 	wsd_listen_free(l->listen);
+	wsd_plain_listen_free(l->plain);
 	wsd_free(l);
 }

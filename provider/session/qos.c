@@ -175,8 +175,11 @@ enum wsd_status wsd_stream_set_qos(struct wsd_stream *s, const struct wsd_qos *q
 	struct wsd_qos before, agreed;
 	enum wsd_status status;
 
+	/* Nobody to agree with, and a path of which nothing is known: no promises. */
+	if (s->plain && wsd_flow_reserves(&qos->out))
+		return WSD_EUNSUPPORTED;
 	s->options.qos = *qos;
-	if (s->state != WSD_STREAM_OPEN)
+	if (s->state != WSD_STREAM_OPEN || s->plain)
 		return WSD_OK;
 	if (!pace_of(s))
 		return WSD_ENOMEM;

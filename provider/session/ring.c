@@ -53,7 +53,7 @@ void wsd_stream_tune(struct wsd_stream *s, uint32_t zcopy_min, bool posted_only)
 
 	s->options.zcopy_min = zcopy_min;
 	s->options.posted_only = posted_only;
-	if (opens && s->state == WSD_STREAM_OPEN && wsd_rx_limit_news(s)) {
+	if (opens && s->endpoint && s->state == WSD_STREAM_OPEN && wsd_rx_limit_news(s)) {
 		wsd_tx_want(s, WSD_SEND_CREDIT);
 		wsd_tx_progress(s);
 	}
@@ -64,7 +64,7 @@ void wsd_stream_want(struct wsd_stream *s, size_t bytes)
 	if (!s->options.posted_only)
 		return;
 	s->rx.wanted = max64(s->rx.wanted, s->rx.read + bytes);
-	if (s->state == WSD_STREAM_OPEN && wsd_rx_limit_news(s)) {
+	if (s->endpoint && s->state == WSD_STREAM_OPEN && wsd_rx_limit_news(s)) {
 		wsd_tx_want(s, WSD_SEND_CREDIT);
 		wsd_tx_progress(s);
 	}
@@ -225,7 +225,7 @@ enum wsd_status wsd_ring_store(struct wsd_stream *s, const uint8_t *from, uint32
 	return WSD_OK;
 }
 
-void wsd_stream_set_receive_buffer(struct wsd_stream *s, uint32_t bytes)
+void wsd_message_set_receive_buffer(struct wsd_stream *s, uint32_t bytes)
 {
 	s->rx.ring_most = bytes;
 }

@@ -344,8 +344,8 @@ enum wsd_status wsd_rx_nothing(const struct wsd_stream *s)
 	return s->disconnected ? WSD_ERESET : WSD_AGAIN;
 }
 
-enum wsd_status wsd_stream_read(struct wsd_stream *s, const struct wsd_iovec *iov, unsigned count,
-				unsigned flags, struct wsd_direct *direct, size_t *bytes)
+enum wsd_status wsd_message_read(struct wsd_stream *s, const struct wsd_iovec *iov, unsigned count,
+				 unsigned flags, struct wsd_direct *direct, size_t *bytes)
 {
 	struct wsd_rx *rx = &s->rx;
 	uint64_t end = read_end(rx);
@@ -376,14 +376,14 @@ enum wsd_status wsd_stream_read(struct wsd_stream *s, const struct wsd_iovec *io
 	return WSD_OK;
 }
 
-size_t wsd_stream_readable(const struct wsd_stream *s)
+size_t wsd_message_readable(const struct wsd_stream *s)
 {
 	if (wsd_urgent_inline_next(&s->rx))
 		return 1;
 	return s->rx.source.reading ? 0 : (size_t)(read_end(&s->rx) - s->rx.read);
 }
 
-bool wsd_stream_at_end(const struct wsd_stream *s)
+bool wsd_message_at_end(const struct wsd_stream *s)
 {
 	return s->rx.fin && s->rx.read == s->rx.fin_position && !wsd_urgent_inline_next(&s->rx);
 }

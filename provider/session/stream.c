@@ -136,11 +136,8 @@ static bool is_receive(const struct wsd_event *ev)
 	return ev->type == WSD_EV_RECV || ev->type == WSD_EV_RECV_IMM;
 }
 
-static void stream_events(struct wsd_event_sink *sink, struct wsd_engine *engine,
-			  const struct wsd_event *events, uint32_t count)
+void wsd_message_events(struct wsd_stream *s, const struct wsd_event *events, uint32_t count)
 {
-	struct wsd_stream *s = wsd_container(sink, struct wsd_stream, sink);
-	struct wsd_binding bound = wsd_stream_lock(s);
 	uint32_t i = 0, n;
 
 	while (i < count) {
@@ -157,6 +154,15 @@ static void stream_events(struct wsd_event_sink *sink, struct wsd_engine *engine
 	wsd_source_settle(s);
 	wsd_urgent_settle(s);
 	wsd_close_progress(s);
+}
+
+static void stream_events(struct wsd_event_sink *sink, struct wsd_engine *engine,
+			  const struct wsd_event *events, uint32_t count)
+{
+	struct wsd_stream *s = wsd_container(sink, struct wsd_stream, sink);
+	struct wsd_binding bound = wsd_stream_lock(s);
+
+	s->carrier->events(s, events, count);
 	wsd_stream_tell(s);
 	unlock(&bound, engine);
 }
@@ -165,7 +171,7 @@ static void stream_events(struct wsd_event_sink *sink, struct wsd_engine *engine
 
 static void destroy(struct wsd_stream *s)
 {
-	wsd_stream_drop_endpoint(s);
+	wsd_stream_drop(s);
 	wsd_move_unlisten(s);
 	wsd_engine_set_timer(atomic_load(&s->engine), &s->timer, 0);
 	if (s->held)
@@ -207,7 +213,7 @@ static void run_task(struct wsd_task *task, struct wsd_engine *engine)
 	if (todo & WSD_DO_DESTROY)
 		destroy(s);
 	else
-		wsd_close_progress(s);
+		s->carrier->progress(s);
 	wsd_stream_tell(s);
 	unlock(&bound, engine);
 }
@@ -217,9 +223,7 @@ static void timer_expired(struct wsd_timer *timer, struct wsd_engine *engine)
 	struct wsd_stream *s = wsd_container(timer, struct wsd_stream, timer);
 	struct wsd_binding bound = wsd_stream_lock(s);
 
-	wsd_close_timer(s, wsd_engine_now(engine));
-	wsd_tx_progress(s);
-	wsd_close_progress(s);
+	s->carrier->timer(s, wsd_engine_now(engine));
 	wsd_stream_tell(s);
 	unlock(&bound, engine);
 }
@@ -252,6 +256,7 @@ struct wsd_stream *wsd_stream_new(const struct wsd_stream_owner *ops, void *owne
 	if (!s)
 		return NULL;
 	s->sink.events = stream_events;
+	s->carrier = &wsd_message_carrier;
 	atomic_init(&s->ops, ops);
 	atomic_init(&s->owner, owner);
 	wsd_task_init(&s->task, run_task);
@@ -262,7 +267,7 @@ struct wsd_stream *wsd_stream_new(const struct wsd_stream_owner *ops, void *owne
 	return s;
 }
 
-/* Make the endpoint and post its receives; ownership held. The caller cleans up by drop_endpoint. */
+/* Make the endpoint and post its receives; ownership held. The caller cleans up by wsd_stream_drop. */
 enum wsd_status wsd_stream_setup(struct wsd_stream *s, struct wsd_engine *engine)
 {
 	const struct wsd_device_attr *device = wsd_engine_attr(engine);
@@ -291,11 +296,17 @@ enum wsd_status wsd_stream_setup(struct wsd_stream *s, struct wsd_engine *engine
 		s->endpoint = NULL;
 		return status;
 	}
+	wsd_engine_join(engine, &s->sink);
 	status = wsd_rx_post_slots(s);
 	return status == WSD_OK ? wsd_tx_setup(s) : status;
 }
 
-void wsd_stream_drop_endpoint(struct wsd_stream *s)
+void wsd_stream_drop(struct wsd_stream *s)
+{
+	s->carrier->drop(s);
+}
+
+void wsd_message_drop(struct wsd_stream *s)
 {
 	wsd_zcopy_free(s, s->error == WSD_OK ? WSD_ERESET : s->error);
 	wsd_qos_drop(s);
@@ -368,7 +379,7 @@ void wsd_stream_opened(struct wsd_stream *s)
 {
 	s->state = WSD_STREAM_OPEN;
 	s->error = WSD_OK;
-	wsd_paths_opened(atomic_load(&s->engine), &s->remote);
+	wsd_paths_opened(s->active ? &s->paths : NULL, atomic_load(&s->engine), &s->remote);
 	if (wsd_rx_limit(s) > s->rx.limit_told)
 		wsd_tx_want(s, WSD_SEND_CREDIT);
 	s->changes |= WSD_CHANGE_CONNECTED;
@@ -384,6 +395,11 @@ void wsd_stream_break(struct wsd_stream *s, enum wsd_status error)
 	s->state = WSD_STREAM_RESET;
 	s->error = error;
 	s->changes |= WSD_CHANGE_READABLE | WSD_CHANGE_WRITABLE | WSD_CHANGE_FLUSHED;
+	s->carrier->broken(s, error);
+}
+
+void wsd_message_broken(struct wsd_stream *s, enum wsd_status error)
+{
 	wsd_zcopy_free(s, error);
 	if (error != WSD_ERESET && !s->disconnected) { /* our decision: the peer must hear of it */
 		s->tx.pending = WSD_SEND_ABORT;

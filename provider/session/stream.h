@@ -47,6 +47,9 @@ struct wsd_stream_owner {
 	/* engine is NULL, or the engine owned by the caller: then use wsd_engine_defer for upcalls. */
 	void (*unlock)(void *owner, struct wsd_engine *engine);
 	void (*changed)(void *owner, unsigned changes); /* lock held */
+	/* Lock held: the system's socket that holds the local port, to be connected: the stream's from
+	 * now on. -1: there is none. May be NULL in an owner that never connects. */
+	intptr_t (*take_port)(void *owner);
 };
 
 struct wsd_stream_options {
@@ -182,6 +185,7 @@ void wsd_stream_set_keepalive(struct wsd_stream *stream, uint64_t idle, uint64_t
 			      unsigned count);
 /* The size that a request for so many bytes really gets. 0 stays 0. */
 uint32_t wsd_stream_receive_buffer(uint32_t bytes);
+void wsd_stream_set_nodelay(struct wsd_stream *stream, bool on); /* [lock] TCP_NODELAY */
 /* [lock] The most that its ring may grow to, a size from the above; 0 = what the device likes. A ring
  * never shrinks. */
 void wsd_stream_set_receive_buffer(struct wsd_stream *stream, uint32_t bytes);
@@ -234,6 +238,9 @@ struct wsd_listener_owner {
 	void (*gone)(void *owner);    /* lock held: after wsd_listener_close, last call; free it */
 };
 struct wsd_listener_options {
+	/* The system's socket that holds the port, to listen for peers without OpenWSD: the listener's from now
+	 * on, also when opening fails. NULL: do not. */
+	const intptr_t *socket;
 	unsigned backlog;
 	bool conditional;      /* answer peers only at accept */
 	bool posted_only;      /* of the streams, until their owner says otherwise */
@@ -244,6 +251,7 @@ struct wsd_listener_options {
  * [no lock, may wait for the engines] Listen on every engine that serves local. WSD_OK when at least
  * one does. WSD_EADDRINUSE, WSD_EADDRNOTAVAIL, WSD_ENOFILES, WSD_ENOMEM.
  */
+/* The path "plain" counts as one of them. */
 enum wsd_status wsd_listener_open(struct wsd_listener **listener,
 				  const struct wsd_listener_owner *ops, void *owner,
 				  const struct wsd_addr *local,

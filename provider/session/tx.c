@@ -501,8 +501,8 @@ static bool better_as_message(const struct wsd_stream *s, uint32_t length)
 	       (!copies_at_post(s) && s->rx.slots_posted - s->rx.slots_told >= WSD_SLOTS / 4);
 }
 
-enum wsd_status wsd_stream_write(struct wsd_stream *s, const struct wsd_iovec *iov, unsigned count,
-				 size_t *bytes)
+enum wsd_status wsd_message_write(struct wsd_stream *s, const struct wsd_iovec *iov, unsigned count,
+				  size_t *bytes)
 {
 	struct cursor c = { iov, count, 0 };
 	size_t total = 0, done = 0, allowed;
@@ -546,12 +546,12 @@ enum wsd_status wsd_stream_write(struct wsd_stream *s, const struct wsd_iovec *i
 	return done ? WSD_OK : WSD_AGAIN;
 }
 
-bool wsd_stream_writable(const struct wsd_stream *s)
+bool wsd_message_writable(const struct wsd_stream *s)
 {
 	return wsd_tx_room(s);
 }
 
-enum wsd_status wsd_stream_write_urgent(struct wsd_stream *s, uint8_t byte)
+enum wsd_status wsd_message_write_urgent(struct wsd_stream *s, uint8_t byte)
 {
 	struct wsd_header header = { .type = WSD_MSG_URGENT, .position = s->tx.position };
 	struct wsd_iovec iov = { &byte, 1 };

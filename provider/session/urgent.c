@@ -99,7 +99,7 @@ bool wsd_urgent_inline_next(const struct wsd_rx *rx)
 	return next != NULL && next->mark == rx->read;
 }
 
-enum wsd_status wsd_stream_read_urgent(struct wsd_stream *s, bool peek, uint8_t *byte)
+enum wsd_status wsd_message_read_urgent(struct wsd_stream *s, bool peek, uint8_t *byte)
 {
 	if (s->rx.urgent_inline)
 		return WSD_EINVAL;
@@ -112,7 +112,7 @@ enum wsd_status wsd_stream_read_urgent(struct wsd_stream *s, bool peek, uint8_t 
 	return WSD_OK;
 }
 
-void wsd_stream_set_urgent_inline(struct wsd_stream *s, bool inline_mode)
+void wsd_message_set_urgent_inline(struct wsd_stream *s, bool inline_mode)
 {
 	s->rx.urgent_inline = inline_mode;
 	/* One that the reader has passed has no place in the stream any more. */
@@ -121,12 +121,12 @@ void wsd_stream_set_urgent_inline(struct wsd_stream *s, bool inline_mode)
 	wsd_urgent_settle(s);
 }
 
-bool wsd_stream_urgent_pending(const struct wsd_stream *s)
+bool wsd_message_urgent_pending(const struct wsd_stream *s)
 {
 	return next_unread(&s->rx) != NULL && !s->rx.urgent_inline;
 }
 
-bool wsd_stream_at_mark(const struct wsd_stream *s)
+bool wsd_message_at_mark(const struct wsd_stream *s)
 {
 	for (unsigned i = 0; i < s->rx.urgent_count; i++)
 		if (s->rx.urgent[i].mark >= s->rx.read)
@@ -134,7 +134,7 @@ bool wsd_stream_at_mark(const struct wsd_stream *s)
 	return true; /* no normal data stands before urgent data */
 }
 
-bool wsd_stream_mark_here(const struct wsd_stream *s)
+bool wsd_message_mark_here(const struct wsd_stream *s)
 {
 	return s->rx.urgent_count > 0 && s->rx.urgent[0].mark == s->rx.read;
 }

@@ -10,6 +10,8 @@
 
 #include "provider/transport/engine_internal.h"
 #include "provider/transport/ledger.h"
+#include "provider/transport/plain.h"
+#include "provider/transport/rules.h"
 
 #include "rdma_backend/base/base.h"
 #include "rdma_backend/registry.h"
@@ -48,6 +50,21 @@ static void all_lock(void)
 	wsd_mutex_lock(&all.lock);
 }
 
+/* Nothing else will be heard of its connections. */
+static void tell_gone(struct wsd_engine *engine)
+{
+	struct wsd_event event = { .type = WSD_EV_DEVICE_GONE, .status = WSD_EDEVICE };
+	struct wsd_list *node;
+
+	while ((node = wsd_list_pop(&engine->sinks)) != NULL) {
+		struct wsd_event_sink *sink = wsd_container(node, struct wsd_event_sink, link);
+
+		sink->joined = false;
+		event.context = sink;
+		sink->events(sink, engine, &event, 1);
+	}
+}
+
 /* Events of the queue itself: removal of the device, and registrations. */
 static void queue_events(struct wsd_event_sink *sink, struct wsd_engine *engine,
 			 const struct wsd_event *events, uint32_t count)
@@ -61,6 +78,7 @@ static void queue_events(struct wsd_event_sink *sink, struct wsd_engine *engine,
 			wsd_log(WSD_LOG_ERROR, "engine", "%s: the device is gone", engine->name);
 			wsd_count(wsd_counter("engine", "device_gone", "devices that were removed"),
 				  1);
+			tell_gone(engine);
 		}
 	}
 }
@@ -106,6 +124,7 @@ static void engine_init(struct wsd_engine *engine, const struct wsd_backend_ops 
 	snprintf(engine->name, sizeof(engine->name), "%s", name);
 	engine->tick = wsd_param_uint("ENGINE_TICK_US", 2000, 100, 1000000) * 1000;
 	wsd_list_init(&engine->deferred);
+	wsd_list_init(&engine->sinks);
 	wsd_list_init(&engine->tasks);
 	engine->event_next = engine->event_count = 0;
 	engine->gone = false;
@@ -284,12 +303,13 @@ static void note_missing(const char *backend, enum wsd_status status, const char
 
 static enum wsd_status open_backend(const char *backend)
 {
-	const struct wsd_backend_ops *ops;
+	const struct wsd_backend_ops *ops = &wsd_plain_ops;
 	unsigned before = atomic_load(&all.count);
 	char reason[256] = "";
-	enum wsd_status status = wsd_registry_find(backend, &ops, reason, sizeof(reason)),
-			why = WSD_ENODEVICE;
+	enum wsd_status status = WSD_OK, why = WSD_ENODEVICE;
 
+	if (strcmp(backend, wsd_plain_ops.name) != 0)
+		status = wsd_registry_find(backend, &ops, reason, sizeof(reason));
 	if (status != WSD_OK) {
 		note_missing(backend, status, reason[0] ? reason : wsd_status_text(status));
 		return WSD_OK;
@@ -310,7 +330,7 @@ static enum wsd_status open_backend(const char *backend)
 
 static enum wsd_status open_all(void)
 {
-	const char *at = wsd_param_text("BACKENDS", "shm,verbs,tcp");
+	const char *at = wsd_param_text("BACKENDS", "shm,verbs,tcp,plain");
 	enum wsd_status status = WSD_OK;
 	char name[32];
 
@@ -352,7 +372,9 @@ enum wsd_status wsd_engines_start(void)
 	if (all.references == 0) {
 		wsd_host_set_wake(wsd_engine_wake);
 		wsd_ledger_open();
-		status = open_all();
+		status = wsd_rules_load();
+		if (status == WSD_OK)
+			status = open_all();
 		if (status != WSD_OK)
 			close_all();
 	}

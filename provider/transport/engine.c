@@ -102,10 +102,11 @@ void wsd_engine_abandon(struct wsd_engine *engine)
 void wsd_engine_hold(struct wsd_engine *engine)
 {
 	/* The thread may be asleep for lack of need; it decides under leaf from what it reads
-	 * there, so its waker, which keeps the wake, is all that is needed. */
+	 * there, so its waker, which keeps the wake, is all that is needed. One that ticks looks soon. */
 	if (atomic_fetch_add(&engine->holds, 1) == 0) {
 		wsd_mutex_lock(&engine->leaf);
-		wake_thread(engine);
+		if (atomic_load(&engine->watch) != WSD_WATCH_TICK)
+			wake_thread(engine);
 		wsd_mutex_unlock(&engine->leaf);
 	}
 }
@@ -139,12 +140,23 @@ void wsd_engine_defer(struct wsd_engine *engine, struct wsd_deferred *deferred)
 	wsd_list_append(&engine->deferred, &deferred->link);
 }
 
-void wsd_engine_forget(struct wsd_engine *engine, const void *context)
+void wsd_engine_join(struct wsd_engine *engine, struct wsd_event_sink *sink)
+{
+	if (sink->joined)
+		return;
+	sink->joined = true;
+	wsd_list_append(&engine->sinks, &sink->link);
+}
+
+void wsd_engine_forget(struct wsd_engine *engine, struct wsd_event_sink *sink)
 {
 	for (uint32_t i = engine->event_next; i < engine->event_count; i++) {
-		if (engine->events[i].context == context)
+		if (engine->events[i].context == sink)
 			engine->events[i].context = NULL;
 	}
+	if (sink->joined)
+		wsd_list_remove(&sink->link);
+	sink->joined = false;
 	atomic_store(&engine->taking_down, true);
 }
 

@@ -26,6 +26,8 @@ struct wsd_engine;
 struct wsd_event_sink {
 	void (*events)(struct wsd_event_sink *sink, struct wsd_engine *engine,
 		       const struct wsd_event *events, uint32_t count);
+	struct wsd_list link; /* the engine's, while joined */
+	bool joined;
 };
 
 /* Work for the owner: run with ownership, no other lock. Embedded; may be queued again once it runs. */
@@ -48,7 +50,7 @@ struct wsd_timer {
 };
 
 /*
- * Open every device of the configured backends (WSD_BACKENDS, default "shm,verbs,tcp"; the order is the
+ * Open every device of the configured backends (WSD_BACKENDS, default "shm,verbs,tcp,plain"; the order is the
  * path order). Reference counted; stop closes devices, joins threads, and returns with no thread running
  * our code. Start never fails for a backend that is not there: it logs why. WSD_ENOMEM.
  */
@@ -82,7 +84,9 @@ void wsd_engine_defer(struct wsd_engine *engine, struct wsd_deferred *deferred);
 /* [ownership held] Call with endpoint_destroy and listener_destroy: events of that context which the
  * running round has collected already are dropped. (Tasks run before the round collects any.) The engine
  * moves on, held or not, until the device has taken it down. */
-void wsd_engine_forget(struct wsd_engine *engine, const void *context);
+void wsd_engine_forget(struct wsd_engine *engine, struct wsd_event_sink *sink);
+/* [ownership held] Until it is forgotten it gets a WSD_EV_DEVICE_GONE of its own when the device is removed. */
+void wsd_engine_join(struct wsd_engine *engine, struct wsd_event_sink *sink);
 /* [any lock] Set or move; when == 0 cancels. A cancelled timer may already be expiring in the owner:
  * handlers check their object's state under its lock. */
 void wsd_engine_set_timer(struct wsd_engine *engine, struct wsd_timer *timer, uint64_t when);

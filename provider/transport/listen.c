@@ -4,6 +4,8 @@
 
 #include <stdatomic.h>
 
+#include "provider/transport/path.h"
+#include "provider/transport/plain.h"
 #include "rdma_backend/base/base.h"
 #include "rdma_backend/base/platform.h"
 
@@ -91,6 +93,8 @@ bool wsd_engine_serves(struct wsd_engine *engine, const struct wsd_addr *local)
 	struct wsd_addr list[ADDRESSES_MAX];
 	uint32_t n;
 
+	if (wsd_engine_is_plain(engine))
+		return false;
 	if (wsd_addr_is_any(local) || wsd_addr_is_loopback(local))
 		return true;
 	n = wsd_engine_ops(engine)->addresses(wsd_engine_device(engine), list, ADDRESSES_MAX);
@@ -131,6 +135,10 @@ enum wsd_status wsd_listen_open(struct wsd_listen **listen, const struct wsd_lis
 
 		if (!wsd_engine_serves(wsd_engine_at(i), local))
 			continue;
+		if (!wsd_paths_listen(local, wsd_engine_at(i))) {
+			status = WSD_EDENIED;
+			continue;
+		}
 		p->sink.events = port_events;
 		p->listen = l;
 		p->engine = wsd_engine_at(i);

@@ -78,7 +78,8 @@ void wsd_os_port_set_reuse(intptr_t holder, bool on)
 {
 	int value = on;
 
-	(void)setsockopt((int)holder, SOL_SOCKET, SO_REUSEADDR, &value, sizeof(value));
+	if (holder >= 0)
+		(void)setsockopt((int)holder, SOL_SOCKET, SO_REUSEADDR, &value, sizeof(value));
 }
 
 /* The system binds a stream socket to a broadcast or multicast address, but nobody can use it. */
@@ -91,6 +92,20 @@ static bool is_group(const struct wsd_addr *want)
 	return (want->bytes[0] & 0xf0) == 0xe0 || wsd_os_route(want, &ignored) == WSD_EUNREACHABLE;
 }
 
+/* What plain connections leave behind for a minute must not keep a server from its port. The option is on only
+ * while it binds: then a living holder of the port still refuses others. */
+static int bind_fd(int fd, const union os_addr *os, socklen_t length, bool again)
+{
+	int rc = bind(fd, &os->any, length);
+
+	if (rc == 0 || errno != EADDRINUSE || !again)
+		return rc;
+	wsd_os_port_set_reuse(fd, true);
+	rc = bind(fd, &os->any, length);
+	wsd_os_port_set_reuse(fd, false);
+	return rc;
+}
+
 enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr_t *holder,
 				 uint16_t *port)
 {
@@ -101,7 +116,7 @@ enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr
 
 	if (is_group(want))
 		return WSD_EADDRNOTAVAIL;
-	fd = socket(os.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+	fd = socket(os.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
 	if (fd < 0)
 		return from_errno(errno);
 	/* IPv6 ports are a space of their own, as on Windows. */
@@ -109,7 +124,8 @@ enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
 	if (reuse)
 		wsd_os_port_set_reuse(fd, true);
-	if (bind(fd, &os.any, length) != 0 || getsockname(fd, &os.any, &length) != 0) {
+	if (bind_fd(fd, &os, length, want->port != 0 && !reuse) != 0 ||
+	    getsockname(fd, &os.any, &length) != 0) {
 		status = from_errno(errno);
 		close(fd);
 		return status;
@@ -121,7 +137,8 @@ enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr
 
 void wsd_os_port_drop(intptr_t holder)
 {
-	wsd_handle_close(holder);
+	if (holder >= 0)
+		wsd_handle_close(holder);
 }
 
 enum wsd_status wsd_os_route(const struct wsd_addr *remote, struct wsd_addr *local)

@@ -34,7 +34,8 @@ static int set_option(SOCKET s, int level, int name, DWORD value)
 
 void wsd_os_port_set_reuse(intptr_t holder, bool on)
 {
-	(void)set_option((SOCKET)holder, SOL_SOCKET, SO_REUSEADDR, on);
+	if (holder >= 0)
+		(void)set_option((SOCKET)holder, SOL_SOCKET, SO_REUSEADDR, on);
 }
 
 /* The system binds a stream socket to a broadcast or multicast address, but nobody can use it. */
@@ -81,7 +82,8 @@ enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr
 
 void wsd_os_port_drop(intptr_t holder)
 {
-	wsd_windows_closesocket((SOCKET)holder);
+	if (holder >= 0)
+		wsd_windows_closesocket((SOCKET)holder);
 }
 
 enum wsd_status wsd_os_route(const struct wsd_addr *remote, struct wsd_addr *local)

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "provider/transport/plain.h"
+#include "provider/transport/rules.h"
 #include "provider/transport/unanswered.h"
 #include "rdma_backend/base/base.h"
 
@@ -30,6 +32,32 @@ static int weight(enum wsd_status status)
 	}
 }
 
+/* In the memory of those that did not answer: no OpenWSD listens at this address and port. */
+#define ANY_PATH "openwsd"
+
+static struct wsd_engine *engine_of(const struct wsd_paths *paths)
+{
+	return wsd_engine_at(paths->order[paths->index]);
+}
+
+/* --- reasons --- */
+
+static void count_reason(enum wsd_status status)
+{
+	static const struct {
+		enum wsd_status status;
+		const char *name, *text;
+	} all[] = {
+#define REASON(name, value, text) { WSD_##name, #name, text },
+		WSD_STATUS_LIST(REASON)
+#undef REASON
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i].status == status)
+			wsd_count(wsd_counter("reasons", all[i].name, all[i].text), 1);
+}
+
 static void note(struct wsd_paths *paths, const char *reason)
 {
 	size_t at;
@@ -42,25 +70,106 @@ static void note(struct wsd_paths *paths, const char *reason)
 	snprintf(paths->reasons + at, WSD_REASON_BYTES - at, "%s%s", at ? "; " : "", reason);
 }
 
+static void add_reason(struct wsd_paths *paths, const char *path, enum wsd_status status)
+{
+	char reason[192];
+
+	count_reason(status);
+	snprintf(reason, sizeof(reason), "%s: %s (%d)", path, wsd_status_text(status), (int)status);
+	wsd_log(WSD_LOG_DEBUG, "path", "%s", reason);
+	note(paths, reason);
+}
+
 /* Backends before the next engine that have none. */
 static void pass_missing(struct wsd_paths *paths)
 {
+	unsigned next =
+		paths->index < paths->count ? paths->order[paths->index] : wsd_engine_count();
 	const char *reason;
 
-	while ((reason = wsd_engine_missing(paths->missing, paths->index)) != NULL) {
+	while ((reason = wsd_engine_missing(paths->missing, next)) != NULL) {
 		note(paths, reason);
 		paths->missing++;
 	}
 }
 
-void wsd_paths_begin(struct wsd_paths *paths)
+/* --- the order --- */
+
+static void add_path(struct wsd_paths *paths, unsigned engine)
 {
-	paths->index = 0;
-	paths->missing = 0;
-	paths->best = WSD_EUNREACHABLE;
+	if (paths->count < WSD_PATHS_MOST)
+		paths->order[paths->count++] = (uint8_t)engine;
 }
 
-/* Notes hold for a whole host. */
+/* The engines in the rule's order; of one name in their own. */
+static void order_by_rule(struct wsd_paths *paths, const struct wsd_rule *rule, bool streams)
+{
+	for (unsigned place = 0; place < rule->path_count; place++) {
+		for (unsigned i = 0; i < wsd_engine_count(); i++) {
+			struct wsd_engine *engine = wsd_engine_at(i);
+
+			if (wsd_rule_path(rule, wsd_engine_name(engine)) == (int)place &&
+			    (streams || !wsd_engine_is_plain(engine)))
+				add_path(paths, i);
+		}
+	}
+}
+
+static void order_all(struct wsd_paths *paths, bool streams)
+{
+	for (unsigned i = 0; i < wsd_engine_count(); i++)
+		if (streams || !wsd_engine_is_plain(wsd_engine_at(i)))
+			add_path(paths, i);
+}
+
+/* To a peer that is known to speak only TCP the others are left for the case that this fails. */
+static void skip_known(struct wsd_paths *paths, const struct wsd_addr *remote)
+{
+	uint8_t plain, last = (uint8_t)(paths->count - 1);
+
+	if (!wsd_engine_is_plain(wsd_engine_at(paths->order[last])) ||
+	    !wsd_unanswered_known(ANY_PATH, remote))
+		return;
+	plain = paths->order[last];
+	memmove(paths->order + 1, paths->order, last);
+	paths->order[0] = plain;
+	paths->by_heart = true;
+	paths->missing = UINT32_MAX;
+	add_reason(paths, ANY_PATH, WSD_ENOANSWER);
+}
+
+void wsd_paths_begin(struct wsd_paths *paths, const struct wsd_addr *remote, bool streams)
+{
+	const struct wsd_rule *rule = wsd_rules_find(false, remote);
+	char name[32];
+
+	paths->count = paths->index = 0;
+	paths->by_heart = paths->here = false;
+	paths->best = WSD_EUNREACHABLE;
+	paths->missing = rule ? UINT32_MAX : 0; /* a rule has an order of its own */
+	if (rule)
+		order_by_rule(paths, rule, streams);
+	else
+		order_all(paths, streams);
+	if (paths->count > 1 && streams)
+		skip_known(paths, remote);
+	if (paths->count > 0 || !rule)
+		return;
+	paths->best = WSD_EDENIED;
+	snprintf(name, sizeof(name), "rule at line %u", rule->line);
+	add_reason(paths, name, WSD_EDENIED);
+}
+
+bool wsd_paths_listen(const struct wsd_addr *local, const struct wsd_engine *engine)
+{
+	const struct wsd_rule *rule = wsd_rules_find(true, local);
+
+	return !rule || wsd_rule_path(rule, wsd_engine_name(engine)) >= 0;
+}
+
+/* --- trying --- */
+
+/* Notes of one path hold for a whole host. */
 static struct wsd_addr host_of(const struct wsd_addr *remote)
 {
 	struct wsd_addr host = *remote;
@@ -72,25 +181,32 @@ static struct wsd_addr host_of(const struct wsd_addr *remote)
 void wsd_paths_failed(struct wsd_paths *paths, const struct wsd_addr *remote,
 		      enum wsd_status status)
 {
-	const char *name = wsd_engine_name(wsd_engine_at(paths->index));
+	const struct wsd_engine *engine = engine_of(paths);
+	bool plain = wsd_engine_is_plain(engine);
 	struct wsd_addr host = host_of(remote);
-	char reason[192];
 
 	if (status == WSD_ENOANSWER)
-		wsd_unanswered_note(name, &host);
-	snprintf(reason, sizeof(reason), "%.64s: %.100s (%d)", name, wsd_status_text(status),
-		 (int)status);
-	note(paths, reason);
-	if (weight(status) > weight(paths->best))
+		wsd_unanswered_note(wsd_engine_name(engine), &host);
+	if (plain && paths->by_heart)
+		wsd_unanswered_forget(ANY_PATH, remote);
+	add_reason(paths, wsd_engine_name(engine), status);
+	/* TCP's own answer is the truth about who cannot be reached by anything better. */
+	if (weight(status) > weight(paths->best) || plain)
 		paths->best = status;
+	paths->here = paths->here || status > WSD_ECANCELLED || status == WSD_EREGISTER ||
+		      status <= WSD_EDEVICE;
 	paths->index++;
 }
 
-void wsd_paths_opened(const struct wsd_engine *engine, const struct wsd_addr *remote)
+void wsd_paths_opened(const struct wsd_paths *paths, const struct wsd_engine *engine,
+		      const struct wsd_addr *remote)
 {
 	struct wsd_addr host = host_of(remote);
 
-	wsd_unanswered_forget(wsd_engine_name(engine), &host);
+	if (!wsd_engine_is_plain(engine))
+		wsd_unanswered_forget(wsd_engine_name(engine), &host);
+	else if (paths && paths->index > 0 && !paths->by_heart && !paths->here)
+		wsd_unanswered_note(ANY_PATH, remote);
 }
 
 static enum wsd_status reach(const struct wsd_engine *engine, const struct wsd_addr *local,
@@ -104,12 +220,12 @@ static bool pass_over(const struct wsd_paths *paths, const struct wsd_addr *loca
 		      const struct wsd_addr *remote)
 {
 	struct wsd_addr host = host_of(remote);
-	unsigned count = wsd_engine_count(), i;
+	unsigned i;
 
-	if (!wsd_unanswered_known(wsd_engine_name(wsd_engine_at(paths->index)), &host))
+	if (!wsd_unanswered_known(wsd_engine_name(engine_of(paths)), &host))
 		return false;
-	for (i = paths->index + 1; i < count; i++) {
-		if (reach(wsd_engine_at(i), local, remote) == WSD_OK)
+	for (i = paths->index + 1u; i < paths->count; i++) {
+		if (reach(wsd_engine_at(paths->order[i]), local, remote) == WSD_OK)
 			return true;
 	}
 	return false;
@@ -118,11 +234,9 @@ static bool pass_over(const struct wsd_paths *paths, const struct wsd_addr *loca
 struct wsd_engine *wsd_paths_next(struct wsd_paths *paths, const struct wsd_addr *local,
 				  const struct wsd_addr *remote)
 {
-	unsigned count = wsd_engine_count();
-
 	pass_missing(paths);
-	while (paths->index < count) {
-		struct wsd_engine *engine = wsd_engine_at(paths->index);
+	while (paths->index < paths->count) {
+		struct wsd_engine *engine = engine_of(paths);
 		enum wsd_status status = reach(engine, local, remote);
 
 		if (status == WSD_OK && pass_over(paths, local, remote))

@@ -2,6 +2,8 @@
 /*
  * path.h - the paths to one peer: the engines in their order, the reason for each that was not taken, and
  * the failure that tells most. Plain data under its owner's lock.
+ *
+ * A reason is a status; its number, text and a counter of its own ("reasons.<NAME>") are the same everywhere.
  */
 #ifndef WSD_TRANSPORT_PATH_H
 #define WSD_TRANSPORT_PATH_H
@@ -9,15 +11,20 @@
 #include "provider/transport/engine.h"
 
 #define WSD_REASON_BYTES 512u
+#define WSD_PATHS_MOST	 16u
 
 struct wsd_paths {
-	unsigned index;	      /* of the engine being tried */
-	unsigned missing;     /* backends without an engine that were passed */
-	enum wsd_status best; /* most telling failure so far */
-	char *reasons;	      /* of the heap, or NULL */
+	uint8_t order[WSD_PATHS_MOST]; /* numbers of engines */
+	uint8_t count, index;	       /* index: the one being tried */
+	unsigned missing;	       /* backends without an engine that were passed */
+	bool by_heart;		       /* others were left out, because the peer is known */
+	bool here;		       /* something failed that says nothing about the peer */
+	enum wsd_status best;	       /* most telling failure so far */
+	char *reasons;		       /* of the heap, or NULL */
 };
 
-void wsd_paths_begin(struct wsd_paths *paths);
+/* The paths to remote, as rules and memory say. streams: TCP of the system is one of them. */
+void wsd_paths_begin(struct wsd_paths *paths, const struct wsd_addr *remote, bool streams);
 /* The first engine from index on that may reach remote; NULL: none is left. */
 struct wsd_engine *wsd_paths_next(struct wsd_paths *paths, const struct wsd_addr *local,
 				  const struct wsd_addr *remote);
@@ -25,8 +32,12 @@ struct wsd_engine *wsd_paths_next(struct wsd_paths *paths, const struct wsd_addr
  * process to that host pass it over for a while, as long as they have another (unanswered.h). */
 void wsd_paths_failed(struct wsd_paths *paths, const struct wsd_addr *remote,
 		      enum wsd_status status);
-/* A connection with that peer has been opened, by either side. */
-void wsd_paths_opened(const struct wsd_engine *engine, const struct wsd_addr *remote);
+/* A connection with that peer has been opened; paths NULL: by the peer. One that could be had by TCP of the system
+ * only is connected that way at once for a while. */
+void wsd_paths_opened(const struct wsd_paths *paths, const struct wsd_engine *engine,
+		      const struct wsd_addr *remote);
 void wsd_paths_end(struct wsd_paths *paths);
+/* May this address be listened at by that engine? By a rule; without one: yes. */
+bool wsd_paths_listen(const struct wsd_addr *local, const struct wsd_engine *engine);
 
 #endif

@@ -25,6 +25,7 @@ void wsd_socket_apply_options(struct wsd_socket *sock)
 	if (sock->stream == NULL || sock->state == WSD_SOCK_CLOSED)
 		return;
 	wsd_stream_set_urgent_inline(sock->stream, o->oob_inline);
+	wsd_stream_set_nodelay(sock->stream, o->nodelay);
 	wsd_socket_tune(sock);
 	/* Standard is off: a stream that never had keep-alive needs no timer. */
 	if (o->keepalive || sock->state == WSD_SOCK_CONNECTED)

@@ -2,6 +2,9 @@
 /* listen.c - WSPListen. */
 #include "provider/winsock/spi_calls.h"
 
+#include "provider/transport/path.h"
+#include "provider/transport/plain.h"
+
 #define BACKLOG_MOST	   4096
 #define BACKLOG_SOMAXCONN  512
 #define BACKLOG_HINT_LEAST 200
@@ -32,7 +35,13 @@ static int open_listener(struct wsd_socket *sock)
 	struct wsd_listener *listener = NULL;
 	struct wsd_acceptor *acceptor = NULL;
 	enum wsd_status status;
+	intptr_t holder;
 
+	if (sock->mode == WSD_MODE_STREAM && wsd_engine_plain() != NULL &&
+	    wsd_paths_listen(&local, wsd_engine_plain())) {
+		holder = wsd_port_take(sock->port);
+		options.socket = holder >= 0 ? &holder : NULL;
+	}
 	sock->reserved = true;
 	wsd_socket_ref(sock);
 	wsd_streams_count(sock->mode, 1);
@@ -46,6 +55,7 @@ static int open_listener(struct wsd_socket *sock)
 	wsd_mutex_lock(&sock->lock);
 	sock->reserved = false;
 	if (status != WSD_OK) {
+		wsd_port_restore(sock->port);
 		wsd_streams_count(sock->mode, -1);
 		return wsd_error(status, WSD_CALL_LISTEN);
 	}

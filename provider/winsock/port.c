@@ -12,8 +12,8 @@ struct wsd_port {
 	struct wsd_addr addr;
 	struct wsd_addr peer; /* connected to it from here; family NONE: to nobody */
 	enum wsd_port_sharing sharing;
-	bool contested; /* others of ours have, or had, the same port */
-	intptr_t holder;
+	bool contested;	 /* others of ours have, or had, the same port */
+	intptr_t holder; /* -1: taken */
 	unsigned refs;
 };
 
@@ -162,6 +162,51 @@ static bool is_taken(const struct wsd_port *port, const struct wsd_addr *remote)
 	return false;
 }
 
+/* [ports_lock] What is left of ended connections must not keep us from our own port. */
+static void restore(struct wsd_port *port)
+{
+	struct wsd_addr want = port->addr;
+
+	if (port->holder >= 0)
+		return;
+	if (port->contested)
+		set_reuse(&want, true);
+	if (wsd_os_port_hold(&want, true, &port->holder, &want.port) != WSD_OK)
+		port->holder = -1;
+	wsd_os_port_set_reuse(port->holder, false);
+	if (port->contested)
+		set_reuse(&want, false);
+}
+
+void wsd_port_restore(struct wsd_port *port)
+{
+	if (port == NULL)
+		return;
+	wsd_mutex_lock(&ports_lock);
+	restore(port);
+	wsd_mutex_unlock(&ports_lock);
+}
+
+intptr_t wsd_port_take(struct wsd_port *port)
+{
+	intptr_t holder = -1;
+
+	if (port == NULL)
+		return -1;
+	wsd_mutex_lock(&ports_lock);
+	restore(port);
+	if (port->refs == 1) {
+		holder = port->holder;
+		port->holder = -1;
+		/* What is left of the connection must not keep the next owner from the port. */
+		wsd_os_port_set_reuse(holder, true);
+		if (port->contested) /* or the system would not let it listen beside the others */
+			set_reuse(&port->addr, true);
+	}
+	wsd_mutex_unlock(&ports_lock);
+	return holder;
+}
+
 enum wsd_status wsd_port_connect(struct wsd_port *port, const struct wsd_addr *remote)
 {
 	enum wsd_status status = WSD_OK;
@@ -169,7 +214,10 @@ enum wsd_status wsd_port_connect(struct wsd_port *port, const struct wsd_addr *r
 	if (port == NULL)
 		return WSD_OK;
 	wsd_mutex_lock(&ports_lock);
-	if (remote == NULL)
+	restore(port);
+	if (remote != NULL && port->holder < 0)
+		status = WSD_EADDRINUSE;
+	else if (remote == NULL)
 		memset(&port->peer, 0, sizeof(port->peer));
 	else if (port->contested && is_taken(port, remote))
 		status = WSD_EADDRINUSE;

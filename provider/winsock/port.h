@@ -23,6 +23,11 @@ enum wsd_status wsd_port_hold(const struct wsd_addr *want, enum wsd_port_sharing
 /* A connection to remote begins: WSD_EADDRINUSE when another holder of the port has one with the same
  * two ends. remote NULL: it has ended, or never came about. */
 enum wsd_status wsd_port_connect(struct wsd_port *port, const struct wsd_addr *remote);
+/* The system's socket that holds the port, to become a connection or a listening socket. It is the caller's from
+ * now on and closed by it. -1: there is none, or others share it. */
+intptr_t wsd_port_take(struct wsd_port *port);
+/* Hold the port again after that, if it is to be had. */
+void wsd_port_restore(struct wsd_port *port);
 struct wsd_port *wsd_port_share(struct wsd_port *port); /* one more holder, for accepted sockets */
 void wsd_port_release(struct wsd_port *port);		/* NULL allowed */
 

@@ -488,6 +488,7 @@ void wsd_socket_settle(struct wsd_socket *sock)
 			sock->listener = NULL;
 			sock->dead_acceptor = sock->acceptor;
 			sock->acceptor = NULL;
+			wsd_port_restore(sock->port); /* its connections live on */
 		}
 	}
 	wsd_event_look(sock);
@@ -540,10 +541,18 @@ static void stream_changed(void *owner, unsigned changes)
 	sock->in_settle = false;
 }
 
+static intptr_t stream_take_port(void *owner)
+{
+	struct wsd_socket *sock = owner;
+
+	return wsd_port_take(sock->port);
+}
+
 const struct wsd_stream_owner wsd_socket_stream_owner = {
 	.lock = owner_lock,
 	.unlock = owner_unlock,
 	.changed = stream_changed,
+	.take_port = stream_take_port,
 };
 
 static void listener_arrived(void *owner)

@@ -29,6 +29,10 @@ unsigned wsd_fork_generation(void);
 /* The text of a parameter, or NULL when neither environment nor file set it. Never logs. */
 enum wsd_param_origin { WSD_PARAM_STANDARD, WSD_PARAM_FILE, WSD_PARAM_ENVIRONMENT };
 const char *wsd_param_find(const char *name, enum wsd_param_origin *origin);
+/* Every line of the file with this name, in their order; a name that may stand more than once is not looked for
+ * in the environment. */
+void wsd_param_lines(const char *name, void (*visit)(const char *value, unsigned line, void *arg),
+		     void *arg);
 /* The file that is read, whether it exists or not. */
 const char *wsd_param_file(void);
 /* Everything in param_names.h; value is NULL where the standard one holds. */

@@ -256,6 +256,32 @@ const char *wsd_param_find(const char *name, enum wsd_param_origin *origin)
 	return value;
 }
 
+/* The next one behind line; NULL: none. */
+static const struct entry *next_line(const char *name, unsigned line)
+{
+	const struct entry *entry, *next = NULL;
+
+	wsd_mutex_lock_static(&lock, WSD_FORK_RANK_PARAM);
+	if (!file_read)
+		read_file();
+	for (entry = entries; entry; entry = entry->next) {
+		if (entry->kind == ENTRY_FILE && entry->line > line &&
+		    strcmp(entry->name, name) == 0 && (!next || entry->line < next->line))
+			next = entry;
+	}
+	wsd_mutex_unlock(&lock);
+	return next;
+}
+
+void wsd_param_lines(const char *name, void (*visit)(const char *value, unsigned line, void *arg),
+		     void *arg)
+{
+	const struct entry *entry = next_line(name, 0);
+
+	for (; entry; entry = next_line(name, entry->line))
+		visit(entry->value, entry->line, arg);
+}
+
 const char *wsd_param_text(const char *name, const char *standard)
 {
 	const char *value = wsd_param_find(name, NULL);

@@ -10,7 +10,7 @@
 /* clang-format off */
 #define WSD_PARAM_LIST(X) \
 	X("ANSWER_MEMORY", "60000", "how long a path by which a peer did not answer is passed over, in ms") \
-	X("BACKENDS", "shm,verbs,tcp", "backends to use, in path order") \
+	X("BACKENDS", "shm,verbs,tcp,plain", "paths: backends and plain TCP, in the order in which they are tried") \
 	X("CLOSE_TIMEOUT", "60000", "longest closing in the background after closesocket, in ms") \
 	X("CONNECT_TIMEOUT", "21000", "longest connect over all paths together, in ms") \
 	X("DUPLICATE_TIMEOUT", "30000", "how long a duplicated socket waits for its new process, in ms") \
@@ -23,11 +23,13 @@
 	X("MODULE_DIR", "(installed)", "folder of backend modules") \
 	X("MR_CACHE_BYTES", "256m", "most bytes kept registered when nobody uses them") \
 	X("MR_CACHE_ENTRIES", "1024", "most ranges kept registered when nobody uses them") \
+	X("PLAIN_BUFFER", "0", "plain: the system's send and receive buffers, in bytes; 0: its own choice") \
 	X("QOS_LEDGER", "qos", "name of the ledger of promised rates that processes share") \
 	X("QOS_RESERVABLE", "75", "most of a path's speed that is promised, in percent") \
 	X("QOS_TEMPLATES", "", "templates beside those of the codecs: NAME:RATE[:BUCKET[:PEAK]]") \
 	X("QUEUE_DEPTH", "4096", "completions that one device's queue can hold") \
 	X("RING_MEMORY", "256", "most memory of all rings beyond their first size, in MiB") \
+	X("RULE", "(none)", "which addresses, ports and programs use which paths; one line for each rule") \
 	X("SHM_SPEED", "1000000000", "shm: bytes per second, of which rates are promised") \
 	X("SIM_CAPS", "", "sim: capabilities to switch off") \
 	X("SIM_DEVICES", "1", "sim: number of devices") \

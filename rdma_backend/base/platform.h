@@ -86,6 +86,7 @@ void wsd_copy_streamed(void *to, const void *from, size_t length);
 uint64_t wsd_clock_ns(void);
 void wsd_random(void *bytes, size_t length);
 uint32_t wsd_process_id(void);
+const char *wsd_program_name(void); /* without its folder */
 /* secure_getenv: NULL in set-id programs. */
 const char *wsd_env(const char *name);
 

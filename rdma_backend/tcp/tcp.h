@@ -207,7 +207,7 @@ struct tcp_connect {
 	struct wsd_addr local, remote;
 	uint64_t started, deadline;
 	bool spread, silent_checked, chosen;
-	bool refused, unreachable, timed_out, version;
+	bool refused, unreachable, timed_out, silent, version;
 	uint8_t right;	/* the candidate that is our listener, but busy */
 	uint64_t retry; /* when it is asked again; 0 = not */
 	uint64_t retry_step;

@@ -94,6 +94,8 @@ static void give_up(struct tcp_connect *connect)
 		connect_failed(connect, WSD_EVERSION);
 	else if (connect->refused)
 		connect_failed(connect, WSD_ENOLISTENER);
+	else if (connect->silent)
+		connect_failed(connect, WSD_ENOANSWER);
 	else if (connect->timed_out)
 		connect_failed(connect, WSD_ETIMEDOUT);
 	else
@@ -138,23 +140,25 @@ static void candidate_failed(struct tcp_candidate *candidate)
 		give_up(connect);
 }
 
-/* Connected servers that say nothing are not ours; what is not connected yet may still be. */
+/* Connected servers that say nothing are not ours, and where nothing answers a firewall may stand in between, or
+ * nobody: the time that is left belongs to other paths. */
 static void drop_silent(struct tcp_connect *connect)
 {
 	connect->silent_checked = true;
 	for (unsigned i = 0; i < TCP_CANDIDATES; i++) {
 		struct tcp_candidate *candidate = &connect->candidates[i];
 
-		if (candidate->source.fd < 0 || tcp_os_connect_result(candidate->source.fd) != 0)
+		if (candidate->source.fd < 0)
 			continue;
-		connect->refused = true;
-		tcp_count(connect->endpoint->queue->device->counters.wrong_banners);
+		if (tcp_os_connect_result(candidate->source.fd) == 0) {
+			connect->refused = true;
+			tcp_count(connect->endpoint->queue->device->counters.wrong_banners);
+		} else {
+			connect->silent = true;
+		}
 		tcp_source_close(connect->endpoint->queue, &candidate->source);
 	}
-	if (any_candidate(connect))
-		next_timer(connect);
-	else
-		give_up(connect);
+	give_up(connect);
 }
 
 /* This is the listener, but it has no room for anybody now. The others are not it. */

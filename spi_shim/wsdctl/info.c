@@ -14,6 +14,7 @@
 #include "rdma_backend/registry.h"
 #include "spi_shim/wsdctl/wsdctl.h"
 
+#define PLAIN	      "plain"
 #define DEVICES_MAX   16u
 #define ADDRESSES_MAX 64u
 
@@ -146,10 +147,24 @@ static void print_missing(const char *list)
 		for (i = 0; (known = wsd_registry_name(i)) != NULL; i++)
 			if (strcmp(known, name) == 0)
 				break;
-		if (!known)
+		if (!known && strcmp(name, PLAIN) != 0)
 			(void)print_backend(name, "missing", name);
 		list += length;
 	}
+}
+
+/* No backend, so the registry does not know it. */
+static bool print_plain(const char *list)
+{
+	unsigned position = position_of(list, PLAIN);
+
+	printf("\n" PLAIN " (the system's TCP), ");
+	if (position)
+		printf("path %u\n", position);
+	else
+		printf("not enabled: WSD_BACKENDS does not name it\n");
+	printf("  for peers without OpenWSD\n");
+	return position > 0;
 }
 
 int wsdctl_info(int argc, char **argv)
@@ -169,13 +184,14 @@ int wsdctl_info(int argc, char **argv)
 	poptFreeContext(context);
 	/* What a backend says about its troubles is wanted here. */
 	(void)setenv("WSD_LOG", "notice", 0);
-	list = wsd_param_text("BACKENDS", "shm,verbs,tcp");
+	list = wsd_param_text("BACKENDS", "shm,verbs,tcp,plain");
 	printf("wsdctl %s, libopenwsd %s, backend ABI %u\n", WSD_VERSION, wsd_version(),
 	       WSD_BACKEND_ABI);
 	printf("configuration: %s\npaths in order: %s\n", wsd_param_file(), list);
 	for (i = 0; (name = wsd_registry_name(i)) != NULL; i++)
 		usable += print_backend(name, wsd_registry_builtin(name) ? "built in" : "module",
 					list);
+	usable += print_plain(list);
 	print_missing(list);
 	printf("\n%u of the paths can be used%s\n", usable,
 	       usable ? "" : ": no socket can connect or listen");

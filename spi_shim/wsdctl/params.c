@@ -21,7 +21,7 @@ static void show(const struct wsd_param_info *info, void *arg)
 	const char *value = info->value ? info->value : info->standard;
 
 	(void)arg;
-	printf("%-18s %-18s %-12s %s", info->name, *value ? value : "(empty)",
+	printf("%-18s %-20s %-12s %s", info->name, *value ? value : "(empty)",
 	       origins[info->origin], info->help);
 	if (info->value && *info->standard)
 		printf(" [standard: %s]", info->standard);
@@ -43,14 +43,14 @@ int wsdctl_params(int argc, char **argv)
 	poptFreeContext(context);
 	printf("file: %s%s\n\n", wsd_param_file(),
 	       access(wsd_param_file(), R_OK) == 0 ? "" : " (not there, or not readable)");
-	printf("%-18s %-18s %-12s %s\n", "name", "value", "from", "meaning");
+	printf("%-18s %-20s %-12s %s\n", "name", "value", "from", "meaning");
 	wsd_param_each(show, NULL);
 	/* What is wrong with the file is for the log; here somebody looks. */
 	(void)fflush(stdout);
 	if (setenv("WSD_LOG", "warning", 1) == 0) {
 		(void)unsetenv("WSD_LOG_FILE");
 		wsd_log_reset();
-		(void)wsd_param_text("BACKENDS", "shm,verbs,tcp");
+		(void)wsd_param_text("BACKENDS", "shm,verbs,tcp,plain");
 	}
 	return fflush(stdout) == 0 ? WSDCTL_OK : WSDCTL_FAILED;
 }

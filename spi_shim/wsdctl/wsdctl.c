@@ -24,6 +24,7 @@ static const struct command {
 	{ "bench", wsdctl_bench, "measure OpenWSD beside the TCP of the operating system" },
 	{ "info", wsdctl_info, "the backends of this machine: usable, or why not" },
 	{ "params", wsdctl_params, "the parameters: value, and where it comes from" },
+	{ "rules", wsdctl_rules, "the rules of openwsd.conf: which connection uses which path" },
 	{ "bench-worker", wsdctl_bench_worker, NULL },
 #endif
 };

@@ -153,3 +153,10 @@ int conf_two_processes(void)
 
 	return backends == NULL || strcmp(backends, "sim") != 0;
 }
+
+int conf_system_tcp(void)
+{
+	const char *backends = getenv("WSD_BACKENDS");
+
+	return backends != NULL && strcmp(backends, "plain") == 0;
+}

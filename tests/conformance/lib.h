@@ -64,6 +64,9 @@ void close_pair(struct pair *p);
 
 /* sim lives inside one process: what needs a second one is not checked on it. */
 int conf_two_processes(void);
+/* The path under test is TCP of the system alone. There the system says when a connection is open, what a full
+ * queue does, that bytes have arrived, and which urgent byte counts; checks of our own answers are left out. */
+int conf_system_tcp(void);
 
 /* This program again in another process, with a role and an argument; the two exchange numbers. */
 struct child {

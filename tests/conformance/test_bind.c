@@ -392,7 +392,8 @@ int main(int argc, char **argv)
 	check_wildcard();
 	check_conflicts();
 	check_reuse_after_bind();
-	check_specific_first();
+	if (!conf_system_tcp())
+		check_specific_first();
 	check_late_conflicts();
 	check_no_names();
 	check_names();

@@ -258,8 +258,7 @@ static void check_connect_parameters(void)
 	struct address other = p.at, zero = p.at;
 	SOCKET fresh = stream_socket(), bound = bound_socket(), s = bound_socket();
 	const struct sockaddr *to = &p.at.sa.any;
-	int size = p.at.length, on = 1;
-	struct wait w;
+	int size = p.at.length;
 	DWORD n;
 
 	other.sa.any.sa_family = conf_family() == AF_INET ? AF_INET6 : AF_INET;
@@ -276,21 +275,32 @@ static void check_connect_parameters(void)
 	CHECK(FALSE_WITH(connect_ex(bound, to, size, NULL, 0, &n, NULL), WSA_INVALID_PARAMETER));
 	CHECK(FAILS(setsockopt(bound, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, NULL, 0),
 		    WSAENOTCONN));
-	/* While it runs; a listener that decides later keeps it running. Close ends it. */
 	close_pair(&p);
+	closesocket(fresh);
+	closesocket(bound);
+	closesocket(s);
+}
+
+/* While it runs; a listener that decides later keeps it running. Close ends it. */
+static void check_connect_runs(void)
+{
+	SOCKET s = bound_socket();
+	struct pair p;
+	struct wait w;
+	int on = 1;
+	DWORD n;
+
 	p.listener = stream_socket();
 	p.at = loopback(0);
 	NEED(setsockopt(p.listener, SOL_SOCKET, SO_CONDITIONAL_ACCEPT, (char *)&on, 4) == 0 &&
 	     bind_to(p.listener, &p.at) == 0 && listen(p.listener, 1) == 0 &&
 	     name_of(p.listener, &p.at) == 0);
 	wait_begin(&w, s, BY_EVENT);
-	CHECK(STARTS(connect_ex(s, &p.at.sa.any, size, NULL, 0, &n, &w.o)));
-	CHECK(connect_refused(s, &p.at.sa.any, size, NULL, 0, WSAEALREADY));
+	CHECK(STARTS(connect_ex(s, &p.at.sa.any, p.at.length, NULL, 0, &n, &w.o)));
+	CHECK(connect_refused(s, &p.at.sa.any, p.at.length, NULL, 0, WSAEALREADY));
 	CHECK(in_progress(&w.o) && closesocket(s) == 0);
 	CHECK(wait_end(&w, &n) == WSA_OPERATION_ABORTED && n == 0);
 	closesocket(p.listener);
-	closesocket(fresh);
-	closesocket(bound);
 }
 
 static void check_connect(enum method method, DWORD first)
@@ -435,6 +445,8 @@ int main(int argc, char **argv)
 	check_accept_parameters();
 	check_accept_many();
 	check_connect_parameters();
+	if (!conf_system_tcp())
+		check_connect_runs();
 	check_disconnect_parameters();
 	check_disconnect(BY_POLL, false);
 	for (enum method method = 0; method < METHODS; method++) {

@@ -109,7 +109,8 @@ int main(int argc, char **argv)
 	conf_start(argc, argv);
 	check_listen_errors();
 	check_backlog_values();
-	check_backlog();
+	if (!conf_system_tcp())
+		check_backlog();
 	WSACleanup();
 	return check_result();
 }

@@ -344,9 +344,11 @@ int main(int argc, char **argv)
 	check_inline();
 	check_switch();
 	check_stream_of_marks();
-	check_many_inline();
-	check_many_apart();
-	check_many_awaited();
+	if (!conf_system_tcp()) { /* it keeps one mark */
+		check_many_inline();
+		check_many_apart();
+		check_many_awaited();
+	}
 	check_errors();
 	WSACleanup();
 	return check_result();

@@ -271,7 +271,8 @@ static void check_buffers(void)
 	CHECK(FAILS(set(s, SOL_SOCKET, SO_RCVBUF, 0x80000000), WSAEINVAL) &&
 	      FAILS(set(s, SOL_SOCKET, SO_SNDBUF, 0x80000000), WSAEINVAL));
 	closesocket(s);
-	for (size_t i = 0; i < 4; i++)
+	/* The system sizes its own. */
+	for (size_t i = 0; i < 4 && !conf_system_tcp(); i++)
 		check_receive_size(sizes[i]);
 }
 

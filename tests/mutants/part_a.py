@@ -103,8 +103,8 @@ MUTANTS = [
     (
         68,
         "provider/session/listener.c",
-        "l->ready_count + l->answering_count >= l->options.backlog",
-        "l->ready_count + l->answering_count > l->options.backlog",
+        "l->ready_count + l->answering_count < l->options.backlog",
+        "l->ready_count + l->answering_count <= l->options.backlog",
         "listen",
     ),
     (

@@ -9,7 +9,7 @@ import sys
 import common
 
 LIST = "rdma_backend/base/param_names.h"
-CORE = re.compile(r'\bwsd_param_(?:uint|text|find)\(\s*"([^"]+)"\s*,\s*("[^"]*"|[^,)]+)')
+CORE = re.compile(r'\bwsd_param_(?:uint|text|find|lines)\(\s*"([^"]+)"\s*,\s*("[^"]*"|[^,)]+)')
 HOST = re.compile(r'->param_(?:uint|text)\(\s*(?:"([^"]+)"|[\w.>-]+)\s*,\s*"([^"]+)"\s*,'
                   r'\s*("[^"]*"|[^,)]+)')
 LISTED = re.compile(r'X\("([A-Z0-9_]+)",\s*"([^"]*)"')

@@ -35,6 +35,9 @@ def check_info(tool, backends):
     check(out.count("usable; messages up to") == len(backends), out)
     check(re.search(r"addresses: .*127\.0\.0\.1( |$)", out, re.M), out)
     check("2 of the paths can be used" in out, out)
+    check(re.search(r"^plain \(the system's TCP\), not enabled", out, re.M), out)
+    _, out, _ = wsdctl(tool, "info", WSD_BACKENDS="tcp,plain")
+    check(re.search(r"^plain \(the system's TCP\), path 2$", out, re.M), out)
     code, out, errors = wsdctl(tool, "info", WSD_BACKENDS="nosuch", WSD_MODULE_DIR="/nowhere")
     check(code == 1, f"info without a usable path: exit status {code}")
     check("nosuch (missing), path 1\n  not usable: backend nosuch is not built in, and there is no "
@@ -58,16 +61,49 @@ def check_params(tool):
     check(row(out, "SPIN_US")[:2] == ("7", "file"), f"SPIN_US: {row(out, 'SPIN_US')}")
     check("[standard: 50]" in row(out, "SPIN_US")[2], f"SPIN_US: {row(out, 'SPIN_US')}")
     check(row(out, "EXIT_LINGER")[:2] == ("9", "environment"), f"{row(out, 'EXIT_LINGER')}")
-    check(row(out, "BACKENDS")[:2] == ("shm,verbs,tcp", "standard"), f"{row(out, 'BACKENDS')}")
+    check(row(out, "BACKENDS")[:2] == ("shm,verbs,tcp,plain", "standard"), f"{row(out, 'BACKENDS')}")
     check("line 4: unknown key NO_SUCH_KEY" in errors, errors)
     check("line 5: not key = value" in errors, errors)
     code, out, _ = wsdctl(tool, "params", config="/nowhere/openwsd.conf")
     check(code == 0 and "/nowhere/openwsd.conf (not there" in out, out)
 
 
+RULES = """# rules
+rule = connect 10.0.0.0/8:80-90 program curl tcp, plain
+rule = listen [fd00::/16]:443 verbs/rxe0
+rule = both * deny
+rule = sometimes * tcp
+rule = connect 10.0.0.0/33 tcp
+rule = connect 10.0.0.1:99-9 tcp
+rule = connect 10.0.0.1 Tcp
+rule = connect 10.0.0.1 tcp deny
+rule = connect 10.0.0.1
+"""
+UNDERSTOOD = """line 2: connect 10.0.0.0/8, ports 80-90, program curl: tcp plain
+line 3: listen [fd00::]/16, port 443: verbs/rxe0
+line 4: connect and listen any address: denied
+"""
+MISTAKES = ("connect, listen or both comes first", "no address or network", "no port or range",
+            "no name of a path", "deny stands alone", "neither paths nor deny")
+
+
+def check_rules(tool):
+    with tempfile.TemporaryDirectory() as folder:
+        config = os.path.join(folder, "openwsd.conf")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(RULES)
+        code, out, errors = wsdctl(tool, "rules", config=config)
+    check(code == 1 and out == UNDERSTOOD, f"rules: {code}\n{out}")
+    for line, text in enumerate(MISTAKES, 5):
+        check(f"line {line}: {text}" in errors, f"line {line} ({text}): {errors}")
+    code, out, errors = wsdctl(tool, "rules")
+    check(code == 0 and "has no rules" in out, f"no rules: {code} {out} {errors}")
+
+
 def main(tool, backends):
     check_info(tool, backends)
     check_params(tool)
+    check_rules(tool)
     for args, message in ((["nosuch"], "there is no command nosuch"), ([], "usage"),
                           (["info", "x"], "takes no arguments"),
                           (["params", "--x"], "takes no arguments")):

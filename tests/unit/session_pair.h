@@ -81,7 +81,7 @@ static inline void end_changed(void *owner, unsigned changes)
 		end_serve(e);
 }
 
-static const struct wsd_stream_owner end_ops = { end_lock, end_unlock, end_changed };
+static const struct wsd_stream_owner end_ops = { end_lock, end_unlock, end_changed, NULL };
 
 static inline void server_lock(void *owner)
 {

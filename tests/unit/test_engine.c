@@ -23,7 +23,7 @@ static void seen_events(struct wsd_event_sink *sink, struct wsd_engine *engine,
 	for (uint32_t i = 0; i < count; i++)
 		seen->last = events[i].id;
 	if (seen->forget)
-		wsd_engine_forget(engine, seen->forget);
+		wsd_engine_forget(engine, &seen->forget->sink);
 	if (seen->task)
 		wsd_engine_queue_task(engine, seen->task);
 	if (seen->defer)
@@ -286,7 +286,7 @@ static void end_last(struct wsd_task *task, struct wsd_engine *engine)
 {
 	struct ending *ending = (struct ending *)(void *)task;
 
-	wsd_engine_forget(engine, ending->connection);
+	wsd_engine_forget(engine, &ending->connection->sink);
 	wsd_engine_release(engine);
 }
 

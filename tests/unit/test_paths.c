@@ -26,7 +26,7 @@ static void assert_first(uint8_t host, const char *path, const char *reasons)
 	struct wsd_paths paths = { 0 };
 	struct wsd_engine *engine;
 
-	wsd_paths_begin(&paths);
+	wsd_paths_begin(&paths, &remote, true);
 	engine = wsd_paths_next(&paths, &any, &remote);
 	assert_non_null(engine);
 	assert_string_equal(wsd_engine_name(engine), path);
@@ -40,7 +40,7 @@ static void connect_fails(uint8_t host, enum wsd_status first, enum wsd_status s
 	struct wsd_addr remote = loopback(host);
 	struct wsd_paths paths = { 0 };
 
-	wsd_paths_begin(&paths);
+	wsd_paths_begin(&paths, &remote, true);
 	assert_non_null(wsd_paths_next(&paths, &any, &remote));
 	wsd_paths_failed(&paths, &remote, first);
 	assert_non_null(wsd_paths_next(&paths, &any, &remote));
@@ -57,7 +57,7 @@ static void opens(uint8_t host, const char *path)
 	remote.port = 99; /* whatever port it comes from */
 	for (i = 0; i < wsd_engine_count(); i++) {
 		if (strcmp(wsd_engine_name(wsd_engine_at(i)), path) == 0)
-			wsd_paths_opened(wsd_engine_at(i), &remote);
+			wsd_paths_opened(NULL, wsd_engine_at(i), &remote);
 	}
 }
 

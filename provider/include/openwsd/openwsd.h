@@ -20,7 +20,7 @@
  *
  * SO_OPENWSD_REASONS (get, char[]): why each path before the one that was taken was not, or, after a
  * connect that failed, why none was: "name: text (number)" with "; " between them, at most 511
- * characters. It is about the last connect of this socket.
+ * characters. It is about the last connect of this socket. openwsd(7) lists the numbers.
  *
  * SO_OPENWSD_ZCOPY_MIN (get and set, DWORD): sends and receives of at least so many bytes may go
  * without a copy. 0 means the threshold of the backend, 0xFFFFFFFF means never.

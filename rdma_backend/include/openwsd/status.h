@@ -48,6 +48,7 @@ extern "C" {
 	X(EVERSION, -68, "the peer speaks another protocol version or mode") \
 	X(EUSER, -69, "the peer belongs to another user or namespace")       \
 	X(ENOANSWER, -70, "nothing answers there by this path")              \
+	X(EDENIED, -71, "denied by a rule of openwsd.conf")                  \
 	X(EDEVICE, -80, "device failed or was removed")                      \
 	X(ENODEVICE, -81, "no such device")
 

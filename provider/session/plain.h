@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* plain.h - the streams of the path "plain": plain.c; plain_listen.c has their listeners. */
+#ifndef WSD_SESSION_PLAIN_H
+#define WSD_SESSION_PLAIN_H
+
+#include "provider/session/internal.h"
+
+/* What the system does not tell twice. */
+enum wsd_plain_mark { MARK_NONE, MARK_AHEAD, MARK_HERE };
+
+struct wsd_plain {
+	intptr_t socket;
+	uint64_t look;		  /* pause before the next question, 0: none is due */
+	enum wsd_plain_mark mark; /* of urgent data */
+	bool watched;		  /* in the poller ... */
+	bool watch_write;	  /* ... for writing, too */
+	bool may_read;		  /* no receive has found nothing since the last news */
+	bool may_write;		  /* the same for sends */
+	bool ended;		  /* the peer's end has arrived; bytes may stand before it */
+	bool eof;		  /* all of them have been read */
+	bool marks;		  /* there ever was urgent data */
+	bool urgent;		  /* a byte of it has not been fetched ... */
+	bool kept;		  /* ... but taken from the system: byte */
+	uint8_t byte;
+	bool fetched; /* ... or the last has been, out of line, and its place not been passed */
+	bool urgent_inline;
+	bool sent; /* anything */
+	bool keepalive, nodelay;
+};
+
+/* Make a stream of a connection that the system has accepted; the socket is its own, also when it fails.
+ * The stream's owner is the caller, with the lock held. */
+enum wsd_status wsd_plain_adopt(struct wsd_stream *stream, struct wsd_engine *engine,
+				intptr_t socket, const struct wsd_addr *local,
+				const struct wsd_addr *remote);
+
+/* A listening socket. */
+struct wsd_plain_listen;
+struct wsd_plain_listen_owner {
+	void (*lock)(void *owner);
+	void (*unlock)(void *owner, struct wsd_engine *engine);
+	/* lock held: another connection may be taken now */
+	bool (*room)(void *owner);
+	/* lock held: one arrived; the socket is the owner's */
+	void (*arrived)(void *owner, struct wsd_engine *engine, intptr_t socket,
+			const struct wsd_addr *local, const struct wsd_addr *remote);
+	void (*closed)(void *owner,
+		       struct wsd_engine *engine); /* lock held: after close, last call */
+};
+/* [no lock] socket holds the port: the listener's from now on, also when it fails. */
+enum wsd_status wsd_plain_listen_open(struct wsd_plain_listen **listen,
+				      const struct wsd_plain_listen_owner *ops, void *owner,
+				      intptr_t socket, const struct wsd_addr *local,
+				      uint32_t backlog);
+void wsd_plain_listen_start(
+	struct wsd_plain_listen *listen); /* [no lock] once it can be called back */
+void wsd_plain_listen_again(struct wsd_plain_listen *listen); /* [lock] there is room again */
+void wsd_plain_listen_set_backlog(struct wsd_plain_listen *listen, uint32_t backlog); /* [lock] */
+void wsd_plain_listen_close(struct wsd_plain_listen *listen);			      /* [lock] */
+void wsd_plain_listen_kick(struct wsd_plain_listen *listen); /* [no lock] */
+void wsd_plain_listen_free(struct wsd_plain_listen *listen); /* after closed; NULL allowed */
+
+#endif

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* system.c - see system.h. */
+#include "tests/plain/system.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PATIENCE_MS 10000
+
+static struct sockaddr_in loopback(uint32_t port)
+{
+	struct sockaddr_in at;
+
+	memset(&at, 0, sizeof(at));
+	at.sin_family = AF_INET;
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	at.sin_port = htons((uint16_t)port);
+	return at;
+}
+
+static int new_socket(int flags)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+
+	if (fd < 0)
+		abort();
+	return fd;
+}
+
+static bool ready(int fd, short events, int ms)
+{
+	struct pollfd one = { fd, events, 0 };
+
+	return poll(&one, 1, ms) == 1;
+}
+
+int system_listen(uint32_t *port, int backlog)
+{
+	struct sockaddr_in at = loopback(*port);
+	socklen_t length = sizeof(at);
+	int fd = new_socket(0), on = 1;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) || listen(fd, backlog) ||
+	    getsockname(fd, (struct sockaddr *)&at, &length))
+		abort();
+	*port = ntohs(at.sin_port);
+	return fd;
+}
+
+int system_accept(int listener)
+{
+	return ready(listener, POLLIN, PATIENCE_MS) ? accept(listener, NULL, NULL) : -1;
+}
+
+bool system_nobody(int listener, int ms)
+{
+	return !ready(listener, POLLIN, ms);
+}
+
+int system_connect(uint32_t port)
+{
+	struct sockaddr_in at = loopback(port);
+	int fd = new_socket(0);
+
+	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+int system_connect_timed(uint32_t port, double (*clock)(void), double *time)
+{
+	struct sockaddr_in at = loopback(port);
+	int fd = new_socket(0);
+	double begun = clock();
+	int rc = connect(fd, (struct sockaddr *)&at, sizeof(at));
+
+	*time = clock() - begun;
+	if (rc == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+int system_connecting(uint32_t port)
+{
+	struct sockaddr_in at = loopback(port);
+	int fd = new_socket(SOCK_NONBLOCK);
+
+	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) && errno != EINPROGRESS)
+		abort();
+	return fd;
+}
+
+bool system_connected(int fd, int ms)
+{
+	int error = 0;
+	socklen_t length = sizeof(error);
+
+	return ready(fd, POLLOUT, ms) &&
+	       getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error == 0;
+}
+
+void system_send(int fd, const void *bytes, size_t count)
+{
+	for (size_t done = 0; done < count;) {
+		ssize_t n = send(fd, (const char *)bytes + done, count - done, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EAGAIN && ready(fd, POLLOUT, PATIENCE_MS))
+			continue;
+		if (n <= 0)
+			abort();
+		done += (size_t)n;
+	}
+}
+
+size_t system_receive(int fd, void *bytes, size_t count)
+{
+	size_t done = 0;
+
+	while (done < count && ready(fd, POLLIN, PATIENCE_MS)) {
+		ssize_t n = recv(fd, (char *)bytes + done, count - done, 0);
+
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	return done;
+}
+
+bool system_silent(int fd, int ms)
+{
+	return !ready(fd, POLLIN | POLLRDHUP, ms);
+}
+
+void system_close(int fd)
+{
+	close(fd);
+}
+
+void system_reset(int fd)
+{
+	struct linger hard = { 1, 0 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	close(fd);
+}

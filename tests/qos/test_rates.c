@@ -2,7 +2,8 @@
 /*
  * test_rates.c - rates in real time between two processes, over the backend that WSD_BACKENDS names: what one
  * flow carries under an agreement, what its bucket lets through at once, and what a guaranteed flow keeps beside
- * eight that want everything. What may be reserved is measured just before. Every run has to hold.
+ * eight that want everything. What may be reserved is measured just before; a quarter of that counts as the
+ * path's speed, because a small machine carries five times less whenever its threads share a CPU. Every run has to hold.
  *
  *   test_rates [RUNS]
  */
@@ -335,10 +336,11 @@ int main(int argc, char **argv)
 		set_speed(0);
 		speed = measure();
 		PEER_CHECK(speed > 100000);
+		printf("run %u: %.2f MB/s measured\n", i + 1, (double)speed / 1e6);
+		speed /= 4;
 		set_speed(speed);
 		rate = (uint32_t)(speed / 4 < 1000000000 ? speed / 4 : 1000000000);
 		bucket = rate / 10;
-		printf("run %u: %.2f MB/s measured\n", i + 1, (double)speed / 1e6);
 		check_one(rate);
 		check_burst(rate);
 		check_beside(rate, speed, false);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * test_rates.c - rates in real time between two processes, over the backend that WSD_BACKENDS names: what one
- * flow carries under an agreement, what its bucket lets through at once, and what a guaranteed flow keeps beside
- * eight that want everything. What may be reserved is measured just before; a quarter of that counts as the
- * path's speed, because a small machine carries five times less whenever its threads share a CPU. Every run has to hold.
+ * flow carries under an agreement, what its bucket lets through at once, and what a guaranteed flow keeps
+ * beside eight that want everything. What may be reserved is measured just before; a quarter of that counts as
+ * the path's speed, because a small machine carries five times less whenever its threads share a CPU. Every
+ * run has to hold.
  *
  *   test_rates [RUNS]
  */

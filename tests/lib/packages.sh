@@ -15,6 +15,7 @@ install_packages() {
 	local sudo=""
 	[ "$(id -u)" -eq 0 ] || sudo="sudo -n"
 	$sudo apt-get update -qq >/dev/null 2>&1
-	DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends \
+	# RUNLEVEL: a server that comes with a package is not started.
+	$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends \
 		"${missing[@]}" >/dev/null 2>&1 || echo "cannot install ${missing[*]}; going on without"
 }

@@ -10,45 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "provider/transport/os_addr_linux.h"
 #include "provider/transport/os_port.h"
 #include "rdma_backend/base/platform.h"
-
-union os_addr {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
-
-static socklen_t to_os(const struct wsd_addr *addr, union os_addr *os)
-{
-	memset(os, 0, sizeof(*os));
-	if (addr->family == WSD_FAMILY_IPV6) {
-		os->v6.sin6_family = AF_INET6;
-		os->v6.sin6_port = htons(addr->port);
-		os->v6.sin6_scope_id = addr->scope;
-		memcpy(&os->v6.sin6_addr, addr->bytes, 16);
-		return sizeof(os->v6);
-	}
-	os->v4.sin_family = AF_INET;
-	os->v4.sin_port = htons(addr->port);
-	memcpy(&os->v4.sin_addr, addr->bytes, 4);
-	return sizeof(os->v4);
-}
-
-static void from_os(const union os_addr *os, struct wsd_addr *addr)
-{
-	memset(addr, 0, sizeof(*addr));
-	if (os->any.sa_family == AF_INET6) {
-		addr->family = WSD_FAMILY_IPV6;
-		addr->port = ntohs(os->v6.sin6_port);
-		addr->scope = os->v6.sin6_scope_id;
-		memcpy(addr->bytes, &os->v6.sin6_addr, 16);
-	} else {
-		addr->family = WSD_FAMILY_IPV4;
-		addr->port = ntohs(os->v4.sin_port);
-		memcpy(addr->bytes, &os->v4.sin_addr, 4);
-	}
-}
 
 static enum wsd_status from_errno(int code)
 {
@@ -94,7 +58,7 @@ static bool is_group(const struct wsd_addr *want)
 
 /* What plain connections leave behind for a minute must not keep a server from its port. The option is on only
  * while it binds: then a living holder of the port still refuses others. */
-static int bind_fd(int fd, const union os_addr *os, socklen_t length, bool again)
+static int bind_fd(int fd, const union wsd_os_addr *os, socklen_t length, bool again)
 {
 	int rc = bind(fd, &os->any, length);
 
@@ -109,8 +73,8 @@ static int bind_fd(int fd, const union os_addr *os, socklen_t length, bool again
 enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr_t *holder,
 				 uint16_t *port)
 {
-	union os_addr os;
-	socklen_t length = to_os(want, &os);
+	union wsd_os_addr os;
+	socklen_t length = wsd_os_addr_to(want, &os);
 	enum wsd_status status;
 	int on = 1, fd;
 
@@ -143,8 +107,8 @@ void wsd_os_port_drop(intptr_t holder)
 
 enum wsd_status wsd_os_route(const struct wsd_addr *remote, struct wsd_addr *local)
 {
-	union os_addr os;
-	socklen_t length = to_os(remote, &os);
+	union wsd_os_addr os;
+	socklen_t length = wsd_os_addr_to(remote, &os);
 	enum wsd_status status = WSD_EUNREACHABLE;
 	int fd;
 
@@ -157,7 +121,7 @@ enum wsd_status wsd_os_route(const struct wsd_addr *remote, struct wsd_addr *loc
 	if (fd < 0)
 		return from_errno(errno);
 	if (connect(fd, &os.any, length) == 0 && getsockname(fd, &os.any, &length) == 0) {
-		from_os(&os, local);
+		wsd_os_addr_from(&os, local);
 		local->port = 0;
 		status = WSD_OK;
 	}

@@ -15,18 +15,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "provider/transport/os_addr_linux.h"
 #include "provider/transport/os_tcp.h"
 #include "rdma_backend/base/base.h"
 #include "rdma_backend/base/platform.h"
 
 #define NS_PER_MS 1000000ull
 #define NS_PER_S  1000000000ull
-
-union os_addr {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
 
 struct wsd_os_poller {
 	int fd;
@@ -66,37 +61,6 @@ static enum wsd_status from_errno(int code)
 		return WSD_EUNREACHABLE;
 	default:
 		return WSD_ERESET;
-	}
-}
-
-static socklen_t to_os(const struct wsd_addr *addr, union os_addr *os)
-{
-	memset(os, 0, sizeof(*os));
-	if (addr->family == WSD_FAMILY_IPV6) {
-		os->v6.sin6_family = AF_INET6;
-		os->v6.sin6_port = htons(addr->port);
-		os->v6.sin6_scope_id = addr->scope;
-		memcpy(&os->v6.sin6_addr, addr->bytes, 16);
-		return sizeof(os->v6);
-	}
-	os->v4.sin_family = AF_INET;
-	os->v4.sin_port = htons(addr->port);
-	memcpy(&os->v4.sin_addr, addr->bytes, 4);
-	return sizeof(os->v4);
-}
-
-static void from_os(const union os_addr *os, struct wsd_addr *addr)
-{
-	memset(addr, 0, sizeof(*addr));
-	if (os->any.sa_family == AF_INET6) {
-		addr->family = WSD_FAMILY_IPV6;
-		addr->port = ntohs(os->v6.sin6_port);
-		addr->scope = os->v6.sin6_scope_id;
-		memcpy(addr->bytes, &os->v6.sin6_addr, 16);
-	} else {
-		addr->family = WSD_FAMILY_IPV4;
-		addr->port = ntohs(os->v4.sin_port);
-		memcpy(addr->bytes, &os->v4.sin_addr, 4);
 	}
 }
 
@@ -191,13 +155,13 @@ uint32_t wsd_os_addresses(struct wsd_addr *list, uint32_t count)
 	if (getifaddrs(&all))
 		return 0;
 	for (at = all; at; at = at->ifa_next) {
-		const union os_addr *os = (const void *)at->ifa_addr;
+		const union wsd_os_addr *os = (const void *)at->ifa_addr;
 
 		if (!os || !(at->ifa_flags & IFF_UP) ||
 		    (os->any.sa_family != AF_INET && os->any.sa_family != AF_INET6))
 			continue;
 		if (n < count)
-			from_os(os, &list[n]);
+			wsd_os_addr_from(os, &list[n]);
 		n++;
 	}
 	freeifaddrs(all);
@@ -217,13 +181,13 @@ enum wsd_status wsd_os_tcp_listen(intptr_t socket, uint32_t backlog)
 enum wsd_status wsd_os_tcp_accept(intptr_t socket, intptr_t *accepted, struct wsd_addr *remote)
 {
 	for (;;) {
-		union os_addr os;
+		union wsd_os_addr os;
 		socklen_t length = sizeof(os);
 		int fd = accept4((int)socket, &os.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
 			*accepted = wsd_handle_keep(fd);
-			from_os(&os, remote);
+			wsd_os_addr_from(&os, remote);
 			return WSD_OK;
 		}
 		switch (errno) {
@@ -249,8 +213,8 @@ enum wsd_status wsd_os_tcp_accept(intptr_t socket, intptr_t *accepted, struct ws
 
 enum wsd_status wsd_os_tcp_connect(intptr_t socket, const struct wsd_addr *remote)
 {
-	union os_addr os;
-	socklen_t length = to_os(remote, &os);
+	union wsd_os_addr os;
+	socklen_t length = wsd_os_addr_to(remote, &os);
 	struct pollfd now = { .fd = (int)socket, .events = POLLOUT };
 
 	if (connect((int)socket, &os.any, length) == 0)
@@ -275,12 +239,12 @@ enum wsd_status wsd_os_tcp_error(intptr_t socket)
 
 enum wsd_status wsd_os_tcp_local(intptr_t socket, struct wsd_addr *local)
 {
-	union os_addr os;
+	union wsd_os_addr os;
 	socklen_t length = sizeof(os);
 
 	if (getsockname((int)socket, &os.any, &length))
 		return from_errno(errno);
-	from_os(&os, local);
+	wsd_os_addr_from(&os, local);
 	return WSD_OK;
 }
 

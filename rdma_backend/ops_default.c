@@ -21,7 +21,7 @@ struct entry {
 #member, offsetof(struct wsd_backend_ops, member) \
 	}
 
-/* The entries marked * in backend.h: all but clock, busy and bind. */
+/* The entries marked * in backend.h: all but clock, busy, bind and set_traffic_class. */
 static const struct entry required[] = {
 	ENTRY(open),
 	ENTRY(close),
@@ -65,6 +65,17 @@ static void bind_nothing(struct wsd_region *region, struct wsd_endpoint *endpoin
 {
 	(void)region;
 	(void)endpoint;
+}
+
+static void keep_traffic_class(struct wsd_endpoint *endpoint, uint32_t traffic_class)
+{
+	(void)endpoint;
+	(void)traffic_class;
+}
+
+bool wsd_ops_keeps_traffic_class(const struct wsd_backend_ops *full)
+{
+	return full->set_traffic_class == keep_traffic_class;
 }
 
 static bool is_set(const struct wsd_backend_ops *ops, size_t offset)
@@ -117,6 +128,8 @@ enum wsd_status wsd_ops_complete(const struct wsd_backend_ops *ops, struct wsd_b
 		full->busy = never_busy;
 	if (!full->bind)
 		full->bind = bind_nothing;
+	if (!full->set_traffic_class)
+		full->set_traffic_class = keep_traffic_class;
 	if (!full->description)
 		full->description = "";
 	return WSD_OK;

@@ -9,6 +9,8 @@
  * reason gets one line for people. */
 enum wsd_status wsd_ops_complete(const struct wsd_backend_ops *ops, struct wsd_backend_ops *full,
 				 char *reason, size_t reason_size);
+/* Did the backend leave set_traffic_class out? */
+bool wsd_ops_keeps_traffic_class(const struct wsd_backend_ops *full);
 /* [a-z0-9]{1,15} */
 bool wsd_ops_name_valid(const char *name);
 

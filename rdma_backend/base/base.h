@@ -28,6 +28,7 @@ const char *wsd_param_text(const char *name, const char *standard);
 /* Counters live for the life of the process; add with wsd_count. */
 uint64_t *wsd_counter(const char *topic, const char *name, const char *help);
 void wsd_count(uint64_t *counter, uint64_t n);
+uint64_t wsd_counter_value(const uint64_t *counter);
 void wsd_counter_each(void (*visit)(const char *topic, const char *name, const char *help,
 				    uint64_t value, void *arg),
 		      void *arg);

@@ -85,6 +85,13 @@ void wsd_count(uint64_t *counter, uint64_t n)
 	atomic_fetch_add_explicit((_Atomic uint64_t *)(void *)counter, n, memory_order_relaxed);
 }
 
+uint64_t wsd_counter_value(const uint64_t *counter)
+{
+	/* Relaxed: as in wsd_count. */
+	return atomic_load_explicit((const _Atomic uint64_t *)(const void *)counter,
+				    memory_order_relaxed);
+}
+
 void wsd_counter_each(void (*visit)(const char *topic, const char *name, const char *help,
 				    uint64_t value, void *arg),
 		      void *arg)
@@ -92,9 +99,7 @@ void wsd_counter_each(void (*visit)(const char *topic, const char *name, const c
 	struct counter *counter;
 
 	for (counter = next_of(&first); counter; counter = next_of(&counter->next)) {
-		/* Relaxed: as in wsd_count. */
-		uint64_t value = atomic_load_explicit(&counter->value, memory_order_relaxed);
-
-		visit(counter->topic, counter->name, counter->help, value, arg);
+		visit(counter->topic, counter->name, counter->help,
+		      wsd_counter_value((const uint64_t *)(const void *)&counter->value), arg);
 	}
 }

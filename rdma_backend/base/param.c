@@ -6,6 +6,7 @@
  */
 
 #include <ctype.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,7 @@ struct entry {
 static struct wsd_mutex lock = WSD_MUTEX_INIT;
 static struct entry *entries;
 static bool file_read;
-static bool file_checked;
+static atomic_bool file_checked;
 
 static const struct wsd_param_info known[] = {
 #define WSD_PARAM_INFO(name, standard, help) { name, standard, help, NULL, WSD_PARAM_STANDARD },
@@ -41,6 +42,14 @@ static const struct wsd_param_info known[] = {
 #undef WSD_PARAM_INFO
 };
 #define KNOWN_COUNT (sizeof(known) / sizeof(known[0]))
+
+/* In every locale the same. */
+static char to_key(char c)
+{
+	if (c >= 'a' && c <= 'z')
+		return (char)(c - 'a' + 'A');
+	return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ? c : '_';
+}
 
 /* "mr-cache.entries" and "MR_CACHE_ENTRIES" are one parameter. */
 static bool canonical_name(char *to, const char *from)
@@ -50,8 +59,7 @@ static bool canonical_name(char *to, const char *from)
 	for (i = 0; from[i]; i++) {
 		if (i + 1 >= NAME_SIZE)
 			return false;
-		to[i] = isalnum((unsigned char)from[i]) ? (char)toupper((unsigned char)from[i])
-							: '_';
+		to[i] = to_key(from[i]);
 	}
 	to[i] = '\0';
 	return i > 0;
@@ -204,13 +212,8 @@ static void report_file_problems(void)
 	const char *backends;
 	char name[NAME_SIZE];
 	unsigned line;
-	bool first;
 
-	wsd_mutex_lock_static(&lock, WSD_FORK_RANK_PARAM);
-	first = !file_checked;
-	file_checked = true;
-	wsd_mutex_unlock(&lock);
-	if (!first)
+	if (atomic_load(&file_checked) || atomic_exchange(&file_checked, true))
 		return;
 	backends = wsd_param_find("BACKENDS", NULL);
 	while (take_problem(backends, &line, name)) {
@@ -376,6 +379,6 @@ void wsd_param_reset(void)
 		wsd_raw_free(entry);
 	}
 	file_read = false;
-	file_checked = false;
+	atomic_store(&file_checked, false);
 	wsd_mutex_unlock(&lock);
 }

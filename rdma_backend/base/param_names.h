@@ -24,6 +24,7 @@
 	X("MR_CACHE_BYTES", "256m", "most bytes kept registered when nobody uses them") \
 	X("MR_CACHE_ENTRIES", "1024", "most ranges kept registered when nobody uses them") \
 	X("PLAIN_BUFFER", "0", "plain: the system's send and receive buffers, in bytes; 0: its own choice") \
+	X("PLAIN_SPEED", "125000000", "plain: bytes per second, of which rates are promised") \
 	X("QOS_LEDGER", "qos", "name of the ledger of promised rates that processes share") \
 	X("QOS_RESERVABLE", "75", "most of a path's speed that is promised, in percent") \
 	X("QOS_TEMPLATES", "", "templates beside those of the codecs: NAME:RATE[:BUCKET[:PEAK]]") \

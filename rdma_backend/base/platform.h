@@ -44,12 +44,16 @@ void wsd_mutex_lock(struct wsd_mutex *mutex);
 bool wsd_mutex_trylock(struct wsd_mutex *mutex);
 void wsd_mutex_unlock(struct wsd_mutex *mutex);
 
+/* Nothing of ours runs any more: what the system lent for it is given back as soon as it is not used. */
+void wsd_system_idle(void);
+
 /*
  * Take a static mutex that is never found locked by nobody in the child of a fork: fork waits for it.
  * rank (0 to 7, one for each such mutex) is the order in which fork takes them.
  */
 enum {
 	WSD_FORK_RANK_LEDGER,
+	WSD_FORK_RANK_ROSTER,
 	WSD_FORK_RANK_REGISTRY,
 	WSD_FORK_RANK_PARAM,
 	WSD_FORK_RANK_COUNTER,
@@ -68,6 +72,14 @@ struct wsd_thread;
 enum wsd_status wsd_thread_start(struct wsd_thread **thread, const char *name,
 				 void (*run)(void *arg), void *arg);
 void wsd_thread_join(struct wsd_thread *thread);
+/* Some will not end soon: keep the code in memory. libopenwsd always stays. */
+#ifdef _WIN32
+void wsd_code_stays(void);
+#else
+static inline void wsd_code_stays(void)
+{
+}
+#endif
 void wsd_cpu_relax(void);     /* inside a spin loop */
 void wsd_cpu_yield(void);     /* let another thread run, of any process, if one can */
 unsigned wsd_cpu_count(void); /* of the machine, online, >= 1 */
@@ -84,6 +96,8 @@ static inline void wsd_prefetch(const void *address)
 void wsd_copy_streamed(void *to, const void *from, size_t length);
 
 uint64_t wsd_clock_ns(void);
+/* The same time as it was some milliseconds ago at most, for a fraction of the cost. */
+uint64_t wsd_clock_coarse_ns(void);
 void wsd_random(void *bytes, size_t length);
 uint32_t wsd_process_id(void);
 const char *wsd_program_name(void); /* without its folder */
@@ -104,6 +118,33 @@ void wsd_waker_reset(struct wsd_waker *waker);
  * The wake that ends it is used up. */
 void wsd_waker_sleep(struct wsd_waker *waker, const intptr_t *objects, unsigned count,
 		     uint64_t deadline);
+
+/*
+ * A variable of each thread, zero at first: WSD_THREAD_LOCAL(type, name, place); makes name(), the address of this
+ * thread's. On Windows a compiler's own may take a slot of the process for ever in each load of the DLL: there it is
+ * kept with the waker, where a fiber has its own, and the address is NULL as long as the waker cannot be had.
+ */
+enum wsd_room_place { WSD_ROOM_SPINS, WSD_ROOM_WAITER, WSD_ROOM_ROUTINES, WSD_ROOMS };
+struct wsd_room {
+	void *words[4];
+};
+#ifdef _WIN32
+struct wsd_room *wsd_thread_room(enum wsd_room_place place);
+#define WSD_THREAD_LOCAL(type, name, place)            \
+	static inline type *name(void)                 \
+	{                                              \
+		return (type *)wsd_thread_room(place); \
+	}                                              \
+	_Static_assert(sizeof(type) <= sizeof(struct wsd_room), #name)
+#else
+#define WSD_THREAD_LOCAL(type, name, place)           \
+	static inline type *name(void)                \
+	{                                             \
+		static _Thread_local type of_##place; \
+		return &of_##place;                   \
+	}                                             \
+	_Static_assert(sizeof(type) <= sizeof(struct wsd_room), #name)
+#endif
 
 /* Could the process open so many descriptors now? Asks the system: not for the data path. */
 bool wsd_files_free(unsigned count);

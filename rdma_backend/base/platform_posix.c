@@ -166,6 +166,10 @@ void wsd_thread_join(struct wsd_thread *thread)
 	wsd_free(thread);
 }
 
+void wsd_system_idle(void)
+{
+}
+
 unsigned wsd_cpu_count(void)
 {
 	long count = sysconf(_SC_NPROCESSORS_ONLN);
@@ -194,6 +198,14 @@ uint64_t wsd_clock_ns(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+uint64_t wsd_clock_coarse_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 

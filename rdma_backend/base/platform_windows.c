@@ -166,6 +166,16 @@ void wsd_thread_join(struct wsd_thread *thread)
 	wsd_free(thread);
 }
 
+void wsd_code_stays(void)
+{
+	static const char here;
+	HMODULE ignored;
+
+	(void)GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS |
+					 GET_MODULE_HANDLE_EX_FLAG_PIN,
+				 &here, &ignored);
+}
+
 unsigned wsd_cpu_count(void)
 {
 	SYSTEM_INFO info;
@@ -198,6 +208,11 @@ uint64_t wsd_clock_ns(void)
 	QueryPerformanceCounter(&value);
 	ticks = (uint64_t)value.QuadPart;
 	return ticks / hz * NS_PER_S + ticks % hz * NS_PER_S / hz;
+}
+
+uint64_t wsd_clock_coarse_ns(void)
+{
+	return wsd_clock_ns(); /* cheap, and others tick by up to 16 ms */
 }
 
 void wsd_random(void *bytes, size_t length)
@@ -326,23 +341,41 @@ enum wsd_status wsd_shared_create(size_t length, intptr_t *handle, void **addres
 	return WSD_OK;
 }
 
+/* Committed memory of that many pages. A file could become unreadable. */
+static bool section_is_memory(HANDLE section, size_t length)
+{
+	struct {
+		void *base;
+		ULONG attributes;
+		LARGE_INTEGER size;
+	} info;
+	LONG(NTAPI * query)(HANDLE section, int class, void *info, SIZE_T size, SIZE_T *filled);
+	SYSTEM_INFO system;
+	size_t pages;
+
+	if (!wsd_windows_symbol(GetModuleHandleW(L"ntdll.dll"), "NtQuerySection", &query,
+				sizeof(query)) ||
+	    query(section, 0, &info, sizeof(info), NULL) < 0)
+		return false;
+	GetSystemInfo(&system);
+	pages = (length + system.dwPageSize - 1) / system.dwPageSize;
+	return !(info.attributes & (SEC_FILE | SEC_IMAGE | SEC_RESERVE)) &&
+	       ((uint64_t)info.size.QuadPart + system.dwPageSize - 1) / system.dwPageSize == pages;
+}
+
 enum wsd_status wsd_shared_attach(intptr_t handle, size_t length, void **address)
 {
 	MEMORY_BASIC_INFORMATION info;
 	enum wsd_status status;
-	size_t rounded;
-	SYSTEM_INFO system;
 
-	if (!length)
+	if (!length || !section_is_memory((HANDLE)handle, length))
 		return WSD_EINVAL;
-	/* All of it, so that its length shows; it is a number of pages. */
-	status = map_section((HANDLE)handle, 0, address);
+	status = map_section((HANDLE)handle, length, address);
 	if (status)
 		return status;
-	GetSystemInfo(&system);
-	rounded = (length + system.dwPageSize - 1) / system.dwPageSize * system.dwPageSize;
-	if (VirtualQuery(*address, &info, sizeof(info)) && info.RegionSize == rounded &&
-	    info.State == MEM_COMMIT)
+	/* Wine does not tell of a section that it is reserved only. */
+	if (VirtualQuery(*address, &info, sizeof(info)) && info.State == MEM_COMMIT &&
+	    info.RegionSize >= length)
 		return WSD_OK;
 	UnmapViewOfFile(*address);
 	*address = NULL;

@@ -17,4 +17,11 @@ void *wsd_windows_system_module(const wchar_t *name);
  * have of ours. From DllMain. */
 void wsd_windows_unload(void);
 
+struct wsd_windows_user {
+	SECURITY_ATTRIBUTES rights; /* for an object of this user's, and nobody else's */
+	char name[160];		    /* session and user */
+	PSID sid;
+};
+const struct wsd_windows_user *wsd_windows_user(void); /* NULL: the system does not tell */
+
 #endif

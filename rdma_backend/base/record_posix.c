@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -42,6 +43,8 @@ static enum wsd_status status_of(int error)
 	case EACCES:
 	case EPERM:
 	case ELOOP:
+	case EISDIR:
+	case EWOULDBLOCK:
 		return WSD_EUSER;
 	default:
 		return WSD_ENOMEM;
@@ -62,7 +65,8 @@ enum wsd_status wsd_record_create(const char *name, intptr_t *record)
 enum wsd_status wsd_record_open(const char *name, intptr_t *record)
 {
 	struct path path = path_of(name);
-	int file = open(path.text, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	/* A stranger's lease on a file of his would hold up whoever waits for it to be broken. */
+	int file = open(path.text, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	struct stat stat;
 
 	if (file < 0)
@@ -149,6 +153,35 @@ bool wsd_record_write(intptr_t record, uint64_t offset, const void *from, size_t
 	return true;
 }
 
+enum wsd_status wsd_record_map(intptr_t record, size_t length, void **base)
+{
+	struct stat stat;
+
+	if (fstat((int)record, &stat) != 0)
+		return status_of(errno);
+	if (stat.st_size == 0 && ftruncate((int)record, (off_t)length) != 0)
+		return status_of(errno);
+	if (stat.st_size != 0 && stat.st_size != (off_t)length)
+		return WSD_EVERSION;
+	*base = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, (int)record, 0);
+	return *base != MAP_FAILED ? WSD_OK : WSD_ENOMEM;
+}
+
+bool wsd_record_reserve(intptr_t record, uint64_t offset, size_t length)
+{
+	int error;
+
+	do
+		error = posix_fallocate((int)record, (off_t)offset, (off_t)length);
+	while (error == EINTR);
+	return error == 0;
+}
+
+void wsd_record_unmap(void *base, size_t length)
+{
+	munmap(base, length);
+}
+
 static bool set_lock(intptr_t record, unsigned number, short type)
 {
 	struct flock lock = { .l_type = type,
@@ -224,6 +257,11 @@ void wsd_bell_close(intptr_t bell)
 }
 
 /* --- processes --- */
+
+uint32_t wsd_user_id(void)
+{
+	return (uint32_t)geteuid();
+}
 
 bool wsd_process_started(uint32_t process, uint64_t *when)
 {

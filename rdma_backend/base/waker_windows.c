@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* waker_windows.c - wakers: an event for each thread that waits. */
+/* waker_windows.c - what each thread has: an event to wait on, and room for variables. */
 
 #include <windows.h>
 
@@ -16,6 +16,7 @@ enum waker_state { WAKER_IDLE, WAKER_SLEEPING, WAKER_WOKEN };
 struct wsd_waker {
 	atomic_int state;
 	HANDLE event; /* resets itself */
+	struct wsd_room rooms[WSD_ROOMS];
 };
 
 /* Local storage with a destructor that works for threads that are not ours, and for an unload. */
@@ -72,6 +73,13 @@ struct wsd_waker *wsd_waker_self(void)
 		return NULL;
 	waker = FlsGetValue(slot);
 	return waker ? waker : waker_new();
+}
+
+struct wsd_room *wsd_thread_room(enum wsd_room_place place)
+{
+	struct wsd_waker *own = wsd_waker_self();
+
+	return own ? &own->rooms[place] : NULL;
 }
 
 void wsd_waker_wake(struct wsd_waker *waker)

@@ -7,6 +7,12 @@
 
 extern const struct wsd_backend_ops wsd_backend_shm;
 
+void shm_count(uint64_t *counter)
+{
+	/* Relaxed: a statistic, nothing is ordered by it. */
+	atomic_fetch_add_explicit((_Atomic uint64_t *)(void *)counter, 1, memory_order_relaxed);
+}
+
 static enum wsd_status device_open(const struct wsd_host *host, uint32_t index,
 				   struct wsd_device **result, struct wsd_device_attr *attr)
 {

@@ -9,7 +9,6 @@
  */
 
 #include <string.h>
-#include <sys/epoll.h>
 
 #include "rdma_backend/shm/shm_internal.h"
 
@@ -23,13 +22,11 @@ static void handshake_stop(struct shm_handshake *handshake)
 	shm_timer_cancel(&handshake->deadline);
 	shm_timer_cancel(&handshake->retry);
 	shm_source_remove(&handshake->source);
-	shm_fd_close(&handshake->source.fd);
+	shm_os_close(&handshake->source.channel);
 	if (handshake->shared)
 		shm_link_put(handshake->shared);
 	handshake->shared = NULL;
-	if (handshake->inbox)
-		wsd_shared_unmap(handshake->inbox, SHM_INBOX_BYTES);
-	handshake->inbox = NULL;
+	shm_mailbox_detach(&handshake->mailbox);
 	if (handshake->active)
 		handshake->source.queue->handshakes--;
 	handshake->active = false;
@@ -67,7 +64,7 @@ void shm_accept_failed(struct wsd_endpoint *endpoint, enum wsd_status status)
 	/* The connector may believe that it is open. */
 	atomic_store(&endpoint->peer->gone, SHM_GONE_RESET);
 	if (link && !link->lost) {
-		shm_inbox_set(link->inbox, endpoint->peer_index);
+		shm_inbox_set(link->mailbox.inbox, endpoint->peer_index);
 		shm_link_doorbell(link);
 	}
 	if (endpoint->link)
@@ -92,7 +89,7 @@ static struct shm_handshake *handshake_new(struct wsd_endpoint *endpoint)
 	if (!handshake)
 		return NULL;
 	handshake->source.queue = endpoint->queue;
-	handshake->source.fd = -1;
+	handshake->source.channel = SHM_NO_CHANNEL;
 	handshake->endpoint = endpoint;
 	handshake->deadline.expired = deadline_expired;
 	wsd_list_init(&handshake->deadline.node);
@@ -118,12 +115,12 @@ static void fill_hello(struct wsd_endpoint *endpoint, struct shm_msg_hello *hell
 		memcpy(hello->data, data, data_length);
 }
 
-static enum wsd_status send_hello(struct wsd_endpoint *endpoint, int fd,
+static enum wsd_status send_hello(struct wsd_endpoint *endpoint, shm_channel channel,
 				  const struct shm_msg_hello *hello)
 {
-	int fds[2] = { endpoint->queue->inbox_fd, endpoint->own_fd };
+	const shm_share shares[2] = { endpoint->queue->inbox_share, endpoint->own_share };
 
-	return shm_os_send(fd, hello, sizeof(*hello), fds, 2);
+	return shm_os_send(channel, hello, sizeof(*hello), shares, 2);
 }
 
 /* Both sides know each other: the connection uses link. */
@@ -131,7 +128,7 @@ static void open_endpoint(struct wsd_endpoint *endpoint)
 {
 	handshake_stop(endpoint->handshake);
 	wsd_mutex_lock(&endpoint->lock);
-	shm_fd_close(&endpoint->own_fd);
+	shm_share_close(&endpoint->own_share);
 	endpoint->state = SHM_OPEN;
 	endpoint->notice = true;
 	endpoint->link_lost = endpoint->link->lost;
@@ -147,16 +144,15 @@ static enum wsd_status link_from_fresh(struct wsd_endpoint *endpoint, bool accep
 	struct shm_handshake *handshake = endpoint->handshake;
 	struct shm_link *link;
 	enum wsd_status status;
-	int fd = handshake->source.fd;
+	shm_channel channel = handshake->source.channel;
 
 	status = shm_link_new(endpoint->queue, handshake->engine, acceptor, handshake->fresh_id,
 			      &link);
 	if (status)
 		return status;
 	shm_source_remove(&handshake->source);
-	handshake->source.fd = -1;
-	status = shm_link_start(link, fd, handshake->inbox);
-	handshake->inbox = NULL;
+	handshake->source.channel = SHM_NO_CHANNEL;
+	status = shm_link_start(link, channel, &handshake->mailbox);
 	if (!status) {
 		wsd_mutex_lock(&endpoint->lock);
 		shm_link_attach(link, endpoint);
@@ -166,11 +162,11 @@ static enum wsd_status link_from_fresh(struct wsd_endpoint *endpoint, bool accep
 	return status;
 }
 
-static enum wsd_status send_ack(int fd, uint64_t id)
+static enum wsd_status send_ack(shm_channel channel, uint64_t id)
 {
 	struct shm_msg_ack ack = { { SHM_MAGIC, SHM_VERSION, SHM_MSG_ACK }, id };
 
-	return shm_os_send(fd, &ack, sizeof(ack), NULL, 0);
+	return shm_os_send(channel, &ack, sizeof(ack), NULL, 0);
 }
 
 static enum wsd_status use_answer(struct wsd_endpoint *endpoint, const struct shm_msg_hello *hello)
@@ -185,7 +181,7 @@ static enum wsd_status use_answer(struct wsd_endpoint *endpoint, const struct sh
 		link = shm_link_find(endpoint->queue, hello->engine, false, hello->link_shared);
 	shm_mem_count(endpoint);
 	if (link) {
-		status = send_ack(handshake->source.fd, link->id);
+		status = send_ack(handshake->source.channel, link->id);
 		if (!status) {
 			wsd_mutex_lock(&endpoint->lock);
 			shm_link_attach(link, endpoint);
@@ -193,12 +189,12 @@ static enum wsd_status use_answer(struct wsd_endpoint *endpoint, const struct sh
 		}
 		return status;
 	}
-	status = send_ack(handshake->source.fd, handshake->fresh_id);
+	status = send_ack(handshake->source.channel, handshake->fresh_id);
 	return status ? status : link_from_fresh(endpoint, false);
 }
 
 static enum wsd_status map_answer(struct wsd_endpoint *endpoint, const struct shm_msg_hello *hello,
-				  const int *fds, unsigned count)
+				  const shm_share *shares, unsigned count)
 {
 	struct shm_layout layout;
 	enum wsd_status status;
@@ -208,13 +204,12 @@ static enum wsd_status map_answer(struct wsd_endpoint *endpoint, const struct sh
 		return WSD_EPROTOCOL;
 	if (count != 2)
 		return WSD_ENOFILES;
-	status = wsd_shared_attach(fds[0], SHM_INBOX_BYTES, &address);
+	status = shm_mailbox_attach(&endpoint->handshake->mailbox, shares[0]);
 	if (status)
-		return status == WSD_EINVAL ? WSD_EPROTOCOL : status;
-	endpoint->handshake->inbox = address;
-	status = wsd_shared_attach(fds[1], layout.length, &address);
+		return status;
+	status = shm_share_expect(shares[1], layout.length, &address);
 	if (status)
-		return status == WSD_EINVAL ? WSD_EPROTOCOL : status;
+		return status;
 	shm_endpoint_set_peer(endpoint, address, &layout, hello);
 	return WSD_OK;
 }
@@ -232,7 +227,7 @@ static enum wsd_status refusal(int32_t status)
 }
 
 static enum wsd_status hear_answer(struct wsd_endpoint *endpoint, const union shm_packet *packet,
-				   size_t length, const int *fds, unsigned count)
+				   size_t length, const shm_share *shares, unsigned count)
 {
 	enum wsd_status status;
 
@@ -246,7 +241,7 @@ static enum wsd_status hear_answer(struct wsd_endpoint *endpoint, const union sh
 		return packet->head.magic == SHM_MAGIC && packet->head.version != SHM_VERSION
 			       ? WSD_EVERSION
 			       : WSD_EPROTOCOL;
-	status = map_answer(endpoint, &packet->hello, fds, count);
+	status = map_answer(endpoint, &packet->hello, shares, count);
 	if (status)
 		return status;
 	endpoint->handshake->hello = packet->hello;
@@ -263,7 +258,7 @@ static bool ask_again(struct shm_handshake *handshake, const union shm_packet *p
 	    packet->hello.status != WSD_ENOFILES)
 		return false;
 	shm_source_remove(&handshake->source);
-	shm_fd_close(&handshake->source.fd);
+	shm_os_close(&handshake->source.channel);
 	shm_timer_set(queue, &handshake->retry, queue->host->now() + SHORT_NS);
 	return true;
 }
@@ -276,20 +271,24 @@ static void answer_ready(struct shm_source *source, uint32_t events)
 	enum wsd_status status;
 	unsigned count = 2;
 	size_t length;
-	int fds[2];
+	shm_share shares[2];
+	bool again;
 
 	(void)events;
-	if (source->fd < 0)
+	if (source->channel == SHM_NO_CHANNEL)
 		return; /* stopped in this round of events */
-	status = shm_os_receive(source->fd, &packet, &length, fds, &count);
+	status = shm_os_receive(source->channel, &packet, &length, shares, &count);
 	if (status == WSD_AGAIN)
 		return;
-	if (ask_again(handshake, &packet, length))
+	again = ask_again(handshake, &packet, length);
+	if (!again) {
+		handshake->hello.data_length = 0;
+		status = hear_answer(endpoint, &packet, length, shares, count);
+	}
+	shm_share_close(&shares[0]);
+	shm_share_close(&shares[1]);
+	if (again)
 		return;
-	handshake->hello.data_length = 0;
-	status = hear_answer(endpoint, &packet, length, fds, count);
-	shm_fd_close(&fds[0]);
-	shm_fd_close(&fds[1]);
 	if (status == WSD_EPROTOCOL)
 		shm_count(endpoint->queue->device->protocol_errors);
 	if (status)
@@ -312,22 +311,37 @@ static enum wsd_status wait_for_room(struct shm_handshake *handshake)
 	return WSD_OK;
 }
 
+static enum wsd_status find_listener(const struct wsd_addr *remote, shm_channel *channel)
+{
+	struct wsd_addr any = { .family = remote->family, .port = remote->port };
+	enum wsd_status status, other;
+
+	status = shm_os_connect(remote, channel);
+	/* Anybody can take a name: who did so keeps nobody from the listener for every address. */
+	if (status == WSD_ENOLISTENER || status == WSD_EUSER) {
+		other = shm_os_connect(&any, channel);
+		if (other != WSD_ENOLISTENER)
+			status = other;
+	}
+	return status;
+}
+
 static enum wsd_status start_socket(struct shm_handshake *handshake)
 {
 	struct wsd_endpoint *endpoint = handshake->endpoint;
 	enum wsd_status status;
-	int fd;
+	shm_channel channel;
 
-	status = shm_os_connect(&handshake->remote, &fd);
+	status = find_listener(&handshake->remote, &channel);
 	if (status == WSD_AGAIN)
 		return wait_for_room(handshake);
 	if (status)
 		return status;
 	handshake->full_until = 0;
-	handshake->source.fd = fd;
-	status = shm_source_add(&handshake->source, EPOLLIN);
+	handshake->source.channel = channel;
+	status = shm_source_add(&handshake->source, SHM_READ);
 	if (!status)
-		status = send_hello(endpoint, fd, &handshake->hello);
+		status = send_hello(endpoint, channel, &handshake->hello);
 	return status;
 }
 
@@ -424,9 +438,9 @@ static void ack_ready(struct shm_source *source, uint32_t events)
 	size_t length;
 
 	(void)events;
-	if (source->fd < 0)
+	if (source->channel == SHM_NO_CHANNEL)
 		return;
-	status = shm_os_receive(source->fd, &packet, &length, NULL, &count);
+	status = shm_os_receive(source->channel, &packet, &length, NULL, &count);
 	if (status == WSD_AGAIN)
 		return;
 	status = hear_ack(endpoint, &packet, length);
@@ -451,10 +465,9 @@ static struct shm_handshake *take_over(struct wsd_endpoint *endpoint, struct wsd
 		return NULL;
 	handshake->source.ready = ack_ready;
 	shm_source_remove(&request->source);
-	handshake->source.fd = request->source.fd;
-	request->source.fd = -1;
-	handshake->inbox = request->inbox;
-	request->inbox = NULL;
+	handshake->source.channel = request->source.channel;
+	request->source.channel = SHM_NO_CHANNEL;
+	shm_mailbox_move(&handshake->mailbox, &request->mailbox);
 	memcpy(handshake->engine, request->hello.engine, sizeof(handshake->engine));
 	shm_addr_from_wire(&handshake->remote, &request->hello.local);
 	shm_addr_from_wire(&handshake->local, &request->hello.remote);
@@ -476,12 +489,12 @@ static enum wsd_status answer(struct wsd_endpoint *endpoint, const void *data, u
 	handshake->hello.link_fresh = handshake->fresh_id;
 	handshake->hello.link_shared = handshake->shared ? handshake->shared->id : 0;
 	shm_mem_count(endpoint);
-	status = send_hello(endpoint, handshake->source.fd, &handshake->hello);
+	status = send_hello(endpoint, handshake->source.channel, &handshake->hello);
 	handshake->hello.data_length = 0;
 	if (status)
 		return status == WSD_AGAIN ? WSD_ERESET : status;
 	if (handshake->shared)
-		return shm_source_add(&handshake->source, EPOLLIN);
+		return shm_source_add(&handshake->source, SHM_READ);
 	status = link_from_fresh(endpoint, true);
 	if (!status)
 		endpoint->link->opening = endpoint;

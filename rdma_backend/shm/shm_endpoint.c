@@ -39,13 +39,11 @@ bool shm_layout_make(struct shm_layout *layout, uint32_t recv_depth, uint32_t re
 static enum wsd_status make_segment(struct wsd_endpoint *endpoint)
 {
 	enum wsd_status status;
-	intptr_t handle;
 	void *address;
 
-	status = wsd_shared_create(endpoint->own_layout.length, &handle, &address);
+	status = shm_share_create(endpoint->own_layout.length, &endpoint->own_share, &address);
 	if (status)
 		return status;
-	endpoint->own_fd = (int)handle;
 	endpoint->own = address;
 	endpoint->own_cq = (struct shm_cqe *)(endpoint->own + 1);
 	endpoint->own_rq =
@@ -84,7 +82,7 @@ static void endpoint_free(struct wsd_endpoint *endpoint)
 {
 	const struct wsd_host *host = endpoint->queue->host;
 
-	shm_fd_close(&endpoint->own_fd);
+	shm_share_close(&endpoint->own_share);
 	if (endpoint->own)
 		wsd_shared_unmap(endpoint->own, endpoint->own_layout.length);
 	if (endpoint->peer)
@@ -104,7 +102,7 @@ static struct wsd_endpoint *endpoint_alloc(struct wsd_queue *queue,
 		return NULL;
 	endpoint->queue = queue;
 	endpoint->context = context;
-	endpoint->own_fd = -1;
+	endpoint->own_share = SHM_NO_SHARE;
 	endpoint->send_depth = attr->send_depth;
 	endpoint->max_send_sge = attr->max_send_sge ? attr->max_send_sge : SHM_MAX_SGE;
 	endpoint->recv_depth = attr->recv_depth ? attr->recv_depth : 1;

@@ -10,6 +10,7 @@
 
 #include "rdma_backend/base/list.h"
 #include "rdma_backend/base/platform.h"
+#include "rdma_backend/shm/shm_os.h"
 #include "rdma_backend/shm/shm_wire.h"
 
 struct wsd_device {
@@ -19,13 +20,13 @@ struct wsd_device {
 	uint64_t *connects;
 };
 
-/* Something in the epoll set. First member of its owner; buried, not freed, because the same round of
- * events may still name it. */
+/* Something in the set. First member of its owner; buried, not freed, because the same round of events may
+ * still name it. */
 struct shm_source {
 	struct shm_source *next_dead;
 	void (*ready)(struct shm_source *source, uint32_t events);
 	struct wsd_queue *queue;
-	int fd;
+	shm_channel channel;
 };
 
 struct shm_timer {
@@ -40,11 +41,9 @@ struct wsd_queue {
 	void *context;
 	uint8_t engine[16];
 	struct shm_inbox *inbox; /* written by every peer */
-	int inbox_fd;
+	shm_share inbox_share;
 	struct shm_inbox *marks; /* the same by threads of this process: no peer can undo it */
-	int epoll_fd;
-	struct shm_source doorbell; /* eventfd, for threads of this process */
-	struct shm_source alarm;    /* timerfd */
+	struct shm_set *set;
 	struct wsd_list timers;
 	struct wsd_list links;
 	struct wsd_list listeners;
@@ -54,8 +53,8 @@ struct wsd_queue {
 	uint32_t handshakes; /* sockets on which an answer is due */
 	uint32_t listener_count;
 	uint32_t polls;
-	uint64_t look_at; /* when the sockets are looked at again */
-	bool slept;	  /* armed since the last poll: look at the sockets now */
+	uint64_t look_at; /* when the channels are looked at again */
+	bool slept;	  /* armed since the last poll: look at the channels now */
 	uint32_t generation;
 	struct wsd_endpoint *watched; /* its ring is looked at in each poll */
 	uint32_t streak_index,
@@ -86,7 +85,7 @@ struct shm_link {
 	bool lost;
 	uint32_t references;
 	struct wsd_endpoint *opening; /* acceptor: its socket still owes us this one's ACK */
-	struct shm_inbox *inbox;      /* of the peer */
+	struct shm_mailbox mailbox;   /* of the peer */
 	struct wsd_mutex lock;	      /* the queue of unsent messages */
 	struct wsd_list unsent;	      /* struct shm_unsent */
 };
@@ -94,7 +93,7 @@ struct shm_link {
 struct shm_unsent {
 	struct wsd_list node;
 	struct shm_msg_mem message;
-	int fd;
+	shm_share share;
 };
 
 struct wsd_listener_ep {
@@ -123,7 +122,7 @@ struct wsd_request {
 	struct wsd_endpoint *endpoint; /* made for it */
 	enum shm_request_state state;
 	struct shm_msg_hello hello;
-	struct shm_inbox *inbox;
+	struct shm_mailbox mailbox;
 	struct shm_segment *segment;
 	struct shm_layout layout;
 };
@@ -139,7 +138,7 @@ struct shm_handshake {
 	uint64_t fresh_id;
 	struct wsd_addr local, remote;
 	struct shm_msg_hello hello; /* connector: the request, then the answer */
-	struct shm_inbox *inbox;    /* of the peer, until a link has it */
+	struct shm_mailbox mailbox; /* of the peer, until a link has it */
 	uint8_t engine[16];	    /* of the peer */
 	bool active;		    /* counted in queue->handshakes */
 };
@@ -151,7 +150,7 @@ struct shm_region {
 	/* mem_alloc: */
 	struct wsd_endpoint *endpoint;
 	struct wsd_list node; /* endpoint->mem */
-	int fd;		      /* until announced */
+	shm_share share;      /* what can be given is given when it is announced */
 	bool freed;	      /* freed before it could be announced */
 	bool bounce;
 };
@@ -257,7 +256,7 @@ struct wsd_endpoint {
 	struct shm_cqe *own_cq;
 	struct shm_rqe *own_rq;
 	struct shm_layout own_layout;
-	int own_fd; /* until given to the peer */
+	shm_share own_share; /* until given to the peer */
 	uint32_t cq_head;
 	uint32_t rq_head, rq_tail;
 	struct shm_recv *recvs; /* rq_size of them */
@@ -303,28 +302,21 @@ struct shm_sink {
 	uint32_t count, limit;
 };
 
-/* shm_os.c: sockets, names and counters */
-uint32_t shm_os_ring_bytes(void);
-enum wsd_status shm_os_status(int error);
+/* shm.c */
 void shm_count(uint64_t *counter);
-/* WSD_OK: it is local. WSD_EADDRNOTAVAIL: it is not. Else the shortage that hides it. */
-enum wsd_status shm_address_check(const struct wsd_addr *addr);
+
+/* shm_wire.c */
+enum wsd_status shm_share_expect(shm_share share, size_t length, void **address);
+enum wsd_status shm_mailbox_attach(struct shm_mailbox *mailbox, shm_share share);
+void shm_mailbox_detach(struct shm_mailbox *mailbox); /* if it is attached */
+void shm_mailbox_move(struct shm_mailbox *to, struct shm_mailbox *from);
+/* The name that this user's listener at addr has. */
+void shm_name_make(char *name, size_t size, const char *user, const struct wsd_addr *addr);
 bool shm_address_is_any(const struct wsd_addr *addr);
-uint32_t shm_device_addresses(struct wsd_device *device, struct wsd_addr *list, uint32_t count);
-enum wsd_status shm_os_listen(const struct wsd_addr *local, int *fd);
-/* WSD_AGAIN: the listener's queue is full now. WSD_EUSER: only another user's processes are there. */
-enum wsd_status shm_os_connect(const struct wsd_addr *remote, int *fd);
-enum wsd_status shm_os_same_user(int fd);
-/* WSD_AGAIN: would block. fds are not consumed. */
-enum wsd_status shm_os_send(int fd, const void *message, size_t length, const int *fds,
-			    unsigned count);
-/* *length 0: the peer is gone. *count in: room, out: received, -1 each when missing; close them. */
-enum wsd_status shm_os_receive(int fd, union shm_packet *packet, size_t *length, int *fds,
-			       unsigned *count);
+bool shm_address_is_group(const struct wsd_addr *addr);
 bool shm_hello_valid(const union shm_packet *packet, size_t length, uint16_t type);
 void shm_addr_to_wire(struct shm_wire_addr *wire, const struct wsd_addr *addr);
 void shm_addr_from_wire(struct wsd_addr *addr, const struct shm_wire_addr *wire);
-void shm_fd_close(int *fd);
 
 /* shm_inbox.c */
 void shm_inbox_set(struct shm_inbox *inbox, uint32_t index);
@@ -362,14 +354,16 @@ void shm_watch_end(struct wsd_endpoint *endpoint); /* if it is watched */
 /* shm_link.c */
 enum wsd_status shm_link_new(struct wsd_queue *queue, const uint8_t *engine, bool acceptor,
 			     uint64_t id, struct shm_link **link);
-/* Give the link its socket and the peer's inbox; both are the link's from then on. */
-enum wsd_status shm_link_start(struct shm_link *link, int fd, struct shm_inbox *inbox);
+/* Give the link its channel and the peer's mailbox; both are the link's from then on. */
+enum wsd_status shm_link_start(struct shm_link *link, shm_channel channel,
+			       struct shm_mailbox *mailbox);
 struct shm_link *shm_link_find(struct wsd_queue *queue, const uint8_t *engine, bool acceptor,
 			       uint64_t id);
 void shm_link_attach(struct shm_link *link, struct wsd_endpoint *endpoint);
 void shm_link_detach(struct wsd_endpoint *endpoint);
 void shm_link_put(struct shm_link *link);
-enum wsd_status shm_link_send(struct shm_link *link, const struct shm_msg_mem *message, int fd);
+enum wsd_status shm_link_send(struct shm_link *link, const struct shm_msg_mem *message,
+			      shm_share share);
 void shm_link_receive(struct shm_link *link);
 void shm_link_doorbell(struct shm_link *link);
 
@@ -448,8 +442,10 @@ enum wsd_status shm_mem_new(struct wsd_endpoint *endpoint, uint64_t length, uint
 			    bool bounce, struct shm_region **region); /* [locked] */
 void shm_mem_count(struct wsd_endpoint *endpoint);    /* the peer's segment is there */
 void shm_mem_announce(struct wsd_endpoint *endpoint); /* [locked] the link is there */
-void shm_mem_arrived(struct shm_link *link, const struct shm_msg_mem *message, int fd);
+void shm_mem_arrived(struct shm_link *link, const struct shm_msg_mem *message, shm_share share);
 void shm_mem_clear(struct wsd_endpoint *endpoint);
+bool shm_mem_due(const struct wsd_endpoint
+			 *endpoint); /* the link has news of regions that we have not read */
 struct shm_peer_mem *shm_peer_mem_find(struct wsd_endpoint *endpoint, uint32_t key);
 /* Copy between a registered region and memory if key, connection, rights and range allow. */
 bool shm_region_access(struct wsd_endpoint *endpoint, const struct shm_entry *entry, void *bounce);

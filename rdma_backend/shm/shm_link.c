@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * shm_link.c - the socket between two queues that their connections share: announces memory, rings the
+ * shm_link.c - the channel between two queues that their connections share: announces memory, rings the
  * doorbell, and tells of the peer's death. It closes with its last connection.
- *
- * The doorbell is a packet on the link and not a descriptor of the peer's: what another process gives
- * us could be anything, and writing to it could block.
  */
 
 #include <string.h>
-#include <sys/epoll.h>
 
 #include "rdma_backend/shm/shm_internal.h"
 
@@ -25,7 +21,7 @@ enum wsd_status shm_link_new(struct wsd_queue *queue, const uint8_t *engine, boo
 		return WSD_ENOMEM;
 	link->source.queue = queue;
 	link->source.ready = link_ready;
-	link->source.fd = -1;
+	link->source.channel = SHM_NO_CHANNEL;
 	memcpy(link->engine, engine, sizeof(link->engine));
 	link->acceptor = acceptor;
 	link->id = id;
@@ -38,13 +34,14 @@ enum wsd_status shm_link_new(struct wsd_queue *queue, const uint8_t *engine, boo
 	return WSD_OK;
 }
 
-enum wsd_status shm_link_start(struct shm_link *link, int fd, struct shm_inbox *inbox)
+enum wsd_status shm_link_start(struct shm_link *link, shm_channel channel,
+			       struct shm_mailbox *mailbox)
 {
-	link->source.fd = fd;
-	link->inbox = inbox;
+	link->source.channel = channel;
+	shm_mailbox_move(&link->mailbox, mailbox);
 	wsd_list_append(&link->source.queue->links, &link->node);
 	shm_queue_linked(link->source.queue);
-	return shm_source_add(&link->source, EPOLLIN);
+	return shm_source_add(&link->source, SHM_READ);
 }
 
 /* id 0: any. */
@@ -70,7 +67,7 @@ static void unsent_free(struct shm_link *link)
 
 	while ((node = wsd_list_pop(&link->unsent)) != NULL) {
 		unsent = wsd_container(node, struct shm_unsent, node);
-		shm_fd_close(&unsent->fd);
+		shm_share_close(&unsent->share);
 		link->source.queue->host->free(unsent);
 	}
 }
@@ -81,8 +78,7 @@ void shm_link_put(struct shm_link *link)
 		return;
 	wsd_list_remove(&link->node);
 	unsent_free(link);
-	if (link->inbox)
-		wsd_shared_unmap(link->inbox, SHM_INBOX_BYTES);
+	shm_mailbox_detach(&link->mailbox);
 	wsd_mutex_fini(&link->lock);
 	shm_source_bury(&link->source);
 }
@@ -145,14 +141,14 @@ static bool packet_valid(const union shm_packet *packet, size_t length)
 	       (packet->head.type == SHM_MSG_MEM || packet->head.type == SHM_MSG_MEM_FREE);
 }
 
-static void act(struct shm_link *link, const union shm_packet *packet, int fd)
+static void act(struct shm_link *link, const union shm_packet *packet, shm_share share)
 {
 	if (packet->head.type == SHM_MSG_ACK) {
 		/* Late, for a connection that was given up: the connector finds its segment closed. */
 		if (link->opening && packet->ack.link == link->id)
 			shm_link_acked(link->opening);
 	} else if (packet->head.type != SHM_MSG_DOORBELL) {
-		shm_mem_arrived(link, &packet->mem, fd);
+		shm_mem_arrived(link, &packet->mem, share);
 	}
 }
 
@@ -162,22 +158,24 @@ void shm_link_receive(struct shm_link *link)
 	union shm_packet packet;
 	size_t length;
 	unsigned count;
-	int i, fds[2];
+	shm_share shares[2];
+	int i;
 
 	link->references++; /* what is received may end its last connection */
 	for (i = 0; i < PACKETS_AT_ONCE && !link->lost; i++) {
 		count = 2;
-		if (shm_os_receive(link->source.fd, &packet, &length, fds, &count) == WSD_AGAIN)
+		if (shm_os_receive(link->source.channel, &packet, &length, shares, &count) ==
+		    WSD_AGAIN)
 			break;
 		if (!packet_valid(&packet, length)) {
 			if (length)
 				shm_count(queue->device->protocol_errors);
 			link_lost(link);
 		} else {
-			act(link, &packet, fds[0]);
+			act(link, &packet, shares[0]);
 		}
-		shm_fd_close(&fds[0]);
-		shm_fd_close(&fds[1]);
+		shm_share_close(&shares[0]);
+		shm_share_close(&shares[1]);
 	}
 	if (i == PACKETS_AT_ONCE)
 		queue->slept = true; /* there may be more: look again at once */
@@ -192,12 +190,13 @@ static enum wsd_status flush(struct shm_link *link)
 
 	while (!wsd_list_empty(&link->unsent)) {
 		unsent = wsd_container(link->unsent.next, struct shm_unsent, node);
-		status = shm_os_send(link->source.fd, &unsent->message, sizeof(unsent->message),
-				     &unsent->fd, unsent->fd >= 0);
+		status =
+			shm_os_send(link->source.channel, &unsent->message, sizeof(unsent->message),
+				    &unsent->share, unsent->share != SHM_NO_SHARE);
 		if (status == WSD_AGAIN || status == WSD_ENOFILES || status == WSD_ENOMEM)
 			return WSD_AGAIN;
 		wsd_list_remove(&unsent->node);
-		shm_fd_close(&unsent->fd);
+		shm_share_close(&unsent->share);
 		link->source.queue->host->free(unsent);
 	}
 	return WSD_OK;
@@ -207,44 +206,44 @@ static void link_ready(struct shm_source *source, uint32_t events)
 {
 	struct shm_link *link = (struct shm_link *)(void *)source;
 
-	if (events & EPOLLOUT) {
+	if (events & SHM_WRITE) {
 		wsd_mutex_lock(&link->lock);
 		if (flush(link) == WSD_OK)
-			shm_source_change(source, EPOLLIN);
+			shm_source_change(source, SHM_READ);
 		wsd_mutex_unlock(&link->lock);
 	}
-	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+	if (events & SHM_READ)
 		shm_link_receive(link);
 }
 
-/* Any thread. fd is the link's from here on. */
-enum wsd_status shm_link_send(struct shm_link *link, const struct shm_msg_mem *message, int fd)
+/* Any thread. share is the link's from here on. */
+enum wsd_status shm_link_send(struct shm_link *link, const struct shm_msg_mem *message,
+			      shm_share share)
 {
 	struct shm_unsent *unsent = link->source.queue->host->alloc(sizeof(*unsent));
 
 	if (!unsent) {
-		shm_fd_close(&fd);
+		shm_share_close(&share);
 		return WSD_ENOMEM;
 	}
 	unsent->message = *message;
-	unsent->fd = fd;
+	unsent->share = share;
 	wsd_mutex_lock(&link->lock);
 	wsd_list_append(&link->unsent, &unsent->node);
 	if (link->lost)
 		unsent_free(link);
 	else if (flush(link) == WSD_AGAIN)
-		shm_source_change(&link->source, EPOLLIN | EPOLLOUT);
+		shm_source_change(&link->source, SHM_READ | SHM_WRITE);
 	wsd_mutex_unlock(&link->lock);
 	return WSD_OK;
 }
 
 void shm_link_doorbell(struct shm_link *link)
 {
-	static const struct shm_msg message = { SHM_MAGIC, SHM_VERSION, SHM_MSG_DOORBELL };
+	struct shm_inbox *inbox = link->mailbox.inbox;
 
-	if (atomic_load(&link->inbox->armed) == 0 || atomic_exchange(&link->inbox->armed, 0) == 0)
+	if (atomic_load(&inbox->armed) == 0 || atomic_exchange(&inbox->armed, 0) == 0)
 		return;
 	shm_count(link->source.queue->device->doorbells);
-	/* A full socket wakes the peer just as well; a dead one needs no waking. */
-	(void)shm_os_send(link->source.fd, &message, sizeof(message), NULL, 0);
+	shm_mailbox_ring(&link->mailbox, link->source.channel);
 }

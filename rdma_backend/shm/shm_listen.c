@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* shm_listen.c - listeners and the incoming requests until they are accepted or rejected. */
 
-#include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include "rdma_backend/shm/shm_internal.h"
 
@@ -29,8 +26,7 @@ void shm_request_free(struct wsd_request *request)
 		request->endpoint->request = NULL;
 	wsd_list_remove(&request->node);
 	wsd_list_remove(&request->report);
-	if (request->inbox)
-		wsd_shared_unmap(request->inbox, SHM_INBOX_BYTES);
+	shm_mailbox_detach(&request->mailbox);
 	if (request->segment)
 		wsd_shared_unmap(request->segment, request->layout.length);
 	shm_source_bury(&request->source);
@@ -48,7 +44,7 @@ static void refuse(struct wsd_request *request, enum wsd_status status, const vo
 	if (answer.data_length)
 		memcpy(answer.data, data, answer.data_length);
 	/* The socket is fresh: there is room, or nobody is left to read it. */
-	(void)shm_os_send(request->source.fd, &answer, sizeof(answer), NULL, 0);
+	(void)shm_os_send(request->source.channel, &answer, sizeof(answer), NULL, 0);
 	shm_request_free(request);
 }
 
@@ -64,7 +60,7 @@ static bool family_known(const struct shm_wire_addr *addr)
 
 /* What the connector gave, checked and mapped. */
 static enum wsd_status take_request(struct wsd_request *request, const union shm_packet *packet,
-				    size_t length, const int *fds, unsigned count)
+				    size_t length, const shm_share *shares, unsigned count)
 {
 	enum wsd_status status;
 	void *address;
@@ -81,13 +77,12 @@ static enum wsd_status take_request(struct wsd_request *request, const union shm
 		return WSD_EPROTOCOL;
 	if (count != 2)
 		return WSD_ENOFILES; /* they were lost on the way */
-	status = wsd_shared_attach(fds[0], SHM_INBOX_BYTES, &address);
+	status = shm_mailbox_attach(&request->mailbox, shares[0]);
 	if (status)
-		return status == WSD_EINVAL ? WSD_EPROTOCOL : status;
-	request->inbox = address;
-	status = wsd_shared_attach(fds[1], request->layout.length, &address);
+		return status;
+	status = shm_share_expect(shares[1], request->layout.length, &address);
 	if (status)
-		return status == WSD_EINVAL ? WSD_EPROTOCOL : status;
+		return status;
 	request->segment = address;
 	return WSD_OK;
 }
@@ -99,19 +94,19 @@ static void hear(struct wsd_request *request)
 	union shm_packet packet;
 	enum wsd_status status;
 	size_t length;
-	int fds[2];
+	shm_share shares[2];
 	unsigned count = 2;
 
-	status = shm_os_receive(request->source.fd, &packet, &length, fds, &count);
+	status = shm_os_receive(request->source.channel, &packet, &length, shares, &count);
 	if (status == WSD_AGAIN)
 		return;
 	if (status || !length) {
 		shm_request_free(request);
 		return;
 	}
-	status = take_request(request, &packet, length, fds, count);
-	shm_fd_close(&fds[0]);
-	shm_fd_close(&fds[1]);
+	status = take_request(request, &packet, length, shares, count);
+	shm_share_close(&shares[0]);
+	shm_share_close(&shares[1]);
 	if (!status && listener->pending >= listener->backlog)
 		status = WSD_EREFUSED;
 	if (status) {
@@ -186,30 +181,26 @@ static void drop_oldest_silent(struct wsd_listener_ep *listener)
 	}
 }
 
-static void admit(struct wsd_listener_ep *listener, int fd)
+static void admit(struct wsd_listener_ep *listener, shm_channel channel)
 {
 	struct wsd_queue *queue = listener->source.queue;
 	struct wsd_request *request;
 
-	if (shm_os_same_user(fd)) {
-		shm_fd_close(&fd);
-		return;
-	}
 	if (listener->silent >= SILENT_MAX)
 		drop_oldest_silent(listener);
 	request = queue->host->alloc(sizeof(*request));
 	if (!request) {
-		shm_fd_close(&fd);
+		shm_os_close(&channel);
 		return;
 	}
 	request->source.queue = queue;
 	request->source.ready = request_ready;
-	request->source.fd = fd;
+	request->source.channel = channel;
 	request->listener = listener;
 	wsd_list_init(&request->report);
 	wsd_list_append(&listener->requests, &request->node);
 	listener->silent++;
-	if (shm_source_add(&request->source, EPOLLIN))
+	if (shm_source_add(&request->source, SHM_READ))
 		shm_request_free(request);
 	else
 		hear(request);
@@ -219,24 +210,22 @@ static void listener_ready(struct shm_source *source, uint32_t events)
 {
 	struct wsd_listener_ep *listener = (struct wsd_listener_ep *)(void *)source;
 	struct wsd_queue *queue = source->queue;
-	int i, fd;
+	enum wsd_status status = WSD_OK;
+	shm_channel channel;
+	int i;
 
 	(void)events;
-	for (i = 0; i < ACCEPT_AT_ONCE; i++) {
-		fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-		if (fd >= 0) {
-			admit(listener, (int)wsd_handle_keep(fd));
-			continue;
-		}
-		if (errno == EINTR || errno == ECONNABORTED)
-			continue;
-		if (errno != EAGAIN) {
-			/* Out of descriptors or memory: the socket stays readable, so look away. */
-			queue->host->log(1, "shm", "accept failed: error %d, later again", errno);
+	for (i = 0; i < ACCEPT_AT_ONCE && status != WSD_AGAIN; i++) {
+		status = shm_os_accept(source->channel, &channel);
+		if (!status) {
+			admit(listener, channel);
+		} else if (status == WSD_ENOFILES || status == WSD_ENOMEM) {
+			/* It stays ready, so look away. */
+			queue->host->log(1, "shm", "accept failed: status %d, later again", status);
 			shm_source_change(source, 0);
 			shm_timer_set(queue, &listener->retry, queue->host->now() + RETRY_NS);
+			return;
 		}
-		return;
 	}
 }
 
@@ -244,7 +233,7 @@ static void retry_expired(struct shm_timer *timer)
 {
 	struct wsd_listener_ep *listener = wsd_container(timer, struct wsd_listener_ep, retry);
 
-	shm_source_change(&listener->source, EPOLLIN);
+	shm_source_change(&listener->source, SHM_READ);
 }
 
 enum wsd_status shm_listen(struct wsd_queue *queue, const struct wsd_addr *local, uint32_t backlog,
@@ -252,31 +241,31 @@ enum wsd_status shm_listen(struct wsd_queue *queue, const struct wsd_addr *local
 {
 	struct wsd_listener_ep *listener;
 	enum wsd_status status;
-	int fd;
+	shm_channel channel;
 
 	if (!local->port || (local->family != WSD_FAMILY_IPV4 && local->family != WSD_FAMILY_IPV6))
 		return WSD_EINVAL;
 	status = shm_address_is_any(local) ? WSD_OK : shm_address_check(local);
 	if (!status)
-		status = shm_os_listen(local, &fd);
+		status = shm_os_listen(local, &channel);
 	if (status)
 		return status;
 	listener = queue->host->alloc(sizeof(*listener));
 	if (!listener) {
-		shm_fd_close(&fd);
+		shm_os_close(&channel);
 		return WSD_ENOMEM;
 	}
 	listener->source.queue = queue;
 	listener->source.ready = listener_ready;
-	listener->source.fd = fd;
+	listener->source.channel = channel;
 	listener->context = context;
 	listener->backlog = backlog ? backlog : 1;
 	listener->retry.expired = retry_expired;
 	wsd_list_init(&listener->retry.node);
 	wsd_list_init(&listener->requests);
-	status = shm_source_add(&listener->source, EPOLLIN);
+	status = shm_source_add(&listener->source, SHM_READ);
 	if (status) {
-		shm_fd_close(&fd);
+		shm_os_close(&channel);
 		queue->host->free(listener);
 		return status;
 	}

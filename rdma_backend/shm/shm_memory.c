@@ -56,7 +56,7 @@ enum wsd_status shm_reg(struct wsd_queue *queue, void *base, uint64_t length, ui
 	if (!region)
 		return WSD_ENOMEM;
 	region->queue = queue;
-	region->fd = -1;
+	region->share = SHM_NO_SHARE;
 	region->base.base = base;
 	region->base.length = length;
 	region->base.access = access;
@@ -148,10 +148,9 @@ static enum wsd_status send_region(struct wsd_endpoint *endpoint, struct shm_reg
 				       .access = region->base.access |
 						 (region->bounce ? SHM_ACCESS_BOUNCE : 0),
 				       .length = region->freed ? 0 : region->base.length };
-	int fd = region->fd;
 
-	region->fd = -1;
-	return shm_link_send(endpoint->link, &message, fd);
+	return shm_link_send(endpoint->link, &message,
+			     type == SHM_MSG_MEM ? shm_share_give(&region->share) : SHM_NO_SHARE);
 }
 
 static void region_free(struct shm_region *region)
@@ -162,23 +161,21 @@ static void region_free(struct shm_region *region)
 	endpoint->mem_count--;
 	if (!region->freed)
 		wsd_shared_unmap(region->base.base, (size_t)region->base.length);
-	shm_fd_close(&region->fd);
+	shm_share_close(&region->share);
 	endpoint->queue->host->free(region);
 }
 
 static enum wsd_status region_map(struct shm_region *region, uint64_t length)
 {
 	enum wsd_status status;
-	intptr_t handle;
 	void *address;
 
 	if (!length || length > (SIZE_MAX / 2) - SHM_PAGE)
 		return WSD_EINVAL;
 	length = (length + SHM_PAGE - 1) / SHM_PAGE * SHM_PAGE;
-	status = wsd_shared_create((size_t)length, &handle, &address);
+	status = shm_share_create((size_t)length, &region->share, &address);
 	if (status)
 		return status;
-	region->fd = (int)handle;
 	region->base.base = address;
 	region->base.length = length;
 	return WSD_OK;
@@ -228,7 +225,7 @@ static struct shm_region *take_area(struct wsd_endpoint *endpoint, uint32_t acce
 
 	region->queue = endpoint->queue;
 	region->endpoint = endpoint;
-	region->fd = -1;
+	region->share = SHM_NO_SHARE;
 	region->base.base = (uint8_t *)endpoint->own + endpoint->own_layout.area_offset;
 	region->base.length = endpoint->own_layout.area_bytes;
 	region->base.access = access;
@@ -267,7 +264,7 @@ void shm_mem_free(struct wsd_region *base)
 	if (endpoint->mem_counted && !endpoint->mem_announced) {
 		/* The peer waits for the announcement: it gets an empty one. */
 		wsd_shared_unmap(base->base, (size_t)base->length);
-		shm_fd_close(&region->fd);
+		shm_share_close(&region->share);
 		region->freed = true;
 	} else {
 		/* No memory for the message: the peer keeps its mapping until the end. */
@@ -305,6 +302,18 @@ void shm_mem_announce(struct wsd_endpoint *endpoint)
 	}
 }
 
+/*
+ * A peer counts what it has put on the link, so what is counted comes, and its arrival marks the endpoint. It
+ * may arrive before it is counted, if the peer loses its CPU in between: that is nothing to wait for.
+ */
+bool shm_mem_due(const struct wsd_endpoint *endpoint)
+{
+	/* acquire: pairs with the peer's count, stored before the key was told or after it was revoked */
+	uint32_t counted = atomic_load_explicit(&endpoint->own->mem_sent, memory_order_acquire);
+
+	return (int32_t)(counted - endpoint->mem_seen) > 0 && !endpoint->link_lost;
+}
+
 struct shm_peer_mem *shm_peer_mem_find(struct wsd_endpoint *endpoint, uint32_t key)
 {
 	uint32_t i;
@@ -317,7 +326,7 @@ struct shm_peer_mem *shm_peer_mem_find(struct wsd_endpoint *endpoint, uint32_t k
 }
 
 static enum wsd_status peer_mem_add(struct wsd_endpoint *endpoint,
-				    const struct shm_msg_mem *message, int fd)
+				    const struct shm_msg_mem *message, shm_share share)
 {
 	const struct wsd_host *host = endpoint->queue->host;
 	uint32_t capacity = endpoint->peer_mem_capacity;
@@ -331,7 +340,7 @@ static enum wsd_status peer_mem_add(struct wsd_endpoint *endpoint,
 	if ((message->access & SHM_ACCESS_BOUNCE) &&
 	    message->length != SHM_BOUNCE_PIECES * SHM_BOUNCE_BYTES)
 		return WSD_EPROTOCOL;
-	if (fd < 0)
+	if (share == SHM_NO_SHARE)
 		return WSD_ENOFILES; /* lost on the way */
 	if (endpoint->peer_mem_count == capacity) {
 		capacity = capacity ? capacity * 2 : 2;
@@ -345,9 +354,11 @@ static enum wsd_status peer_mem_add(struct wsd_endpoint *endpoint,
 		endpoint->peer_mem = table;
 		endpoint->peer_mem_capacity = capacity;
 	}
-	status = wsd_shared_attach(fd, (size_t)message->length, &address);
+	status = shm_share_attach(share, (size_t)message->length, &address);
+	if (status == WSD_NOTFOUND && !(message->access & SHM_ACCESS_BOUNCE))
+		return WSD_OK; /* given back meanwhile: the peer says so next */
 	if (status)
-		return status == WSD_EINVAL ? WSD_EPROTOCOL : status;
+		return status;
 	endpoint->peer_mem[endpoint->peer_mem_count++] =
 		(struct shm_peer_mem){ message->key, message->access, message->length, address };
 	return WSD_OK;
@@ -371,7 +382,7 @@ static struct wsd_endpoint *addressee(struct shm_link *link, const struct shm_ms
 	return NULL;
 }
 
-void shm_mem_arrived(struct shm_link *link, const struct shm_msg_mem *message, int fd)
+void shm_mem_arrived(struct shm_link *link, const struct shm_msg_mem *message, shm_share share)
 {
 	struct wsd_endpoint *endpoint = addressee(link, message);
 	enum wsd_status status = WSD_OK;
@@ -389,7 +400,7 @@ void shm_mem_arrived(struct shm_link *link, const struct shm_msg_mem *message, i
 		if (mem)
 			peer_mem_drop(endpoint, mem);
 	} else if (message->length) {
-		status = peer_mem_add(endpoint, message, fd);
+		status = peer_mem_add(endpoint, message, share);
 	}
 	accepting = endpoint->state == SHM_ACCEPTING;
 	if (status == WSD_EPROTOCOL)

@@ -26,7 +26,7 @@ void shm_announce(struct wsd_endpoint *endpoint)
 		if (atomic_load_explicit(&endpoint->peer->watched, memory_order_relaxed))
 			return;
 	}
-	shm_inbox_set(endpoint->link->inbox, endpoint->peer_index);
+	shm_inbox_set(endpoint->link->mailbox.inbox, endpoint->peer_index);
 	shm_link_doorbell(endpoint->link);
 }
 
@@ -347,7 +347,7 @@ static enum wsd_status post_one(struct wsd_endpoint *endpoint, const struct wsd_
 	endpoint->outstanding++;
 	if (status == WSD_PENDING)
 		shm_work_progress(endpoint);
-	else if (atomic_load(&endpoint->own->mem_sent) != endpoint->mem_seen)
+	else if (shm_mem_due(endpoint))
 		shm_queue_mark(endpoint->queue, endpoint->index); /* look at the link soon */
 	return WSD_OK;
 }

@@ -167,17 +167,12 @@ static void take_entry(struct wsd_endpoint *endpoint, const struct shm_entry *en
 /* Has every region that was announced before this entry arrived? Looks at the link if not. */
 static bool regions_arrived(struct wsd_endpoint *endpoint)
 {
-	/* acquire: stored before what may need the region */
-	if (atomic_load_explicit(&endpoint->own->mem_sent, memory_order_acquire) ==
-		    endpoint->mem_seen ||
-	    endpoint->link_lost)
+	if (!shm_mem_due(endpoint))
 		return true;
 	wsd_mutex_unlock(&endpoint->lock);
 	shm_link_receive(endpoint->link);
 	wsd_mutex_lock(&endpoint->lock);
-	return atomic_load_explicit(&endpoint->own->mem_sent, memory_order_acquire) ==
-		       endpoint->mem_seen ||
-	       endpoint->link_lost;
+	return !shm_mem_due(endpoint);
 }
 
 static bool may_take(const struct wsd_endpoint *endpoint)

@@ -1,50 +1,38 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * shm_queue.c - a queue: its inbox, its epoll set with doorbell and alarm, poll, arm, and timers.
+ * shm_queue.c - a queue: its inbox, its set of channels with doorbell and alarm, poll, arm, and timers.
  *
- * Poll normally makes no system call. The sockets (connection requests, deaths of peers) are looked at
+ * Poll normally makes no system call. The channels (connection requests, deaths of peers) are looked at
  * after a sleep and now and then by time, so that it costs callers that poll fast nothing and those
  * that poll seldom no delay; more often while an answer is due.
  */
 
-#include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
 
 #include "rdma_backend/shm/shm_internal.h"
 
-#define SOCKET_EVENTS	32
-#define LOOK_AT_ONCE	32u
-#define POLLS_HANDSHAKE 4u
-#define POLLS_CLOCK	16u	 /* between looks at the clock: a power of two */
-#define LISTENING_NS	20000u	 /* between looks at the sockets */
-#define LINKED_NS	1000000u /* the same without a listener: only deaths are to be seen */
-#define SWEEP_NS	UINT64_C(1000000000) /* what other peers do to the inbox holds us up so long */
+#define CHANNELS_AT_ONCE 32u
+#define LOOK_AT_ONCE	 32u
+#define POLLS_HANDSHAKE	 4u
+#define POLLS_CLOCK	 16u	  /* between looks at the clock: a power of two */
+#define LISTENING_NS	 20000u	  /* between looks at the channels */
+#define LINKED_NS	 1000000u /* the same without a listener: only deaths are to be seen */
+#define SWEEP_NS	 UINT64_C(1000000000) /* what other peers do to the inbox holds us up so long */
 
 enum wsd_status shm_source_add(struct shm_source *source, uint32_t events)
 {
-	struct epoll_event event = { .events = events, .data = { .ptr = source } };
-
-	if (epoll_ctl(source->queue->epoll_fd, EPOLL_CTL_ADD, source->fd, &event))
-		return errno == ENOSPC ? WSD_ENOFILES : shm_os_status(errno);
-	return WSD_OK;
+	return shm_set_add(source->queue->set, source, events);
 }
 
 void shm_source_change(struct shm_source *source, uint32_t events)
 {
-	struct epoll_event event = { .events = events, .data = { .ptr = source } };
-
-	epoll_ctl(source->queue->epoll_fd, EPOLL_CTL_MOD, source->fd, &event);
+	shm_set_change(source->queue->set, source, events);
 }
 
 void shm_source_remove(struct shm_source *source)
 {
-	/* The descriptor may live on in a forked child, so that closing alone would not do. */
-	if (source->fd >= 0)
-		epoll_ctl(source->queue->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
+	if (source->channel != SHM_NO_CHANNEL)
+		shm_set_remove(source->queue->set, source);
 }
 
 static void ready_dead(struct shm_source *source, uint32_t events)
@@ -58,7 +46,7 @@ void shm_source_bury(struct shm_source *source)
 	struct wsd_queue *queue = source->queue;
 
 	shm_source_remove(source);
-	shm_fd_close(&source->fd);
+	shm_os_close(&source->channel);
 	source->ready = ready_dead;
 	source->next_dead = queue->dead;
 	queue->dead = source;
@@ -76,18 +64,15 @@ static void free_dead(struct wsd_queue *queue)
 
 static void set_alarm(struct wsd_queue *queue)
 {
-	struct itimerspec time = { 0 };
 	struct shm_timer *first;
-	uint64_t now, wait;
+	uint64_t now, wait = 0;
 
 	if (!wsd_list_empty(&queue->timers)) {
 		first = wsd_container(queue->timers.next, struct shm_timer, node);
 		now = queue->host->now();
 		wait = first->when > now ? first->when - now : 1;
-		time.it_value.tv_sec = (time_t)(wait / 1000000000u);
-		time.it_value.tv_nsec = (long)(wait % 1000000000u);
 	}
-	timerfd_settime(queue->alarm.fd, 0, &time, NULL);
+	shm_set_alarm(queue->set, wait);
 }
 
 void shm_timer_set(struct wsd_queue *queue, struct shm_timer *timer, uint64_t when)
@@ -111,22 +96,11 @@ void shm_timer_cancel(struct shm_timer *timer)
 	wsd_list_remove(&timer->node);
 }
 
-static void drain_counter(int fd)
+static void expire(struct wsd_queue *queue)
 {
-	uint64_t value;
-
-	if (read(fd, &value, sizeof(value)) < 0)
-		return; /* not readable any more: nothing to take back */
-}
-
-static void alarm_ready(struct shm_source *source, uint32_t events)
-{
-	struct wsd_queue *queue = source->queue;
 	struct shm_timer *timer;
 	uint64_t now = queue->host->now();
 
-	(void)events;
-	drain_counter(source->fd);
 	while (!wsd_list_empty(&queue->timers)) {
 		timer = wsd_container(queue->timers.next, struct shm_timer, node);
 		if (timer->when > now)
@@ -135,12 +109,6 @@ static void alarm_ready(struct shm_source *source, uint32_t events)
 		timer->expired(timer);
 	}
 	set_alarm(queue);
-}
-
-static void doorbell_ready(struct shm_source *source, uint32_t events)
-{
-	(void)events;
-	drain_counter(source->fd);
 }
 
 /*
@@ -179,34 +147,16 @@ static void sweep_expired(struct shm_timer *timer)
 	shm_queue_linked(queue);
 }
 
-static enum wsd_status open_descriptors(struct wsd_queue *queue)
-{
-	enum wsd_status status;
-
-	queue->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (queue->epoll_fd < 0)
-		return shm_os_status(errno);
-	queue->doorbell.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (queue->doorbell.fd < 0)
-		return shm_os_status(errno);
-	queue->alarm.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (queue->alarm.fd < 0)
-		return shm_os_status(errno);
-	status = shm_source_add(&queue->doorbell, EPOLLIN);
-	return status ? status : shm_source_add(&queue->alarm, EPOLLIN);
-}
-
 static void queue_free(struct wsd_queue *queue)
 {
 	free_dead(queue);
+	if (queue->set)
+		shm_set_destroy(queue->set);
 	if (queue->inbox)
 		wsd_shared_unmap(queue->inbox, SHM_INBOX_BYTES);
 	queue->host->free(queue->marks);
 	queue->host->free(queue->round);
-	shm_fd_close(&queue->inbox_fd);
-	shm_fd_close(&queue->doorbell.fd);
-	shm_fd_close(&queue->alarm.fd);
-	shm_fd_close(&queue->epoll_fd);
+	shm_share_close(&queue->inbox_share);
 	wsd_mutex_fini(&queue->region_lock);
 	queue->host->free(queue->regions);
 	queue->host->free(queue->endpoints);
@@ -218,7 +168,6 @@ enum wsd_status shm_queue_create(struct wsd_device *device, uint32_t depth, void
 {
 	struct wsd_queue *queue = device->host->alloc(sizeof(*queue));
 	enum wsd_status status;
-	intptr_t handle = -1;
 	void *address = NULL;
 
 	(void)depth; /* completions wait in their endpoints */
@@ -227,10 +176,7 @@ enum wsd_status shm_queue_create(struct wsd_device *device, uint32_t depth, void
 	queue->device = device;
 	queue->host = device->host;
 	queue->context = context;
-	queue->epoll_fd = queue->doorbell.fd = queue->alarm.fd = queue->inbox_fd = -1;
-	queue->doorbell.queue = queue->alarm.queue = queue;
-	queue->doorbell.ready = doorbell_ready;
-	queue->alarm.ready = alarm_ready;
+	queue->inbox_share = SHM_NO_SHARE;
 	wsd_list_init(&queue->timers);
 	wsd_list_init(&queue->links);
 	wsd_list_init(&queue->listeners);
@@ -240,15 +186,15 @@ enum wsd_status shm_queue_create(struct wsd_device *device, uint32_t depth, void
 	wsd_mutex_init(&queue->region_lock);
 	queue->host->random(queue->engine, sizeof(queue->engine));
 	queue->marks = queue->host->alloc(sizeof(*queue->marks));
-	status = queue->marks ? open_descriptors(queue) : WSD_ENOMEM;
+	status = queue->marks ? shm_share_create(SHM_INBOX_BYTES, &queue->inbox_share, &address)
+			      : WSD_ENOMEM;
+	queue->inbox = address;
 	if (!status)
-		status = wsd_shared_create(SHM_INBOX_BYTES, &handle, &address);
+		status = shm_set_create(queue->inbox_share, &queue->set);
 	if (status) {
 		queue_free(queue);
 		return status;
 	}
-	queue->inbox_fd = (int)handle;
-	queue->inbox = address;
 	*result = queue;
 	return WSD_OK;
 }
@@ -297,24 +243,22 @@ struct wsd_event *shm_sink_next(struct shm_sink *sink)
 	return event;
 }
 
-static void look_at_sockets(struct wsd_queue *queue)
+static void look_at_channels(struct wsd_queue *queue)
 {
-	struct epoll_event events[SOCKET_EVENTS];
-	struct shm_source *source;
-	int i, count;
+	struct shm_ready ready[CHANNELS_AT_ONCE];
+	unsigned i, count;
+	bool more;
 
-	do {
-		count = epoll_wait(queue->epoll_fd, events, SOCKET_EVENTS, 0);
-		for (i = 0; i < count; i++) {
-			source = events[i].data.ptr;
-			source->ready(source, events[i].events);
-		}
-	} while (count < 0 && errno == EINTR);
-	queue->slept = count == SOCKET_EVENTS; /* there may be more: look again at once */
+	count = shm_set_poll(queue->set, ready, CHANNELS_AT_ONCE, &more);
+	for (i = 0; i < count; i++)
+		ready[i].source->ready(ready[i].source, ready[i].events);
+	if (shm_set_alarm_rang(queue->set))
+		expire(queue);
+	queue->slept = more; /* look again at once */
 	queue->look_at = queue->host->now() + (queue->listener_count ? LISTENING_NS : LINKED_NS);
 }
 
-static bool sockets_due(struct wsd_queue *queue)
+static bool channels_due(struct wsd_queue *queue)
 {
 	queue->polls++;
 	if (queue->slept || (queue->handshakes && queue->polls % POLLS_HANDSHAKE == 0))
@@ -366,8 +310,8 @@ uint32_t shm_queue_poll(struct wsd_queue *queue, struct wsd_event *events, uint3
 		return 0;
 	if (queue->dead)
 		free_dead(queue);
-	if (sockets_due(queue))
-		look_at_sockets(queue);
+	if (channels_due(queue))
+		look_at_channels(queue);
 	if (!wsd_list_empty(&queue->reports))
 		shm_requests_report(queue, &sink);
 	if (queue->watched)
@@ -384,7 +328,7 @@ enum wsd_status shm_queue_arm(struct wsd_queue *queue)
 	queue->slept = true;
 	if (queue->watched)
 		shm_watch_end(queue->watched);
-	if (nothing_marked(queue) && wsd_list_empty(&queue->reports))
+	if (!shm_set_arm(queue->set) && nothing_marked(queue) && wsd_list_empty(&queue->reports))
 		return WSD_OK;
 	shm_queue_disarm(queue);
 	return WSD_AGAIN;
@@ -394,22 +338,18 @@ void shm_queue_disarm(struct wsd_queue *queue)
 {
 	/* Cleared by somebody else: a doorbell was or will be rung, which a later poll takes back. */
 	atomic_store(&queue->inbox->armed, 0);
-	if (atomic_exchange(&queue->marks->armed, 0) == 0)
-		drain_counter(queue->doorbell.fd);
+	shm_set_disarm(queue->set, atomic_exchange(&queue->marks->armed, 0) == 0);
 }
 
 wsd_wait_object shm_queue_wait_object(struct wsd_queue *queue)
 {
-	return queue->epoll_fd;
+	return shm_set_object(queue->set);
 }
 
 void shm_queue_mark(struct wsd_queue *queue, uint32_t index)
 {
-	static const uint64_t one = 1;
-
 	shm_inbox_set(queue->marks, index);
 	if (atomic_load(&queue->marks->armed) == 0 || atomic_exchange(&queue->marks->armed, 0) == 0)
 		return;
-	if (write(queue->doorbell.fd, &one, sizeof(one)) < 0)
-		return; /* full: readable all the same */
+	shm_set_wake(queue->set);
 }

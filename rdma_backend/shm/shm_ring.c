@@ -145,10 +145,7 @@ static enum wsd_status locate(struct wsd_endpoint *endpoint, const struct shm_op
 
 	if (!mem && op->remote_key >> 31)
 		return WSD_PENDING;
-	/* acquire: pairs with the peer's count, stored before the key was told or after it was revoked */
-	if (atomic_load_explicit(&endpoint->own->mem_sent, memory_order_acquire) !=
-		    endpoint->mem_seen &&
-	    !endpoint->link_lost)
+	if (shm_mem_due(endpoint))
 		return WSD_AGAIN;
 	if (!mem)
 		return WSD_EREMOTE_ACCESS;

@@ -226,7 +226,7 @@ static bool sim_limit(struct wsd_device_attr *attr, const char *word)
 		{ "rdma=", &attr->max_rdma, 1 },     { "send=", &attr->max_send, 1 },
 		{ "recv=", &attr->max_recv, 1 },     { "reads=", &attr->max_read, 1 },
 		{ "inline=", &attr->max_inline, 0 }, { "zcopy=", &attr->hint_zcopy, 0 },
-		{ "ring=", &attr->hint_ring, 4096 },
+		{ "ring=", &attr->hint_ring, 4096 }, { "read=", &attr->hint_read, 1 },
 	};
 	size_t i;
 

@@ -243,7 +243,7 @@ struct wsd_endpoint {
 	bool report_open, report_failed, report_end; /* events not handed out yet */
 	bool end_waits;				     /* report_end once the last output has gone */
 	uint32_t send_depth, send_mask, recv_depth, recv_mask, recv_bytes, max_send_sge;
-	uint32_t traffic_class;
+	uint32_t traffic_class, marked; /* wanted; what the socket has */
 	struct wsd_addr local;
 
 	/* Send side. Work requests are numbered; slot = number & send_mask. */
@@ -360,8 +360,11 @@ enum wsd_status tcp_endpoint_create(struct wsd_queue *queue, struct wsd_request 
 void tcp_endpoint_destroy(struct wsd_endpoint *endpoint);
 enum wsd_status tcp_accept(struct wsd_endpoint *endpoint, const void *data, uint32_t data_length);
 enum wsd_status tcp_disconnect(struct wsd_endpoint *endpoint);
+void tcp_set_traffic_class(struct wsd_endpoint *endpoint, uint32_t traffic_class);
 void tcp_endpoint_ready(struct wsd_endpoint *endpoint, uint32_t events, struct tcp_sink *sink);
 void tcp_endpoint_emit(struct wsd_endpoint *endpoint, struct tcp_sink *sink);
+/* [endpoint lock] Its socket gets the traffic class that it is to have. */
+void tcp_endpoint_mark(struct wsd_endpoint *endpoint);
 /* [endpoint lock] The connection has ended; reported after the completions. First call counts. */
 void tcp_endpoint_end(struct wsd_endpoint *endpoint, enum wsd_status status);
 /* [endpoint lock] The peer broke the protocol. */

@@ -126,6 +126,7 @@ const struct wsd_backend_ops wsd_backend_tcp = {
 	.accept = tcp_accept,
 	.reject = tcp_reject,
 	.disconnect = tcp_disconnect,
+	.set_traffic_class = tcp_set_traffic_class,
 	.post_send = tcp_post_send,
 	.post_recv = tcp_post_recv,
 };

@@ -120,6 +120,7 @@ void tcp_endpoint_greeted(struct wsd_endpoint *endpoint, const struct tcp_hello 
 	endpoint->peer_depth = hello->recv_depth;
 	endpoint->peer_bytes = hello->recv_bytes;
 	endpoint->peer_short = frame->flags & TCP_FLAG_SHORT;
+	tcp_endpoint_mark(endpoint); /* it may have been changed since the request went out */
 	endpoint->state = TCP_EP_OPEN;
 	endpoint->report_open = true;
 	if (frame->credit > hello->recv_depth)
@@ -158,12 +159,12 @@ enum wsd_status tcp_accept(struct wsd_endpoint *endpoint, const void *data, uint
 	fd = request->source.fd;
 	tcp_source_forget(queue, &request->source);
 	endpoint->source.fd = fd;
+	tcp_os_tune(fd, queue->device->user_timeout_ms);
 	wsd_mutex_lock(&endpoint->lock);
+	tcp_endpoint_mark(endpoint);
 	iov.iov_len = tcp_greeting(endpoint, TCP_FRAME_ACCEPT, hello.nonce, &request->local,
 				   &request->remote, data, data_length, bytes);
 	wsd_mutex_unlock(&endpoint->lock);
-	tcp_os_tune(fd, request->remote.family, queue->device->user_timeout_ms,
-		    endpoint->traffic_class);
 	tcp_request_free(request);
 	if (tcp_os_send(fd, &iov, 1) != (ssize_t)iov.iov_len) {
 		tcp_source_close(queue, &endpoint->source);
@@ -190,6 +191,25 @@ enum wsd_status tcp_disconnect(struct wsd_endpoint *endpoint)
 	}
 	wsd_mutex_unlock(&endpoint->lock);
 	return status;
+}
+
+void tcp_endpoint_mark(struct wsd_endpoint *endpoint)
+{
+	if (endpoint->traffic_class == endpoint->marked)
+		return;
+	endpoint->marked = endpoint->traffic_class;
+	tcp_os_set_class(endpoint->source.fd, endpoint->local.family, endpoint->marked);
+}
+
+void tcp_set_traffic_class(struct wsd_endpoint *endpoint, uint32_t traffic_class)
+{
+	if (traffic_class > UINT8_MAX)
+		return;
+	wsd_mutex_lock(&endpoint->lock);
+	endpoint->traffic_class = traffic_class;
+	if (endpoint->state == TCP_EP_OPEN || endpoint->state == TCP_EP_CLOSING)
+		tcp_endpoint_mark(endpoint);
+	wsd_mutex_unlock(&endpoint->lock);
 }
 
 void tcp_endpoint_end(struct wsd_endpoint *endpoint, enum wsd_status status)

@@ -240,14 +240,14 @@ static void choose(struct tcp_candidate *candidate, uint64_t nonce)
 	for (unsigned i = 0; i < TCP_CANDIDATES; i++)
 		tcp_source_close(queue, &connect->candidates[i].source);
 	connect->chosen = true;
-	tcp_os_tune(fd, connect->remote.family, queue->device->user_timeout_ms,
-		    endpoint->traffic_class);
+	tcp_os_tune(fd, queue->device->user_timeout_ms);
 	tcp_os_local_addr(fd, &endpoint->local);
 	if (port)
 		endpoint->local.port = port;
 	endpoint->source.fd = fd;
 	tcp_os_set_change(queue->set, fd, TCP_READ, &endpoint->source);
 	wsd_mutex_lock(&endpoint->lock);
+	tcp_endpoint_mark(endpoint);
 	iov.iov_len = tcp_greeting(endpoint, TCP_FRAME_REQUEST, nonce, &endpoint->local,
 				   &connect->remote, connect->data, connect->data_length, bytes);
 	wsd_mutex_unlock(&endpoint->lock);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "rdma_backend/base/platform.h"
+#include "rdma_backend/base/traffic_class.h"
 #include "rdma_backend/tcp/tcp_os.h"
 
 union any_sockaddr {
@@ -186,19 +187,19 @@ void tcp_os_shutdown_write(int fd)
 	shutdown(fd, SHUT_WR);
 }
 
-void tcp_os_tune(int fd, uint16_t family, uint32_t user_timeout_ms, uint32_t traffic_class)
+void tcp_os_set_class(int fd, uint16_t family, uint32_t traffic_class)
+{
+	wsd_traffic_class_set(fd, family, traffic_class);
+}
+
+void tcp_os_tune(int fd, uint32_t user_timeout_ms)
 {
 	int one = 1;
-	int class = (int)traffic_class;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (user_timeout_ms > 0)
 		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms,
 			   sizeof(user_timeout_ms));
-	if (class > 0 && family == WSD_FAMILY_IPV6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &class, sizeof(class));
-	else if (class > 0)
-		setsockopt(fd, IPPROTO_IP, IP_TOS, &class, sizeof(class));
 }
 
 void tcp_os_local_addr(int fd, struct wsd_addr *addr)

@@ -175,17 +175,11 @@ static int adopt(SOCKET s)
 
 static int new_socket(uint16_t family)
 {
-	u_long on = 1;
-	DWORD bytes;
 	int error = 0;
 	SOCKET s = wsd_windows_socket(family == WSD_FAMILY_IPV6 ? AF_INET6 : AF_INET, SOCK_STREAM,
 				      &error);
 
-	if (s == INVALID_SOCKET)
-		return -tcp_errno_of(error);
-	(void)net()->lpWSPIoctl(s, (DWORD)FIONBIO, &on, sizeof(on), NULL, 0, &bytes, NULL, NULL,
-				NULL, &error);
-	return adopt(s);
+	return s == INVALID_SOCKET ? -tcp_errno_of(error) : adopt(s);
 }
 
 static int close_with(int fd, int error)
@@ -210,7 +204,8 @@ int tcp_os_listen(const struct wsd_addr *local, uint16_t port, uint32_t backlog)
 		set_option(s, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 	if (net()->lpWSPBind(s, &sa.any, length, &error) != 0 ||
 	    net()->lpWSPListen(s, (int)backlog, &error) != 0)
-		return close_with(fd, error);
+		/* Also said of a port that somebody has on all addresses, or that is reserved: the next one may do. */
+		return close_with(fd, error == WSAEACCES ? WSAEADDRINUSE : error);
 	return fd;
 }
 
@@ -222,13 +217,11 @@ int tcp_os_accept(int fd)
 
 	/* Before the call: a condition that is recorded meanwhile sets it again. */
 	atomic_store(&slot->readable, false);
-	s = net()->lpWSPAccept(slot->s, NULL, NULL, NULL, 0, &error);
+	s = wsd_windows_accept(slot->s, NULL, NULL, &error);
 	if (error != WSAEWOULDBLOCK)
 		atomic_store(&slot->readable, true);
 	if (s == INVALID_SOCKET)
 		return -tcp_errno_of(error);
-	/* It has inherited the listener's event, but not its place in the set. */
-	(void)net()->lpWSPEventSelect(s, NULL, 0, &error);
 	accepted = adopt(s);
 	if (accepted >= 0)
 		atomic_store(&tcp_slot_at(accepted)->connected, true);
@@ -289,15 +282,19 @@ void tcp_os_shutdown_write(int fd)
 	(void)net()->lpWSPShutdown(tcp_slot_at(fd)->s, SD_SEND, &ignored);
 }
 
-void tcp_os_tune(int fd, uint16_t family, uint32_t user_timeout_ms, uint32_t traffic_class)
+void tcp_os_set_class(int fd, uint16_t family, uint32_t traffic_class)
+{
+	if (family == WSD_FAMILY_IPV4)
+		set_option(tcp_slot_at(fd)->s, IPPROTO_IP, IP_TOS, traffic_class);
+}
+
+void tcp_os_tune(int fd, uint32_t user_timeout_ms)
 {
 	SOCKET s = tcp_slot_at(fd)->s;
 
 	set_option(s, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (user_timeout_ms > 0)
 		set_option(s, IPPROTO_TCP, TCP_MAXRT, (user_timeout_ms + 999) / 1000);
-	if (traffic_class > 0 && family == WSD_FAMILY_IPV4)
-		set_option(s, IPPROTO_IP, IP_TOS, traffic_class);
 }
 
 void tcp_os_local_addr(int fd, struct wsd_addr *addr)

@@ -40,6 +40,7 @@
 #define VERBS_WAKES_LOOK 16u	     /* see verbs_disarm */
 #define VERBS_CHECK_NS	 20000000ull /* how often unanswered requests are looked at */
 #define VERBS_CHECK_MOST 8u	     /* and how many of them */
+#define VERBS_CHOSEN	 0x100u
 
 struct verbs_counters {
 	uint64_t *protocol_errors, *access_errors, *connects, *accepts, *not_drained;
@@ -64,6 +65,7 @@ struct wsd_device {
 	uint64_t answer_limit; /* of a connect, for any sign of life; 0: none */
 	bool immediate;
 	bool loses_work; /* when its link goes down: see link_lost */
+	atomic_bool gone;
 };
 
 /* What the context of an rdma_cm_id points at; the first member of its object. */
@@ -76,8 +78,9 @@ struct verbs_region {
 	struct wsd_region pub;
 	struct ibv_mr *mr;
 	struct wsd_device *device;
-	struct wsd_list link; /* in the endpoint's memory, for mem_alloc */
-	void *block;	      /* what to free */
+	struct wsd_list link;	       /* in the endpoint's memory, for mem_alloc */
+	struct wsd_endpoint *endpoint; /* of that, else NULL */
+	void *block;		       /* what to free */
 };
 
 /* Words in which peers say goodbye, and beside each the source of what we say to that peer, which no peer can reach. */
@@ -134,6 +137,7 @@ struct wsd_queue {
 	uint64_t check;		  /* when to look at them; 0: there are none */
 	uint64_t timer_set;	  /* UINT64_MAX: not set */
 	uint64_t looked;	  /* when everything but completions was looked at */
+	uint64_t calm;		  /* when a look last left no event behind */
 	unsigned polls, wakes;
 	bool look; /* there may be something: look at once */
 	bool gone, report_gone;
@@ -186,6 +190,7 @@ enum verbs_state {
 struct verbs_probe {
 	struct verbs_source source;
 	struct rdma_cm_id *id; /* NULL: none under way */
+	bool sent;
 };
 
 struct wsd_endpoint {
@@ -215,8 +220,8 @@ struct wsd_endpoint {
 	uint32_t rx_posted;
 	_Atomic uint32_t tx_done, rx_done;
 	uint64_t *tx_ids, *rx_ids;
-	uint8_t traffic_class;
-	uint8_t tries; /* see verbs_answer_overdue */
+	_Atomic uint32_t tos; /* with VERBS_CHOSEN, or 0: what the connection manager says */
+	uint8_t tries;	      /* see verbs_answer_overdue */
 	uint8_t data_length;
 	uint8_t data[VERBS_GREETING + WSD_REQUEST_DATA_MAX];
 	bool asked;  /* the request has been sent */
@@ -288,6 +293,7 @@ bool verbs_cq_fill(struct wsd_queue *queue); /* are there completions to hand ou
 bool verbs_completions(struct wsd_queue *queue, struct verbs_sink *sink);
 enum wsd_status verbs_cq_arm(struct wsd_queue *queue);
 bool verbs_cq_disarm(struct wsd_queue *queue); /* true: it was a completion that woke */
+void verbs_gone(struct wsd_queue *queue);      /* the adapter was removed */
 
 /* verbs_cm.c */
 /* False: there was no event. */
@@ -304,6 +310,7 @@ void verbs_connect_failed(struct wsd_endpoint *endpoint, struct verbs_sink *sink
 			  enum wsd_status status, const void *data, uint32_t length);
 /* To ready-to-send, by what the connection manager knows. */
 enum wsd_status verbs_qp_connect(struct wsd_endpoint *endpoint);
+void verbs_set_traffic_class(struct wsd_endpoint *endpoint, uint32_t traffic_class);
 void verbs_opened(struct wsd_endpoint *endpoint, struct verbs_sink *sink, const void *data,
 		  uint32_t length);
 

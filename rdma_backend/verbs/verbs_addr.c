@@ -105,16 +105,34 @@ static void see_addresses(struct wsd_device *device)
 	freeifaddrs(all);
 }
 
+static bool is_listed(const struct wsd_device *device)
+{
+	const char *name = ibv_get_device_name(device->context->device);
+	struct ibv_device **list = ibv_get_device_list(NULL);
+	int i = 0;
+
+	if (!list)
+		return errno != ENOSYS;
+	while (list[i] && strcmp(ibv_get_device_name(list[i]), name) != 0)
+		i++;
+	name = list[i] ? name : NULL;
+	ibv_free_device_list(list);
+	return name != NULL;
+}
+
 uint32_t verbs_addresses(struct wsd_device *device, struct wsd_addr *list, uint32_t count)
 {
-	uint32_t found;
+	uint32_t before, found;
 
 	pthread_mutex_lock(&device->lock);
+	before = device->seen_count;
 	see_addresses(device);
 	found = device->seen_count;
 	for (uint32_t i = 0; i < found && i < count; i++)
 		list[i] = device->seen[i];
 	pthread_mutex_unlock(&device->lock);
+	if (before > 0 && found == 0 && !is_listed(device))
+		atomic_store(&device->gone, true);
 	return found;
 }
 
@@ -148,6 +166,30 @@ enum wsd_status verbs_source_of(const struct wsd_addr *local, const struct wsd_a
 	return status;
 }
 
+/* [lock] It served this address when it was last looked at. */
+static bool has_served(const struct wsd_device *device, const struct wsd_addr *addr)
+{
+	uint32_t i = 0;
+
+	while (i < device->seen_count &&
+	       memcmp(device->seen[i].bytes, addr->bytes, sizeof(addr->bytes)) != 0)
+		i++;
+	return i < device->seen_count;
+}
+
+/* Why does it not serve the address? Nobody tells of a removal while there is no connection and no listener. */
+static enum wsd_status not_served(struct wsd_device *device, const struct wsd_addr *source)
+{
+	bool has;
+
+	pthread_mutex_lock(&device->lock);
+	has = has_served(device, source);
+	pthread_mutex_unlock(&device->lock);
+	if (has && !atomic_load(&device->gone) && !is_listed(device))
+		atomic_store(&device->gone, true);
+	return atomic_load(&device->gone) ? WSD_EDEVICE : WSD_EUNREACHABLE;
+}
+
 enum wsd_status verbs_reachable(struct wsd_device *device, const struct wsd_addr *local,
 				const struct wsd_addr *remote)
 {
@@ -159,7 +201,7 @@ enum wsd_status verbs_reachable(struct wsd_device *device, const struct wsd_addr
 	if (local && local->family != WSD_FAMILY_NONE && local->family != remote->family)
 		return WSD_EUNREACHABLE;
 	status = verbs_source_of(local, remote, &source);
-	if (status == WSD_OK && !serves(device, &source))
-		status = WSD_EUNREACHABLE;
+	if (status == WSD_OK && (atomic_load(&device->gone) || !serves(device, &source)))
+		status = not_served(device, &source);
 	return status;
 }

@@ -242,6 +242,8 @@ static void device_attr(const struct wsd_device *device, bool software,
 	attr->hint_zcopy = (software ? 256 : 64) * 1024;
 	attr->hint_ring =
 		(software ? 2 : 1) * 1024 * 1024; /* fewer of the messages that tell of room */
+	/* The rxe of 6.1 has all of its answer on the way at once, which takes memory faster than it comes back. */
+	attr->hint_read = device->loses_work ? 512 * 1024 : 0;
 	attr->cost_poll = 0;
 	attr->cost_post = software;
 	attr->speed = device->host->param_uint("verbs", "speed", device->speed, 0, 1ull << 40);
@@ -330,6 +332,7 @@ static const struct wsd_backend_ops table = {
 	.accept = verbs_accept,
 	.reject = verbs_reject,
 	.disconnect = verbs_disconnect,
+	.set_traffic_class = verbs_set_traffic_class,
 	.post_send = verbs_post_send,
 	.post_recv = verbs_post_recv,
 };

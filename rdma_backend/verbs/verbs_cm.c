@@ -48,10 +48,14 @@ static void endpoint_event(struct wsd_endpoint *endpoint, const struct rdma_cm_e
 	}
 }
 
-static void dispatch(const struct rdma_cm_event *event, struct verbs_sink *sink)
+static void dispatch(struct wsd_queue *queue, const struct rdma_cm_event *event,
+		     struct verbs_sink *sink)
 {
 	struct verbs_source *source = event->id->context;
 
+	/* Of the asynchronous events an adapter that the kernel cannot take from its users, like rxe, sends none. */
+	if (event->event == RDMA_CM_EVENT_DEVICE_REMOVAL)
+		verbs_gone(queue);
 	switch (source->kind) {
 	case VERBS_LISTENER:
 		if (event->event == RDMA_CM_EVENT_CONNECT_REQUEST)
@@ -82,6 +86,6 @@ bool verbs_cm_event(struct wsd_queue *queue, struct verbs_sink *sink)
 		memcpy(data, event.param.conn.private_data, event.param.conn.private_data_len);
 	event.param.conn.private_data = data;
 	rdma_ack_cm_event(original);
-	dispatch(&event, sink);
+	dispatch(queue, &event, sink);
 	return true;
 }

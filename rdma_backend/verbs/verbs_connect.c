@@ -16,9 +16,24 @@
  * rnr_retry_count, and a connection whose wire is cut would never break. */
 #define RETRIES 6
 
+static uint32_t tos_of(const struct wsd_endpoint *endpoint)
+{
+	/* relaxed: nothing else is published by it */
+	return atomic_load_explicit(&endpoint->tos, memory_order_relaxed);
+}
+
+/* For who has not been made ready to send yet. */
+void verbs_set_traffic_class(struct wsd_endpoint *endpoint, uint32_t traffic_class)
+{
+	if (traffic_class <= UINT8_MAX)
+		atomic_store_explicit(&endpoint->tos, VERBS_CHOSEN | traffic_class,
+				      memory_order_relaxed); /* as above */
+}
+
 static int modify(struct wsd_endpoint *endpoint, enum ibv_qp_state state, struct ibv_qp_attr *attr)
 {
 	struct wsd_device *device = endpoint->queue->device;
+	uint32_t tos = tos_of(endpoint);
 	int mask;
 
 	memset(attr, 0, sizeof(*attr));
@@ -31,6 +46,9 @@ static int modify(struct wsd_endpoint *endpoint, enum ibv_qp_state state, struct
 	}
 	if (mask & IBV_QP_MIN_RNR_TIMER)
 		attr->min_rnr_timer = device->rnr_timer;
+	if (mask & IBV_QP_TIMEOUT &&
+	    device->ack_timeout) /* the id's option does not reach an acceptor's */
+		attr->timeout = device->ack_timeout;
 	if (mask & IBV_QP_RETRY_CNT &&
 	    attr->retry_cnt > RETRIES) /* the acceptor's is the peer's wish */
 		attr->retry_cnt = RETRIES;
@@ -38,6 +56,8 @@ static int modify(struct wsd_endpoint *endpoint, enum ibv_qp_state state, struct
 		attr->max_dest_rd_atomic = device->max_read_in;
 	if (mask & IBV_QP_MAX_QP_RD_ATOMIC && attr->max_rd_atomic > device->max_read_out)
 		attr->max_rd_atomic = device->max_read_out;
+	if (mask & IBV_QP_AV && tos) /* an acceptor's is the request's */
+		attr->ah_attr.grh.traffic_class = (uint8_t)tos;
 	return ibv_modify_qp(endpoint->qp, attr, mask);
 }
 
@@ -222,17 +242,14 @@ void verbs_connect_event(struct wsd_endpoint *endpoint, const struct rdma_cm_eve
 static void set_options(struct wsd_endpoint *endpoint)
 {
 	struct rdma_cm_id *id = endpoint->id;
-	uint8_t ack_timeout = endpoint->queue->device->ack_timeout;
+	uint32_t chosen = tos_of(endpoint);
+	uint8_t tos = (uint8_t)chosen;
 	int one = 1;
 
 	/* Who owns a port is decided by the caller. */
 	rdma_set_option(id, RDMA_OPTION_ID, RDMA_OPTION_ID_REUSEADDR, &one, sizeof(one));
-	if (endpoint->traffic_class)
-		rdma_set_option(id, RDMA_OPTION_ID, RDMA_OPTION_ID_TOS, &endpoint->traffic_class,
-				sizeof(endpoint->traffic_class));
-	if (ack_timeout)
-		rdma_set_option(id, RDMA_OPTION_ID, RDMA_OPTION_ID_ACK_TIMEOUT, &ack_timeout,
-				sizeof(ack_timeout));
+	if (chosen)
+		rdma_set_option(id, RDMA_OPTION_ID, RDMA_OPTION_ID_TOS, &tos, sizeof(tos));
 }
 
 static enum wsd_status bind_local(struct rdma_cm_id *id, const struct wsd_addr *local,

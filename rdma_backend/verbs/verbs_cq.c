@@ -33,6 +33,22 @@ enum wsd_status verbs_cq_add(struct wsd_queue *queue, uint32_t depth)
 	return WSD_OK;
 }
 
+/*
+ * Larger ones as they become more: few to look at, however many connections. But soon no more than half of what
+ * there is, because all their memory is mapped, and an idle connection should weigh little. A power of two, as
+ * adapters round up.
+ */
+static uint32_t next_depth(const struct wsd_queue *queue, uint32_t need)
+{
+	uint32_t total = 0, depth = queue->cqs[queue->cq_count - 1].capacity + 1;
+
+	for (unsigned i = 0; i < queue->cq_count; i++)
+		total += queue->cqs[i].capacity + 1;
+	while (depth <= total / 4 || depth <= need)
+		depth *= 2;
+	return depth < queue->device->max_cqe ? depth : queue->device->max_cqe;
+}
+
 enum wsd_status verbs_cq_reserve(struct wsd_queue *queue, uint32_t need, struct verbs_cq **found)
 {
 	struct verbs_cq *cq;
@@ -47,9 +63,7 @@ enum wsd_status verbs_cq_reserve(struct wsd_queue *queue, uint32_t need, struct 
 			return WSD_OK;
 		}
 	}
-	/* Twice as many each time: few queues to look at, however many connections. */
-	depth = queue->cqs[queue->cq_count - 1].capacity + 1;
-	depth = depth < queue->device->max_cqe / 2 ? depth * 2 : queue->device->max_cqe;
+	depth = next_depth(queue, need);
 	if (depth < need)
 		return WSD_EREGISTER;
 	status = verbs_cq_add(queue, depth);

@@ -97,7 +97,8 @@ enum wsd_status verbs_endpoint_create(struct wsd_queue *queue, struct wsd_reques
 	endpoint->recv_depth = attr->recv_depth;
 	endpoint->recv_bytes = attr->recv_bytes;
 	endpoint->max_send_sge = attr->max_send_sge;
-	endpoint->traffic_class = (uint8_t)attr->traffic_class;
+	if (attr->traffic_class)
+		verbs_set_traffic_class(endpoint, attr->traffic_class);
 	wsd_list_init(&endpoint->ended);
 	wsd_list_init(&endpoint->waiting);
 	wsd_list_init(&endpoint->memory);
@@ -113,6 +114,7 @@ enum wsd_status verbs_endpoint_create(struct wsd_queue *queue, struct wsd_reques
 void verbs_endpoint_free(struct wsd_endpoint *endpoint)
 {
 	struct wsd_queue *queue = endpoint->queue;
+	struct wsd_list *node;
 
 	if (atomic_load(&endpoint->state) == VERBS_DRAINING &&
 	    !(endpoint->tx_drained && endpoint->rx_drained))
@@ -121,6 +123,8 @@ void verbs_endpoint_free(struct wsd_endpoint *endpoint)
 	verbs_probe_end(&endpoint->probe);
 	if (endpoint->qp)
 		ibv_destroy_qp(endpoint->qp);
+	while ((node = wsd_list_pop(&endpoint->memory)) != NULL)
+		verbs_dereg(&wsd_container(node, struct verbs_region, link)->pub);
 	if (endpoint->id)
 		rdma_destroy_id(endpoint->id);
 	if (endpoint->need)
@@ -181,15 +185,11 @@ void verbs_drained(struct wsd_endpoint *endpoint)
 
 void verbs_endpoint_destroy(struct wsd_endpoint *endpoint)
 {
-	struct wsd_list *node;
-
 	wsd_list_remove(&endpoint->ended);
 	if (endpoint->ready) {
 		verbs_qp_error(endpoint);
 		verbs_part(endpoint);
 	}
-	while ((node = wsd_list_pop(&endpoint->memory)) != NULL)
-		verbs_dereg(&wsd_container(node, struct verbs_region, link)->pub);
 	if (!endpoint->ready) { /* never had anything to do */
 		verbs_endpoint_free(endpoint);
 		return;

@@ -10,6 +10,11 @@
 #define TRIES \
 	3u /* times that it is waited for an answer; before all but the first it is asked again */
 #define RESOLVE_MS 1000
+/*
+ * The queue pair that a probe asks for: one that no connection has. A connection manager that hears of the same one
+ * again takes the connection that it knows for stale, and cuts it; ours may just have opened.
+ */
+#define PROBE_QP 1 /* that of the connection managers themselves */
 
 void verbs_probe_end(struct verbs_probe *probe)
 {
@@ -28,6 +33,7 @@ static void start(struct wsd_endpoint *endpoint)
 	if (!endpoint->asked)
 		return; /* the address or the route is not even known */
 	probe->source.kind = VERBS_PROBE;
+	probe->sent = false;
 	if (rdma_create_id(endpoint->queue->cm, &probe->id, &probe->source, RDMA_PS_TCP) != 0) {
 		probe->id = NULL;
 		return;
@@ -44,7 +50,7 @@ static void start(struct wsd_endpoint *endpoint)
 void verbs_probe_event(struct verbs_probe *probe, const struct rdma_cm_event *event)
 {
 	struct wsd_endpoint *endpoint = wsd_container(probe, struct wsd_endpoint, probe);
-	struct rdma_conn_param param = { .qp_num = endpoint->qp->qp_num };
+	struct rdma_conn_param param = { .qp_num = PROBE_QP };
 	int error = 0;
 
 	switch ((int)event->event) {
@@ -53,11 +59,16 @@ void verbs_probe_event(struct verbs_probe *probe, const struct rdma_cm_event *ev
 		break;
 	case RDMA_CM_EVENT_ROUTE_RESOLVED:
 		error = rdma_connect(probe->id, &param);
+		probe->sent = !error;
 		break;
 	case RDMA_CM_EVENT_REJECTED:
 	case RDMA_CM_EVENT_CONNECT_RESPONSE:
 		verbs_deadline(endpoint, endpoint->limit);
 		error = -1; /* done */
+		break;
+	case RDMA_CM_EVENT_ADDR_ERROR:
+	case RDMA_CM_EVENT_ROUTE_ERROR:
+		error = -1; /* never sent: the next deadline counts it, and asks again */
 		break;
 	default:
 		break;
@@ -86,6 +97,11 @@ enum wsd_status verbs_answer_overdue(struct wsd_endpoint *endpoint, uint64_t now
 {
 	if (now >= endpoint->limit)
 		return WSD_ETIMEDOUT;
+	/* Who is slow is us: the peer has not been asked yet. */
+	if (endpoint->probe.id && !endpoint->probe.sent) {
+		wait_on(endpoint, now);
+		return WSD_PENDING;
+	}
 	if (++endpoint->tries == TRIES)
 		return WSD_ENOANSWER;
 	start(endpoint);

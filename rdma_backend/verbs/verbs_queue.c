@@ -14,11 +14,12 @@
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
-#define LOOK_SETUP_NS  20000ull	  /* while connections are made */
-#define LOOK_LISTEN_NS 200000ull  /* while they may be */
-#define LOOK_QUIET_NS  1000000ull /* else */
-#define CLOCK_EVERY    16u	  /* polls that found something */
-#define CM_MOST	       64u	  /* events of one look */
+#define LOOK_SETUP_NS  20000ull	    /* while connections are made */
+#define LOOK_LISTEN_NS 200000ull    /* while they may be */
+#define LOOK_QUIET_NS  1000000ull   /* else */
+#define FLOOD_NS       200000000ull /* so long deadlines wait for events to end */
+#define CLOCK_EVERY    16u	    /* polls that found something */
+#define CM_MOST	       64u	    /* events of one look */
 
 enum { SET_COMPLETIONS, SET_CM, SET_ASYNC, SET_TIMER, SET_COUNT };
 
@@ -112,6 +113,13 @@ static void link_lost(struct wsd_queue *queue)
 	}
 }
 
+void verbs_gone(struct wsd_queue *queue)
+{
+	atomic_store(&queue->device->gone, true);
+	queue->report_gone = queue->report_gone || !queue->gone;
+	queue->gone = true;
+}
+
 /* A queue pair that the device took out of service, and the device itself. */
 static void async_events(struct wsd_queue *queue)
 {
@@ -127,8 +135,7 @@ static void async_events(struct wsd_queue *queue)
 			endpoint = event.element.qp->qp_context;
 			break;
 		case IBV_EVENT_DEVICE_FATAL:
-			queue->report_gone = !queue->gone;
-			queue->gone = true;
+			verbs_gone(queue);
 			break;
 		case IBV_EVENT_PORT_ERR:
 			link_lost(queue);
@@ -158,7 +165,6 @@ static void look(struct wsd_queue *queue, uint64_t now, struct verbs_sink *sink)
 	int n = epoll_wait(queue->set, ready, SET_COUNT, 0);
 
 	queue->look = false;
-	queue->looked = now;
 	for (int i = 0; i < n; i++) {
 		unsigned left = CM_MOST;
 
@@ -180,10 +186,15 @@ static void look(struct wsd_queue *queue, uint64_t now, struct verbs_sink *sink)
 			break;
 		}
 	}
-	if (!wsd_list_empty(&queue->waiting))
+	/* Not while there are events, unless they never end: one of them may be what a connection waits for. */
+	if (!queue->look)
+		queue->calm = now;
+	if (!wsd_list_empty(&queue->waiting) && (!queue->look || now - queue->calm >= FLOOD_NS))
 		run_deadlines(queue, now, sink);
 	if (queue->check && now >= queue->check)
 		verbs_requests_check(queue, now, sink);
+	/* The pause begins here: else looks that take longer than it (a traced process) would leave none. */
+	queue->looked = queue->device->host->now();
 }
 
 static bool look_due(struct wsd_queue *queue, bool idle, uint64_t *now)

@@ -99,14 +99,20 @@ enum wsd_status verbs_mem_alloc(struct wsd_endpoint *endpoint, uint64_t length, 
 		device->host->free(block);
 		return status;
 	}
+	region->endpoint = endpoint;
 	wsd_list_append(&endpoint->memory, &region->link);
 	*made = &region->pub;
 	return WSD_OK;
 }
 
-void verbs_mem_free(struct wsd_region *region)
+/* A queue pair that ended in the middle of a write of its peer holds on to the memory until it is destroyed (the rxe
+ * of 6.1 has whoever deregisters it wait for 50 s), so what it had goes behind it. */
+void verbs_mem_free(struct wsd_region *pub)
 {
-	verbs_dereg(region);
+	struct verbs_region *region = wsd_container(pub, struct verbs_region, pub);
+
+	if (!region->endpoint->ready || atomic_load(&region->endpoint->state) == VERBS_OPEN)
+		verbs_dereg(pub);
 }
 
 static void page_free(struct wsd_device *device, struct verbs_page *page)

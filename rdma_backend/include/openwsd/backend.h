@@ -79,6 +79,7 @@ struct wsd_device_attr {
 	uint32_t max_inline;  /* bytes that SEND and WRITE copy at post without a region */
 	uint32_t hint_zcopy;  /* smallest transfer for which rendezvous pays; UINT32_MAX = never */
 	uint32_t hint_ring;   /* good size of a stream's ring, a power of two */
+	uint32_t hint_read;   /* most bytes for which one READ pays; 0: as many as it may have */
 	uint32_t cost_poll;   /* 0: poll stays in user space; 1: it is a system call */
 	uint32_t cost_post;   /* the same for one post list */
 	uint64_t
@@ -311,6 +312,13 @@ struct wsd_backend_ops {
 	/* * [owner] Work posted before is carried out first; then both sides get
 	 * WSD_EV_DISCONNECTED. No other work completes after it. */
 	enum wsd_status (*disconnect)(struct wsd_endpoint *endpoint);
+	/*
+	 * [any] The packets of this connection have another IP type of service from now on, or from when it is
+	 * made, also 0. Nothing is answered: more than 255, or after the end of the connection, does nothing.
+	 * A device that cannot mark a connection anew goes by what was said before connect or accept.
+	 * Filler: nothing, for a device whose connections keep what they began with.
+	 */
+	void (*set_traffic_class)(struct wsd_endpoint *endpoint, uint32_t traffic_class);
 
 	/*
 	 * * [any] Post a list; *posted = how many were taken, always a prefix. WSD_AGAIN: the queue is

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* shm_os.c - unix sockets, their names and messages, and local addresses, for the shm backend. */
+/* shm_os_linux.c - memory files, unix sockets, their names and messages, and local addresses. */
 
 #include <errno.h>
 #include <ifaddrs.h>
@@ -37,7 +37,7 @@ uint32_t shm_os_ring_bytes(void)
 	return bytes;
 }
 
-enum wsd_status shm_os_status(int error)
+static enum wsd_status status_of(int error)
 {
 	switch (error) {
 	case EAGAIN:
@@ -63,18 +63,65 @@ enum wsd_status shm_os_status(int error)
 	}
 }
 
-void shm_count(uint64_t *counter)
+/* --- memory: files that a packet on a channel holds --- */
+
+enum wsd_status shm_share_create(size_t length, shm_share *share, void **address)
 {
-	/* Relaxed: a statistic, nothing is ordered by it. */
-	atomic_fetch_add_explicit((_Atomic uint64_t *)(void *)counter, 1, memory_order_relaxed);
+	intptr_t handle;
+	enum wsd_status status = wsd_shared_create(length, &handle, address);
+
+	*share = status ? SHM_NO_SHARE : (shm_share)handle;
+	return status;
 }
 
-void shm_fd_close(int *fd)
+enum wsd_status shm_share_attach(shm_share share, size_t length, void **address)
 {
-	if (*fd >= 0)
-		wsd_handle_close(*fd);
-	*fd = -1;
+	enum wsd_status status = wsd_shared_attach(share, length, address);
+
+	return status == WSD_EINVAL ? WSD_EPROTOCOL : status;
 }
+
+shm_share shm_share_give(shm_share *own)
+{
+	shm_share given = *own;
+
+	*own = SHM_NO_SHARE; /* descriptors are few */
+	return given;
+}
+
+void shm_share_close(shm_share *share)
+{
+	if (*share >= 0)
+		wsd_handle_close(*share);
+	*share = SHM_NO_SHARE;
+}
+
+/*
+ * The doorbell is a packet on the link and not a descriptor of the peer's: what another process gives us
+ * could be anything, and writing to it could block.
+ */
+enum wsd_status shm_bell_open(shm_share inbox, intptr_t *bell)
+{
+	(void)inbox;
+	*bell = -1;
+	return WSD_OK;
+}
+
+void shm_bell_close(intptr_t bell)
+{
+	(void)bell;
+}
+
+void shm_mailbox_ring(const struct shm_mailbox *mailbox, shm_channel channel)
+{
+	static const struct shm_msg message = { SHM_MAGIC, SHM_VERSION, SHM_MSG_DOORBELL };
+
+	(void)mailbox;
+	/* A full socket wakes the peer just as well; a dead one needs no waking. */
+	(void)shm_os_send(channel, &message, sizeof(message), NULL, 0);
+}
+
+/* --- addresses --- */
 
 static socklen_t to_sockaddr(const struct wsd_addr *addr, struct sockaddr_storage *storage)
 {
@@ -94,19 +141,6 @@ static socklen_t to_sockaddr(const struct wsd_addr *addr, struct sockaddr_storag
 	return 0;
 }
 
-static bool is_multicast(const struct wsd_addr *addr)
-{
-	return addr->family == WSD_FAMILY_IPV4 ? (addr->bytes[0] & 0xf0) == 0xe0
-					       : addr->bytes[0] == 0xff;
-}
-
-bool shm_address_is_any(const struct wsd_addr *addr)
-{
-	static const uint8_t zero[16];
-
-	return memcmp(addr->bytes, zero, sizeof(zero)) == 0;
-}
-
 /*
  * Only the kernel knows: it lets a socket be bound to local addresses and to no others but those of
  * groups; it does not let one connect to a broadcast address unasked.
@@ -118,11 +152,11 @@ enum wsd_status shm_address_check(const struct wsd_addr *addr)
 	bool local;
 	int fd;
 
-	if (!length || is_multicast(addr))
+	if (!length || shm_address_is_group(addr))
 		return WSD_EADDRNOTAVAIL;
 	fd = socket(storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return errno == EAFNOSUPPORT ? WSD_EADDRNOTAVAIL : shm_os_status(errno);
+		return errno == EAFNOSUPPORT ? WSD_EADDRNOTAVAIL : status_of(errno);
 	local = bind(fd, (struct sockaddr *)&storage, length) == 0 &&
 		connect(fd, (struct sockaddr *)&storage, length) == 0;
 	close(fd);
@@ -172,21 +206,25 @@ uint32_t shm_device_addresses(struct wsd_device *device, struct wsd_addr *list, 
 	return found;
 }
 
-/* openwsd.shm.<uid>.<family>.<address>.<port>: other users and namespaces cannot meet by name. */
+/* --- channels --- */
+
+void shm_os_close(shm_channel *channel)
+{
+	if (*channel >= 0)
+		wsd_handle_close(*channel);
+	*channel = SHM_NO_CHANNEL;
+}
+
+/* Other users and namespaces cannot meet by name. */
 static socklen_t make_name(struct sockaddr_un *name, const struct wsd_addr *addr)
 {
-	unsigned bytes = addr->family == WSD_FAMILY_IPV6 ? 16 : 4, i;
-	char hex[33];
-	int length;
+	char user[16];
 
 	memset(name, 0, sizeof(*name));
 	name->sun_family = AF_UNIX;
-	for (i = 0; i < bytes; i++)
-		snprintf(hex + 2 * i, 3, "%02x", addr->bytes[i]);
-	length = snprintf(name->sun_path + 1, sizeof(name->sun_path) - 1,
-			  "openwsd.shm.%u.%u.%s-%u.%u", (unsigned)geteuid(), addr->family, hex,
-			  addr->scope, addr->port);
-	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
+	snprintf(user, sizeof(user), "%u", (unsigned)geteuid());
+	shm_name_make(name->sun_path + 1, sizeof(name->sun_path) - 1, user, addr);
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name->sun_path + 1));
 }
 
 static int unix_socket(void)
@@ -195,7 +233,7 @@ static int unix_socket(void)
 		socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
 
-enum wsd_status shm_os_listen(const struct wsd_addr *local, int *fd)
+enum wsd_status shm_os_listen(const struct wsd_addr *local, shm_channel *fd)
 {
 	struct sockaddr_un name;
 	socklen_t length = make_name(&name, local);
@@ -203,67 +241,70 @@ enum wsd_status shm_os_listen(const struct wsd_addr *local, int *fd)
 
 	*fd = unix_socket();
 	if (*fd < 0)
-		return shm_os_status(errno);
+		return status_of(errno);
 	if (bind(*fd, (struct sockaddr *)&name, length) == 0 && listen(*fd, LISTEN_QUEUE) == 0)
 		return WSD_OK;
-	status = shm_os_status(errno);
-	shm_fd_close(fd);
+	status = status_of(errno);
+	shm_os_close(fd);
 	return status;
 }
 
-/* Opens *fd where it is -1; closes it when it ended up at another user's. */
-static enum wsd_status connect_name(int *fd, const struct wsd_addr *addr)
+static enum wsd_status same_user(int fd)
+{
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length))
+		return status_of(errno);
+	return peer.uid == geteuid() ? WSD_OK : WSD_EUSER;
+}
+
+enum wsd_status shm_os_connect(const struct wsd_addr *addr, shm_channel *channel)
 {
 	struct sockaddr_un name;
 	socklen_t length = make_name(&name, addr);
 	enum wsd_status status;
 	int result;
 
-	if (*fd < 0)
-		*fd = unix_socket();
-	if (*fd < 0)
-		return shm_os_status(errno);
+	*channel = unix_socket();
+	if (*channel < 0)
+		return status_of(errno);
 	do {
-		result = connect(*fd, (struct sockaddr *)&name, length);
+		result = connect(*channel, (struct sockaddr *)&name, length);
 	} while (result && errno == EINTR);
-	if (result)
-		return shm_os_status(errno);
-	status = shm_os_same_user(*fd);
+	status = result ? status_of(errno) : same_user(*channel);
 	if (status)
-		shm_fd_close(fd);
+		shm_os_close(channel);
 	return status;
 }
 
-enum wsd_status shm_os_connect(const struct wsd_addr *remote, int *fd)
+/* Of accept: the listener stays, whatever it is. */
+static enum wsd_status shortage_of(int error)
 {
-	struct wsd_addr any = { .family = remote->family, .port = remote->port };
-	enum wsd_status status, other;
+	enum wsd_status status = status_of(error);
 
-	*fd = -1;
-	status = connect_name(fd, remote);
-	/* Anybody can take a name: who did so keeps nobody from the listener for every address. */
-	if (status == WSD_ENOLISTENER || status == WSD_EUSER) {
-		other = connect_name(fd, &any);
-		if (other != WSD_ENOLISTENER)
-			status = other;
-	}
+	return status == WSD_ENOFILES ? status : WSD_ENOMEM;
+}
+
+enum wsd_status shm_os_accept(shm_channel listener, shm_channel *channel)
+{
+	enum wsd_status status;
+	int fd;
+
+	do {
+		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	} while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+	if (fd < 0)
+		return errno == EAGAIN ? WSD_AGAIN : shortage_of(errno);
+	*channel = (int)wsd_handle_keep(fd);
+	status = same_user(*channel);
 	if (status)
-		shm_fd_close(fd);
+		shm_os_close(channel);
 	return status;
 }
 
-enum wsd_status shm_os_same_user(int fd)
-{
-	struct ucred peer;
-	socklen_t length = sizeof(peer);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length))
-		return shm_os_status(errno);
-	return peer.uid == geteuid() ? WSD_OK : WSD_EUSER;
-}
-
-enum wsd_status shm_os_send(int fd, const void *message, size_t length, const int *fds,
-			    unsigned count)
+enum wsd_status shm_os_send(shm_channel fd, const void *message, size_t length,
+			    const shm_share *fds, unsigned count)
 {
 	struct iovec part = { .iov_base = (void *)(uintptr_t)message, .iov_len = length };
 	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
@@ -284,7 +325,7 @@ enum wsd_status shm_os_send(int fd, const void *message, size_t length, const in
 	do {
 		sent = sendmsg(fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
 	} while (sent < 0 && errno == EINTR);
-	return sent < 0 ? shm_os_status(errno) : WSD_OK;
+	return sent < 0 ? status_of(errno) : WSD_OK;
 }
 
 /* Take the descriptors out of the control data; what there is no room for is closed. */
@@ -310,8 +351,8 @@ static unsigned take_fds(struct msghdr *header, int *fds, unsigned room)
 	return taken;
 }
 
-enum wsd_status shm_os_receive(int fd, union shm_packet *packet, size_t *length, int *fds,
-			       unsigned *count)
+enum wsd_status shm_os_receive(shm_channel fd, union shm_packet *packet, size_t *length,
+			       shm_share *fds, unsigned *count)
 {
 	struct iovec part = { .iov_base = packet, .iov_len = sizeof(*packet) };
 	union control control;
@@ -331,32 +372,14 @@ enum wsd_status shm_os_receive(int fd, union shm_packet *packet, size_t *length,
 		got = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	} while (got < 0 && errno == EINTR);
 	if (got < 0)
-		return shm_os_status(errno);
+		return status_of(errno);
 	*count = take_fds(&header, fds, room);
 	/* An empty packet is no end of stream, but no message of ours either. */
 	*length = header.msg_flags & MSG_TRUNC ? 0 : (size_t)got;
+	if (!*length) {
+		for (i = 0; i < room; i++)
+			shm_share_close(&fds[i]);
+		*count = 0;
+	}
 	return WSD_OK;
-}
-
-bool shm_hello_valid(const union shm_packet *packet, size_t length, uint16_t type)
-{
-	return length == sizeof(packet->hello) && packet->head.magic == SHM_MAGIC &&
-	       packet->head.version == SHM_VERSION && packet->head.type == type &&
-	       packet->hello.data_length <= WSD_REPLY_DATA_MAX;
-}
-
-void shm_addr_to_wire(struct shm_wire_addr *wire, const struct wsd_addr *addr)
-{
-	wire->family = addr->family;
-	wire->port = addr->port;
-	wire->scope = addr->scope;
-	memcpy(wire->bytes, addr->bytes, sizeof(wire->bytes));
-}
-
-void shm_addr_from_wire(struct wsd_addr *addr, const struct shm_wire_addr *wire)
-{
-	addr->family = wire->family;
-	addr->port = wire->port;
-	addr->scope = wire->scope;
-	memcpy(addr->bytes, wire->bytes, sizeof(addr->bytes));
 }

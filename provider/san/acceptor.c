@@ -150,6 +150,11 @@ void wsd_acceptor_set_backlog(struct wsd_acceptor *a, unsigned backlog)
 		refuse(a, wsd_container(a->waiting.prev, struct caller, link));
 }
 
+void wsd_acceptor_paths(const struct wsd_acceptor *a, char *text, size_t size)
+{
+	(void)wsd_listen_paths(a->listen, text, size);
+}
+
 unsigned wsd_acceptor_pending(const struct wsd_acceptor *a)
 {
 	return a->count;

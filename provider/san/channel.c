@@ -139,6 +139,8 @@ static void failed(struct wsd_channel *ch, enum wsd_status status)
 
 static void run_connect(struct wsd_channel *ch, struct wsd_engine *engine)
 {
+	struct wsd_addr source = wsd_resume_source(&ch->local);
+	bool resumes = wsd_channel_resumes(ch);
 	uint8_t hello[WSD_SAN_HELLO_MAX];
 	uint64_t now = wsd_clock_ns();
 	enum wsd_status status;
@@ -151,10 +153,9 @@ static void run_connect(struct wsd_channel *ch, struct wsd_engine *engine)
 
 		/* The engine's clock may be virtual: the timer is set on that one. */
 		wsd_engine_set_timer(engine, &ch->timer, wsd_engine_now(engine) + left);
-		status = ch->backend->connect(ch->endpoint, &ch->local,
-					      wsd_channel_resumes(ch) ? &ch->moving->target
-								      : &ch->remote,
-					      hello, wsd_san_hello_encode(hello, &ch->own), left);
+		status = ch->backend->connect(ch->endpoint, resumes ? &source : &ch->local,
+					      resumes ? &ch->moving->target : &ch->remote, hello,
+					      wsd_san_hello_encode(hello, &ch->own), left);
 	}
 	if (status != WSD_OK && status != WSD_PENDING)
 		failed(ch, status);
@@ -444,6 +445,16 @@ enum wsd_status wsd_channel_error(const struct wsd_channel *ch)
 struct wsd_engine *wsd_channel_engine(const struct wsd_channel *ch)
 {
 	return atomic_load(&ch->engine);
+}
+
+const char *wsd_channel_reasons(const struct wsd_channel *ch)
+{
+	return wsd_paths_reasons(&ch->paths);
+}
+
+char *wsd_channel_take_reasons(struct wsd_channel *ch)
+{
+	return wsd_paths_take_reasons(&ch->paths);
 }
 
 void wsd_channel_addresses(const struct wsd_channel *ch, struct wsd_addr *local,

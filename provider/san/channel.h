@@ -98,6 +98,9 @@ enum wsd_status wsd_channel_error(const struct wsd_channel *channel);	     /* [l
 struct wsd_engine *wsd_channel_engine(const struct wsd_channel *channel);    /* [any] */
 void wsd_channel_addresses(const struct wsd_channel *channel, struct wsd_addr *local,
 			   struct wsd_addr *remote); /* [lock] */
+/* [lock] Why each path that was tried was not taken; NULL: nothing to tell. */
+const char *wsd_channel_reasons(const struct wsd_channel *channel);
+char *wsd_channel_take_reasons(struct wsd_channel *channel); /* the caller's now, for wsd_free */
 /* [lock] What the acceptor's condition function answered. */
 const void *wsd_channel_peer_data(const struct wsd_channel *channel, uint32_t *length);
 /* [lock] Everything that is outstanding is done with WSD_ECANCELLED, then DEAD follows, exactly once. */
@@ -198,7 +201,9 @@ enum wsd_status wsd_acceptor_open(struct wsd_acceptor **acceptor,
 				  const struct wsd_acceptor_owner *ops, void *owner,
 				  const struct wsd_addr *local, unsigned backlog);
 void wsd_acceptor_set_backlog(struct wsd_acceptor *acceptor, unsigned backlog); /* [lock] */
-unsigned wsd_acceptor_pending(const struct wsd_acceptor *acceptor);		/* [lock] */
+/* [lock] The names of the paths on which it listens, with commas between them. */
+void wsd_acceptor_paths(const struct wsd_acceptor *acceptor, char *text, size_t size);
+unsigned wsd_acceptor_pending(const struct wsd_acceptor *acceptor); /* [lock] */
 /* [lock] The oldest request. WSD_AGAIN: none; WSD_ERESET: withdrawn (take it away by reject). */
 enum wsd_status wsd_acceptor_peek(struct wsd_acceptor *acceptor, struct wsd_caller *caller);
 /* [lock] Accept the oldest, with data for the connector; the channel is CONNECTING and the new owner's.

@@ -81,6 +81,9 @@ struct wsd_san_move {
 	uint64_t timeout;		 /* ns */
 	bool resumes;			 /* imported, connecting to target */
 	bool taking;			 /* WAITING: the endpoint is the new one */
+	/* Of this connection: */
+	bool told;  /* the peer's message has come: but for an answer nothing follows it */
+	bool spent; /* and lies in the oldest receive of the owner, which the device has no more */
 };
 
 struct wsd_channel {
@@ -134,6 +137,8 @@ void wsd_channel_drop_endpoint(struct wsd_channel *channel);
 void wsd_channel_move_progress(struct wsd_channel *channel);
 bool wsd_channel_move_event(struct wsd_channel *channel, const struct wsd_event *event);
 bool wsd_channel_move_received(struct wsd_channel *channel, const struct wsd_event *event);
+/* Has the peer begun one, or answered? Then no message of the owner may come. */
+bool wsd_channel_move_told(const struct wsd_channel *channel);
 void wsd_channel_move_drop(struct wsd_channel *channel); /* before the endpoint goes */
 void wsd_channel_unlisten(struct wsd_channel *channel);	 /* [ownership] */
 static inline bool wsd_channel_resumes(const struct wsd_channel *channel)

@@ -295,12 +295,13 @@ enum wsd_status wsd_memory_forget(void *base, uint64_t length)
 	return result;
 }
 
+/* What was exposed on a connection before this one, which moved, stays hidden. */
 void wsd_memory_bind(struct wsd_channel *ch)
 {
 	for (uint32_t i = 0; i < ch->slot_count; i++) {
 		struct wsd_registration *r = ch->slots[i].registration;
 
-		if (r && r->exposed)
+		if (r && r->exposed && r->region)
 			ch->backend->bind(r->region, ch->endpoint);
 	}
 }

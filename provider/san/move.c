@@ -41,8 +41,10 @@ void wsd_channel_move_drop(struct wsd_channel *ch)
 {
 	if (ch->moving && ch->moving->region)
 		ch->backend->mem_free(ch->moving->region);
-	if (ch->moving)
-		ch->moving->region = NULL;
+	if (!ch->moving)
+		return;
+	ch->moving->region = NULL;
+	ch->moving->told = ch->moving->spent = false;
 }
 
 void wsd_channel_unlisten(struct wsd_channel *ch)
@@ -75,13 +77,23 @@ static enum wsd_status send(struct wsd_channel *ch, uint64_t magic, uint32_t arg
 
 /* --- the end that goes --- */
 
+/* The oldest receive of the owner that the device has; NULL: it has none. */
+static const struct wsd_transfer *oldest(const struct wsd_channel *ch)
+{
+	const struct wsd_list *node = ch->rx_posted.next;
+
+	if (node != &ch->rx_posted && ch->moving && ch->moving->spent)
+		node = node->next;
+	return node == &ch->rx_posted ? NULL : wsd_container(node, struct wsd_transfer, link);
+}
+
 /* The answer needs a receive: the switch's first one, which is as good as ended, or one of ours. */
 static enum wsd_status post_own(struct wsd_channel *ch)
 {
 	struct wsd_recv recv = { .id = WSD_RECV_MOVE };
 	uint32_t posted = 0;
 
-	if (ch->early.open || !wsd_list_empty(&ch->rx_posted))
+	if ((ch->early.open && !ch->moving->told) || oldest(ch))
 		return WSD_OK;
 	recv.sge = (struct wsd_sge){ (uint8_t *)ch->moving->region->base + ROOM, ROOM,
 				     ch->moving->region };
@@ -156,8 +168,11 @@ static void on_move(struct wsd_channel *ch, const uint8_t *bytes)
 	uint64_t most = TIMEOUT_MOST_S * 1000ull, ms = wsd_get32(bytes + 24);
 
 	/* Both at once: the one who connected last goes first, the other asks again later. */
-	if (ch->move == WSD_SAN_SENT && ch->active)
+	if (ch->move == WSD_SAN_SENT && ch->active) {
+		if (post_own(ch) != WSD_OK)
+			wsd_channel_do(ch, WSD_CH_BREAK);
 		return;
+	}
 	if ((ch->move != WSD_SAN_STAYS && ch->move != WSD_SAN_SENT) || make_room(ch) != WSD_OK ||
 	    wsd_resume_open(&ch->moving->resume, atomic_load(&ch->engine), ch->local.family,
 			    &resume_ops, ch) != WSD_OK) {
@@ -286,18 +301,34 @@ bool wsd_channel_move_event(struct wsd_channel *ch, const struct wsd_event *ev)
 /* Where a message of so many bytes lies; NULL: nowhere that holds so many. */
 static const uint8_t *where(const struct wsd_channel *ch, const struct wsd_event *ev)
 {
-	const struct wsd_transfer *t;
+	const struct wsd_transfer *t = oldest(ch);
 
 	if (ev->id == WSD_RECV_MOVE)
 		return (uint8_t *)ch->moving->region->base + ROOM;
 	if (ev->id == WSD_RECV_EARLY && ch->early.open)
 		return ch->early.region->base;
-	if (wsd_list_empty(&ch->rx_posted))
+	if (!t)
 		return NULL;
-	t = wsd_container(ch->rx_posted.next, struct wsd_transfer, link);
 	if (t->bounce)
-		return t->bounce;
+		return t->total >= ev->bytes ? t->bounce : NULL;
 	return t->count == 1 && t->sge[0].length >= ev->bytes ? t->sge[0].addr : NULL;
+}
+
+static void note(struct wsd_channel *ch, const struct wsd_event *ev,
+		 void (*act)(struct wsd_channel *ch, const uint8_t *bytes), const uint8_t *bytes)
+{
+	if (!moving(ch)) {
+		wsd_channel_do(ch, WSD_CH_BREAK);
+		return;
+	}
+	ch->moving->told = true;
+	ch->moving->spent |= ev->id == WSD_RECV_OWNER;
+	act(ch, bytes);
+}
+
+bool wsd_channel_move_told(const struct wsd_channel *ch)
+{
+	return ch->moving && ch->moving->told;
 }
 
 bool wsd_channel_move_received(struct wsd_channel *ch, const struct wsd_event *ev)
@@ -313,10 +344,10 @@ bool wsd_channel_move_received(struct wsd_channel *ch, const struct wsd_event *e
 	magic = wsd_get64(bytes);
 	if (wsd_get64(bytes + 8) != ch->peer.nonce || wsd_get64(bytes + 16) != ch->own.nonce)
 		return false;
-	if (magic == MOVE_MAGIC && ev->bytes == MOVE_BYTES)
-		on_move(ch, bytes);
+	if (magic == MOVE_MAGIC && ev->bytes == MOVE_BYTES && !wsd_channel_move_told(ch))
+		note(ch, ev, on_move, bytes);
 	else if (magic == ANSWER_MAGIC && ev->bytes == ANSWER_BYTES)
-		on_answer(ch, bytes);
+		note(ch, ev, on_answer, bytes);
 	else
 		return false;
 	return true;

@@ -251,8 +251,8 @@ static void received(struct wsd_channel *ch, const struct wsd_event *ev)
 {
 	if (wsd_channel_move_received(ch, ev))
 		return;
-	if (ev->id == WSD_RECV_MOVE) {
-		wsd_channel_do(ch, WSD_CH_BREAK); /* the peer does not wait for us */
+	if (ev->id == WSD_RECV_MOVE || wsd_channel_move_told(ch)) {
+		wsd_channel_do(ch, WSD_CH_BREAK); /* the peer does not wait, for us or for itself */
 		return;
 	}
 	if (ev->id == WSD_RECV_EARLY && ch->early.open) {

@@ -10,12 +10,12 @@ static void no_nodelay(struct wsd_stream *s, bool on)
 
 const struct wsd_carrier wsd_message_carrier = {
 	.events = wsd_message_events,
-	.connect = wsd_message_connect,
 	.timer = wsd_close_timer,
 	.progress = wsd_close_progress,
 	.drop = wsd_message_drop,
 	.broken = wsd_message_broken,
 	.close = wsd_message_close,
+	.watch = wsd_message_watch,
 	.read = wsd_message_read,
 	.readable = wsd_message_readable,
 	.at_end = wsd_message_at_end,
@@ -34,6 +34,11 @@ const struct wsd_carrier wsd_message_carrier = {
 	.set_receive_buffer = wsd_message_set_receive_buffer,
 	.set_nodelay = no_nodelay,
 };
+
+void wsd_stream_watch(struct wsd_stream *s)
+{
+	s->carrier->watch(s);
+}
 
 enum wsd_status wsd_stream_read(struct wsd_stream *s, const struct wsd_iovec *iov, unsigned count,
 				unsigned flags, struct wsd_direct *direct, size_t *bytes)

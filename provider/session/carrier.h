@@ -13,10 +13,6 @@
 struct wsd_carrier {
 	/* By the engine's owner, the stream's lock held. */
 	void (*events)(struct wsd_stream *stream, const struct wsd_event *events, uint32_t count);
-	/* Begin connecting; left ns remain. WSD_OK or WSD_PENDING; a failure has left nothing but what drop
-	 * gives back. */
-	enum wsd_status (*connect)(struct wsd_stream *stream, struct wsd_engine *engine,
-				   uint64_t left);
 	void (*timer)(struct wsd_stream *stream, uint64_t now);
 	void (*progress)(struct wsd_stream *stream); /* of closing, after tasks */
 	void (*drop)(struct wsd_stream *stream);     /* give everything back */
@@ -24,6 +20,7 @@ struct wsd_carrier {
 	void (*broken)(struct wsd_stream *stream, enum wsd_status error);
 	void (*close)(struct wsd_stream *stream, bool abort, uint64_t linger);
 	/* As the functions of stream.h. */
+	void (*watch)(struct wsd_stream *stream);
 	enum wsd_status (*read)(struct wsd_stream *stream, const struct wsd_iovec *iov,
 				unsigned count, unsigned flags, struct wsd_direct *direct,
 				size_t *bytes);
@@ -59,6 +56,7 @@ bool wsd_message_at_end(const struct wsd_stream *stream);
 enum wsd_status wsd_message_write(struct wsd_stream *stream, const struct wsd_iovec *iov,
 				  unsigned count, size_t *bytes);
 bool wsd_message_writable(const struct wsd_stream *stream);
+void wsd_message_watch(struct wsd_stream *stream);
 enum wsd_status wsd_message_write_urgent(struct wsd_stream *stream, uint8_t byte);
 enum wsd_status wsd_message_read_urgent(struct wsd_stream *stream, bool peek, uint8_t *byte);
 void wsd_message_set_urgent_inline(struct wsd_stream *stream, bool inline_mode);
@@ -72,8 +70,6 @@ void wsd_message_set_keepalive(struct wsd_stream *stream, uint64_t idle, uint64_
 			       unsigned count);
 void wsd_message_set_receive_buffer(struct wsd_stream *stream, uint32_t bytes);
 void wsd_message_events(struct wsd_stream *stream, const struct wsd_event *events, uint32_t count);
-enum wsd_status wsd_message_connect(struct wsd_stream *stream, struct wsd_engine *engine,
-				    uint64_t left);
 void wsd_message_drop(struct wsd_stream *stream);
 void wsd_message_broken(struct wsd_stream *stream, enum wsd_status error);
 void wsd_message_close(struct wsd_stream *stream, bool abort, uint64_t linger);

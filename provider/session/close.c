@@ -8,7 +8,7 @@
  * stream reset it, as TCP does. A send that was cut off half way ends with ABORT behind what had been
  * written instead. Every step has a deadline, so a silent peer cannot keep it alive.
  */
-#include "provider/session/internal.h"
+#include "provider/session/plain.h"
 
 #define TEARDOWN_NS 1000000000ull /* an answer to disconnect takes no longer */
 #define NUDGE_NS    5000000000ull /* how often a peer that lets us wait is looked at */
@@ -55,6 +55,7 @@ enum wsd_status wsd_message_shutdown_send(struct wsd_stream *s)
 		return WSD_ESTATE;
 	if (!s->tx.fin) {
 		s->tx.fin = true;
+		wsd_qos_drop(s); /* the peer may not close its side for long */
 		wsd_tx_want(s, WSD_SEND_FIN);
 		wsd_tx_progress(s);
 	}
@@ -118,14 +119,16 @@ void wsd_stream_arm_timer(struct wsd_stream *s)
 {
 	uint64_t when = s->tx.paced_until;
 
-	if (s->state == WSD_STREAM_CONNECTING || s->closing) {
+	if (s->plain) {
+		when = first(when, s->plain->due);
+	} else if (s->state == WSD_STREAM_CONNECTING || s->closing) {
 		when = first(when, s->deadline);
-	} else if (s->move == WSD_MOVE_WAITING) {
-		when = first(when, s->deadline);
-	} else if (s->state == WSD_STREAM_OPEN) {
+	} else if (s->state == WSD_STREAM_OPEN && s->move != WSD_MOVE_WAITING) {
 		when = first(when, s->nudge_due);
 		when = first(when, s->keepalive.on ? s->keepalive.due : 0);
 	}
+	if (s->state == WSD_STREAM_OPEN && s->move == WSD_MOVE_WAITING)
+		when = first(when, s->moving->until);
 	wsd_engine_set_timer(atomic_load(&s->engine), &s->timer, when);
 }
 
@@ -144,13 +147,53 @@ static void keepalive_due(struct wsd_stream *s)
 	wsd_keepalive_begin(s);
 }
 
+enum wsd_status wsd_no_answer(const struct wsd_stream *s)
+{
+	return s->keepalive.sent && !s->keepalive.heard ? WSD_EKEEPALIVE : WSD_ETIMEDOUT;
+}
+
+/*
+ * A ring of the first size is no larger than what is promised to be taken while the peer reads nothing, and
+ * not all of its room may have been told: the answer to a probe tells it. Once for each limit.
+ */
+static void ask_for_room(struct wsd_stream *s)
+{
+	struct wsd_tx *tx = &s->tx;
+
+	if (!tx->ring.bytes || tx->ring.bytes > WSD_FIRST_RING || tx->limit > tx->position ||
+	    tx->limit_asked == tx->limit)
+		return;
+	tx->limit_asked = tx->limit;
+	wsd_tx_want(s, WSD_SEND_PROBE);
+	wsd_tx_progress(s);
+}
+
 void wsd_stream_waits_for_peer(struct wsd_stream *s)
 {
+	ask_for_room(s);
 	if (s->nudge_due || s->closing)
 		return;
 	/* It stays set until it expires: a sender that waits now and then sets no timer each time. */
 	s->nudge_due = wsd_engine_now(atomic_load(&s->engine)) + NUDGE_NS;
 	wsd_stream_arm_timer(s);
+}
+
+/* An acceptor may send once the connector has; the first ring follows a first window that is full. */
+bool wsd_stream_room_comes(struct wsd_stream *s)
+{
+	struct wsd_tx *tx = &s->tx;
+	uint8_t what = 0;
+
+	if (s->plain || s->state != WSD_STREAM_OPEN || s->move || tx->loan || tx->paced_until ||
+	    tx->urgent_waits)
+		return false;
+	if (!s->active && !tx->started)
+		what = WSD_ROOM_START;
+	else if (!tx->ring.bytes || tx->limit <= tx->ring.from)
+		what = WSD_ROOM_RING;
+	what &= (uint8_t)~tx->awaited;
+	tx->awaited |= what;
+	return what != 0;
 }
 
 static void nudge_due(struct wsd_stream *s, uint64_t now)
@@ -184,6 +227,12 @@ static void time_is_up(struct wsd_stream *s, uint64_t now)
 		return;
 	if (now >= s->tx.paced_until)
 		s->tx.paced_until = 0; /* who waits to write is told by wsd_tx_progress */
+	if (s->state == WSD_STREAM_OPEN && s->move == WSD_MOVE_WAITING && now >= s->moving->until) {
+		wsd_stream_break(s, WSD_ERESET); /* nobody has come */
+		if (s->closing)
+			bound_teardown(s);
+		return;
+	}
 	if ((s->state == WSD_STREAM_CONNECTING || s->closing) && now < s->deadline) {
 		wsd_stream_arm_timer(s);
 		return;
@@ -198,10 +247,7 @@ static void time_is_up(struct wsd_stream *s, uint64_t now)
 	} else if (s->state == WSD_STREAM_CONNECTING) {
 		wsd_connect_failed(s, WSD_ETIMEDOUT);
 	} else if (s->move == WSD_MOVE_WAITING) {
-		if (now >= s->deadline)
-			wsd_stream_break(s, WSD_ERESET); /* nobody has come */
-		else
-			wsd_stream_arm_timer(s);
+		wsd_stream_arm_timer(s);
 	} else if (s->state == WSD_STREAM_OPEN) {
 		open_timer(s, now);
 	}

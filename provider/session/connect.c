@@ -5,22 +5,56 @@
  * Refused by the application or by a full backlog is final. No listener, not reachable, or a failure
  * of the path goes on to the next one; the reason for every path not taken is kept as text.
  */
-#include "provider/session/internal.h"
+#include "provider/session/plain.h"
 
 #include "provider/transport/plain.h"
 
 #define STANDARD_TIMEOUT_NS 21000000000ull
 
-static bool start_path(struct wsd_stream *s)
+/* A message path: its engine's owner connects, by a port that is held. */
+static enum wsd_status start_messages(struct wsd_stream *s)
 {
-	struct wsd_engine *engine = wsd_paths_next(&s->paths, &s->local, &s->remote);
+	const struct wsd_stream_owner *ops = atomic_load(&s->ops);
+	enum wsd_status status = WSD_OK;
 
-	if (!engine)
-		return false;
-	s->carrier = wsd_engine_is_plain(engine) ? &wsd_plain_carrier : &wsd_message_carrier;
-	atomic_store(&s->engine, engine);
-	wsd_stream_do(s, WSD_DO_CONNECT);
-	return true;
+	s->carrier = &wsd_message_carrier;
+	if (ops->hold_port)
+		status = ops->hold_port(atomic_load(&s->owner), &s->local);
+	if (status == WSD_OK)
+		wsd_stream_do(s, WSD_DO_CONNECT);
+	return status;
+}
+
+/* The system connects, and needs none of our engines for it. */
+static enum wsd_status start_plain(struct wsd_stream *s, struct wsd_engine *engine, uint64_t now)
+{
+	enum wsd_status status = WSD_ETIMEDOUT;
+
+	s->carrier = &wsd_plain_carrier;
+	if (now < s->deadline)
+		status = wsd_plain_connect(s, engine, now);
+	if (status == WSD_OK || status == WSD_PENDING)
+		return WSD_OK;
+	wsd_stream_drop(s);
+	return status;
+}
+
+/* False: no path is left. */
+static bool start_path(struct wsd_stream *s, uint64_t now)
+{
+	struct wsd_engine *engine;
+
+	while ((engine = wsd_paths_next(&s->paths, &s->local, &s->remote)) != NULL) {
+		enum wsd_status status;
+
+		atomic_store(&s->engine, engine);
+		status = wsd_engine_is_plain(engine) ? start_plain(s, engine, now)
+						     : start_messages(s);
+		if (status == WSD_OK)
+			return true;
+		wsd_paths_failed(&s->paths, &s->remote, status);
+	}
+	return false;
 }
 
 enum wsd_status wsd_stream_connect(struct wsd_stream **stream, const struct wsd_stream_owner *ops,
@@ -29,6 +63,7 @@ enum wsd_status wsd_stream_connect(struct wsd_stream **stream, const struct wsd_
 				   const struct wsd_stream_options *options, char **reasons)
 {
 	struct wsd_stream *s = wsd_stream_new(ops, owner);
+	uint64_t now = wsd_clock_ns();
 
 	*reasons = NULL;
 	if (!s)
@@ -41,10 +76,16 @@ enum wsd_status wsd_stream_connect(struct wsd_stream **stream, const struct wsd_
 	s->options = *options;
 	if (!s->options.connect_timeout)
 		s->options.connect_timeout = STANDARD_TIMEOUT_NS;
-	s->deadline = wsd_clock_ns() + s->options.connect_timeout;
-	if (!start_path(s)) {
+	s->deadline = now + s->options.connect_timeout;
+	if (!start_path(s, now)) {
 		enum wsd_status status = s->paths.best;
 
+		if (s->carrier == &wsd_plain_carrier) { /* an answer of the peer, told like one */
+			s->state = WSD_STREAM_FAILED;
+			s->error = status;
+			*stream = s;
+			return WSD_PENDING;
+		}
 		*reasons = wsd_stream_take_reasons(s);
 		wsd_stream_free(s);
 		return status;
@@ -53,8 +94,11 @@ enum wsd_status wsd_stream_connect(struct wsd_stream **stream, const struct wsd_
 	return WSD_PENDING;
 }
 
-enum wsd_status wsd_message_connect(struct wsd_stream *s, struct wsd_engine *engine, uint64_t left)
+static enum wsd_status connect_messages(struct wsd_stream *s, struct wsd_engine *engine,
+					uint64_t left)
 {
+	struct wsd_addr source = wsd_resume_source(&s->local);
+	bool resumes = wsd_move_resumes(s);
 	uint8_t hello[WSD_HELLO_BYTES];
 	enum wsd_status status = wsd_stream_setup(s, engine);
 
@@ -63,9 +107,9 @@ enum wsd_status wsd_message_connect(struct wsd_stream *s, struct wsd_engine *eng
 	wsd_stream_hello(s, hello);
 	/* The engine's clock may be virtual: the timer is set on that one. */
 	wsd_engine_set_timer(engine, &s->timer, wsd_engine_now(engine) + left);
-	return s->backend->connect(s->endpoint, &s->local,
-				   wsd_move_resumes(s) ? &s->moving->target : &s->remote, hello,
-				   sizeof(hello), left);
+	return s->backend->connect(s->endpoint, resumes ? &source : &s->local,
+				   resumes ? &s->moving->target : &s->remote, hello, sizeof(hello),
+				   left);
 }
 
 /* By the owner of the engine of this path. */
@@ -80,7 +124,7 @@ void wsd_connect_run(struct wsd_stream *s, struct wsd_engine *engine)
 		wsd_stream_drop(s);
 	}
 	if (now < s->deadline)
-		status = s->carrier->connect(s, engine, s->deadline - now);
+		status = connect_messages(s, engine, s->deadline - now);
 	if (status != WSD_OK && status != WSD_PENDING)
 		wsd_connect_failed(s, status);
 }
@@ -89,6 +133,7 @@ void wsd_connect_run(struct wsd_stream *s, struct wsd_engine *engine)
 void wsd_connect_failed(struct wsd_stream *s, enum wsd_status status)
 {
 	struct wsd_engine *engine = atomic_load(&s->engine);
+	uint64_t now = wsd_clock_ns();
 
 	if (s->state != WSD_STREAM_CONNECTING)
 		return;
@@ -106,11 +151,12 @@ void wsd_connect_failed(struct wsd_stream *s, enum wsd_status status)
 	}
 	if (s->active)
 		wsd_paths_failed(&s->paths, &s->remote, status);
-	if (s->active && status != WSD_EREFUSED && wsd_clock_ns() < s->deadline && !s->closing &&
-	    start_path(s)) {
+	if (s->active && status != WSD_EREFUSED && now < s->deadline && !s->closing &&
+	    start_path(s, now)) {
 		/* Another engine's task: its sleeping owner must hear of it. */
 		if (atomic_load(&s->engine) != engine)
 			wsd_host_table()->wake(atomic_load(&s->engine));
+		s->changes |= WSD_CHANGE_PATH;
 		return;
 	}
 	s->state = WSD_STREAM_FAILED;

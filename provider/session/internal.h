@@ -37,9 +37,10 @@
 #define WSD_RESERVE_CREDIT 0u
 
 /* Ids of signalled work: READ, or up to where the stage has been taken when it was posted. */
-#define WSD_ID_SENT  0ull
-#define WSD_ID_READ  (1ull << 62)
-#define WSD_ID_VALUE ((1ull << 62) - 1)
+#define WSD_ID_SENT	 0ull
+#define WSD_ID_READ	 (1ull << 62)
+#define WSD_ID_READ_LAST (WSD_ID_READ | 1u) /* completes all of a direct read */
+#define WSD_ID_VALUE	 ((1ull << 62) - 1)
 
 /* Control messages that wait to be posted: one bit each, so that nothing is queued or allocated. */
 #define WSD_SEND_START	       (1u << 0)
@@ -58,6 +59,7 @@
 #define WSD_SEND_QOS	       (1u << 13)
 #define WSD_SEND_MOVE	       (1u << 14)
 #define WSD_SEND_MOVE_ACK      (1u << 15)
+#define WSD_SEND_READ	       (1u << 16) /* the rest of a direct read */
 
 /* Control work for the engine's owner. */
 #define WSD_DO_CONNECT	  (1u << 0)
@@ -90,10 +92,15 @@ struct wsd_stage {
 	uint32_t bytes;
 };
 
+/* What gives room to a sender without a reader. */
+#define WSD_ROOM_START 0x1u /* the connector's first message */
+#define WSD_ROOM_RING  0x2u /* the first ring */
+
 struct wsd_tx {
 	uint64_t position;
 	uint64_t notified;
 	uint64_t limit;
+	uint64_t limit_asked; /* at which the peer was asked for more */
 	uint32_t slots_granted;
 	uint32_t slots_used;
 	uint32_t pending; /* WSD_SEND_* */
@@ -106,27 +113,23 @@ struct wsd_tx {
 	uint64_t stage_used, stage_free, stage_asked;
 	struct wsd_loan *loan;
 	struct wsd_region *loan_region;
+	uint64_t abort_reason;
+	uint64_t paced_until; /* engine clock: nothing may be written before; 0: it may */
+	struct wsd_share share;
 	uint32_t loan_id;
 	uint16_t lend_backoff, lend_skip;
 	uint16_t peer_slot_bytes;
-	uint64_t abort_reason;
 	bool started; /* the acceptor may send */
 	bool fin;     /* shut down: FIN sent or pending */
 	bool cut;     /* a send was given up half way: a reset takes the place of FIN */
 	bool fin_acked;
-	bool blocked;	/* a write found no room: tell when there is */
-	bool look;	/* see wsd_stream_take_look */
-	uint8_t writes; /* modulo 256: when to look */
+	bool blocked;	 /* a write found no room: tell when there is */
+	bool look;	 /* see wsd_stream_take_look */
+	uint8_t writes;	 /* modulo 256: when to look */
+	uint8_t awaited; /* WSD_ROOM_* that wsd_stream_room_comes has told */
 	uint8_t urgent_sent,
-		urgent_done;  /* marks, modulo 256; done: the peer has room for others */
-	bool urgent_waits;    /* one found no room */
-	uint64_t paced_until; /* engine clock: nothing may be written before; 0: it may */
-	struct wsd_share share;
-};
-
-struct wsd_urgent {
-	uint64_t mark;
-	uint8_t byte;
+		urgent_done; /* marks, modulo 256; done: the peer has room for others */
+	bool urgent_waits;   /* one found no room */
 };
 
 struct wsd_rx {
@@ -143,7 +146,8 @@ struct wsd_rx {
 	uint32_t slots_told;
 	struct wsd_rx_ring ring, next;
 	struct wsd_region *slots;
-	struct wsd_urgent urgent[WSD_URGENT_MAX];
+	uint64_t urgent_marks[WSD_URGENT_MAX]; /* oldest first, ... */
+	uint8_t urgent_bytes[WSD_URGENT_MAX];  /* ... and the byte at each */
 	uint8_t urgent_count;
 	uint8_t urgent_taken; /* of those, the first so many have been fetched */
 	uint8_t urgent_done;  /* marks that are gone, modulo 256, and what the peer knows of that */
@@ -155,11 +159,13 @@ struct wsd_rx {
 	struct {
 		uint64_t addr, position;
 		uint32_t key, length, moved, id;
-		uint32_t reading; /* bytes of the READ in flight */
+		uint32_t answer_moved, answer_id; /* for the DONE or REFUSE that is pending */
+		uint8_t *into;
 		struct wsd_region *region;
 		struct wsd_direct *direct;
+		uint32_t reading; /* bytes of the READs in flight */
+		uint32_t asked;	  /* those that have been posted */
 		bool offered;
-		uint32_t answer_moved, answer_id; /* for the DONE or REFUSE that is pending */
 	} source;
 };
 
@@ -181,10 +187,12 @@ struct wsd_move {
 	struct wsd_resume_ticket ticket; /* GIVEN, and of an imported stream that connects */
 	struct wsd_addr target;		 /* of that one */
 	uint64_t timeout;		 /* ns */
+	uint64_t until;			 /* WAITING: nobody comes any more */
 	bool resumes;			 /* imported, connecting to target */
 	bool taking;			 /* WAITING: the endpoint is the new one */
 };
 
+/* Not larger than what malloc keeps for a thread (alloc.c): connections come and go with it. */
 struct wsd_stream {
 	struct wsd_event_sink sink; /* first: the endpoint's context */
 	_Atomic(const struct wsd_stream_owner *) ops;
@@ -198,14 +206,15 @@ struct wsd_stream {
 	enum wsd_stream_state state;
 	enum wsd_status error; /* why FAILED or RESET */
 	uint32_t todo;	       /* WSD_DO_* */
-	bool queued;	       /* task is in the engine's queue */
 	unsigned changes;      /* collected for one call of changed() */
-	bool active;	       /* we connected */
-	bool closing;	       /* the owner has let go */
-	bool disconnected;     /* no work will complete any more */
+	enum wsd_move_state move;
+	uint16_t features;
+	bool queued;	   /* task is in the engine's queue */
+	bool active;	   /* we connected */
+	bool closing;	   /* the owner has let go */
+	bool disconnected; /* no work will complete any more */
 	bool disconnecting;
 	bool held;
-	uint16_t features;
 	struct wsd_paths paths;
 	uint64_t deadline; /* of connect, then of close */
 	uint64_t linger;
@@ -220,9 +229,8 @@ struct wsd_stream {
 		unsigned count, sent;
 		bool on, heard;
 	} keepalive;
-	uint64_t nudge_due;    /* engine clock; 0: nobody watches over a peer that we wait for */
-	struct wsd_pace *pace; /* NULL: no quality of service on either side */
-	enum wsd_move_state move;
+	uint64_t nudge_due;	 /* engine clock; 0: nobody watches over a peer that we wait for */
+	struct wsd_pace *pace;	 /* NULL: no quality of service on either side */
 	struct wsd_move *moving; /* made when it is needed first */
 	struct wsd_list link;	 /* in the listener's queue */
 	struct orphan *orphan;	 /* there */
@@ -247,11 +255,18 @@ void wsd_stream_hello(struct wsd_stream *stream, uint8_t *bytes);
 enum wsd_status wsd_stream_peer_hello(struct wsd_stream *stream, const void *data, uint32_t length);
 void wsd_stream_opened(struct wsd_stream *stream);
 void wsd_stream_drop(struct wsd_stream *stream);
+void wsd_stream_destroy(struct wsd_stream *stream); /* DEAD from now on */
 /* The same without the bytes that arrived, which move.c has detached. */
 void wsd_stream_release_endpoint(struct wsd_stream *stream);
 void wsd_stream_arm_timer(struct wsd_stream *stream);
 /* What is to be sent waits for the peer, with nothing on its way that would tell of a dead one. */
 void wsd_stream_waits_for_peer(struct wsd_stream *stream);
+
+/* Software, where messages are cheap and sources free again after the post; else an adapter. */
+static inline bool wsd_copies_at_post(const struct wsd_stream *stream)
+{
+	return (wsd_engine_attr(atomic_load(&stream->engine))->caps & WSD_CAP_COPY_AT_POST) != 0;
+}
 
 /* tx.c */
 enum wsd_status wsd_tx_setup(struct wsd_stream *stream); /* what sending needs from the start */
@@ -264,8 +279,9 @@ bool wsd_tx_ring_ready(struct wsd_stream *stream, uint32_t bytes);
 enum wsd_status wsd_tx_message(struct wsd_stream *stream, struct wsd_header *header,
 			       uint8_t *payload, uint32_t length, uint32_t reserve);
 bool wsd_tx_room(const struct wsd_stream *stream);
+/* One of the READs of a direct read; they are carried out one behind the other, and the last one completes all. */
 enum wsd_status wsd_tx_read_work(struct wsd_stream *stream, const struct wsd_sge *sge,
-				 uint64_t addr, uint32_t key);
+				 uint64_t addr, uint32_t key, bool first, bool last);
 
 /* stage.c */
 /* Or a larger one. False: there is none. */
@@ -316,7 +332,8 @@ void wsd_urgent_read(struct wsd_stream *stream, bool peek, uint8_t *byte); /* th
 void wsd_source_offer(struct wsd_stream *stream, const struct wsd_header *header,
 		      const uint8_t *payload);
 void wsd_source_answer(struct wsd_stream *stream, const struct wsd_header *header, bool refused);
-void wsd_source_settle(struct wsd_stream *stream); /* refuse what nobody reads directly */
+void wsd_source_settle(struct wsd_stream *stream);	   /* refuse what nobody reads directly */
+enum wsd_status wsd_source_ask(struct wsd_stream *stream); /* WSD_SEND_READ */
 enum wsd_status wsd_source_read(struct wsd_stream *stream, const struct wsd_iovec *iov,
 				struct wsd_direct *direct);
 void wsd_source_read_done(struct wsd_stream *stream, enum wsd_status status);
@@ -325,16 +342,18 @@ void wsd_zcopy_free(struct wsd_stream *stream, enum wsd_status status);
 /* qos.c */
 /* The path is known: reserve what is to be sent. WSD_EUNSUPPORTED, of a connector only: no room. WSD_ENOMEM. */
 enum wsd_status wsd_qos_begin(struct wsd_stream *stream);
-void wsd_qos_drop(struct wsd_stream *stream); /* the path is not, any more */
+void wsd_qos_drop(struct wsd_stream *stream); /* nothing more is sent on it */
 /* What the peer said, as it sees it. WSD_ENOMEM. */
 enum wsd_status wsd_qos_heard(struct wsd_stream *stream, const struct wsd_qos *said);
 void wsd_qos_said(const struct wsd_stream *stream, struct wsd_qos *mine); /* what to tell it */
-/* The IP type of service: the option, or what goes with the service. */
+/* The IP type of service: the option, if the program set it, or what goes with the service. */
 uint8_t wsd_qos_traffic_class(const struct wsd_stream *stream);
+/* Has the peer marked its request for another service than ours? */
+bool wsd_qos_differs(const struct wsd_stream *stream);
 /* Does anything bound what it sends? */
 static inline bool wsd_qos_paced(const struct wsd_stream *stream)
 {
-	return stream->pace != NULL || wsd_ledger_promised();
+	return stream->pace != NULL || wsd_ledger_asks();
 }
 /* How many of so many bytes may be written now; 0: a timer tells when some may. */
 size_t wsd_qos_allow(struct wsd_stream *stream, size_t bytes);
@@ -346,6 +365,8 @@ void wsd_close_progress(struct wsd_stream *stream);
 void wsd_close_timer(struct wsd_stream *stream, uint64_t now);
 void wsd_closing_count(int delta);
 void wsd_keepalive_begin(struct wsd_stream *stream);
+/* The device gave up on the peer: the error for that. */
+enum wsd_status wsd_no_answer(const struct wsd_stream *stream);
 
 /* move.c */
 void wsd_move_message(struct wsd_stream *stream, const struct wsd_header *header,

@@ -6,8 +6,9 @@
  * waits in the queue is an open stream. With it the request waits unanswered until the application
  * has decided. A connection that the system took (path "plain") is open in either case: refusing it is a reset.
  */
-#include "provider/session/plain.h"
+#include "provider/session/listener.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "provider/transport/listen.h"
@@ -15,20 +16,7 @@
 
 #include "rdma_backend/base/platform.h"
 
-#define ACCEPT_FILES 4u /* a backend opens no more for one connection */
-
-struct wsd_listener {
-	const struct wsd_listener_owner *ops;
-	void *owner;
-	struct wsd_listen *listen;	/* NULL: no backend listens */
-	struct wsd_plain_listen *plain; /* NULL: the system does not */
-	unsigned open;			/* of these two */
-	struct wsd_listener_options options;
-	struct wsd_list ready;	   /* streams: open, broken, or waiting for an answer */
-	struct wsd_list answering; /* streams accepted by us, not yet open */
-	unsigned ready_count, answering_count;
-	bool closing;
-};
+#define ANSWER_NS 10000000000ull /* in which a peer confirms that it was accepted */
 
 /* --- the listener as the owner of the streams in its queue --- */
 
@@ -46,7 +34,7 @@ static void queue_unlock(void *owner, struct wsd_engine *engine)
 	l->ops->unlock(l->owner, engine);
 }
 
-static void to_ready(struct wsd_listener *l, struct wsd_stream *s)
+void wsd_listener_ready(struct wsd_listener *l, struct wsd_stream *s)
 {
 	wsd_list_remove(&s->link);
 	wsd_list_append(&l->ready, &s->link);
@@ -96,11 +84,13 @@ static void orphan_changed(void *owner, unsigned changes)
 		((struct orphan *)owner)->dead = true;
 }
 
-static const struct wsd_stream_owner orphan_ops = { orphan_lock, orphan_unlock, orphan_changed,
-						    NULL };
+static const struct wsd_stream_owner orphan_ops = {
+	.lock = orphan_lock,
+	.unlock = orphan_unlock,
+	.changed = orphan_changed,
+};
 
-/* [listener's lock] Reset a queued stream and forget it. */
-static void discard(struct wsd_stream *s)
+void wsd_listener_discard(struct wsd_stream *s)
 {
 	struct orphan *o = s->orphan;
 
@@ -120,6 +110,8 @@ static void queue_changed(void *owner, unsigned changes)
 	struct wsd_listener *l = owner;
 	struct wsd_list *node, *after;
 
+	if (changes & WSD_CHANGE_MOVED)
+		l->ops->arrived(l->owner); /* one that leaves may be ready to */
 	if (!(changes & (WSD_CHANGE_CONNECTED | WSD_CHANGE_READABLE)))
 		return;
 	wsd_list_for_each_safe(node, after, &l->answering) {
@@ -128,18 +120,20 @@ static void queue_changed(void *owner, unsigned changes)
 		if (s->state == WSD_STREAM_CONNECTING)
 			continue;
 		l->answering_count--;
-		/* The backlog may have been lowered since it was admitted. */
-		if (s->state == WSD_STREAM_FAILED || l->closing ||
-		    l->ready_count >= l->options.backlog)
-			discard(s);
+		if (s->state == WSD_STREAM_FAILED || l->closing)
+			wsd_listener_discard(s);
 		else
-			to_ready(l, s);
+			wsd_listener_ready(l, s);
 	}
-	if (l->plain && !l->closing)
+	if (l->plain && !l->stopped)
 		wsd_plain_listen_again(l->plain);
 }
 
-static const struct wsd_stream_owner queue_ops = { queue_lock, queue_unlock, queue_changed, NULL };
+const struct wsd_stream_owner wsd_listener_queue_ops = {
+	.lock = queue_lock,
+	.unlock = queue_unlock,
+	.changed = queue_changed,
+};
 
 /* --- requests --- */
 
@@ -171,25 +165,53 @@ void wsd_accept_run(struct wsd_stream *s, struct wsd_engine *engine)
 		wsd_connect_failed(s, status);
 }
 
-static bool has_room(void *owner)
+static unsigned plain_count(const struct wsd_listener *l)
 {
-	const struct wsd_listener *l = owner;
+	const struct wsd_list *node;
+	unsigned count = 0;
 
-	return !l->closing && l->ready_count + l->answering_count < l->options.backlog;
+	wsd_list_for_each(node, &l->ready)
+		count +=
+			wsd_container(node, struct wsd_stream, link)->carrier == &wsd_plain_carrier;
+	return count;
+}
+
+/* One backlog for all. But those that wait for this process must not keep others from another one. */
+static bool has_room(const struct wsd_listener *l, bool plain)
+{
+	unsigned count = l->ready_count + l->answering_count + l->leaving_count, of_plain;
+
+	if (l->stopped || count < l->options.backlog)
+		return !l->stopped;
+	if (!l->shared)
+		return false;
+	of_plain = plain_count(l);
+	return (plain ? of_plain : count - of_plain) < l->options.backlog;
+}
+
+struct orphan *wsd_listener_orphan(void)
+{
+	return wsd_alloc(sizeof(struct orphan));
 }
 
 /* A stream for the queue; NULL: out of memory. */
 static struct wsd_stream *queue_stream(struct wsd_listener *l)
 {
-	struct wsd_stream *s = wsd_stream_new(&queue_ops, l);
+	struct wsd_stream *s = wsd_stream_new(&wsd_listener_queue_ops, l);
 
 	if (!s)
 		return NULL;
-	s->orphan = wsd_alloc(sizeof(*s->orphan));
+	s->orphan = wsd_listener_orphan();
 	if (s->orphan)
 		return s;
 	wsd_stream_free(s);
 	return NULL;
+}
+
+void wsd_listener_answering(struct wsd_stream *s)
+{
+	s->deadline = wsd_engine_now(atomic_load(&s->engine)) + ANSWER_NS;
+	wsd_stream_arm_timer(s);
 }
 
 static void on_request(struct wsd_listener *l, struct wsd_engine *engine,
@@ -198,7 +220,7 @@ static void on_request(struct wsd_listener *l, struct wsd_engine *engine,
 	enum wsd_status status = WSD_EREFUSED;
 	struct wsd_stream *s;
 
-	if (!has_room(l)) {
+	if (!has_room(l, false)) {
 		wsd_request_refuse(engine, ev->request, WSD_EREFUSED);
 		return;
 	}
@@ -222,20 +244,19 @@ static void on_request(struct wsd_listener *l, struct wsd_engine *engine,
 		return;
 	}
 	if (l->options.conditional) {
-		to_ready(l, s);
+		wsd_listener_ready(l, s);
 		return;
 	}
 	wsd_list_append(&l->answering, &s->link);
 	l->answering_count++;
-	s->deadline = wsd_engine_now(engine) + 10000000000ull;
-	wsd_stream_arm_timer(s);
+	wsd_listener_answering(s);
 	wsd_accept_run(s, engine);
 	if (s->state == WSD_STREAM_FAILED) {
 		queue_changed(l, WSD_CHANGE_CONNECTED);
 	} else if (s->request) { /* accept answers it, when there are descriptors again */
 		wsd_engine_set_timer(engine, &s->timer, 0);
 		l->answering_count--;
-		to_ready(l, s);
+		wsd_listener_ready(l, s);
 	}
 }
 
@@ -277,7 +298,7 @@ static void requests(void *owner, struct wsd_engine *engine, const struct wsd_ev
 
 static void part_closed(struct wsd_listener *l)
 {
-	if (--l->open == 0)
+	if (--l->open == 0 && l->closing)
 		l->ops->gone(l->owner);
 }
 
@@ -304,12 +325,14 @@ static void plain_arrived(void *owner, struct wsd_engine *engine, intptr_t socke
 		wsd_os_tcp_close(socket);
 		return;
 	}
+	s->options.qos = l->options.qos;
+	s->options.traffic_class = l->options.traffic_class;
 	if (wsd_plain_adopt(s, engine, socket, local, remote) != WSD_OK) {
 		wsd_free(s->orphan);
 		wsd_stream_free(s);
 		return;
 	}
-	to_ready(l, s);
+	wsd_listener_ready(l, s);
 }
 
 static void plain_closed(void *owner, struct wsd_engine *engine)
@@ -318,66 +341,133 @@ static void plain_closed(void *owner, struct wsd_engine *engine)
 	part_closed(owner);
 }
 
-static const struct wsd_plain_listen_owner plain_ops = { queue_lock, queue_unlock, has_room,
+static bool plain_room(void *owner)
+{
+	return has_room(owner, true);
+}
+
+static const struct wsd_plain_listen_owner plain_ops = { queue_lock, queue_unlock, plain_room,
 							 plain_arrived, plain_closed };
 
-/* [lock] There is room in the queue again. */
-static void taken(struct wsd_listener *l)
+void wsd_listener_room(struct wsd_listener *l)
 {
-	l->ready_count--;
-	if (l->plain)
+	if (l->plain && !l->stopped)
 		wsd_plain_listen_again(l->plain);
 }
 
+/* [lock] One less waits. */
+static void taken(struct wsd_listener *l)
+{
+	l->ready_count--;
+	wsd_listener_room(l);
+}
+
 /* --- opening and closing --- */
+
+enum wsd_status wsd_listener_make(struct wsd_listener **listener,
+				  const struct wsd_listener_owner *ops, void *owner,
+				  const struct wsd_listener_options *options)
+{
+	struct wsd_listener *l = wsd_alloc(sizeof(*l));
+
+	if (!l)
+		return WSD_ENOMEM;
+	l->ops = ops;
+	l->owner = owner;
+	l->options = *options;
+	wsd_list_init(&l->ready);
+	wsd_list_init(&l->answering);
+	wsd_list_init(&l->leaving);
+	*listener = l;
+	return WSD_OK;
+}
+
+enum wsd_status wsd_listener_start(struct wsd_listener *l, const struct wsd_addr *local,
+				   const intptr_t *socket)
+{
+	struct wsd_plain_listen *by_system = NULL;
+	enum wsd_status status, plain = WSD_OK;
+	struct wsd_listen *listen = NULL;
+
+	if (socket)
+		plain = wsd_plain_listen_open(&by_system, &plain_ops, l, *socket, local,
+					      l->options.backlog);
+	status = wsd_listen_open(&listen, &listen_ops, l, local);
+	if (!listen && !by_system)
+		return plain == WSD_OK ? status : plain;
+	if (plain != WSD_OK)
+		wsd_log(WSD_LOG_WARNING, "plain", "does not listen at port %u: %s", local->port,
+			wsd_status_text(plain));
+	l->ops->lock(l->owner);
+	l->listen = listen;
+	l->plain = by_system;
+	l->open = (listen != NULL) + (by_system != NULL);
+	l->ops->unlock(l->owner, NULL);
+	if (by_system)
+		wsd_plain_listen_start(by_system);
+	return WSD_OK;
+}
+
+bool wsd_listener_started(const struct wsd_listener *l)
+{
+	return l->open > 0;
+}
 
 enum wsd_status wsd_listener_open(struct wsd_listener **listener,
 				  const struct wsd_listener_owner *ops, void *owner,
 				  const struct wsd_addr *local,
 				  const struct wsd_listener_options *options)
 {
-	struct wsd_listener *l = wsd_alloc(sizeof(*l));
-	enum wsd_status status, plain = WSD_OK;
+	struct wsd_listener *l;
+	enum wsd_status status = wsd_listener_make(&l, ops, owner, options);
 
-	if (!l) {
+	if (status != WSD_OK) {
 		if (options->socket)
 			wsd_os_tcp_close(*options->socket);
-		return WSD_ENOMEM;
+		return status;
 	}
-	l->ops = ops;
-	l->owner = owner;
-	l->options = *options;
-	wsd_list_init(&l->ready);
-	wsd_list_init(&l->answering);
-	if (options->socket)
-		plain = wsd_plain_listen_open(&l->plain, &plain_ops, l, *options->socket, local,
-					      options->backlog);
-	status = wsd_listen_open(&l->listen, &listen_ops, l, local);
-	if (!l->listen && !l->plain) {
+	status = wsd_listener_start(l, local, options->socket);
+	if (status == WSD_OK)
+		*listener = l;
+	else
 		wsd_free(l);
-		return plain == WSD_OK ? status : plain;
-	}
-	if (plain != WSD_OK)
-		wsd_log(WSD_LOG_WARNING, "plain", "does not listen at port %u: %s", local->port,
-			wsd_status_text(plain));
-	l->open = (l->listen != NULL) + (l->plain != NULL);
-	*listener = l;
-	if (l->plain)
-		wsd_plain_listen_start(l->plain);
-	return WSD_OK;
+	return status;
+}
+
+void wsd_listener_paths(const struct wsd_listener *l, char *text, size_t size)
+{
+	size_t length = l->listen ? wsd_listen_paths(l->listen, text, size) : 0;
+
+	if (l->plain && length < size)
+		snprintf(text + length, size - length, "%splain", length > 0 ? "," : "");
 }
 
 void wsd_listener_set_backlog(struct wsd_listener *l, unsigned backlog)
 {
-	l->options.backlog = backlog;
-	while (l->ready_count > backlog) { /* the newest go */
-		struct wsd_stream *s = wsd_container(l->ready.prev, struct wsd_stream, link);
+	bool less = backlog < l->options.backlog;
 
-		l->ready_count--;
-		discard(s);
+	l->options.backlog = backlog;
+	/* The newest go, which are those that are not open yet. */
+	while (less && l->ready_count + l->answering_count > backlog) {
+		bool open = wsd_list_empty(&l->answering);
+		struct wsd_list *newest = open ? l->ready.prev : l->answering.prev;
+
+		if (open)
+			l->ready_count--;
+		else
+			l->answering_count--;
+		wsd_listener_discard(wsd_container(newest, struct wsd_stream, link));
 	}
 	if (l->plain)
 		wsd_plain_listen_set_backlog(l->plain, backlog);
+}
+
+void wsd_listener_set_options(struct wsd_listener *l, const struct wsd_listener_options *options)
+{
+	unsigned backlog = l->options.backlog;
+
+	l->options = *options;
+	l->options.backlog = backlog;
 }
 
 void wsd_listener_set_qos(struct wsd_listener *l, const struct wsd_qos *qos)
@@ -397,10 +487,10 @@ unsigned wsd_listener_pending(const struct wsd_listener *l)
 	return l->ready_count;
 }
 
-/* Withdrawn, or opened by us and reset before anybody took it. */
+/* Withdrawn, or opened by us and reset before anybody took it, and before its peer had said all. */
 static bool is_over(const struct wsd_stream *s)
 {
-	return s->state == WSD_STREAM_FAILED || s->state == WSD_STREAM_RESET;
+	return s->state == WSD_STREAM_FAILED || (s->state == WSD_STREAM_RESET && !s->rx.fin);
 }
 
 enum wsd_status wsd_listener_peek(struct wsd_listener *l, struct wsd_addr *local,
@@ -431,7 +521,7 @@ enum wsd_status wsd_listener_accept(struct wsd_listener *l, const struct wsd_str
 		return WSD_ERESET;
 	}
 	/* An answer that failed later would take the request with it. */
-	if (s->request && !wsd_files_free(ACCEPT_FILES))
+	if (s->request && !wsd_files_free(WSD_ACCEPT_FILES))
 		return WSD_ENOFILES;
 	wsd_list_remove(&s->link);
 	taken(l);
@@ -439,7 +529,7 @@ enum wsd_status wsd_listener_accept(struct wsd_listener *l, const struct wsd_str
 	s->orphan = NULL;
 	wsd_stream_rebind(s, ops, new_owner);
 	if (s->request) {
-		s->deadline = wsd_engine_now(atomic_load(&s->engine)) + 10000000000ull;
+		wsd_listener_answering(s);
 		wsd_stream_do(s, WSD_DO_ACCEPT);
 	}
 	*stream = s;
@@ -454,28 +544,40 @@ void wsd_listener_reject(struct wsd_listener *l)
 		return;
 	s = wsd_container(l->ready.next, struct wsd_stream, link);
 	taken(l);
-	discard(s);
+	wsd_listener_discard(s);
+}
+
+void wsd_listener_stop(struct wsd_listener *l)
+{
+	if (l->stopped)
+		return;
+	l->stopped = true;
+	if (l->plain)
+		wsd_plain_listen_close(l->plain);
+}
+
+static void discard_all(struct wsd_list *queue)
+{
+	while (!wsd_list_empty(queue))
+		wsd_listener_discard(wsd_container(queue->next, struct wsd_stream, link));
 }
 
 void wsd_listener_close(struct wsd_listener *l)
 {
-	struct wsd_list *node;
-
+	if (l->closing)
+		return;
 	l->closing = true;
-	while (!wsd_list_empty(&l->ready)) {
-		node = l->ready.next;
-		discard(wsd_container(node, struct wsd_stream, link));
-	}
+	discard_all(&l->ready);
 	l->ready_count = 0;
-	while (!wsd_list_empty(&l->answering)) {
-		node = l->answering.next;
-		discard(wsd_container(node, struct wsd_stream, link));
-	}
+	discard_all(&l->answering);
 	l->answering_count = 0;
-	if (l->listen)
+	discard_all(&l->leaving);
+	l->leaving_count = 0;
+	wsd_listener_stop(l);
+	if (l->listen) /* last: it takes with it the requests that are left */
 		wsd_listen_close(l->listen);
-	if (l->plain)
-		wsd_plain_listen_close(l->plain);
+	if (l->open == 0)
+		l->ops->gone(l->owner);
 }
 
 void wsd_listener_kick(struct wsd_listener *l)

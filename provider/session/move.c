@@ -129,8 +129,7 @@ static void answered(struct wsd_stream *s)
 	}
 	s->move = WSD_MOVE_WAITING;
 	s->moving->taking = false;
-	if (!s->closing) /* a close has a deadline of its own */
-		s->deadline = wsd_engine_now(atomic_load(&s->engine)) + s->moving->timeout;
+	s->moving->until = wsd_engine_now(atomic_load(&s->engine)) + s->moving->timeout;
 	wsd_stream_arm_timer(s);
 }
 
@@ -323,8 +322,8 @@ void wsd_stream_export(struct wsd_stream *s, struct wsd_stream_image *image, uin
 	image->wanted = s->rx.wanted;
 	image->unread = wsd_stream_unread(s);
 	for (unsigned i = 0; i < WSD_URGENT_MAX; i++) {
-		image->marks[i] = s->rx.urgent[i].mark;
-		image->urgent[i] = s->rx.urgent[i].byte;
+		image->marks[i] = s->rx.urgent_marks[i];
+		image->urgent[i] = s->rx.urgent_bytes[i];
 	}
 	image->urgent_count = s->rx.urgent_count;
 	image->urgent_taken = s->rx.urgent_taken;
@@ -397,8 +396,8 @@ static enum wsd_status fill(struct wsd_stream *s, const struct wsd_stream_image 
 	s->rx.fin_position = image->received;
 	s->rx.closed = image->receive_closed;
 	for (unsigned i = 0; i < WSD_URGENT_MAX; i++) {
-		s->rx.urgent[i].mark = image->marks[i];
-		s->rx.urgent[i].byte = image->urgent[i];
+		s->rx.urgent_marks[i] = image->marks[i];
+		s->rx.urgent_bytes[i] = image->urgent[i];
 	}
 	s->rx.urgent_count = image->urgent_count;
 	s->rx.urgent_taken = image->urgent_taken;

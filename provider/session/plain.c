@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * plain.c - a stream over a TCP connection of the system, for peers without OpenWSD.
+ * plain.c - a stream over a TCP connection of the system, for peers without OpenWSD; its bytes: plain_io.c.
  *
  * The system has the buffers, the end, the mark of urgent data. What is kept here is only what it tells once
  * (edges): whether a receive or a send is worth trying. Nothing of ours goes over the wire.
@@ -12,6 +12,8 @@
 
 #define LOOK_FIRST_NS 1000000ull  /* after what time to ask whether all is acknowledged, ... */
 #define LOOK_LAST_NS  64000000ull /* ... and the longest pause between two such questions */
+#define NEEDLESS      3u	  /* news in a row are so many too many */
+#define UNWATCHED_NS  50000000ull /* so long nobody looks after a connection that nobody uses */
 
 static struct wsd_os_poller *poller_of(const struct wsd_stream *s)
 {
@@ -29,62 +31,116 @@ static struct wsd_plain *plain_new(intptr_t socket)
 		return NULL;
 	}
 	p->socket = socket;
-	p->may_write = true;
+	p->may_read = p->may_write = true;
 	return p;
 }
 
-static enum wsd_status watch(struct wsd_stream *s, bool writable)
+/* Who is watched needs somebody that looks after the engine. */
+enum wsd_status wsd_plain_watch_for(struct wsd_stream *s, bool writable)
 {
+	struct wsd_engine *engine = atomic_load(&s->engine);
 	struct wsd_plain *p = s->plain;
+	uint32_t news = (p->quiet ? 0 : WSD_OS_READABLE) | (writable ? WSD_OS_WRITABLE : 0);
 	enum wsd_status status =
-		wsd_os_poller_watch(poller_of(s), p->socket, &s->sink, writable, p->watched);
+		wsd_os_poller_watch(poller_of(s), p->socket, &s->sink, news, p->watched);
 
 	if (status != WSD_OK)
 		return status;
-	p->watched = true;
+	if (!s->held)
+		wsd_engine_hold(engine);
+	if (!p->watched) /* news from now on, beginning with how things are */
+		p->may_read = false;
+	s->held = p->watched = true;
 	p->watch_write = writable;
 	return WSD_OK;
 }
 
+void wsd_plain_watch(struct wsd_stream *s)
+{
+	if (!s->plain || (s->plain->watched && !s->plain->quiet) || s->state != WSD_STREAM_OPEN)
+		return;
+	s->plain->quiet = false;
+	if (wsd_plain_watch_for(s, s->plain->watch_write) == WSD_OK)
+		return;
+	wsd_stream_break(s, WSD_ENOMEM);
+	wsd_stream_tell(s);
+}
+
+/* What came while the stream was quiet is found at once: the first question has a true answer. */
+static void plain_watch(struct wsd_stream *s)
+{
+	struct wsd_plain *p = s->plain;
+	bool was_quiet = p && p->quiet;
+	uint8_t byte;
+
+	if (p)
+		p->wanted = true;
+	wsd_plain_watch(s);
+	if (was_quiet && s->state == WSD_STREAM_OPEN && !p->eof &&
+	    wsd_os_tcp_receive_urgent(p->socket, true, &byte) == WSD_OK)
+		wsd_plain_urgent_news(s);
+}
+
+static void set_due(struct wsd_stream *s, uint64_t when)
+{
+	s->plain->due = when;
+	wsd_stream_arm_timer(s);
+}
+
+/* For the service of the flow, or as the program said; the standard one is there already. */
+static void mark_packets(struct wsd_stream *s)
+{
+	uint8_t class = wsd_qos_traffic_class(s);
+
+	if (class)
+		wsd_os_tcp_set_traffic_class(s->plain->socket, s->remote.family, class);
+}
+
+void wsd_plain_name(struct wsd_stream *s)
+{
+	if (s->plain && (wsd_addr_is_any(&s->local) || s->local.port == 0))
+		(void)wsd_os_tcp_local(s->plain->socket, &s->local);
+}
+
 static void plain_opened(struct wsd_stream *s)
 {
-	(void)wsd_os_tcp_local(s->plain->socket, &s->local);
-	wsd_engine_set_timer(atomic_load(&s->engine), &s->timer, 0);
 	s->state = WSD_STREAM_OPEN;
 	s->error = WSD_OK;
 	wsd_paths_opened(&s->paths, atomic_load(&s->engine), &s->remote);
 	s->changes |= WSD_CHANGE_CONNECTED;
 }
 
-static enum wsd_status plain_connect(struct wsd_stream *s, struct wsd_engine *engine, uint64_t left)
+enum wsd_status wsd_plain_connect(struct wsd_stream *s, struct wsd_engine *engine, uint64_t now)
 {
 	const struct wsd_stream_owner *ops = atomic_load(&s->ops);
-	intptr_t socket = ops->take_port ? ops->take_port(atomic_load(&s->owner)) : -1;
 	enum wsd_status status;
+	intptr_t socket;
 
-	if (socket < 0)
-		return WSD_EADDRINUSE;
-	if (wsd_flow_reserves(&s->options.qos.out)) {
-		wsd_os_tcp_close(socket);
-		return WSD_EUNSUPPORTED;
-	}
+	status = wsd_qos_begin(s);
+	if (status != WSD_OK)
+		return status;
+	status = WSD_EADDRINUSE;
+	if (ops->take_port)
+		status = ops->take_port(atomic_load(&s->owner), &socket);
+	if (status != WSD_OK)
+		return status;
 	s->plain = plain_new(socket);
 	if (!s->plain)
 		return WSD_ENOMEM;
-	wsd_plain_bound(socket);
-	if (!s->held)
-		wsd_engine_hold(engine);
-	s->held = true;
+	wsd_plain_bound(engine, socket);
+	mark_packets(s);
 	s->features = 0;
 	status = wsd_os_tcp_connect(socket, &s->remote);
-	if (status == WSD_OK) {
-		status = watch(s, false);
-		if (status == WSD_OK)
-			plain_opened(s);
-	} else if (status == WSD_PENDING) {
-		wsd_engine_set_timer(engine, &s->timer, wsd_engine_now(engine) + left);
-		status = watch(s, true);
-	}
+	if (status == WSD_PENDING && wsd_plain_watch_for(s, true) != WSD_OK)
+		status = WSD_ENOMEM;
+	if (status != WSD_OK && status != WSD_PENDING)
+		return status;
+	/* Of one that is open at once it is asked for when somebody wants to know, see wsd_plain_name. */
+	if (status == WSD_PENDING)
+		(void)wsd_os_tcp_local(socket, &s->local);
+	set_due(s, status == WSD_OK ? now + UNWATCHED_NS : s->deadline);
+	if (status == WSD_OK)
+		plain_opened(s);
 	return status;
 }
 
@@ -102,42 +158,22 @@ enum wsd_status wsd_plain_adopt(struct wsd_stream *s, struct wsd_engine *engine,
 	s->remote = *remote;
 	status = wsd_addr_is_any(local) ? wsd_os_tcp_local(socket, &s->local) : WSD_OK;
 	if (status == WSD_OK)
-		status = watch(s, false);
+		status = wsd_qos_begin(s);
+	if (status == WSD_OK)
+		status = wsd_plain_watch_for(s, false);
 	if (status != WSD_OK) {
 		s->carrier->drop(s);
 		return status;
 	}
-	wsd_engine_hold(engine);
-	s->held = true;
+	mark_packets(s);
 	s->state = WSD_STREAM_OPEN;
 	return WSD_OK;
 }
 
 /* --- news --- */
 
-static void ask_mark(struct wsd_plain *p)
-{
-	struct wsd_os_buffer one = { &(char){ 0 }, 1 };
-	size_t bytes;
-
-	p->mark = wsd_os_tcp_at_mark(p->socket) ? MARK_HERE : MARK_AHEAD;
-	if (p->mark == MARK_AHEAD || !p->fetched || !p->urgent_inline)
-		return;
-	/* The byte here was fetched before they came in line, and the system would give it again. */
-	(void)wsd_os_tcp_receive(p->socket, &one, 1, false, &bytes);
-	p->mark = MARK_NONE;
-	p->fetched = false;
-}
-
-/* The system forgets the byte when a read goes across its mark, so it is taken before. */
-static void keep_urgent(struct wsd_plain *p)
-{
-	if (p->urgent && !p->urgent_inline && !p->kept)
-		p->kept = wsd_os_tcp_receive_urgent(p->socket, false, &p->byte) == WSD_OK;
-}
-
 /* The connection broke, or the peer has not been heard of. */
-static void lost(struct wsd_stream *s, enum wsd_status why)
+void wsd_plain_lost(struct wsd_stream *s, enum wsd_status why)
 {
 	if (why == WSD_ETIMEDOUT && s->plain->keepalive)
 		why = WSD_EKEEPALIVE;
@@ -149,45 +185,58 @@ static void on_broken(struct wsd_stream *s)
 	enum wsd_status error = wsd_os_tcp_error(s->plain->socket);
 
 	if (error != WSD_OK)
-		lost(s, error);
+		wsd_plain_lost(s, error);
 }
 
-static void on_connecting(struct wsd_stream *s, uint32_t what)
+static void on_connecting(struct wsd_stream *s)
 {
-	enum wsd_status status;
+	enum wsd_status status = wsd_os_tcp_error(s->plain->socket);
 
-	if (!(what & (WSD_OS_WRITABLE | WSD_OS_BROKEN)))
-		return;
-	status = wsd_os_tcp_error(s->plain->socket);
 	if (status == WSD_OK)
-		status = watch(s, false);
-	if (status == WSD_OK)
-		plain_opened(s);
-	else
+		status = wsd_plain_watch_for(s, false);
+	if (status != WSD_OK) {
 		wsd_connect_failed(s, status);
+		return;
+	}
+	set_due(s, 0);
+	/* Windows chooses it no earlier than this. */
+	wsd_plain_name(s);
+	plain_opened(s);
+}
+
+/* News of bytes for a program that had not yet come to the end of those before: each wakes a thread for nothing,
+ * and that thread may hold the lock when the program comes to read. After a few of them the system shall tell
+ * only of the end, until a read has found nothing. Of urgent data nothing is heard then: who has ever asked
+ * for more than bytes is told of everything. */
+static void on_readable(struct wsd_stream *s)
+{
+	struct wsd_plain *p = s->plain;
+
+	p->needless = p->may_read ? p->needless + 1 : p->needless / 2;
+	p->may_read = true;
+	s->changes |= WSD_CHANGE_READABLE;
+	if (p->needless < NEEDLESS || p->wanted || p->marks || p->quiet)
+		return;
+	p->needless = NEEDLESS;
+	p->quiet = true;
+	if (wsd_plain_watch_for(s, p->watch_write) != WSD_OK)
+		p->quiet = false;
 }
 
 static void on_open(struct wsd_stream *s, uint32_t what)
 {
 	struct wsd_plain *p = s->plain;
 
-	if (what & WSD_OS_READABLE) {
-		p->may_read = true;
-		s->changes |= WSD_CHANGE_READABLE;
-	}
+	if (what & WSD_OS_READABLE)
+		on_readable(s);
 	if (what & WSD_OS_WRITABLE) {
 		p->may_write = true;
 		s->changes |= WSD_CHANGE_WRITABLE;
 	}
 	if (what & WSD_OS_ENDED)
 		p->ended = true;
-	if ((what & WSD_OS_URGENT) && !p->eof) {
-		p->marks = p->urgent = p->may_read = true;
-		p->fetched = p->kept = false;
-		keep_urgent(p);
-		ask_mark(p);
-		s->changes |= p->urgent_inline ? WSD_CHANGE_READABLE : WSD_CHANGE_URGENT;
-	}
+	if ((what & WSD_OS_URGENT) && !p->eof)
+		wsd_plain_urgent_news(s);
 	if (what & WSD_OS_BROKEN)
 		on_broken(s);
 	if (s->rx.closed && s->state == WSD_STREAM_OPEN &&
@@ -203,219 +252,13 @@ static void plain_events(struct wsd_stream *s, const struct wsd_event *events, u
 		what |= events[i].imm;
 	if (!s->plain)
 		return;
-	if (s->state == WSD_STREAM_CONNECTING)
-		on_connecting(s, what);
-	else if (s->state == WSD_STREAM_OPEN || s->state == WSD_STREAM_RESET)
+	if (s->state == WSD_STREAM_CONNECTING && (what & (WSD_OS_WRITABLE | WSD_OS_BROKEN))) {
+		on_connecting(s);
+		/* A peer that speaks first may have spoken already, and Windows tells it once. */
+		what &= ~(uint32_t)(WSD_OS_WRITABLE | WSD_OS_BROKEN);
+	}
+	if (what && (s->state == WSD_STREAM_OPEN || s->state == WSD_STREAM_RESET))
 		on_open(s, what);
-}
-
-/* --- moving bytes --- */
-
-static unsigned to_buffers(struct wsd_os_buffer *buffers, const struct wsd_iovec *iov,
-			   unsigned count, size_t *total)
-{
-	unsigned n = 0;
-
-	*total = 0;
-	for (unsigned i = 0; i < count && n < WSD_OS_BUFFERS; i++) {
-		if (iov[i].length == 0)
-			continue;
-		buffers[n].base = iov[i].base;
-		buffers[n++].length = iov[i].length;
-		*total += iov[i].length;
-	}
-	return n;
-}
-
-/* What a receive finds when there is nothing to be had. */
-static enum wsd_status nothing(const struct wsd_stream *s)
-{
-	if (s->plain && s->plain->eof && s->state != WSD_STREAM_RESET)
-		return WSD_EOF;
-	if (s->state == WSD_STREAM_RESET)
-		return s->error;
-	return s->state == WSD_STREAM_OPEN ? WSD_AGAIN : WSD_ESTATE;
-}
-
-static enum wsd_status received(struct wsd_stream *s, enum wsd_status status, bool peek,
-				bool short_of)
-{
-	struct wsd_plain *p = s->plain;
-
-	if (status == WSD_OK) {
-		/* Less than asked for: there is no more before the next news, if nothing stands in
-		 * the way. */
-		if (short_of && !peek && !p->ended && !p->marks)
-			p->may_read = false;
-		if (!peek && p->mark == MARK_HERE)
-			p->mark = MARK_NONE, p->fetched = false;
-		else if (!peek && p->mark == MARK_AHEAD)
-			ask_mark(p);
-		return WSD_OK;
-	}
-	if (status == WSD_AGAIN) {
-		p->may_read = false;
-		return nothing(s);
-	}
-	if (status == WSD_EOF) {
-		p->eof = true;
-		return nothing(s);
-	}
-	lost(s, status);
-	p->may_read = false;
-	return s->state == WSD_STREAM_RESET ? s->error : status;
-}
-
-static bool readable_state(const struct wsd_stream *s)
-{
-	return s->plain && s->plain->may_read && !s->plain->eof &&
-	       (s->state == WSD_STREAM_OPEN || s->state == WSD_STREAM_RESET);
-}
-
-static bool plain_at_end(const struct wsd_stream *s)
-{
-	const struct wsd_plain *p = s->plain;
-
-	if (!p || s->state != WSD_STREAM_OPEN)
-		return p && p->eof && s->state != WSD_STREAM_RESET;
-	return p->eof || (p->ended && wsd_os_tcp_available(p->socket, p->marks) == 0);
-}
-
-static enum wsd_status plain_read(struct wsd_stream *s, const struct wsd_iovec *iov, unsigned count,
-				  unsigned flags, struct wsd_direct *direct, size_t *bytes)
-{
-	struct wsd_os_buffer buffers[WSD_OS_BUFFERS];
-	bool peek = (flags & WSD_READ_PEEK) != 0;
-	enum wsd_status status;
-	size_t total, all = 0;
-	unsigned n;
-
-	(void)direct;
-	if (!readable_state(s))
-		return nothing(s);
-	n = to_buffers(buffers, iov, count, &total);
-	if (n == 0)
-		return plain_at_end(s) ? WSD_EOF : nothing(s);
-	for (unsigned i = 0; i < count; i++)
-		all += iov[i].length;
-	if (s->plain->urgent_inline && s->plain->mark == MARK_HERE) {
-		n = 1; /* alone, as with messages; the system would go on behind it */
-		buffers[0].length = 1;
-		total = all;
-	}
-	status = wsd_os_tcp_receive(s->plain->socket, buffers, n, peek, bytes);
-	return received(s, status, peek, status == WSD_OK && *bytes < total && total == all);
-}
-
-static size_t plain_readable(const struct wsd_stream *s)
-{
-	return readable_state(s) ? wsd_os_tcp_available(s->plain->socket, s->plain->marks) : 0;
-}
-
-static bool plain_writable(const struct wsd_stream *s)
-{
-	return s->state == WSD_STREAM_OPEN && !s->tx.fin && s->plain->may_write;
-}
-
-static enum wsd_status send_state(const struct wsd_stream *s)
-{
-	if (s->state != WSD_STREAM_OPEN)
-		return s->state == WSD_STREAM_RESET ? s->error : WSD_ESTATE;
-	return s->tx.fin ? WSD_ESTATE : WSD_OK;
-}
-
-/* The system has no room: have it tell when it has. */
-static enum wsd_status sent(struct wsd_stream *s, enum wsd_status status)
-{
-	struct wsd_plain *p = s->plain;
-
-	if (status == WSD_AGAIN) {
-		p->may_write = false;
-		if (!p->watch_write && watch(s, true) != WSD_OK)
-			wsd_stream_break(s, WSD_ENOMEM);
-		return s->state == WSD_STREAM_OPEN ? WSD_AGAIN : s->error;
-	}
-	p->sent = true;
-	if (status == WSD_OK)
-		return WSD_OK;
-	lost(s, status);
-	return s->error;
-}
-
-static enum wsd_status plain_write(struct wsd_stream *s, const struct wsd_iovec *iov,
-				   unsigned count, size_t *bytes)
-{
-	struct wsd_os_buffer buffers[WSD_OS_BUFFERS];
-	enum wsd_status status = send_state(s);
-	size_t total;
-	unsigned n;
-
-	if (status != WSD_OK)
-		return status;
-	if (!s->plain->may_write)
-		return WSD_AGAIN;
-	n = to_buffers(buffers, iov, count, &total);
-	return sent(s, wsd_os_tcp_send(s->plain->socket, buffers, n, bytes));
-}
-
-/* --- urgent data --- */
-
-static enum wsd_status plain_write_urgent(struct wsd_stream *s, uint8_t byte)
-{
-	enum wsd_status status = send_state(s);
-
-	if (status != WSD_OK)
-		return status;
-	return s->plain->may_write ? sent(s, wsd_os_tcp_send_urgent(s->plain->socket, byte))
-				   : WSD_AGAIN;
-}
-
-static enum wsd_status plain_read_urgent(struct wsd_stream *s, bool peek, uint8_t *byte)
-{
-	struct wsd_plain *p = s->plain;
-
-	if (!p)
-		return nothing(s);
-	if (p->urgent_inline)
-		return WSD_EINVAL;
-	keep_urgent(p);
-	if (p->kept) {
-		*byte = p->byte;
-		if (!peek) {
-			p->urgent = p->kept = false;
-			p->fetched = p->mark != MARK_NONE;
-		}
-		return WSD_OK;
-	}
-	if (plain_at_end(s))
-		return WSD_EOF;
-	return s->state == WSD_STREAM_RESET ? s->error : WSD_AGAIN;
-}
-
-static void plain_set_urgent_inline(struct wsd_stream *s, bool inline_mode)
-{
-	if (!s->plain || s->plain->urgent_inline == inline_mode)
-		return;
-	s->plain->urgent_inline = inline_mode;
-	s->plain->kept = false;
-	wsd_os_tcp_set_urgent_inline(s->plain->socket, inline_mode);
-	if (s->plain->mark != MARK_NONE)
-		ask_mark(s->plain);
-}
-
-static bool plain_urgent_pending(const struct wsd_stream *s)
-{
-	return s->plain && s->plain->urgent && !s->plain->urgent_inline;
-}
-
-static bool plain_at_mark(const struct wsd_stream *s)
-{
-	return !s->plain || s->plain->mark != MARK_AHEAD;
-}
-
-static bool plain_mark_here(const struct wsd_stream *s)
-{
-	return s->plain && s->plain->mark == MARK_HERE;
 }
 
 /* --- ending --- */
@@ -423,6 +266,7 @@ static bool plain_mark_here(const struct wsd_stream *s)
 static void plain_broken(struct wsd_stream *s, enum wsd_status error)
 {
 	if (error != WSD_ERESET && error != WSD_ETIMEDOUT && error != WSD_EKEEPALIVE) {
+		wsd_plain_name(s);		    /* as the socket forgets it */
 		wsd_os_tcp_reset(s->plain->socket); /* our decision: the peer must hear of it */
 		s->plain->may_read = false;
 	}
@@ -431,13 +275,12 @@ static void plain_broken(struct wsd_stream *s, enum wsd_status error)
 /* The system does not say when all is acknowledged: ask, with growing pauses. */
 static void look_later(struct wsd_stream *s)
 {
-	struct wsd_engine *engine = atomic_load(&s->engine);
 	struct wsd_plain *p = s->plain;
 
 	p->look = p->look ? p->look * 2 : LOOK_FIRST_NS;
 	if (p->look > LOOK_LAST_NS)
 		p->look = LOOK_LAST_NS;
-	wsd_engine_set_timer(engine, &s->timer, wsd_engine_now(engine) + p->look);
+	set_due(s, wsd_engine_now(atomic_load(&s->engine)) + p->look);
 }
 
 static bool plain_flushed(const struct wsd_stream *s)
@@ -454,6 +297,7 @@ static enum wsd_status plain_shutdown_send(struct wsd_stream *s)
 	if (s->tx.fin)
 		return WSD_OK;
 	s->tx.fin = true;
+	wsd_qos_drop(s);
 	if (s->tx.cut) /* a reset will take the place of the end */
 		return WSD_OK;
 	wsd_os_tcp_shutdown_send(s->plain->socket);
@@ -464,8 +308,16 @@ static enum wsd_status plain_shutdown_send(struct wsd_stream *s)
 static void plain_shutdown_receive(struct wsd_stream *s)
 {
 	s->rx.closed = true;
-	if (plain_readable(s) > 0)
+	wsd_plain_watch(s);
+	if (wsd_plain_readable(s) > 0)
 		wsd_stream_break(s, WSD_EABORTED);
+}
+
+/* No event, task or timer of it is under way, and none will be: the caller's lock is all that is needed. */
+static bool nobody_has_it(struct wsd_stream *s)
+{
+	return s->plain && !s->plain->watched && !s->queued &&
+	       wsd_engine_stop_timer(atomic_load(&s->engine), &s->timer);
 }
 
 /* Cut half way: the reset comes behind what was sent. */
@@ -484,12 +336,20 @@ static void plain_progress(struct wsd_stream *s)
 	if (s->linger)
 		wsd_closing_count(-1);
 	s->linger = 0;
-	wsd_stream_do(s, WSD_DO_DESTROY);
+	if (nobody_has_it(s)) {
+		wsd_stream_destroy(s);
+		s->changes = WSD_CHANGE_DEAD; /* all that is news to who has let go */
+		wsd_stream_tell(s);
+	} else {
+		wsd_stream_do(s, WSD_DO_DESTROY);
+	}
 }
 
 static void plain_close(struct wsd_stream *s, bool abort, uint64_t linger)
 {
-	if (s->state == WSD_STREAM_OPEN && (abort || plain_readable(s) > 0))
+	/* Who was never asked for bytes leaves it to the system to see that some are unread. */
+	if (s->state == WSD_STREAM_OPEN &&
+	    (abort || (s->plain->watched && wsd_plain_readable(s) > 0)))
 		wsd_stream_break(s, WSD_EABORTED);
 	if (s->state == WSD_STREAM_OPEN) {
 		if (s->plain->sent)
@@ -503,19 +363,42 @@ static void plain_close(struct wsd_stream *s, bool abort, uint64_t linger)
 	plain_progress(s);
 }
 
+/* It may write again. False: the timer was for that only. */
+static bool other_than_pacing(struct wsd_stream *s, uint64_t now)
+{
+	if (s->tx.paced_until && now >= s->tx.paced_until) {
+		s->tx.paced_until = 0;
+		s->changes |= WSD_CHANGE_WRITABLE;
+	}
+	if (!s->plain || (s->plain->due && now >= s->plain->due)) {
+		if (s->plain)
+			s->plain->due = 0;
+		return true;
+	}
+	wsd_stream_arm_timer(s);
+	return false;
+}
+
 static void plain_timer(struct wsd_stream *s, uint64_t now)
 {
+	if (!other_than_pacing(s, now))
+		return;
 	if (s->state == WSD_STREAM_CONNECTING) {
 		if (now >= s->deadline)
 			wsd_connect_failed(s, WSD_ETIMEDOUT);
 		return;
 	}
+	wsd_plain_watch(s); /* its end is news, too */
+	wsd_plain_name(s);
+	s->changes |= WSD_CHANGE_PATH; /* the name, whoever has asked for it */
 	if (s->closing)
 		plain_progress(s);
 	else if (s->state == WSD_STREAM_OPEN && s->tx.fin && plain_flushed(s))
 		s->changes |= WSD_CHANGE_FLUSHED;
 	else if (s->state == WSD_STREAM_OPEN && s->tx.fin)
 		look_later(s);
+	else
+		wsd_stream_arm_timer(s); /* for pacing */
 }
 
 /* Closing is graceful: the system sends what it has, and the end. */
@@ -523,12 +406,14 @@ static void plain_drop(struct wsd_stream *s)
 {
 	struct wsd_plain *p = s->plain;
 
+	wsd_qos_drop(s);
 	if (!p)
 		return;
-	if (p->watched)
+	if (p->watched) {
 		wsd_os_poller_unwatch(poller_of(s), p->socket);
+		wsd_engine_forget(atomic_load(&s->engine), &s->sink);
+	}
 	wsd_os_tcp_close(p->socket);
-	wsd_engine_forget(atomic_load(&s->engine), &s->sink);
 	wsd_free(p);
 	s->plain = NULL;
 }
@@ -558,23 +443,23 @@ static void plain_set_nodelay(struct wsd_stream *s, bool on)
 
 const struct wsd_carrier wsd_plain_carrier = {
 	.events = plain_events,
-	.connect = plain_connect,
 	.timer = plain_timer,
 	.progress = plain_progress,
 	.drop = plain_drop,
 	.broken = plain_broken,
 	.close = plain_close,
-	.read = plain_read,
-	.readable = plain_readable,
-	.at_end = plain_at_end,
-	.write = plain_write,
-	.writable = plain_writable,
-	.write_urgent = plain_write_urgent,
-	.read_urgent = plain_read_urgent,
-	.set_urgent_inline = plain_set_urgent_inline,
-	.urgent_pending = plain_urgent_pending,
-	.at_mark = plain_at_mark,
-	.mark_here = plain_mark_here,
+	.watch = plain_watch,
+	.read = wsd_plain_read,
+	.readable = wsd_plain_readable,
+	.at_end = wsd_plain_at_end,
+	.write = wsd_plain_write,
+	.writable = wsd_plain_writable,
+	.write_urgent = wsd_plain_write_urgent,
+	.read_urgent = wsd_plain_read_urgent,
+	.set_urgent_inline = wsd_plain_set_urgent_inline,
+	.urgent_pending = wsd_plain_urgent_pending,
+	.at_mark = wsd_plain_at_mark,
+	.mark_here = wsd_plain_mark_here,
 	.shutdown_send = plain_shutdown_send,
 	.shutdown_receive = plain_shutdown_receive,
 	.flushed = plain_flushed,

@@ -11,16 +11,20 @@ enum wsd_plain_mark { MARK_NONE, MARK_AHEAD, MARK_HERE };
 struct wsd_plain {
 	intptr_t socket;
 	uint64_t look;		  /* pause before the next question, 0: none is due */
+	uint64_t due;		  /* engine clock: the timer's time beside pacing; 0: none */
 	enum wsd_plain_mark mark; /* of urgent data */
-	bool watched;		  /* in the poller ... */
-	bool watch_write;	  /* ... for writing, too */
-	bool may_read;		  /* no receive has found nothing since the last news */
-	bool may_write;		  /* the same for sends */
-	bool ended;		  /* the peer's end has arrived; bytes may stand before it */
-	bool eof;		  /* all of them have been read */
-	bool marks;		  /* there ever was urgent data */
-	bool urgent;		  /* a byte of it has not been fetched ... */
-	bool kept;		  /* ... but taken from the system: byte */
+	bool watched;	  /* in the poller, from the first time that somebody wants news, ... */
+	bool watch_write; /* ... for writing, too, ... */
+	bool quiet;	  /* ... and not for bytes: the program reads before it would be told */
+	bool wanted;	  /* it wants to be told of more than bytes, and never quiet */
+	uint8_t needless; /* news of bytes that it did not need */
+	bool may_read;	  /* no receive has found nothing since the last news */
+	bool may_write;	  /* the same for sends */
+	bool ended;	  /* the peer's end has arrived; bytes may stand before it */
+	bool eof;	  /* all of them have been read */
+	bool marks;	  /* there ever was urgent data */
+	bool urgent;	  /* a byte of it has not been fetched ... */
+	bool kept;	  /* ... but taken from the system: byte */
 	uint8_t byte;
 	bool fetched; /* ... or the last has been, out of line, and its place not been passed */
 	bool urgent_inline;
@@ -28,11 +32,40 @@ struct wsd_plain {
 	bool keepalive, nodelay;
 };
 
+/* [lock] Connect by this path, by the stream's deadline. WSD_OK: it is open. WSD_PENDING: the engine goes on. A
+ * failure has left nothing but what drop gives back, by any thread. */
+enum wsd_status wsd_plain_connect(struct wsd_stream *stream, struct wsd_engine *engine,
+				  uint64_t now);
 /* Make a stream of a connection that the system has accepted; the socket is its own, also when it fails.
  * The stream's owner is the caller, with the lock held. */
 enum wsd_status wsd_plain_adopt(struct wsd_stream *stream, struct wsd_engine *engine,
 				intptr_t socket, const struct wsd_addr *local,
 				const struct wsd_addr *remote);
+
+/* [lock] Ask the system for the local address, if it is not known yet. */
+void wsd_plain_name(struct wsd_stream *stream);
+
+/* plain.c, for plain_io.c. All [lock]. */
+enum wsd_status wsd_plain_watch_for(struct wsd_stream *stream, bool writable);
+void wsd_plain_watch(struct wsd_stream *stream); /* for bytes, from now on; a failure breaks it */
+void wsd_plain_lost(struct wsd_stream *stream, enum wsd_status why);
+
+/* plain_io.c: entries of the carrier. All [lock]. */
+enum wsd_status wsd_plain_read(struct wsd_stream *stream, const struct wsd_iovec *iov,
+			       unsigned count, unsigned flags, struct wsd_direct *direct,
+			       size_t *bytes);
+size_t wsd_plain_readable(const struct wsd_stream *stream);
+bool wsd_plain_at_end(const struct wsd_stream *stream);
+enum wsd_status wsd_plain_write(struct wsd_stream *stream, const struct wsd_iovec *iov,
+				unsigned count, size_t *bytes);
+bool wsd_plain_writable(const struct wsd_stream *stream);
+enum wsd_status wsd_plain_write_urgent(struct wsd_stream *stream, uint8_t byte);
+enum wsd_status wsd_plain_read_urgent(struct wsd_stream *stream, bool peek, uint8_t *byte);
+void wsd_plain_set_urgent_inline(struct wsd_stream *stream, bool inline_mode);
+bool wsd_plain_urgent_pending(const struct wsd_stream *stream);
+bool wsd_plain_at_mark(const struct wsd_stream *stream);
+bool wsd_plain_mark_here(const struct wsd_stream *stream);
+void wsd_plain_urgent_news(struct wsd_stream *stream); /* the system told of a mark */
 
 /* A listening socket. */
 struct wsd_plain_listen;

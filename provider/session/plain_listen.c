@@ -23,7 +23,16 @@ struct wsd_plain_listen {
 	struct wsd_timer timer;
 	bool starved; /* there was no room when it looked last */
 	bool watched, closing, over;
+	bool queued; /* the task */
 };
+
+/* [owner's lock] queued changes with the lock only, so that the task that ends it is the last one. */
+static void queue_task(struct wsd_plain_listen *l)
+{
+	if (!l->queued)
+		wsd_engine_queue_task(l->engine, &l->task);
+	l->queued = true;
+}
 
 /* [ownership, owner's lock] */
 static void take_all(struct wsd_plain_listen *l)
@@ -73,10 +82,11 @@ static void run_task(struct wsd_task *task, struct wsd_engine *engine)
 	struct wsd_plain_listen *l = wsd_container(task, struct wsd_plain_listen, task);
 
 	l->ops->lock(l->owner);
+	l->queued = false;
 	if (!l->closing) {
 		if (!l->watched)
 			l->watched = wsd_os_poller_watch(wsd_plain_poller(engine), l->socket, l,
-							 false, false) == WSD_OK;
+							 WSD_OS_READABLE, false) == WSD_OK;
 		take_all(l);
 		if (!l->watched) /* out of memory or of watches: look again */
 			wsd_engine_set_timer(engine, &l->timer, wsd_engine_now(engine) + PAUSE_NS);
@@ -101,7 +111,7 @@ enum wsd_status wsd_plain_listen_open(struct wsd_plain_listen **listen,
 	struct wsd_plain_listen *l = wsd_alloc(sizeof(*l));
 	enum wsd_status status = WSD_ENOMEM;
 
-	wsd_plain_bound(socket);
+	wsd_plain_bound(wsd_engine_plain(), socket);
 	if (l)
 		status = wsd_os_tcp_listen(socket, backlog);
 	if (status != WSD_OK) {
@@ -118,6 +128,7 @@ enum wsd_status wsd_plain_listen_open(struct wsd_plain_listen **listen,
 	wsd_task_init(&l->task, run_task);
 	wsd_list_init(&l->timer.link);
 	l->timer.expired = on_pause_over;
+	l->queued = true; /* by start, for which no lock is needed */
 	wsd_engine_hold(l->engine);
 	*listen = l;
 	return WSD_OK;
@@ -132,7 +143,7 @@ void wsd_plain_listen_start(struct wsd_plain_listen *l)
 void wsd_plain_listen_again(struct wsd_plain_listen *l)
 {
 	if (l->starved)
-		wsd_engine_queue_task(l->engine, &l->task);
+		queue_task(l);
 }
 
 void wsd_plain_listen_set_backlog(struct wsd_plain_listen *l, uint32_t backlog)
@@ -145,7 +156,7 @@ void wsd_plain_listen_set_backlog(struct wsd_plain_listen *l, uint32_t backlog)
 void wsd_plain_listen_close(struct wsd_plain_listen *l)
 {
 	l->closing = true;
-	wsd_engine_queue_task(l->engine, &l->task);
+	queue_task(l);
 }
 
 void wsd_plain_listen_kick(struct wsd_plain_listen *l)

@@ -9,10 +9,13 @@
  *
  * Room for a rate is looked for by its sender, when the path is known. A connector that finds none goes on to
  * the next path; an acceptor lowers its own direction to best effort, and its hello says so.
+ *
+ * On the path "plain" nothing is said, and nobody keeps the peer to anything: what it sends is best effort.
  */
-#include "provider/session/internal.h"
+#include "provider/session/plain.h"
 
 #include "provider/transport/bucket.h"
+#include "provider/transport/os_tcp.h"
 
 #define BURST_RATE  20u	       /* a bucket of which nothing was said: a twentieth of a second, */
 #define BURST_LEAST 4096u      /* but no less */
@@ -24,6 +27,7 @@ struct wsd_pace {
 	struct wsd_qos mine, theirs, agreed; /* each as we see it */
 	struct wsd_bucket token, peak;
 	uint32_t reserved; /* in the ledger of the stream's engine */
+	uint32_t priority; /* see wsd_stream_set_priority */
 };
 
 static uint32_t at_least(uint32_t value, uint32_t least)
@@ -46,10 +50,10 @@ static void set_buckets(struct wsd_stream *s)
 			  now);
 }
 
-/* Have what is to be sent reserved, no more and no less. */
+/* Have what is to be sent reserved, no more and no less: behind FIN, nothing. */
 static enum wsd_status reserve(struct wsd_stream *s, const struct wsd_flow *flow)
 {
-	uint32_t rate = wsd_flow_reserves(flow) ? flow->rate : 0;
+	uint32_t rate = !s->tx.fin && wsd_flow_reserves(flow) ? flow->rate : 0;
 	enum wsd_status status = WSD_OK;
 
 	if (rate != s->pace->reserved)
@@ -59,34 +63,67 @@ static enum wsd_status reserve(struct wsd_stream *s, const struct wsd_flow *flow
 	return status;
 }
 
-static struct wsd_qos agreement(const struct wsd_pace *pace)
+static bool is_plain(const struct wsd_stream *s)
 {
+	return s->carrier == &wsd_plain_carrier;
+}
+
+static void pause(struct wsd_stream *s, uint64_t when)
+{
+	s->tx.paced_until = when;
+	wsd_stream_arm_timer(s);
+}
+
+static struct wsd_qos agreement(const struct wsd_stream *s)
+{
+	const struct wsd_pace *pace = s->pace;
+
+	if (is_plain(s))
+		return (struct wsd_qos){ .out = pace->mine.out,
+					 .in = { .service = WSD_SERVICE_BEST_EFFORT } };
 	return (struct wsd_qos){
 		.out = wsd_flow_agree(&pace->mine.out, &pace->theirs.out),
 		.in = wsd_flow_agree(&pace->mine.in, &pace->theirs.in),
 	};
 }
 
+/* The connection is there, and its service has become another one. */
+static void mark_packets(struct wsd_stream *s, uint8_t before)
+{
+	uint8_t class = wsd_qos_traffic_class(s);
+
+	if (class == before)
+		return;
+	if (s->plain)
+		wsd_os_tcp_set_traffic_class(s->plain->socket, s->remote.family, class);
+	else if (s->endpoint)
+		s->backend->set_traffic_class(s->endpoint, class);
+}
+
 static void agree(struct wsd_stream *s, const struct wsd_qos *agreed)
 {
 	struct wsd_pace *pace = s->pace;
+	uint8_t class = wsd_qos_traffic_class(s);
 
 	if (!wsd_flow_equal(&agreed->out, &pace->agreed.out) ||
 	    !wsd_flow_equal(&agreed->in, &pace->agreed.in))
 		s->changes |= WSD_CHANGE_QOS;
 	pace->agreed = *agreed;
 	set_buckets(s);
+	mark_packets(s, class);
+	if (s->tx.paced_until) /* until when was computed from what held before */
+		pause(s, wsd_engine_now(atomic_load(&s->engine)) + 1);
 }
 
 /* The peer's or the network's doing: what cannot be kept is best effort, and the peer is told. */
 static void settle(struct wsd_stream *s)
 {
-	struct wsd_qos agreed = agreement(s->pace);
+	struct wsd_qos agreed = agreement(s);
 
 	if (reserve(s, &agreed.out) != WSD_OK) {
 		s->pace->mine.out = agreed.out;
 		s->pace->mine.out.service = WSD_SERVICE_BEST_EFFORT;
-		agreed = agreement(s->pace);
+		agreed = agreement(s);
 		(void)reserve(s, &agreed.out);
 		if (s->state == WSD_STREAM_OPEN)
 			wsd_tx_want(s, WSD_SEND_QOS);
@@ -114,8 +151,8 @@ enum wsd_status wsd_qos_begin(struct wsd_stream *s)
 	if (!pace)
 		return WSD_ENOMEM;
 	now = wsd_engine_now(atomic_load(&s->engine));
-	pace->mine = s->options.qos;
-	agreed = agreement(pace);
+	pace->mine = wsd_qos_told(&s->options.qos);
+	agreed = agreement(s);
 	status = reserve(s, &agreed.out);
 	if (status != WSD_OK && s->active)
 		return status;
@@ -132,6 +169,11 @@ uint8_t wsd_qos_traffic_class(const struct wsd_stream *s)
 	if (s->options.traffic_class || !s->pace)
 		return s->options.traffic_class;
 	return wsd_flow_traffic_class(&s->pace->agreed.out);
+}
+
+bool wsd_qos_differs(const struct wsd_stream *s)
+{
+	return s->pace && wsd_flow_traffic_class(&s->pace->theirs.in) != wsd_qos_traffic_class(s);
 }
 
 void wsd_qos_drop(struct wsd_stream *s)
@@ -154,11 +196,11 @@ enum wsd_status wsd_qos_heard(struct wsd_stream *s, const struct wsd_qos *said)
 	pace->theirs.out = said->in;
 	pace->theirs.in = said->out;
 	if (!s->active && s->state != WSD_STREAM_OPEN)
-		pace->mine = s->options.qos; /* the listener's */
+		pace->mine = wsd_qos_told(&s->options.qos); /* the listener's */
 	if (s->active || s->state == WSD_STREAM_OPEN)
 		settle(s);
 	else
-		pace->agreed = agreement(pace); /* for who is asked; begin makes it true */
+		pace->agreed = agreement(s); /* for who is asked; begin makes it true */
 	return WSD_OK;
 }
 
@@ -175,17 +217,14 @@ enum wsd_status wsd_stream_set_qos(struct wsd_stream *s, const struct wsd_qos *q
 	struct wsd_qos before, agreed;
 	enum wsd_status status;
 
-	/* Nobody to agree with, and a path of which nothing is known: no promises. */
-	if (s->plain && wsd_flow_reserves(&qos->out))
-		return WSD_EUNSUPPORTED;
 	s->options.qos = *qos;
-	if (s->state != WSD_STREAM_OPEN || s->plain)
+	if (s->state != WSD_STREAM_OPEN)
 		return WSD_OK;
 	if (!pace_of(s))
 		return WSD_ENOMEM;
 	before = s->pace->mine;
-	s->pace->mine = *qos;
-	agreed = agreement(s->pace);
+	s->pace->mine = wsd_qos_told(qos);
+	agreed = agreement(s);
 	status = reserve(s, &agreed.out);
 	if (status != WSD_OK) {
 		s->pace->mine = before;
@@ -193,8 +232,11 @@ enum wsd_status wsd_stream_set_qos(struct wsd_stream *s, const struct wsd_qos *q
 		return status;
 	}
 	agree(s, &agreed);
-	wsd_tx_want(s, WSD_SEND_QOS);
-	wsd_tx_progress(s);
+	if (!is_plain(s)) {
+		wsd_tx_want(s, WSD_SEND_QOS);
+		wsd_tx_progress(s);
+	}
+	wsd_stream_tell(s);
 	return WSD_OK;
 }
 
@@ -209,9 +251,23 @@ bool wsd_stream_qos_possible(const struct wsd_qos *qos)
 
 bool wsd_stream_qos(const struct wsd_stream *s, struct wsd_qos *agreed)
 {
-	if (s->pace)
-		*agreed = s->pace->agreed;
-	return s->pace != NULL;
+	if (!s->pace || !wsd_qos_given(&s->pace->agreed))
+		return false;
+	*agreed = s->pace->agreed;
+	return true;
+}
+
+void wsd_stream_set_priority(struct wsd_stream *s, uint32_t priority)
+{
+	if (priority == 0 && !s->pace)
+		return;
+	if (pace_of(s))
+		s->pace->priority = priority;
+}
+
+uint32_t wsd_stream_reserved(const struct wsd_stream *s)
+{
+	return s->pace ? s->pace->reserved : 0;
 }
 
 /* --- sending --- */
@@ -230,26 +286,16 @@ static bool shares(const struct wsd_stream *s)
 /* Who said that it may wait gets half of what others get, who must not eight times as much. */
 static uint32_t weight(const struct wsd_stream *s)
 {
-	switch (s->pace ? s->pace->agreed.out.service : WSD_SERVICE_NONE) {
-	case WSD_SERVICE_QUALITATIVE:
-		return 1;
-	case WSD_SERVICE_NETWORK_CONTROL:
-		return 16;
-	case WSD_SERVICE_NONE:
-	case WSD_SERVICE_BEST_EFFORT:
-	case WSD_SERVICE_CONTROLLED_LOAD:
-	case WSD_SERVICE_GUARANTEED:
-	case WSD_SERVICE_NO_TRAFFIC:
-	case WSD_SERVICES:
-		break;
-	}
-	return 2;
-}
+	uint32_t weight = WSD_WEIGHT_STANDARD, by;
 
-static void pause(struct wsd_stream *s, uint64_t when)
-{
-	s->tx.paced_until = when;
-	wsd_stream_arm_timer(s);
+	if (!s->pace)
+		return weight;
+	if (s->pace->agreed.out.service == WSD_SERVICE_QUALITATIVE)
+		weight /= 2;
+	else if (s->pace->agreed.out.service == WSD_SERVICE_NETWORK_CONTROL)
+		weight *= 8;
+	by = s->pace->priority < weight ? s->pace->priority + 1 : weight;
+	return weight / by;
 }
 
 size_t wsd_qos_allow(struct wsd_stream *s, size_t bytes)

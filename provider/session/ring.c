@@ -37,14 +37,20 @@ uint64_t wsd_rx_limit(struct wsd_stream *s)
 	return rx->limit;
 }
 
-/* Is there room that the peer should hear of? What was asked for is told to the last byte. */
+/*
+ * Is there room that the peer should hear of? Over an adapter a message and the wake-up of the sender cost as
+ * much as many packets. What was asked for is told to the last byte. (A sender that misses what a small
+ * ring did not tell asks: close.c, ask_for_room.)
+ */
 bool wsd_rx_limit_news(struct wsd_stream *s)
 {
 	const struct wsd_rx *rx = &s->rx;
 	const struct wsd_rx_ring *ring = rx->next.live ? &rx->next : &rx->ring;
 	uint64_t news = wsd_rx_limit(s) - rx->limit_told;
 
-	return !rx->fin && news > 0 && (s->options.posted_only || news >= window(ring) / 4);
+	if (rx->fin || news == 0 || s->options.posted_only)
+		return !rx->fin && news > 0;
+	return news >= window(ring) / 4 && (wsd_copies_at_post(s) || news >= window(ring) / 2);
 }
 
 void wsd_stream_tune(struct wsd_stream *s, uint32_t zcopy_min, bool posted_only)

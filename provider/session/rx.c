@@ -285,8 +285,8 @@ void wsd_rx_events(struct wsd_stream *s, const struct wsd_event *events, uint32_
 static uint64_t read_end(const struct wsd_rx *rx)
 {
 	for (unsigned i = 0; i < rx->urgent_count; i++)
-		if (rx->urgent[i].mark > rx->read)
-			return rx->urgent[i].mark;
+		if (rx->urgent_marks[i] > rx->read)
+			return rx->urgent_marks[i];
 	return rx->produced;
 }
 

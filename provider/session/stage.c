@@ -6,7 +6,7 @@
  */
 #include "provider/session/internal.h"
 
-#define STAGE_MOST (1u << 18)
+#define STAGE_MOST (1u << 20)
 
 static void old_free(struct wsd_stream *s)
 {

@@ -4,12 +4,14 @@
  *
  * Who runs what: application threads call the functions of stream.h under the owner's lock and may
  * post; everything that creates, connects or destroys an endpoint is a bit in todo, carried out by the
- * engine's owner in run_task. A stream dies only there, so no event handler can meet a freed one.
+ * engine's owner in run_task. A stream dies only there, so no event handler can meet a freed one; but for one on
+ * plain TCP of which no engine has been told anything (plain.c).
  */
 #include "provider/session/internal.h"
 
 #include <string.h>
 
+#include "provider/session/plain.h"
 #include "provider/transport/listen.h"
 
 /* --- the owner's lock ---
@@ -81,12 +83,17 @@ static void on_connected(struct wsd_stream *s, const struct wsd_event *ev)
 
 static void on_disconnected(struct wsd_stream *s, enum wsd_status status)
 {
+	enum wsd_status error = status == WSD_OK ? WSD_ERESET : status;
+
 	s->disconnected = true;
 	s->changes |= WSD_CHANGE_READABLE | WSD_CHANGE_WRITABLE | WSD_CHANGE_FLUSHED;
 	if (s->state == WSD_STREAM_CONNECTING)
-		wsd_connect_failed(s, status == WSD_OK ? WSD_ERESET : status);
+		wsd_connect_failed(s, error);
 	else if (s->state == WSD_STREAM_OPEN && !(s->rx.fin && (s->tx.fin_acked || !s->tx.fin)))
-		wsd_stream_break(s, status == WSD_OK ? WSD_ERESET : status);
+		wsd_stream_break(s, error == WSD_ETIMEDOUT ? wsd_no_answer(s) : error);
+	else if (s->state ==
+		 WSD_STREAM_RESET) /* the last of its READs may never have been posted */
+		wsd_zcopy_free(s, s->error);
 }
 
 /* Why a connect failed. A peer that refuses may say that only this path is not to be had. */
@@ -169,7 +176,7 @@ static void stream_events(struct wsd_event_sink *sink, struct wsd_engine *engine
 
 /* --- tasks and timers, by the engine's owner --- */
 
-static void destroy(struct wsd_stream *s)
+void wsd_stream_destroy(struct wsd_stream *s)
 {
 	wsd_stream_drop(s);
 	wsd_move_unlisten(s);
@@ -211,7 +218,7 @@ static void run_task(struct wsd_task *task, struct wsd_engine *engine)
 		s->disconnecting = true;
 	}
 	if (todo & WSD_DO_DESTROY)
-		destroy(s);
+		wsd_stream_destroy(s);
 	else
 		s->carrier->progress(s);
 	wsd_stream_tell(s);
@@ -297,6 +304,8 @@ enum wsd_status wsd_stream_setup(struct wsd_stream *s, struct wsd_engine *engine
 		return status;
 	}
 	wsd_engine_join(engine, &s->sink);
+	if (s->request && wsd_qos_differs(s))
+		s->backend->set_traffic_class(s->endpoint, attr.traffic_class);
 	status = wsd_rx_post_slots(s);
 	return status == WSD_OK ? wsd_tx_setup(s) : status;
 }
@@ -313,6 +322,8 @@ void wsd_message_drop(struct wsd_stream *s)
 	if (s->endpoint && (s->state != WSD_STREAM_CONNECTING || s->closing))
 		wsd_rx_free(s);
 	wsd_stream_release_endpoint(s);
+	wsd_zcopy_free(s,
+		       s->error == WSD_OK ? WSD_ERESET : s->error); /* what had to wait for that */
 }
 
 void wsd_stream_release_endpoint(struct wsd_stream *s)
@@ -327,6 +338,12 @@ void wsd_stream_release_endpoint(struct wsd_stream *s)
 	s->endpoint = NULL;
 }
 
+/* A registration that is ready only for a later call would then lead to pages that the program has unmapped. */
+static bool lends(uint32_t caps)
+{
+	return (caps & WSD_CAP_READ) && !(caps & WSD_CAP_ASYNC_REG);
+}
+
 void wsd_stream_hello(struct wsd_stream *s, uint8_t *bytes)
 {
 	struct wsd_hello hello = { .version = WSD_WIRE_VERSION,
@@ -338,7 +355,7 @@ void wsd_stream_hello(struct wsd_stream *s, uint8_t *bytes)
 
 	if (caps & WSD_CAP_WRITE_IMM)
 		hello.features |= WSD_FEATURE_IMM;
-	if (caps & WSD_CAP_READ)
+	if (lends(caps))
 		hello.features |= WSD_FEATURE_READ;
 	/* What is told here holds, whatever the options become before the connection is open. */
 	s->rx.limit_told = wsd_rx_limit(s);
@@ -366,7 +383,7 @@ enum wsd_status wsd_stream_peer_hello(struct wsd_stream *s, const void *data, ui
 	s->features = hello.features;
 	if (!(caps & WSD_CAP_WRITE_IMM))
 		s->features &= (uint16_t)~WSD_FEATURE_IMM;
-	if (!(caps & WSD_CAP_READ))
+	if (!lends(caps))
 		s->features &= (uint16_t)~WSD_FEATURE_READ;
 	s->tx.slots_granted = hello.slots;
 	s->tx.limit = s->tx.position + hello.window;
@@ -460,6 +477,11 @@ void wsd_stream_addresses(const struct wsd_stream *s, struct wsd_addr *local,
 		*remote = s->remote;
 }
 
+void wsd_stream_name(struct wsd_stream *s)
+{
+	wsd_plain_name(s);
+}
+
 bool wsd_stream_take_look(struct wsd_stream *s)
 {
 	bool look = s->tx.look;
@@ -477,13 +499,10 @@ const char *wsd_stream_path(const struct wsd_stream *s)
 
 const char *wsd_stream_reasons(const struct wsd_stream *s)
 {
-	return s->paths.reasons;
+	return wsd_paths_reasons(&s->paths);
 }
 
 char *wsd_stream_take_reasons(struct wsd_stream *s)
 {
-	char *reasons = s->paths.reasons;
-
-	s->paths.reasons = NULL;
-	return reasons;
+	return wsd_paths_take_reasons(&s->paths);
 }

@@ -39,6 +39,7 @@ struct wsd_iovec {
 #define WSD_CHANGE_DIRECT    0x10u  /* a direct read or a loan has finished */
 #define WSD_CHANGE_FLUSHED   0x20u  /* everything written has been acknowledged, or never will be */
 #define WSD_CHANGE_QOS	     0x80u  /* wsd_stream_qos tells something new */
+#define WSD_CHANGE_PATH	     0x200u /* another path is being tried, or its address is known */
 #define WSD_CHANGE_MOVED     0x100u /* a hand-over has come further: wsd_stream_suspended */
 #define WSD_CHANGE_DEAD	     0x40u /* last call: nothing will come any more; the owner may free it */
 
@@ -47,9 +48,11 @@ struct wsd_stream_owner {
 	/* engine is NULL, or the engine owned by the caller: then use wsd_engine_defer for upcalls. */
 	void (*unlock)(void *owner, struct wsd_engine *engine);
 	void (*changed)(void *owner, unsigned changes); /* lock held */
-	/* Lock held: the system's socket that holds the local port, to be connected: the stream's from
-	 * now on. -1: there is none. May be NULL in an owner that never connects. */
-	intptr_t (*take_port)(void *owner);
+	/* Lock held: a socket of the system to be connected, which holds the local port or, if nobody bound
+	 * one, none: the stream's from now on. May be NULL in an owner that never connects. */
+	enum wsd_status (*take_port)(void *owner, intptr_t *socket);
+	/* Lock held, before a path that cannot choose one: hold a local port. NULL: it is held. */
+	enum wsd_status (*hold_port)(void *owner, struct wsd_addr *local);
 };
 
 struct wsd_stream_options {
@@ -84,8 +87,9 @@ struct wsd_direct {
 
 /*
  * [lock] Active open over the configured paths to remote, in order, within one deadline. local has the
- * port that the caller holds. WSD_PENDING: owner->changed(CONNECTED) tells. Failure: WSD_ENOMEM,
- * WSD_EUNREACHABLE (no path), with the reasons in *reasons (NULL: unknown), to be given to wsd_free.
+ * port that the caller holds, or 0. WSD_PENDING: owner->changed(CONNECTED) tells, or the state is another already.
+ * Failure: WSD_ENOMEM, WSD_EUNREACHABLE (no path), with the reasons in *reasons (NULL: unknown), to be given
+ * to wsd_free.
  */
 enum wsd_status wsd_stream_connect(struct wsd_stream **stream, const struct wsd_stream_owner *ops,
 				   void *owner, const struct wsd_addr *local,
@@ -95,8 +99,10 @@ enum wsd_status wsd_stream_connect(struct wsd_stream **stream, const struct wsd_
 enum wsd_stream_state wsd_stream_state(const struct wsd_stream *stream); /* [lock] */
 enum wsd_status wsd_stream_error(const struct wsd_stream *stream);	 /* [lock] */
 struct wsd_engine *wsd_stream_engine(const struct wsd_stream *stream); /* [any] NULL: no path yet */
+/* [lock] As far as they are known; the local one of an open stream is after wsd_stream_name. */
 void wsd_stream_addresses(const struct wsd_stream *stream, struct wsd_addr *local,
-			  struct wsd_addr *remote);	      /* [lock] */
+			  struct wsd_addr *remote);
+void wsd_stream_name(struct wsd_stream *stream);
 const char *wsd_stream_path(const struct wsd_stream *stream); /* [lock] "shm", "tcp", ... or "" */
 /* [lock] Why each path that was tried was not taken (WSD_REASON_BYTES at most); NULL: nothing to tell. */
 const char *wsd_stream_reasons(const struct wsd_stream *stream);
@@ -121,8 +127,15 @@ enum wsd_status wsd_stream_set_qos(struct wsd_stream *stream, const struct wsd_q
 bool wsd_stream_qos_possible(const struct wsd_qos *qos);
 /* [lock] What both sides agreed on, which is what holds. False: neither said anything. */
 bool wsd_stream_qos(const struct wsd_stream *stream, struct wsd_qos *agreed);
+uint32_t wsd_stream_reserved(const struct wsd_stream *stream); /* [lock] of the path's speed */
+/* [lock] Its place among the streams of this process: 0 the first, and n has an (n+1)th of its part. Without memory
+ * it is 0. */
+void wsd_stream_set_priority(struct wsd_stream *stream, uint32_t priority);
 /* [lock] posted_only: there is a place for so many more bytes. */
 void wsd_stream_want(struct wsd_stream *stream, size_t bytes);
+/* [lock] Somebody wants to hear of changes. Before the first read and the first such call they need not be told, and
+ * of room only who found none: by a write that was not taken whole, or by this call. */
+void wsd_stream_watch(struct wsd_stream *stream);
 /* [lock] What a read or a write would find, from state alone. */
 size_t wsd_stream_readable(
 	const struct wsd_stream *stream);		 /* bytes before mark, rendezvous or end */
@@ -143,6 +156,11 @@ enum wsd_status wsd_stream_read(struct wsd_stream *stream, const struct wsd_iove
  * WSD_ESTATE: send side shut down. Connection failures. */
 enum wsd_status wsd_stream_write(struct wsd_stream *stream, const struct wsd_iovec *iov,
 				 unsigned count, size_t *bytes);
+/*
+ * [lock] Of a write that found no room: is some on its way that the peer gives whether it is read or not? Says so once
+ * of the right to send and once of the first ring: it may have none to give.
+ */
+bool wsd_stream_room_comes(struct wsd_stream *stream);
 /* [lock] Would lending this much pay, now? */
 bool wsd_stream_can_lend(const struct wsd_stream *stream, size_t length);
 /* [lock] WSD_PENDING, or WSD_AGAIN = write it instead. */
@@ -256,10 +274,24 @@ enum wsd_status wsd_listener_open(struct wsd_listener **listener,
 				  const struct wsd_listener_owner *ops, void *owner,
 				  const struct wsd_addr *local,
 				  const struct wsd_listener_options *options);
+/* The same in two steps. [no lock] One that does not listen yet: what waits in it was put there
+ * (wsd_listener_import). WSD_ENOMEM. */
+enum wsd_status wsd_listener_make(struct wsd_listener **listener,
+				  const struct wsd_listener_owner *ops, void *owner,
+				  const struct wsd_listener_options *options);
+/* [no lock] As open; when it fails the listener is what it was. socket: as in the options. */
+enum wsd_status wsd_listener_start(struct wsd_listener *listener, const struct wsd_addr *local,
+				   const intptr_t *socket);
+bool wsd_listener_started(const struct wsd_listener *listener);			     /* [lock] */
 void wsd_listener_set_backlog(struct wsd_listener *listener, unsigned backlog);	     /* [lock] */
 void wsd_listener_set_qos(struct wsd_listener *listener, const struct wsd_qos *qos); /* [lock] */
+/* [lock] Before start: all but backlog and socket. */
+void wsd_listener_set_options(struct wsd_listener *listener,
+			      const struct wsd_listener_options *options);
 /* [lock] What the oldest request would agree on. False: its peer said nothing. */
 bool wsd_listener_peek_qos(struct wsd_listener *listener, struct wsd_qos *qos);
+/* [lock] The names of the paths on which it listens, with commas between them. */
+void wsd_listener_paths(const struct wsd_listener *listener, char *text, size_t size);
 unsigned wsd_listener_pending(const struct wsd_listener *listener); /* [lock] */
 /* [lock] The oldest request without taking it. WSD_AGAIN: none. WSD_ERESET: it was withdrawn (take it
  * with reject). */
@@ -273,9 +305,24 @@ enum wsd_status wsd_listener_accept(struct wsd_listener *listener,
 				    const struct wsd_stream_owner *ops, void *new_owner,
 				    struct wsd_stream **stream);
 void wsd_listener_reject(struct wsd_listener *listener); /* [lock] refuse or reset the oldest */
-void wsd_listener_close(struct wsd_listener *listener);	 /* [lock] resets what is pending */
-void wsd_listener_free(struct wsd_listener *listener);	 /* [no lock] after gone */
-void wsd_listener_kick(struct wsd_listener *listener);	 /* [no lock] */
+/*
+ * [lock] What waits goes to another process (listen_move.c). suspend: WSD_OK: one may be exported now;
+ * WSD_PENDING: owner->arrived tells, but look again after a while; WSD_AGAIN: none waits that can go. One that
+ * waits for an answer is answered first. Not more: only those that were asked before. export: of that one; unread
+ * has room for wsd_listener_unread bytes; then it is closed here. import: as wsd_stream_import, into the queue.
+ */
+enum wsd_status wsd_listener_suspend(struct wsd_listener *listener, bool more);
+uint32_t wsd_listener_unread(const struct wsd_listener *listener);
+void wsd_listener_export(struct wsd_listener *listener, struct wsd_stream_image *image,
+			 uint8_t *unread);
+enum wsd_status wsd_listener_import(struct wsd_listener *listener,
+				    const struct wsd_stream_image *image, const uint8_t *unread);
+bool wsd_listener_idle(const struct wsd_listener *listener); /* [lock] nothing is, or is coming */
+void wsd_listener_stop(struct wsd_listener *listener);	     /* [lock] nothing arrives any more */
+void wsd_listener_close(
+	struct wsd_listener *listener);		       /* [lock] stop, and resets what is pending */
+void wsd_listener_free(struct wsd_listener *listener); /* [no lock] after gone */
+void wsd_listener_kick(struct wsd_listener *listener); /* [no lock] */
 
 /* Streams that close in the background: wait until none is left or the deadline. [no lock] */
 void wsd_streams_drain(uint64_t deadline);

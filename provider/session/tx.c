@@ -24,11 +24,6 @@ static uint32_t slots_free(const struct wsd_stream *s)
 	return s->tx.slots_granted - s->tx.slots_used;
 }
 
-static bool copies_at_post(const struct wsd_stream *s)
-{
-	return (wsd_engine_attr(atomic_load(&s->engine))->caps & WSD_CAP_COPY_AT_POST) != 0;
-}
-
 static bool use_imm(const struct wsd_stream *s)
 {
 	return (s->features & WSD_FEATURE_IMM) != 0;
@@ -41,7 +36,7 @@ static enum wsd_status post(struct wsd_stream *s, struct wsd_work *work)
 	enum wsd_status status;
 
 	/* One signalled request in sixteen keeps a wake-up coming when the queue is full. */
-	if (work->op == WSD_OP_READ || tx->unsignalled >= 15 || wsd_stage_due(s))
+	if (tx->unsignalled >= 15 || wsd_stage_due(s))
 		work->flags |= WSD_WORK_SIGNALLED;
 	if (work->op != WSD_OP_READ)
 		work->id = WSD_ID_SENT | (tx->stage_used & WSD_ID_VALUE);
@@ -85,7 +80,7 @@ static enum wsd_status post_payload(struct wsd_stream *s, struct wsd_work *work,
 	enum wsd_status status;
 	uint32_t n = 0;
 
-	if (copies_at_post(s)) {
+	if (wsd_copies_at_post(s)) {
 		if (header_bytes)
 			sge[n++] = (struct wsd_sge){ header, header_bytes, NULL };
 		for (unsigned i = 0; length > 0; i++) {
@@ -127,7 +122,7 @@ static uint32_t gatherable(const struct wsd_stream *s, const struct cursor *c, u
 	uint32_t max = attr->max_sge < WSD_MAX_SGE ? attr->max_sge : WSD_MAX_SGE,
 		 n = header_elements;
 	size_t sum = 0;
-	if (!copies_at_post(s)) {
+	if (!wsd_copies_at_post(s)) {
 		uint32_t most = wsd_stage_piece(s);
 
 		most = most > WSD_SLOT_BYTES ? most : WSD_SLOT_BYTES;
@@ -309,6 +304,8 @@ static enum wsd_status send_pending(struct wsd_stream *s, uint32_t what)
 	case WSD_SEND_MOVE:
 	case WSD_SEND_MOVE_ACK:
 		return wsd_move_send(s, what);
+	case WSD_SEND_READ:
+		return wsd_source_ask(s);
 	default:
 		return WSD_OK;
 	}
@@ -401,21 +398,23 @@ void wsd_tx_credits(struct wsd_stream *s, const struct wsd_header *header)
 
 void wsd_tx_completed(struct wsd_stream *s, const struct wsd_event *event)
 {
-	uint64_t kind = event->id & ~WSD_ID_VALUE;
-	if (kind == WSD_ID_READ)
-		wsd_source_read_done(s, event->status);
-	else
+	if ((event->id & ~WSD_ID_VALUE) == WSD_ID_SENT)
 		wsd_stage_done(s, event->id & WSD_ID_VALUE);
+	else if (event->id == WSD_ID_READ_LAST || event->status != WSD_OK)
+		wsd_source_read_done(s, event->status);
+	/* WSD_EREMOTE_ACCESS, too: the system takes a dead process's memory back before its connections, and what we
+	 * post until we hear of its death is refused. */
 	if (event->status != WSD_OK)
-		wsd_stream_break(s,
-				 event->status == WSD_EREMOTE_ACCESS ? WSD_EPROTOCOL : WSD_ERESET);
+		wsd_stream_break(s, event->status == WSD_ETIMEDOUT ? wsd_no_answer(s) : WSD_ERESET);
 }
 
 enum wsd_status wsd_tx_read_work(struct wsd_stream *s, const struct wsd_sge *sge, uint64_t addr,
-				 uint32_t key)
+				 uint32_t key, bool first, bool last)
 {
 	struct wsd_work work = { .op = WSD_OP_READ,
-				 .id = WSD_ID_READ,
+				 .id = last ? WSD_ID_READ_LAST : WSD_ID_READ,
+				 .flags = (last ? WSD_WORK_SIGNALLED : 0) |
+					  (first ? 0 : WSD_WORK_FENCE),
 				 .sge = sge,
 				 .sge_count = 1,
 				 .remote_addr = addr,
@@ -433,7 +432,8 @@ static enum wsd_status write_small(struct wsd_stream *s, struct cursor *c, uint3
 	struct wsd_header header = { .type = WSD_MSG_DATA, .position = s->tx.position };
 	uint32_t max = s->tx.peer_slot_bytes - WSD_HEADER_BYTES;
 	enum wsd_status status;
-	if (!copies_at_post(s) && !wsd_stage_piece(s) && max > WSD_SLOT_BYTES - WSD_HEADER_BYTES)
+	if (!wsd_copies_at_post(s) && !wsd_stage_piece(s) &&
+	    max > WSD_SLOT_BYTES - WSD_HEADER_BYTES)
 		max = WSD_SLOT_BYTES - WSD_HEADER_BYTES; /* what fits inline */
 	length = gatherable(s, c, length < max ? length : max, 1);
 	status = send_message(s, &header, c, length, WSD_RESERVE_DATA);
@@ -498,7 +498,7 @@ static bool better_as_message(const struct wsd_stream *s, uint32_t length)
 	    slots_free(s) <= WSD_RESERVE_DATA)
 		return false;
 	return !use_imm(s) ||
-	       (!copies_at_post(s) && s->rx.slots_posted - s->rx.slots_told >= WSD_SLOTS / 4);
+	       (!wsd_copies_at_post(s) && s->rx.slots_posted - s->rx.slots_told >= WSD_SLOTS / 4);
 }
 
 enum wsd_status wsd_message_write(struct wsd_stream *s, const struct wsd_iovec *iov, unsigned count,
@@ -551,6 +551,15 @@ bool wsd_message_writable(const struct wsd_stream *s)
 	return wsd_tx_room(s);
 }
 
+/* The write that took the last room was whole, so nobody waits yet: who looks for room and finds none does. */
+void wsd_message_watch(struct wsd_stream *s)
+{
+	if (s->state != WSD_STREAM_OPEN || s->tx.fin || s->tx.blocked || wsd_tx_room(s))
+		return;
+	s->tx.blocked = true;
+	wsd_stream_waits_for_peer(s);
+}
+
 enum wsd_status wsd_message_write_urgent(struct wsd_stream *s, uint8_t byte)
 {
 	struct wsd_header header = { .type = WSD_MSG_URGENT, .position = s->tx.position };
@@ -577,7 +586,7 @@ enum wsd_status wsd_message_write_urgent(struct wsd_stream *s, uint8_t byte)
 /* A connection without traffic has no stage, if every message fits inline. */
 enum wsd_status wsd_tx_setup(struct wsd_stream *s)
 {
-	return copies_at_post(s) || fits_inline(s, WSD_SLOT_BYTES) || wsd_stage_make(s, 0)
+	return wsd_copies_at_post(s) || fits_inline(s, WSD_SLOT_BYTES) || wsd_stage_make(s, 0)
 		       ? WSD_OK
 		       : WSD_ENOMEM;
 }
@@ -585,5 +594,5 @@ enum wsd_status wsd_tx_setup(struct wsd_stream *s)
 /* A ring has been granted, so there is traffic. False: it must do without. */
 bool wsd_tx_ring_ready(struct wsd_stream *s, uint32_t bytes)
 {
-	return copies_at_post(s) || wsd_stage_make(s, bytes);
+	return wsd_copies_at_post(s) || wsd_stage_make(s, bytes);
 }

@@ -32,7 +32,9 @@ static void drop_oldest(struct wsd_stream *s)
 	rx->urgent_done++;
 	rx->urgent_count--;
 	rx->urgent_taken -= rx->urgent_taken > 0;
-	memmove(rx->urgent, rx->urgent + 1, rx->urgent_count * sizeof(rx->urgent[0]));
+	memmove(rx->urgent_marks, rx->urgent_marks + 1,
+		rx->urgent_count * sizeof(rx->urgent_marks[0]));
+	memmove(rx->urgent_bytes, rx->urgent_bytes + 1, rx->urgent_count);
 	tell_room(s);
 }
 
@@ -63,28 +65,28 @@ void wsd_urgent_arrived(struct wsd_stream *s, const struct wsd_header *header,
 		wsd_stream_violation(s, "bad urgent mark");
 		return;
 	}
-	rx->urgent[rx->urgent_count].mark = header->position;
-	rx->urgent[rx->urgent_count++].byte = payload[0];
+	rx->urgent_marks[rx->urgent_count] = header->position;
+	rx->urgent_bytes[rx->urgent_count++] = payload[0];
 	s->changes |= rx->urgent_inline ? WSD_CHANGE_READABLE : WSD_CHANGE_URGENT;
 	tell_room(s); /* it may have been the last for which the peer knew of room */
 }
 
-/* The oldest byte that nobody has fetched. */
-static const struct wsd_urgent *next_unread(const struct wsd_rx *rx)
+/* Is there a byte that nobody has fetched? The oldest is number urgent_taken. */
+static bool any_unread(const struct wsd_rx *rx)
 {
-	return rx->urgent_taken < rx->urgent_count ? &rx->urgent[rx->urgent_taken] : NULL;
+	return rx->urgent_taken < rx->urgent_count;
 }
 
 /* The mark of a byte that was fetched stays until the reader has gone across. */
 void wsd_urgent_passed(struct wsd_stream *s)
 {
-	while (s->rx.urgent_taken > 0 && s->rx.urgent[0].mark < s->rx.read)
+	while (s->rx.urgent_taken > 0 && s->rx.urgent_marks[0] < s->rx.read)
 		drop_oldest(s);
 }
 
 void wsd_urgent_read(struct wsd_stream *s, bool peek, uint8_t *byte)
 {
-	*byte = next_unread(&s->rx)->byte;
+	*byte = s->rx.urgent_bytes[s->rx.urgent_taken];
 	if (peek)
 		return;
 	s->rx.urgent_taken++;
@@ -94,16 +96,15 @@ void wsd_urgent_read(struct wsd_stream *s, bool peek, uint8_t *byte)
 
 bool wsd_urgent_inline_next(const struct wsd_rx *rx)
 {
-	const struct wsd_urgent *next = rx->urgent_inline ? next_unread(rx) : NULL;
-
-	return next != NULL && next->mark == rx->read;
+	return rx->urgent_inline && any_unread(rx) &&
+	       rx->urgent_marks[rx->urgent_taken] == rx->read;
 }
 
 enum wsd_status wsd_message_read_urgent(struct wsd_stream *s, bool peek, uint8_t *byte)
 {
 	if (s->rx.urgent_inline)
 		return WSD_EINVAL;
-	if (next_unread(&s->rx) == NULL) {
+	if (!any_unread(&s->rx)) {
 		enum wsd_status status = wsd_rx_nothing(s);
 
 		return status == WSD_EOF || status < 0 ? status : WSD_AGAIN;
@@ -116,25 +117,25 @@ void wsd_message_set_urgent_inline(struct wsd_stream *s, bool inline_mode)
 {
 	s->rx.urgent_inline = inline_mode;
 	/* One that the reader has passed has no place in the stream any more. */
-	while (inline_mode && s->rx.urgent_count > 0 && s->rx.urgent[0].mark < s->rx.read)
+	while (inline_mode && s->rx.urgent_count > 0 && s->rx.urgent_marks[0] < s->rx.read)
 		drop_oldest(s);
 	wsd_urgent_settle(s);
 }
 
 bool wsd_message_urgent_pending(const struct wsd_stream *s)
 {
-	return next_unread(&s->rx) != NULL && !s->rx.urgent_inline;
+	return any_unread(&s->rx) && !s->rx.urgent_inline;
 }
 
 bool wsd_message_at_mark(const struct wsd_stream *s)
 {
 	for (unsigned i = 0; i < s->rx.urgent_count; i++)
-		if (s->rx.urgent[i].mark >= s->rx.read)
-			return s->rx.urgent[i].mark == s->rx.read;
+		if (s->rx.urgent_marks[i] >= s->rx.read)
+			return s->rx.urgent_marks[i] == s->rx.read;
 	return true; /* no normal data stands before urgent data */
 }
 
 bool wsd_message_mark_here(const struct wsd_stream *s)
 {
-	return s->rx.urgent_count > 0 && s->rx.urgent[0].mark == s->rx.read;
+	return s->rx.urgent_count > 0 && s->rx.urgent_marks[0] == s->rx.read;
 }

@@ -178,3 +178,13 @@ bool wsd_qos_decode(const uint8_t *payload, uint32_t length, struct wsd_qos *qos
 	return flow_unpack(wsd_get64(bytes), &qos->out) &&
 	       flow_unpack(wsd_get64(bytes + 8), &qos->in);
 }
+
+struct wsd_qos wsd_qos_told(const struct wsd_qos *qos)
+{
+	uint8_t bytes[WSD_QOS_BYTES];
+	struct wsd_qos told = { 0 };
+
+	wsd_qos_encode(bytes, qos);
+	(void)wsd_qos_decode(bytes, sizeof(bytes), &told);
+	return told;
+}

@@ -86,5 +86,7 @@ bool wsd_grant_decode(const uint8_t *bytes, uint32_t length, struct wsd_grant *g
 /* Bucket and peak are rounded up to what the peer will decode (see docs/protocol.md). */
 void wsd_qos_encode(uint8_t *bytes, const struct wsd_qos *qos);
 bool wsd_qos_decode(const uint8_t *bytes, uint32_t length, struct wsd_qos *qos);
+/* What the peer will decode, so that both sides count with the same numbers. */
+struct wsd_qos wsd_qos_told(const struct wsd_qos *qos);
 
 #endif

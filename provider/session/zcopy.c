@@ -49,7 +49,7 @@ static void loan_end(struct wsd_stream *s, enum wsd_status status)
 {
 	struct wsd_loan *loan = s->tx.loan;
 
-	wsd_mr_put(wsd_engine_mr_cache(atomic_load(&s->engine)), s->tx.loan_region);
+	wsd_mr_end(wsd_engine_mr_cache(atomic_load(&s->engine)), s->tx.loan_region);
 	s->tx.loan = NULL;
 	s->tx.loan_region = NULL;
 	s->tx.pending &= ~(WSD_SEND_SOURCE | WSD_SEND_SOURCE_CANCEL);
@@ -136,30 +136,56 @@ void wsd_source_settle(struct wsd_stream *s)
 		answer(s, WSD_SEND_SOURCE_REFUSE);
 }
 
+static uint32_t piece_most(const struct wsd_device_attr *device)
+{
+	return device->hint_read && device->hint_read < device->max_rdma ? device->hint_read
+									 : device->max_rdma;
+}
+
+/* Post what has not been yet; without room in the send queue the rest follows later. */
+enum wsd_status wsd_source_ask(struct wsd_stream *s)
+{
+	uint32_t most = piece_most(wsd_engine_attr(atomic_load(&s->engine)));
+	enum wsd_status status = WSD_OK;
+
+	while (s->rx.source.asked < s->rx.source.reading && status == WSD_OK) {
+		uint32_t asked = s->rx.source.asked, left = s->rx.source.reading - asked;
+		struct wsd_sge sge = { s->rx.source.into + asked, left < most ? left : most,
+				       s->rx.source.region };
+
+		status = wsd_tx_read_work(s, &sge, s->rx.source.addr + s->rx.source.moved + asked,
+					  s->rx.source.key, asked == 0, sge.length == left);
+		if (status == WSD_OK)
+			s->rx.source.asked += sge.length;
+	}
+	return status;
+}
+
 enum wsd_status wsd_source_read(struct wsd_stream *s, const struct wsd_iovec *iov,
 				struct wsd_direct *direct)
 {
-	struct wsd_engine *engine = atomic_load(&s->engine);
-	uint32_t left = s->rx.source.length - s->rx.source.moved;
-	uint32_t max = wsd_engine_attr(engine)->max_rdma, want;
-	struct wsd_sge sge;
+	struct wsd_mr_cache *cache = wsd_engine_mr_cache(atomic_load(&s->engine));
+	uint32_t left = s->rx.source.length - s->rx.source.moved, want;
 
 	want = iov->length < left ? (uint32_t)iov->length : left;
-	want = want < max ? want : max;
-	if (want == 0 || wsd_mr_get(wsd_engine_mr_cache(engine), iov->base, want,
-				    WSD_ACCESS_LOCAL_WRITE, &s->rx.source.region) != WSD_OK) {
+	if (want == 0 || wsd_mr_get(cache, iov->base, want, WSD_ACCESS_LOCAL_WRITE,
+				    &s->rx.source.region) != WSD_OK) {
 		answer(s, WSD_SEND_SOURCE_REFUSE);
 		return WSD_AGAIN;
 	}
-	sge = (struct wsd_sge){ iov->base, want, s->rx.source.region };
-	if (wsd_tx_read_work(s, &sge, s->rx.source.addr + s->rx.source.moved, s->rx.source.key) !=
-	    WSD_OK) {
-		wsd_mr_put(wsd_engine_mr_cache(engine), s->rx.source.region);
-		s->rx.source.region = NULL;
-		answer(s, WSD_SEND_SOURCE_REFUSE);
-		return WSD_AGAIN;
-	}
+	s->rx.source.into = iov->base;
 	s->rx.source.reading = want;
+	s->rx.source.asked = 0;
+	if (wsd_source_ask(s) != WSD_OK) {
+		if (s->rx.source.asked == 0) {
+			wsd_mr_end(cache, s->rx.source.region);
+			s->rx.source.region = NULL;
+			s->rx.source.reading = 0;
+			answer(s, WSD_SEND_SOURCE_REFUSE);
+			return WSD_AGAIN;
+		}
+		wsd_tx_want(s, WSD_SEND_READ);
+	}
 	s->rx.source.direct = direct;
 	direct->moved = 0;
 	direct->status = WSD_PENDING;
@@ -170,12 +196,14 @@ static void read_end(struct wsd_stream *s, enum wsd_status status)
 {
 	struct wsd_direct *direct = s->rx.source.direct;
 
-	wsd_mr_put(wsd_engine_mr_cache(atomic_load(&s->engine)), s->rx.source.region);
+	/* Kept, it would lead to pages that the program may unmap and map anew with its next breath. */
+	wsd_mr_end(wsd_engine_mr_cache(atomic_load(&s->engine)), s->rx.source.region);
 	s->rx.source.region = NULL;
 	s->rx.source.direct = NULL;
 	direct->moved = status == WSD_OK ? s->rx.source.reading : 0;
 	direct->status = status;
 	s->rx.source.reading = 0;
+	s->tx.pending &= ~WSD_SEND_READ;
 	s->changes |= WSD_CHANGE_DIRECT | WSD_CHANGE_READABLE;
 }
 
@@ -197,13 +225,13 @@ void wsd_source_read_done(struct wsd_stream *s, enum wsd_status status)
 	wsd_rx_consumed(s);
 }
 
-/* The connection is over: nothing of it may touch lent memory any more. The READ in flight ends only
- * with the endpoint, so the direct read is settled when that is destroyed. */
+/* The connection is over: nothing of it may touch lent memory any more. The READ in flight ends only with the
+ * endpoint, so the direct read is settled when that has ended, and not by a close: software copies until then. */
 void wsd_zcopy_free(struct wsd_stream *s, enum wsd_status status)
 {
 	if (s->tx.loan)
 		loan_end(s, status);
-	if (s->rx.source.direct && (s->disconnected || !s->endpoint || s->closing))
+	if (s->rx.source.direct && (s->disconnected || !s->endpoint))
 		read_end(s, status);
 	s->rx.source.offered = s->rx.source.offered && s->state == WSD_STREAM_OPEN;
 }

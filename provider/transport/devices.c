@@ -22,6 +22,7 @@
 /* A configured backend without an engine. */
 struct missing {
 	unsigned at; /* engines before it in the path order */
+	enum wsd_status status;
 	char text[224];
 };
 
@@ -296,6 +297,7 @@ static void note_missing(const char *backend, enum wsd_status status, const char
 	if (all.missing_count == MISSING_MAX)
 		return;
 	missing->at = atomic_load(&all.count);
+	missing->status = status;
 	snprintf(missing->text, sizeof(missing->text), "%s: %.180s (%d)", backend, reason,
 		 (int)status);
 	all.missing_count++;
@@ -311,7 +313,8 @@ static enum wsd_status open_backend(const char *backend)
 	if (strcmp(backend, wsd_plain_ops.name) != 0)
 		status = wsd_registry_find(backend, &ops, reason, sizeof(reason));
 	if (status != WSD_OK) {
-		note_missing(backend, status, reason[0] ? reason : wsd_status_text(status));
+		why = status == WSD_NOTFOUND ? WSD_ENODEVICE : status;
+		note_missing(backend, why, reason[0] ? reason : wsd_status_text(why));
 		return WSD_OK;
 	}
 	for (uint32_t i = 0; i < DEVICES_MAX && atomic_load(&all.count) < WSD_ENGINE_MAX; i++) {
@@ -362,6 +365,7 @@ static void close_all(void)
 		wsd_engine_destroy(atomic_load(&all.engines[count - 1]));
 	}
 	wsd_ledger_close();
+	wsd_system_idle();
 }
 
 enum wsd_status wsd_engines_start(void)
@@ -409,11 +413,12 @@ unsigned wsd_engine_count(void)
 	return atomic_load_explicit(&all.count, memory_order_acquire);
 }
 
-const char *wsd_engine_missing(unsigned number, unsigned index)
+const char *wsd_engine_missing(unsigned number, unsigned index, enum wsd_status *status)
 {
-	return number < all.missing_count && all.missing[number].at <= index
-		       ? all.missing[number].text
-		       : NULL;
+	if (number >= all.missing_count || all.missing[number].at > index)
+		return NULL;
+	*status = all.missing[number].status;
+	return all.missing[number].text;
 }
 
 struct wsd_engine *wsd_engine_at(unsigned index)

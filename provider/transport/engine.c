@@ -186,6 +186,19 @@ void wsd_engine_set_timer(struct wsd_engine *engine, struct wsd_timer *timer, ui
 	wsd_mutex_unlock(&engine->leaf);
 }
 
+bool wsd_engine_stop_timer(struct wsd_engine *engine, struct wsd_timer *timer)
+{
+	bool was_set;
+
+	wsd_mutex_lock(&engine->leaf);
+	/* One that is expiring may have been set anew since. */
+	was_set = timer->when != 0 && engine->expiring != timer;
+	if (was_set)
+		wsd_timers_set(&engine->timers, timer, 0);
+	wsd_mutex_unlock(&engine->leaf);
+	return was_set;
+}
+
 bool wsd_engine_enter(struct wsd_engine *engine)
 {
 	unsigned free_value = 0;
@@ -265,10 +278,12 @@ static bool run_timers(struct wsd_engine *engine)
 	wsd_mutex_lock(&engine->leaf);
 	wsd_timers_advance(&engine->timers, now);
 	while ((timer = wsd_timers_pop(&engine->timers))) {
+		engine->expiring = timer;
 		wsd_mutex_unlock(&engine->leaf);
 		any = true;
 		timer->expired(timer, engine);
 		wsd_mutex_lock(&engine->leaf);
+		engine->expiring = NULL;
 	}
 	wsd_mutex_unlock(&engine->leaf);
 	return any;
@@ -521,11 +536,14 @@ enum wsd_settled wsd_engine_settle(struct wsd_engine *engine, struct wsd_waker *
 			return settle_owned(engine, waker, follower);
 		wsd_cpu_relax();
 	}
-	/* The holder covers when it leaves, or is in wait and covers at its end. */
+	/* The holder covers when it leaves, or is in wait and covers at its end. But it may have left
+	 * the engine to this thread before its name left the door. */
 	if (follower) {
 		wsd_mutex_lock(&engine->leaf);
 		follow(engine, waker, follower);
 		wsd_mutex_unlock(&engine->leaf);
+		if (atomic_load(&engine->watch) != WSD_WATCH_TICK)
+			wsd_engine_watch(engine);
 	}
 	return follower ? WSD_SETTLED_PARKED : WSD_SETTLED_BUSY;
 }

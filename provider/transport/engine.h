@@ -65,7 +65,7 @@ unsigned wsd_engine_count(void);
 struct wsd_engine *wsd_engine_at(unsigned index);
 /* Configured backends without an engine, numbered in path order: "name: why (status)" of one that stands before
  * engine index; NULL: that many do not. Constant like the engines. */
-const char *wsd_engine_missing(unsigned number, unsigned index);
+const char *wsd_engine_missing(unsigned number, unsigned index, enum wsd_status *status);
 
 const struct wsd_backend_ops *wsd_engine_ops(const struct wsd_engine *engine);
 const struct wsd_device_attr *wsd_engine_attr(const struct wsd_engine *engine);
@@ -90,6 +90,9 @@ void wsd_engine_join(struct wsd_engine *engine, struct wsd_event_sink *sink);
 /* [any lock] Set or move; when == 0 cancels. A cancelled timer may already be expiring in the owner:
  * handlers check their object's state under its lock. */
 void wsd_engine_set_timer(struct wsd_engine *engine, struct wsd_timer *timer, uint64_t when);
+/* [any] True: it was set, will not expire, and its handler does not run. False: it was not, or is just expiring, and
+ * may be set anew. */
+bool wsd_engine_stop_timer(struct wsd_engine *engine, struct wsd_timer *timer);
 
 /*
  * [no locks] One round of progress if nobody else owns the engine: tasks, poll, timers, deferred.

@@ -47,6 +47,7 @@ enum wsd_watch {
 struct wsd_timers {
 	struct wsd_list bucket[WSD_TIMER_BUCKETS];
 	struct wsd_list due; /* expired, in order of time, not yet run */
+	unsigned count;	     /* of all these */
 	uint64_t last;
 	_Atomic uint64_t earliest; /* nothing expires before; UINT64_MAX = no timer */
 };
@@ -88,7 +89,9 @@ struct wsd_engine {
 	struct wsd_mutex leaf;
 	struct wsd_list tasks; /* leaf */
 	atomic_uint task_count;
-	struct wsd_timers timers;	     /* leaf; earliest is read by anyone */
+	struct wsd_timers timers; /* leaf; earliest is read by anyone */
+	const struct wsd_timer
+		*expiring; /* leaf: its handler runs, or is about to; only compared */
 	_Atomic(struct wsd_waker *) sleeper; /* written with leaf */
 	_Atomic uint64_t sleeper_until;	     /* the same: when it gets up by itself */
 	struct wsd_list followers;	     /* leaf */

@@ -2,7 +2,7 @@
 /*
  * ledger.c - see ledger.h.
  *
- * A process writes its own entry only, and has it claimed as long as it lives (base/common.h). To be promised
+ * A process writes its own entry only, and has it claimed as long as it lives (base/record.h). To be promised
  * a rate it enters it, adds up what all have entered, and takes it back if that is too much: no lock is held
  * that a stopped process could keep. Two that ask at the same time may both see too much, so each asks a
  * few times. Entries of the dead are cleared by who finds them.
@@ -19,9 +19,10 @@
 #include <string.h>
 
 #include "provider/transport/bucket.h"
+#include "provider/transport/parts.h"
 
 #include "rdma_backend/base/base.h"
-#include "rdma_backend/base/common.h"
+#include "rdma_backend/base/record.h"
 
 #define MAGIC	     0x314c514fu /* "OQL1" */
 #define ENTRIES	     128u
@@ -34,15 +35,14 @@
 #define BURST_LEAST  65536u	   /* but no less */
 #define LEFT_PARTS   100u	   /* of the speed: what they have at least */
 #define RATE_MOST    (1ull << 40)  /* believed of an entry */
-#define SENDERS_MOST (1u << 20)
+#define WEIGHTS_MOST (8192u * WSD_WEIGHT_MOST)
 
 /* What one process has on one path. The name is there before a number is other than 0, and stays. */
 struct entry_path {
 	char name[NAME_BYTES]; /* of the engine */
 	_Atomic uint64_t rate;
-	_Atomic uint32_t
-		senders; /* weights of those without a promise that sent in the window before */
-	_Atomic uint32_t window; /* the one in which that was entered */
+	_Atomic uint32_t weights; /* of those without a promise, in the window before (parts.h) */
+	_Atomic uint32_t window;  /* the one in which that was entered */
 };
 
 struct file {
@@ -57,20 +57,24 @@ struct path {
 	struct wsd_mutex lock;
 	_Atomic(struct wsd_engine *) engine; /* [lock of the ledger, to write] NULL: unused */
 	struct wsd_bucket bucket;
-	uint64_t window;
-	uint32_t senders; /* in it, so far: the sum of their weights */
-	uint32_t before;  /* in the one before */
+	struct wsd_parts parts;
+	_Atomic uint32_t
+		unlike; /* the last window in which one of another weight than the standard sent */
 };
 
 static struct wsd_mutex lock = WSD_MUTEX_INIT;
 static struct {
-	struct wsd_common common; /* [lock] */
+	intptr_t record; /* [lock] */
 	_Atomic(struct file *) file;
 	uint32_t entry;	       /* [lock] claimed; ENTRIES: none yet */
 	bool failed;	       /* [lock] said so already */
 	uint64_t rates[PATHS]; /* [lock] what we have promised, whatever the file says */
 	struct path paths[PATHS];
 } ledger;
+
+/* Must who sends without a promise ask? One of the first two, or `promised` of the file. */
+static const _Atomic uint32_t never, always = 1;
+static _Atomic(const _Atomic uint32_t *) asks = &never;
 
 static void lock_ledger(void)
 {
@@ -79,26 +83,68 @@ static void lock_ledger(void)
 
 /* --- the file --- */
 
+static enum wsd_status record_name(char *name)
+{
+	const char *word = wsd_param_text("QOS_LEDGER", "qos");
+	size_t length = strlen(word);
+
+	if (length == 0 || length > 24 ||
+	    strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") !=
+		    length)
+		return WSD_EINVAL;
+	snprintf(name, WSD_RECORD_NAME, "openwsd-%s-%u", word, (unsigned)wsd_user_id());
+	return WSD_OK;
+}
+
+/* [lock] The record of all, made by the first. */
+static enum wsd_status open_record(void)
+{
+	char name[WSD_RECORD_NAME];
+	enum wsd_status status = record_name(name);
+
+	if (status == WSD_OK)
+		status = wsd_record_open(name, &ledger.record);
+	if (status == WSD_NOTFOUND)
+		status = wsd_record_create(name, &ledger.record);
+	if (status == WSD_EBUSY)
+		status = wsd_record_open(name, &ledger.record);
+	return status;
+}
+
+/* [lock] */
+static enum wsd_status map_record(struct file **file)
+{
+	uint32_t fresh = 0;
+	void *base;
+	enum wsd_status status = wsd_record_map(ledger.record, sizeof(struct file), &base);
+
+	if (status != WSD_OK)
+		return status;
+	*file = base;
+	status = WSD_EVERSION;
+	if (!wsd_record_reserve(ledger.record, 0, sizeof(struct file)))
+		status = WSD_ENOMEM;
+	else if (atomic_compare_exchange_strong(&(*file)->magic, &fresh, MAGIC) || fresh == MAGIC)
+		return WSD_OK;
+	wsd_record_unmap(base, sizeof(struct file));
+	return status;
+}
+
 void wsd_ledger_open(void)
 {
+	struct file *file = NULL;
 	enum wsd_status status;
-	uint32_t fresh = 0;
-	struct file *file;
 
 	lock_ledger();
 	if (atomic_load(&ledger.file)) {
 		wsd_mutex_unlock(&lock);
 		return;
 	}
-	status = wsd_common_open(&ledger.common, wsd_param_text("QOS_LEDGER", "qos"),
-				 sizeof(struct file));
+	status = open_record();
 	if (status == WSD_OK) {
-		file = ledger.common.base;
-		if (!atomic_compare_exchange_strong(&file->magic, &fresh, MAGIC) &&
-		    fresh != MAGIC) {
-			wsd_common_close(&ledger.common);
-			status = WSD_EVERSION;
-		}
+		status = map_record(&file);
+		if (status != WSD_OK)
+			wsd_record_close(ledger.record);
 	}
 	ledger.entry = ENTRIES;
 	if (status == WSD_OK) {
@@ -107,6 +153,7 @@ void wsd_ledger_open(void)
 			atomic_store(&ledger.paths[i].engine, NULL);
 		}
 		atomic_store(&ledger.file, file);
+		atomic_store(&asks, &file->promised);
 	} else {
 		wsd_log(WSD_LOG_WARNING, "qos",
 			"no rate can be promised, the ledger of this user: %s",
@@ -120,7 +167,7 @@ static void clear_entry(struct file *file, uint32_t entry)
 {
 	for (unsigned i = 0; i < PATHS; i++) {
 		atomic_store(&file->entries[entry][i].rate, 0);
-		atomic_store(&file->entries[entry][i].senders, 0);
+		atomic_store(&file->entries[entry][i].weights, 0);
 	}
 }
 
@@ -129,6 +176,7 @@ void wsd_ledger_close(void)
 	struct file *file;
 
 	lock_ledger();
+	atomic_store(&asks, &never);
 	file = atomic_exchange(&ledger.file, NULL);
 	if (file) {
 		if (ledger.entry < ENTRIES)
@@ -137,7 +185,8 @@ void wsd_ledger_close(void)
 			ledger.rates[i] = 0;
 			wsd_mutex_fini(&ledger.paths[i].lock);
 		}
-		wsd_common_close(&ledger.common);
+		wsd_record_unmap(file, sizeof(*file));
+		wsd_record_close(ledger.record);
 	}
 	wsd_mutex_unlock(&lock);
 }
@@ -145,25 +194,25 @@ void wsd_ledger_close(void)
 void wsd_ledger_fork_child(void)
 {
 	/* The mapping stays, as a thread of the parent may have been in it; the claims are the parent's. */
+	atomic_store(&asks, &never);
 	atomic_store(&ledger.file, NULL);
 	memset(ledger.rates, 0, sizeof(ledger.rates));
 }
 
-bool wsd_ledger_promised(void)
+bool wsd_ledger_asks(void)
 {
-	struct file *file = atomic_load_explicit(&ledger.file, memory_order_acquire);
-
 	/* relaxed: a promise made this very moment may be seen a moment later */
-	return file && atomic_load_explicit(&file->promised, memory_order_relaxed) != 0;
+	return atomic_load_explicit(atomic_load_explicit(&asks, memory_order_acquire),
+				    memory_order_relaxed) != 0;
 }
 
 /* [lock] Zero what a process left that is gone. False: its process lives. */
 static bool bury(struct file *file, uint32_t entry)
 {
-	if (wsd_common_claimed(&ledger.common, entry) || !wsd_common_claim(&ledger.common, entry))
+	if (!wsd_record_lock(ledger.record, entry))
 		return false;
 	clear_entry(file, entry);
-	wsd_common_unclaim(&ledger.common, entry);
+	wsd_record_unlock(ledger.record, entry);
 	return true;
 }
 
@@ -171,7 +220,7 @@ static bool bury(struct file *file, uint32_t entry)
 static bool claim_entry(struct file *file)
 {
 	for (uint32_t i = 0; i < ENTRIES && ledger.entry == ENTRIES; i++) {
-		if (!wsd_common_claim(&ledger.common, i))
+		if (!wsd_record_lock(ledger.record, i))
 			continue;
 		clear_entry(file, i);
 		memset(ledger.rates, 0, sizeof(ledger.rates));
@@ -184,7 +233,7 @@ static bool claim_entry(struct file *file)
 
 struct sums {
 	uint64_t rate;	  /* promised on the path */
-	uint64_t senders; /* without a promise, on the path */
+	uint64_t weights; /* of those without a promise, on the path */
 	bool promised;	  /* anything on any path */
 };
 
@@ -200,9 +249,9 @@ static struct sums add_up(struct file *file, const char *name, uint32_t window)
 		for (unsigned k = 0; k < PATHS; k++) {
 			struct entry_path *path = &file->entries[i][k];
 			uint64_t rate = atomic_load(&path->rate);
-			uint32_t senders = atomic_load(&path->senders);
+			uint32_t weights = atomic_load(&path->weights);
 
-			if (rate == 0 && senders == 0)
+			if (rate == 0 && weights == 0)
 				continue;
 			if (!looked && bury(file, i))
 				break;
@@ -212,7 +261,7 @@ static struct sums add_up(struct file *file, const char *name, uint32_t window)
 				continue;
 			sums.rate += rate < RATE_MOST ? rate : RATE_MOST;
 			if (window - atomic_load(&path->window) <= 1)
-				sums.senders += senders < SENDERS_MOST ? senders : SENDERS_MOST;
+				sums.weights += weights < WEIGHTS_MOST ? weights : WEIGHTS_MOST;
 		}
 	}
 	return sums;
@@ -240,8 +289,8 @@ static unsigned path_of(struct file *file, struct wsd_engine *engine)
 			 wsd_engine_name(engine));
 		wsd_mutex_lock(&path->lock);
 		atomic_store(&path->engine, engine);
-		path->window = 0;
-		path->senders = path->before = 0;
+		path->parts = (struct wsd_parts){ 0 };
+		atomic_store(&path->unlike, 0);
 		wsd_bucket_init(&path->bucket, 0, BURST_LEAST, 0);
 		wsd_mutex_unlock(&path->lock);
 		return i;
@@ -322,39 +371,65 @@ enum wsd_status wsd_ledger_change(struct wsd_engine *engine, uint32_t before, ui
 
 /* --- those without a promise --- */
 
+static uint32_t window_of(uint64_t now)
+{
+	return (uint32_t)(now / WINDOW_NS + 1);
+}
+
+/* [lock] Nobody of another weight has sent lately, on any path: then only promises count. */
+static void forget_order(struct file *file)
+{
+	for (unsigned i = 0; i < PATHS; i++) {
+		struct path *path = &ledger.paths[i];
+		struct wsd_engine *engine = atomic_load(&path->engine);
+
+		if (engine && atomic_load(&path->unlike) != 0 &&
+		    window_of(wsd_engine_now(engine)) - atomic_load(&path->unlike) <= 1)
+			return;
+	}
+	/* One that sends just now sets it again with its next write. */
+	atomic_store(&asks, &file->promised);
+}
+
 /* [ledger's lock, path's lock] A new window: tell how many we are, and see what is left for us. */
-static void refresh(struct file *file, struct path *path, struct entry_path *entry, uint64_t window,
+static void refresh(struct file *file, struct path *path, struct entry_path *entry, uint32_t window,
 		    uint64_t now)
 {
 	struct wsd_engine *engine = atomic_load(&path->engine);
-	uint64_t speed = speed_of(engine), left, rate;
+	uint64_t speed = speed_of(engine), left, rate, depth;
+	struct wsd_parts *parts = &path->parts;
+	/* Who has just begun is believed to want a whole part. */
+	uint32_t ours =
+		wsd_parts_turn(parts, window) ? parts->weights_before + 1 : WSD_WEIGHT_STANDARD;
 	struct sums sums;
 
-	path->before = path->window + 1 == window ? path->senders : 0;
-	path->window = window;
-	path->senders = 0;
-	atomic_store(&entry->window, (uint32_t)window);
-	atomic_store(&entry->senders, path->before ? path->before : 1);
-	sums = add_up(file, wsd_engine_name(engine), (uint32_t)window);
+	atomic_store(&entry->window, window);
+	atomic_store(&entry->weights, ours);
+	sums = add_up(file, wsd_engine_name(engine), window);
 	set_promised(file, wsd_engine_name(engine), sums.promised);
+	forget_order(file);
 	left = sums.rate < speed ? speed - sums.rate : 0;
 	if (left < speed / LEFT_PARTS)
 		left = speed / LEFT_PARTS;
-	rate = left * (path->before ? path->before : 1) / (sums.senders ? sums.senders : 1);
-	if (sums.rate == 0 || rate > UINT32_MAX)
-		rate = 0; /* nothing to be held back for, on this path */
+	rate = left * (ours < WEIGHTS_MOST ? ours : WEIGHTS_MOST) /
+	       (sums.weights ? sums.weights : 1);
+	parts->promised = sums.rate != 0;
+	parts->bytes = rate / (SECOND / WINDOW_NS);
+	if (parts->promised && parts->bytes == 0)
+		parts->bytes = 1;
+	if (!parts->promised || rate > UINT32_MAX)
+		rate = 0; /* no bucket */
 	else if (rate == 0)
 		rate = 1;
+	depth = rate / BURST_PARTS;
 	wsd_bucket_change(&path->bucket, (uint32_t)rate,
-			  rate / BURST_PARTS > BURST_LEAST ? (uint32_t)(rate / BURST_PARTS)
-							   : BURST_LEAST,
-			  now);
+			  depth > BURST_LEAST ? (uint32_t)depth : BURST_LEAST, now);
 }
 
-/* The path, locked and with an up-to-date bucket; NULL: there is nothing to hold it back. */
+/* The path, locked and up to date; NULL: there is nothing to hold it back. */
 static struct path *enter(struct wsd_engine *engine, uint64_t now)
 {
-	uint64_t window = now / WINDOW_NS + 1;
+	uint32_t window = window_of(now);
 	struct path *path = NULL;
 	struct file *file;
 	unsigned i;
@@ -364,7 +439,7 @@ static struct path *enter(struct wsd_engine *engine, uint64_t now)
 		if (atomic_load(&path->engine) != engine)
 			continue;
 		wsd_mutex_lock(&path->lock);
-		if (path->window == window)
+		if (path->parts.window == window)
 			return path;
 		wsd_mutex_unlock(&path->lock);
 		break;
@@ -376,48 +451,41 @@ static struct path *enter(struct wsd_engine *engine, uint64_t now)
 	if (i < PATHS) {
 		path = &ledger.paths[i];
 		wsd_mutex_lock(&path->lock);
-		if (path->window != window)
+		if (path->parts.window != window)
 			refresh(file, path, &file->entries[ledger.entry][i], window, now);
 	}
 	wsd_mutex_unlock(&lock);
 	return path;
 }
 
-/* Who always comes first would leave nothing to the others: in a window each has its part. */
-static size_t of_its_part(const struct path *path, const struct wsd_share *share, size_t bytes,
-			  uint64_t *when)
+/* One that comes before others or behind them: from now on all ask. */
+static void keep_order(struct path *path, const struct wsd_share *share)
 {
-	uint64_t all = path->before > share->weight ? path->before : share->weight;
-	uint64_t each = path->bucket.rate / (SECOND / WINDOW_NS) * share->weight / all;
-
-	if (path->bucket.rate == 0 || bytes <= each - (share->taken < each ? share->taken : each))
-		return bytes;
-	if (share->taken >= each && share->taken > 0) {
-		if (*when < path->window * WINDOW_NS)
-			*when = path->window * WINDOW_NS;
-		return 0;
-	}
-	return each > share->taken ? each - share->taken : 1;
+	if (share->weight == WSD_WEIGHT_STANDARD || path->parts.bytes == 0)
+		return;
+	atomic_store_explicit(&path->unlike, path->parts.window, memory_order_relaxed);
+	if (atomic_load_explicit(&asks, memory_order_relaxed) != &always)
+		atomic_store(&asks, &always);
 }
 
 size_t wsd_ledger_allow(struct wsd_engine *engine, struct wsd_share *share, size_t bytes,
 			uint64_t now, uint64_t *when)
 {
 	struct path *path = enter(engine, now);
+	uint64_t end;
 	size_t part;
 
 	if (!path)
 		return bytes;
-	if (share->window != (uint32_t)path->window) {
-		share->window = (uint32_t)path->window;
-		share->taken = 0;
-		path->senders += share->weight;
-	}
-	part = of_its_part(path, share, bytes, when);
+	keep_order(path, share);
+	part = wsd_parts_allow(&path->parts, share, bytes);
+	end = (now / WINDOW_NS + 1) * WINDOW_NS;
 	if (part > 0)
 		part = wsd_bucket_allow(&path->bucket, part, now, when);
+	else if (*when < end)
+		*when = end;
 	wsd_bucket_take(&path->bucket, (uint32_t)part);
-	share->taken += path->bucket.rate != 0 ? (uint32_t)part : 0;
+	wsd_parts_take(&path->parts, share, part, bytes);
 	wsd_mutex_unlock(&path->lock);
 	return part;
 }
@@ -430,6 +498,6 @@ void wsd_ledger_give_back(struct wsd_engine *engine, struct wsd_share *share, si
 	if (!path)
 		return;
 	wsd_bucket_give(&path->bucket, (uint32_t)bytes);
-	share->taken -= share->taken > bytes ? (uint32_t)bytes : share->taken;
+	wsd_parts_give_back(&path->parts, share, bytes);
 	wsd_mutex_unlock(&path->lock);
 }

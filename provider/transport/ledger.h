@@ -6,8 +6,9 @@
  * It is a file that the processes of the user share (WSD_QOS_LEDGER is its name). Each has one entry with its
  * sums for each path; an entry vanishes with its process. What is promised on a path is at most
  * WSD_QOS_RESERVABLE percent of the speed of its device. While anything is promised, all who have no promise
- * share the rest by the weights of those streams that sent lately. Other users and other programs are
- * out of its reach.
+ * share the rest by the weights of those streams that sent lately. While nothing is, but streams of other
+ * weights than the standard send in this process, it keeps their order (parts.h). Other users and other
+ * programs are out of its reach.
  */
 #ifndef WSD_TRANSPORT_LEDGER_H
 #define WSD_TRANSPORT_LEDGER_H
@@ -15,6 +16,7 @@
 #include <stddef.h>
 
 #include "provider/transport/engine.h"
+#include "provider/transport/parts.h"
 
 /*
  * [any lock] Promise `after` bytes per second on the engine's path in place of `before`. WSD_EUNSUPPORTED:
@@ -25,15 +27,9 @@ enum wsd_status wsd_ledger_change(struct wsd_engine *engine, uint32_t before, ui
 /* Would there be room for so much, at this moment? Asks the system. */
 bool wsd_ledger_has_room(struct wsd_engine *engine, uint32_t rate);
 
-/* Is anything promised on the paths of this host? One load: for the data path. */
-bool wsd_ledger_promised(void);
+/* Must a stream without a promise ask? Two loads: for the data path. */
+bool wsd_ledger_asks(void);
 
-/* What a stream without a promise had lately: to count those that send, and to give each its part. */
-struct wsd_share {
-	uint32_t window;
-	uint32_t taken;
-	uint32_t weight; /* of its part, at least 1; set by the caller */
-};
 /*
  * [any lock] How many of so many bytes a stream without a promise may send now: they are taken from what is
  * left for all. 0: none before *when. now is on the engine's clock. What is not sent is given back.

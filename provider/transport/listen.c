@@ -3,6 +3,7 @@
 #include "provider/transport/listen.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "provider/transport/path.h"
 #include "provider/transport/plain.h"
@@ -164,6 +165,19 @@ enum wsd_status wsd_listen_open(struct wsd_listen **listen, const struct wsd_lis
 	}
 	*listen = l;
 	return WSD_OK;
+}
+
+size_t wsd_listen_paths(const struct wsd_listen *l, char *text, size_t size)
+{
+	size_t length = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 0; i < l->port_count && length < size; i++)
+		if (l->ports[i].status == WSD_OK)
+			length += (size_t)snprintf(text + length, size - length, "%s%s",
+						   length > 0 ? "," : "",
+						   wsd_engine_name(l->ports[i].engine));
+	return length;
 }
 
 void wsd_listen_close(struct wsd_listen *l)

@@ -28,6 +28,9 @@ void wsd_listen_close(struct wsd_listen *listen); /* [any lock] kick after unloc
 void wsd_listen_kick(struct wsd_listen *listen);  /* [no lock] */
 void wsd_listen_free(struct wsd_listen *listen);  /* after closed; NULL allowed */
 
+/* The names of the engines that listen, with commas between them; the length, which may be more than there is room. */
+size_t wsd_listen_paths(const struct wsd_listen *listen, char *text, size_t size);
+
 /* [ownership held] The connector learns the status (wsd_refusal_reason). */
 void wsd_request_refuse(struct wsd_engine *engine, struct wsd_request *request,
 			enum wsd_status why);

@@ -307,7 +307,7 @@ static struct entry *entry_of(struct wsd_mr_cache *cache, const struct wsd_regio
 	return NULL;
 }
 
-void wsd_mr_put(struct wsd_mr_cache *cache, struct wsd_region *region)
+static void release(struct wsd_mr_cache *cache, struct wsd_region *region, bool keep)
 {
 	struct wsd_list dead;
 	struct entry *entry;
@@ -321,7 +321,7 @@ void wsd_mr_put(struct wsd_mr_cache *cache, struct wsd_region *region)
 		return;
 	}
 	if (--entry->references == 0) {
-		if (entry->shared)
+		if (entry->shared && keep)
 			wsd_list_append(&cache->idle, &entry->link);
 		else
 			detach(cache, entry, &dead);
@@ -329,6 +329,16 @@ void wsd_mr_put(struct wsd_mr_cache *cache, struct wsd_region *region)
 	}
 	wsd_mutex_unlock(&cache->lock);
 	bury(cache, &dead);
+}
+
+void wsd_mr_put(struct wsd_mr_cache *cache, struct wsd_region *region)
+{
+	release(cache, region, true);
+}
+
+void wsd_mr_end(struct wsd_mr_cache *cache, struct wsd_region *region)
+{
+	release(cache, region, false);
 }
 
 /* Lock held: registrations under way must not become usable; unclaimed ones go. */

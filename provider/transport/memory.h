@@ -19,6 +19,9 @@ void wsd_mr_cache_free(struct wsd_mr_cache *cache); /* every region has been rel
 enum wsd_status wsd_mr_get(struct wsd_mr_cache *cache, void *base, uint64_t length, uint32_t access,
 			   struct wsd_region **region);
 void wsd_mr_put(struct wsd_mr_cache *cache, struct wsd_region *region);
+/* The same for memory whose owner says nothing when it unmaps it: not kept. Others may hold the region still, while
+ * operations of theirs are under way in it. */
+void wsd_mr_end(struct wsd_mr_cache *cache, struct wsd_region *region);
 /* The range is about to be unmapped. WSD_NOTFOUND: nothing cached. WSD_EBUSY: in use (it is
  * dropped at its last release). */
 enum wsd_status wsd_mr_invalidate(struct wsd_mr_cache *cache, void *base, uint64_t length);

@@ -12,6 +12,10 @@
  * WSD_ENOFILES, WSD_ENOMEM. */
 enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr_t *holder,
 				 uint16_t *port);
+/* A socket without a port: the system chooses one when it connects. As wsd_os_port_hold. */
+enum wsd_status wsd_os_port_open(uint16_t family, intptr_t *socket);
+/* Does it count for the system whether a port was bound to be shared, and not what its socket says later? */
+bool wsd_os_port_shares_from_bind(void);
 void wsd_os_port_set_reuse(intptr_t holder, bool on);
 void wsd_os_port_drop(intptr_t holder);
 /* The local address that the OS would use to reach remote. WSD_EUNREACHABLE. */

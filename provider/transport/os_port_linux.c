@@ -38,6 +38,11 @@ static enum wsd_status from_errno(int code)
 	}
 }
 
+bool wsd_os_port_shares_from_bind(void)
+{
+	return false;
+}
+
 void wsd_os_port_set_reuse(intptr_t holder, bool on)
 {
 	int value = on;
@@ -70,22 +75,42 @@ static int bind_fd(int fd, const union wsd_os_addr *os, socklen_t length, bool a
 	return rc;
 }
 
+static enum wsd_status new_socket(int family, int *fd)
+{
+	int on = 1;
+
+	*fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+	if (*fd < 0)
+		return from_errno(errno);
+	/* IPv6 ports are a space of their own, as on Windows. */
+	if (family == AF_INET6)
+		(void)setsockopt(*fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	return WSD_OK;
+}
+
+enum wsd_status wsd_os_port_open(uint16_t family, intptr_t *socket)
+{
+	int fd;
+	enum wsd_status status = new_socket(family == WSD_FAMILY_IPV6 ? AF_INET6 : AF_INET, &fd);
+
+	if (status == WSD_OK)
+		*socket = wsd_handle_keep(fd);
+	return status;
+}
+
 enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr_t *holder,
 				 uint16_t *port)
 {
 	union wsd_os_addr os;
 	socklen_t length = wsd_os_addr_to(want, &os);
 	enum wsd_status status;
-	int on = 1, fd;
+	int fd;
 
 	if (is_group(want))
 		return WSD_EADDRNOTAVAIL;
-	fd = socket(os.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
-	if (fd < 0)
-		return from_errno(errno);
-	/* IPv6 ports are a space of their own, as on Windows. */
-	if (os.any.sa_family == AF_INET6)
-		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	status = new_socket(os.any.sa_family, &fd);
+	if (status != WSD_OK)
+		return status;
 	if (reuse)
 		wsd_os_port_set_reuse(fd, true);
 	if (bind_fd(fd, &os, length, want->port != 0 && !reuse) != 0 ||

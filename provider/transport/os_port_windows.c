@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* os_port_windows.c - holds TCP ports with bound, never listening sockets of the system's base provider. */
 #include "provider/transport/os_port.h"
-#include "rdma_backend/base/net_windows.h"
+#include "provider/transport/os_socket_windows.h"
 
 static enum wsd_status from_error(int error)
 {
@@ -24,18 +24,15 @@ static enum wsd_status from_error(int error)
 	}
 }
 
-static int set_option(SOCKET s, int level, int name, DWORD value)
+bool wsd_os_port_shares_from_bind(void)
 {
-	int ignored;
-
-	return wsd_windows_net()->lpWSPSetSockOpt(s, level, name, (const char *)&value,
-						  sizeof(value), &ignored);
+	return true;
 }
 
 void wsd_os_port_set_reuse(intptr_t holder, bool on)
 {
 	if (holder >= 0)
-		(void)set_option((SOCKET)holder, SOL_SOCKET, SO_REUSEADDR, on);
+		(void)wsd_os_socket_set(wsd_os_socket_of(holder), SOL_SOCKET, SO_REUSEADDR, on);
 }
 
 /* The system binds a stream socket to a broadcast or multicast address, but nobody can use it. */
@@ -48,42 +45,62 @@ static bool is_group(const struct wsd_addr *want)
 	return (want->bytes[0] & 0xf0) == 0xe0 || wsd_os_route(want, &ignored) == WSD_EUNREACHABLE;
 }
 
+static enum wsd_status new_socket(int family, intptr_t *number)
+{
+	int error = 0;
+	SOCKET s = wsd_windows_socket(family, SOCK_STREAM, &error);
+	enum wsd_status status;
+
+	if (s == INVALID_SOCKET)
+		return from_error(error);
+	status = wsd_os_socket_new(s, number);
+	/* IPv6 ports are a space of their own. */
+	if (status == WSD_OK && family == AF_INET6)
+		(void)wsd_os_socket_set(wsd_os_socket_of(*number), IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	return status;
+}
+
+enum wsd_status wsd_os_port_open(uint16_t family, intptr_t *socket)
+{
+	return new_socket(family == WSD_FAMILY_IPV6 ? AF_INET6 : AF_INET, socket);
+}
+
 enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr_t *holder,
 				 uint16_t *port)
 {
 	const WSPPROC_TABLE *base = wsd_windows_net();
+	const struct wsd_os_socket *socket;
 	union wsd_sockaddr sa;
 	int length = wsd_windows_to_sockaddr(&sa, want, want->port), error = 0;
 	struct wsd_addr bound;
-	SOCKET s;
+	intptr_t number;
+	enum wsd_status status;
 
 	if (is_group(want))
 		return WSD_EADDRNOTAVAIL;
-	s = wsd_windows_socket(sa.any.sa_family, SOCK_STREAM, &error);
-	if (s == INVALID_SOCKET)
-		return from_error(error);
-	/* IPv6 ports are a space of their own. */
-	if (sa.any.sa_family == AF_INET6)
-		(void)set_option(s, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	status = new_socket(sa.any.sa_family, &number);
+	if (status != WSD_OK)
+		return status;
+	socket = wsd_os_socket_of(number);
 	if (reuse)
-		wsd_os_port_set_reuse((intptr_t)s, true);
-	if (base->lpWSPBind(s, &sa.any, length, &error) == 0) {
+		wsd_os_port_set_reuse(number, true);
+	if (base->lpWSPBind(socket->s, &sa.any, length, &error) == 0) {
 		length = sizeof(sa);
-		if (base->lpWSPGetSockName(s, &sa.any, &length, &error) == 0) {
+		if (base->lpWSPGetSockName(socket->s, &sa.any, &length, &error) == 0) {
 			wsd_windows_from_sockaddr(&bound, &sa);
-			*holder = (intptr_t)s;
+			*holder = number;
 			*port = bound.port;
 			return WSD_OK;
 		}
 	}
-	wsd_windows_closesocket(s);
+	wsd_os_socket_close(number);
 	return from_error(error);
 }
 
 void wsd_os_port_drop(intptr_t holder)
 {
 	if (holder >= 0)
-		wsd_windows_closesocket((SOCKET)holder);
+		wsd_os_socket_close(holder);
 }
 
 enum wsd_status wsd_os_route(const struct wsd_addr *remote, struct wsd_addr *local)

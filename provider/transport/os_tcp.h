@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * os_tcp.h - TCP of the operating system, for the path "plain": os_tcp_linux.c; on Windows the system's own base
- * provider, never ourselves. Sockets are nonblocking. Every call is cheap and blocks on nothing. A socket may be
+ * os_tcp.h - TCP of the operating system, for the path "plain"; on Windows the system's own base provider, never
+ * ourselves. Sockets are nonblocking. Every call is cheap and blocks on nothing. A socket may be
  * used by one thread at a time, a poller by one that polls and any that watch.
  */
 #ifndef WSD_TRANSPORT_OS_TCP_H
@@ -30,10 +30,10 @@ void wsd_os_poller_destroy(struct wsd_os_poller *poller);
 wsd_wait_object wsd_os_poller_object(const struct wsd_os_poller *poller); /* ready: poll */
 uint32_t wsd_os_poller_poll(struct wsd_os_poller *poller, struct wsd_os_ready *ready,
 			    uint32_t count);
-/* writable: tell that, too. again: it is watched already, what is asked for changes. WSD_ENOFILES,
- * WSD_ENOMEM. */
+/* news: WSD_OS_READABLE, with which URGENT comes, and WSD_OS_WRITABLE; the others, and what costs the system
+ * nothing, are told always. again: it is watched already, what is asked for changes. WSD_ENOFILES, WSD_ENOMEM. */
 enum wsd_status wsd_os_poller_watch(struct wsd_os_poller *poller, intptr_t socket, void *context,
-				    bool writable, bool again);
+				    uint32_t news, bool again);
 /* What was collected before may still be told. */
 void wsd_os_poller_unwatch(struct wsd_os_poller *poller, intptr_t socket);
 
@@ -77,6 +77,8 @@ bool wsd_os_tcp_unsent(intptr_t socket);  /* something, the end included, is not
 void wsd_os_tcp_shutdown_send(intptr_t socket);
 
 void wsd_os_tcp_set_nodelay(intptr_t socket, bool on);
+/* The IP type of service, and where there is one the place in the queues of the interface; family of the peer's. */
+void wsd_os_tcp_set_traffic_class(intptr_t socket, uint16_t family, uint32_t traffic_class);
 void wsd_os_tcp_set_urgent_inline(intptr_t socket, bool on);
 void wsd_os_tcp_set_receive_buffer(intptr_t socket, uint32_t bytes);
 void wsd_os_tcp_set_send_buffer(intptr_t socket, uint32_t bytes);

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -19,12 +20,14 @@
 #include "provider/transport/os_tcp.h"
 #include "rdma_backend/base/base.h"
 #include "rdma_backend/base/platform.h"
+#include "rdma_backend/base/traffic_class.h"
 
 #define NS_PER_MS 1000000ull
 #define NS_PER_S  1000000000ull
 
 struct wsd_os_poller {
 	int fd;
+	atomic_uint watched; /* 0: there is nothing to ask the system for */
 };
 
 static enum wsd_status from_errno(int code)
@@ -108,8 +111,12 @@ static uint32_t from_epoll(uint32_t events)
 uint32_t wsd_os_poller_poll(struct wsd_os_poller *p, struct wsd_os_ready *ready, uint32_t count)
 {
 	struct epoll_event events[64];
-	int most = count < 64 ? (int)count : 64, n = epoll_wait(p->fd, events, most, 0);
+	int most = count < 64 ? (int)count : 64, n;
 
+	/* relaxed: who watches later is told then */
+	if (!atomic_load_explicit(&p->watched, memory_order_relaxed))
+		return 0;
+	n = epoll_wait(p->fd, events, most, 0);
 	for (int i = 0; i < n; i++) {
 		ready[i].context = events[i].data.ptr;
 		ready[i].what = from_epoll(events[i].events);
@@ -118,15 +125,22 @@ uint32_t wsd_os_poller_poll(struct wsd_os_poller *p, struct wsd_os_ready *ready,
 }
 
 enum wsd_status wsd_os_poller_watch(struct wsd_os_poller *p, intptr_t socket, void *context,
-				    bool writable, bool again)
+				    uint32_t news, bool again)
 {
-	struct epoll_event event = { .events = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET,
-				     .data.ptr = context };
+	struct epoll_event event = { .events = EPOLLRDHUP | EPOLLET, .data.ptr = context };
 
-	if (writable)
+	if (news & WSD_OS_READABLE)
+		event.events |= EPOLLIN | EPOLLPRI;
+	if (news & WSD_OS_WRITABLE)
 		event.events |= EPOLLOUT;
-	if (epoll_ctl(p->fd, again ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, (int)socket, &event))
+	/* Before: whoever the event wakes must find it. */
+	if (!again)
+		atomic_fetch_add(&p->watched, 1);
+	if (epoll_ctl(p->fd, again ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, (int)socket, &event)) {
+		if (!again)
+			atomic_fetch_sub(&p->watched, 1);
 		return from_errno(errno);
+	}
 	return WSD_OK;
 }
 
@@ -135,6 +149,7 @@ void wsd_os_poller_unwatch(struct wsd_os_poller *p, intptr_t socket)
 	struct epoll_event ignored = { 0 };
 
 	(void)epoll_ctl(p->fd, EPOLL_CTL_DEL, (int)socket, &ignored);
+	atomic_fetch_sub(&p->watched, 1);
 }
 
 bool wsd_os_address_parse(const char *text, struct wsd_addr *addr)
@@ -358,6 +373,11 @@ void wsd_os_tcp_shutdown_send(intptr_t socket)
 void wsd_os_tcp_set_nodelay(intptr_t socket, bool on)
 {
 	set_int(socket, IPPROTO_TCP, TCP_NODELAY, on);
+}
+
+void wsd_os_tcp_set_traffic_class(intptr_t socket, uint16_t family, uint32_t traffic_class)
+{
+	wsd_traffic_class_set((int)socket, family, traffic_class);
 }
 
 void wsd_os_tcp_set_urgent_inline(intptr_t socket, bool on)

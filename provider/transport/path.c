@@ -2,6 +2,7 @@
 /* path.c - see path.h. */
 #include "provider/transport/path.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,8 +33,10 @@ static int weight(enum wsd_status status)
 	}
 }
 
-/* In the memory of those that did not answer: no OpenWSD listens at this address and port. */
+/* In the memory of those that did not answer: no OpenWSD listens at this address and port. Each connect to such a peer
+ * has this reason, so it is there and not made. */
 #define ANY_PATH "openwsd"
+#define BY_HEART ANY_PATH ": nothing answers there by this path (-70)"
 
 static struct wsd_engine *engine_of(const struct wsd_paths *paths)
 {
@@ -42,7 +45,17 @@ static struct wsd_engine *engine_of(const struct wsd_paths *paths)
 
 /* --- reasons --- */
 
-static void count_reason(enum wsd_status status)
+static uint64_t *_Atomic counters[WSD_REASONS];
+/* Those that have been counted since wsd_reasons_tell: a bit each. */
+static _Atomic uint32_t counted[WSD_REASONS / 32];
+
+/* NULL: what counts as no reason. */
+static uint64_t *_Atomic *counter_of(enum wsd_status status)
+{
+	return status < 0 && status > -(int)WSD_REASONS ? &counters[-(int)status] : NULL;
+}
+
+static uint64_t *make_counter(enum wsd_status status)
 {
 	static const struct {
 		enum wsd_status status;
@@ -55,29 +68,109 @@ static void count_reason(enum wsd_status status)
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (all[i].status == status)
-			wsd_count(wsd_counter("reasons", all[i].name, all[i].text), 1);
+			return wsd_counter("reasons", all[i].name, all[i].text);
+	return NULL;
 }
 
-static void note(struct wsd_paths *paths, const char *reason)
+static void count_reason(enum wsd_status status)
 {
-	size_t at;
+	uint64_t *_Atomic *place = counter_of(status);
+	uint64_t *counter = place ? atomic_load(place) : NULL;
 
-	if (!paths->reasons)
-		paths->reasons = wsd_alloc(WSD_REASON_BYTES);
-	if (!paths->reasons)
+	if (place && !counter) {
+		counter = make_counter(status);
+		atomic_store(place, counter);
+	}
+	if (!counter)
 		return;
-	at = strlen(paths->reasons);
-	snprintf(paths->reasons + at, WSD_REASON_BYTES - at, "%s%s", at ? "; " : "", reason);
+	wsd_count(counter, 1);
+	atomic_fetch_or(&counted[-(int)status / 32], 1u << -(int)status % 32);
+}
+
+/* Threads may come here with an older value than others. */
+static void raise_to(_Atomic uint64_t *count, uint64_t value)
+{
+	uint64_t now = atomic_load_explicit(count, memory_order_relaxed);
+
+	while (now < value && !atomic_compare_exchange_weak(count, &now, value))
+		;
+}
+
+void wsd_reasons_tell_all(_Atomic uint64_t *counts)
+{
+	for (unsigned i = 0; i < WSD_REASONS; i++)
+		if (atomic_load(&counters[i]))
+			raise_to(&counts[i], wsd_counter_value(atomic_load(&counters[i])));
+}
+
+void wsd_reasons_tell(_Atomic uint64_t *counts)
+{
+	for (unsigned word = 0; word < WSD_REASONS / 32; word++) {
+		uint32_t bits = atomic_load(&counted[word]);
+
+		if (bits)
+			bits = atomic_exchange(&counted[word], 0);
+		for (unsigned i = word * 32; bits != 0; i++, bits >>= 1)
+			if (bits & 1)
+				raise_to(&counts[i], wsd_counter_value(atomic_load(&counters[i])));
+	}
+}
+
+static void append(char *reasons, const char *text)
+{
+	size_t at = strlen(reasons), length = strlen(text), room = WSD_REASON_BYTES - 1 - at;
+
+	length = length < room ? length : room;
+	memcpy(reasons + at, text, length);
+	reasons[at + length] = '\0';
+}
+
+/* Memory for them, with what stands there already. */
+static bool begin_reasons(struct wsd_paths *paths)
+{
+	if (paths->reasons)
+		return true;
+	paths->reasons = wsd_alloc(WSD_REASON_BYTES);
+	if (paths->reasons && paths->by_heart)
+		append(paths->reasons, BY_HEART);
+	return paths->reasons != NULL;
+}
+
+/* One reason, in parts. */
+static void note(struct wsd_paths *paths, const char *const *parts, unsigned count)
+{
+	if (!begin_reasons(paths))
+		return;
+	if (paths->reasons[0])
+		append(paths->reasons, "; ");
+	for (unsigned i = 0; i < count; i++)
+		append(paths->reasons, parts[i]);
+}
+
+/* " (-62)": every status is between 0 and -127. */
+static void write_number(char *to, enum wsd_status status)
+{
+	unsigned n = (unsigned)(-(int)status);
+
+	memcpy(to, " (-", 3);
+	to += 3;
+	if (n >= 100)
+		*to++ = (char)('0' + n / 100);
+	if (n >= 10)
+		*to++ = (char)('0' + n / 10 % 10);
+	*to++ = (char)('0' + n % 10);
+	memcpy(to, ")", 2);
 }
 
 static void add_reason(struct wsd_paths *paths, const char *path, enum wsd_status status)
 {
-	char reason[192];
+	char number[16];
+	const char *parts[] = { path, ": ", wsd_status_text(status), number };
 
 	count_reason(status);
-	snprintf(reason, sizeof(reason), "%s: %s (%d)", path, wsd_status_text(status), (int)status);
-	wsd_log(WSD_LOG_DEBUG, "path", "%s", reason);
-	note(paths, reason);
+	write_number(number, status);
+	wsd_log(WSD_LOG_DEBUG, "path", "%s: %s%s", path, parts[2], number);
+	note(paths, parts, 4);
 }
 
 /* Backends before the next engine that have none. */
@@ -85,10 +178,12 @@ static void pass_missing(struct wsd_paths *paths)
 {
 	unsigned next =
 		paths->index < paths->count ? paths->order[paths->index] : wsd_engine_count();
+	enum wsd_status status;
 	const char *reason;
 
-	while ((reason = wsd_engine_missing(paths->missing, next)) != NULL) {
-		note(paths, reason);
+	while ((reason = wsd_engine_missing(paths->missing, next, &status)) != NULL) {
+		count_reason(status);
+		note(paths, &reason, 1);
 		paths->missing++;
 	}
 }
@@ -135,7 +230,8 @@ static void skip_known(struct wsd_paths *paths, const struct wsd_addr *remote)
 	paths->order[0] = plain;
 	paths->by_heart = true;
 	paths->missing = UINT32_MAX;
-	add_reason(paths, ANY_PATH, WSD_ENOANSWER);
+	count_reason(WSD_ENOANSWER);
+	wsd_log(WSD_LOG_DEBUG, "path", "%s", BY_HEART);
 }
 
 void wsd_paths_begin(struct wsd_paths *paths, const struct wsd_addr *remote, bool streams)
@@ -158,6 +254,22 @@ void wsd_paths_begin(struct wsd_paths *paths, const struct wsd_addr *remote, boo
 	paths->best = WSD_EDENIED;
 	snprintf(name, sizeof(name), "rule at line %u", rule->line);
 	add_reason(paths, name, WSD_EDENIED);
+}
+
+const char *wsd_paths_reasons(const struct wsd_paths *paths)
+{
+	return !paths->reasons && paths->by_heart ? BY_HEART : paths->reasons;
+}
+
+char *wsd_paths_take_reasons(struct wsd_paths *paths)
+{
+	char *reasons;
+
+	if (paths->by_heart)
+		(void)begin_reasons(paths);
+	reasons = paths->reasons;
+	paths->reasons = NULL;
+	return reasons;
 }
 
 bool wsd_paths_listen(const struct wsd_addr *local, const struct wsd_engine *engine)
@@ -239,7 +351,9 @@ struct wsd_engine *wsd_paths_next(struct wsd_paths *paths, const struct wsd_addr
 		struct wsd_engine *engine = engine_of(paths);
 		enum wsd_status status = reach(engine, local, remote);
 
-		if (status == WSD_OK && pass_over(paths, local, remote))
+		/* TCP of the system is never one by which a host did not answer. */
+		if (status == WSD_OK && !wsd_engine_is_plain(engine) &&
+		    pass_over(paths, local, remote))
 			status = WSD_ENOANSWER;
 		if (status == WSD_OK)
 			return engine;

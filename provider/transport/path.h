@@ -11,6 +11,7 @@
 #include "provider/transport/engine.h"
 
 #define WSD_REASON_BYTES 512u
+#define WSD_REASONS	 128u /* statuses are 0 to -127 */
 #define WSD_PATHS_MOST	 16u
 
 struct wsd_paths {
@@ -20,8 +21,12 @@ struct wsd_paths {
 	bool by_heart;		       /* others were left out, because the peer is known */
 	bool here;		       /* something failed that says nothing about the peer */
 	enum wsd_status best;	       /* most telling failure so far */
-	char *reasons;		       /* of the heap, or NULL */
+	char *reasons;		       /* of the heap, or NULL: see wsd_paths_reasons */
 };
+
+/* counts[n]: how often -n was a reason in this process, for those that were since the last call. A statistic. */
+void wsd_reasons_tell(_Atomic uint64_t *counts);
+void wsd_reasons_tell_all(_Atomic uint64_t *counts); /* from the beginning, to counts that are 0 */
 
 /* The paths to remote, as rules and memory say. streams: TCP of the system is one of them. */
 void wsd_paths_begin(struct wsd_paths *paths, const struct wsd_addr *remote, bool streams);
@@ -36,6 +41,8 @@ void wsd_paths_failed(struct wsd_paths *paths, const struct wsd_addr *remote,
  * only is connected that way at once for a while. */
 void wsd_paths_opened(const struct wsd_paths *paths, const struct wsd_engine *engine,
 		      const struct wsd_addr *remote);
+const char *wsd_paths_reasons(const struct wsd_paths *paths); /* NULL: nothing to tell */
+char *wsd_paths_take_reasons(struct wsd_paths *paths);	      /* the caller's now, for wsd_free */
 void wsd_paths_end(struct wsd_paths *paths);
 /* May this address be listened at by that engine? By a rule; without one: yes. */
 bool wsd_paths_listen(const struct wsd_addr *local, const struct wsd_engine *engine);

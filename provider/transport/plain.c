@@ -11,7 +11,7 @@
 #define POLL_MOST 64u
 
 struct wsd_device {
-	const struct wsd_host *host;
+	uint32_t buffer; /* of the system, for each connection and direction; 0: as it likes */
 };
 
 struct wsd_queue {
@@ -21,14 +21,16 @@ struct wsd_queue {
 static enum wsd_status plain_open(const struct wsd_host *host, uint32_t index,
 				  struct wsd_device **device, struct wsd_device_attr *attr)
 {
+	(void)host;
 	if (index > 0)
 		return WSD_NOTFOUND;
 	*device = wsd_alloc(sizeof(**device));
 	if (!*device)
 		return WSD_ENOMEM;
-	(*device)->host = host;
+	(*device)->buffer = (uint32_t)wsd_param_uint("PLAIN_BUFFER", 0, 0, 1u << 30);
 	attr->caps = WSD_CAP_SOFTWARE;
 	snprintf(attr->name, sizeof(attr->name), "plain");
+	attr->speed = wsd_param_uint("PLAIN_SPEED", 125000000, 0, UINT64_MAX);
 	attr->hint_zcopy = UINT32_MAX;
 	attr->hint_ring = 65536;
 	attr->cost_poll = 1;
@@ -156,14 +158,14 @@ struct wsd_engine *wsd_engine_plain(void)
 	return NULL;
 }
 
-void wsd_plain_bound(intptr_t socket)
+void wsd_plain_bound(const struct wsd_engine *engine, intptr_t socket)
 {
-	uint64_t bytes = wsd_param_uint("PLAIN_BUFFER", 0, 0, 1u << 30);
+	uint32_t bytes = wsd_engine_device(engine)->buffer;
 
 	if (!bytes)
 		return;
-	wsd_os_tcp_set_receive_buffer(socket, (uint32_t)bytes);
-	wsd_os_tcp_set_send_buffer(socket, (uint32_t)bytes);
+	wsd_os_tcp_set_receive_buffer(socket, bytes);
+	wsd_os_tcp_set_send_buffer(socket, bytes);
 }
 
 struct wsd_os_poller *wsd_plain_poller(const struct wsd_engine *engine)

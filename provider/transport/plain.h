@@ -17,6 +17,6 @@ struct wsd_engine *wsd_engine_plain(void); /* NULL: the path is not configured *
 struct wsd_os_poller *wsd_plain_poller(const struct wsd_engine *engine);
 /* Before it connects or listens: the system's buffers of this socket, and of those that it accepts, are as
  * WSD_PLAIN_BUFFER says. */
-void wsd_plain_bound(intptr_t socket);
+void wsd_plain_bound(const struct wsd_engine *engine, intptr_t socket);
 
 #endif

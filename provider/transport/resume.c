@@ -86,6 +86,14 @@ const struct wsd_resume_ticket *wsd_resume_ticket(const struct wsd_resume *r)
 	return &r->ticket;
 }
 
+struct wsd_addr wsd_resume_source(const struct wsd_addr *local)
+{
+	struct wsd_addr source = *local;
+
+	source.port = 0;
+	return source;
+}
+
 bool wsd_secret_equal(const uint8_t *one, const uint8_t *other)
 {
 	uint8_t differs = 0;

@@ -29,6 +29,9 @@ enum wsd_status wsd_resume_open(struct wsd_resume **resume, struct wsd_engine *e
 				uint16_t family, const struct wsd_resume_owner *ops, void *owner);
 void wsd_resume_close(struct wsd_resume *resume); /* NULL allowed */
 const struct wsd_resume_ticket *wsd_resume_ticket(const struct wsd_resume *resume);
+/* Where to connect from: not from the connection's own port, which may be a listener's, and on some devices nobody
+ * else's then. What the peer knows of the connection stays. */
+struct wsd_addr wsd_resume_source(const struct wsd_addr *local);
 /* Takes the same time whatever differs. */
 bool wsd_secret_equal(const uint8_t *one, const uint8_t *other);
 

@@ -12,6 +12,7 @@ void wsd_timers_init(struct wsd_timers *timers, uint64_t now)
 		wsd_list_init(&timers->bucket[i]);
 	wsd_list_init(&timers->due);
 	timers->last = now;
+	timers->count = 0;
 	atomic_init(&timers->earliest, UINT64_MAX);
 }
 
@@ -45,6 +46,8 @@ static uint64_t find_earliest(const struct wsd_timers *timers)
 	uint64_t least = UINT64_MAX;
 	unsigned b = 0, n = 0;
 
+	if (timers->count == 0)
+		return UINT64_MAX;
 	while (b < WSD_TIMER_BUCKETS && wsd_list_empty(&timers->bucket[b]))
 		b++;
 	if (b == WSD_TIMER_BUCKETS)
@@ -66,6 +69,7 @@ void wsd_timers_set(struct wsd_timers *timers, struct wsd_timer *timer, uint64_t
 
 	if (before)
 		wsd_list_remove(&timer->link);
+	timers->count += (when != 0) - (before != 0);
 	timer->when = when;
 	if (when)
 		wsd_list_append(&timers->bucket[bucket_of(timers, when)], &timer->link);
@@ -118,6 +122,7 @@ struct wsd_timer *wsd_timers_pop(struct wsd_timers *timers)
 
 	if (!node)
 		return NULL;
+	timers->count--;
 	timer_of(node)->when = 0;
 	return timer_of(node);
 }

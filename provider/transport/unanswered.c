@@ -19,6 +19,7 @@ struct note {
 
 static struct wsd_mutex lock = WSD_MUTEX_INIT;
 static struct note notes[WSD_UNANSWERED_MOST];
+static unsigned used; /* those before have been in use */
 /* Is there any note, of any age? Most processes have none, and take no lock. */
 static atomic_bool any;
 
@@ -30,9 +31,9 @@ static void take_lock(void)
 /* [lock] NULL: not known, or no longer. */
 static struct note *find(const char *path, const struct wsd_addr *remote)
 {
-	uint64_t now = wsd_clock_ns();
+	uint64_t now = wsd_clock_coarse_ns();
 
-	for (unsigned i = 0; i < WSD_UNANSWERED_MOST; i++) {
+	for (unsigned i = 0; i < used; i++) {
 		if (notes[i].until > now && wsd_addr_equal(&notes[i].remote, remote) &&
 		    strncmp(notes[i].path, path, PATH_BYTES - 1) == 0)
 			return &notes[i];
@@ -40,21 +41,33 @@ static struct note *find(const char *path, const struct wsd_addr *remote)
 	return NULL;
 }
 
+/* [lock] One that is over, or else the oldest. */
+static struct note *room(uint64_t now)
+{
+	struct note *oldest = &notes[0];
+
+	for (unsigned i = 1; i < used; i++) {
+		if (notes[i].until < oldest->until)
+			oldest = &notes[i];
+	}
+	if ((used == 0 || oldest->until > now) && used < WSD_UNANSWERED_MOST)
+		return &notes[used++];
+	return oldest;
+}
+
 void wsd_unanswered_note(const char *path, const struct wsd_addr *remote)
 {
 	uint64_t life = wsd_param_uint("ANSWER_MEMORY", 60000, 0, 86400000) * 1000000u;
-	struct note *note = &notes[0];
 
 	if (!life)
 		return;
 	take_lock();
 	if (!find(path, remote)) {
-		for (unsigned i = 1; i < WSD_UNANSWERED_MOST; i++) {
-			if (notes[i].until < note->until)
-				note = &notes[i];
-		}
+		uint64_t now = wsd_clock_ns();
+		struct note *note = room(now);
+
 		note->remote = *remote;
-		note->until = wsd_clock_ns() + life;
+		note->until = now + life;
 		snprintf(note->path, sizeof(note->path), "%s", path);
 		atomic_store(&any, true);
 	}

@@ -50,7 +50,7 @@ static bool let_run(void)
 
 /* Of this thread: so many waits sleep at once. Whoever was let run may have kept the CPU for long, and one that sleeps
  * gets it back as soon as there is news. */
-static _Thread_local unsigned sleeps_next;
+WSD_THREAD_LOCAL(unsigned, sleeps_next, WSD_ROOM_SPINS);
 
 /* Parameters do not change; reading them twice at the same time does no harm. */
 static void read_settings(void)
@@ -106,15 +106,16 @@ static void spin_stop(struct wait *w)
 	w->spinning = false;
 }
 
-/* How long this spin may last: not at all without an engine or when enough threads spin already. */
+/* How long this spin may last: not at all without an engine or when enough threads spin already. Who has a waker has
+ * room for variables. */
 static uint64_t spin_start(struct wait *w)
 {
 	uint64_t most = atomic_load(&settings.spin), own;
 
 	if (w->count == 0 || most == 0)
 		return 0;
-	if (sleeps_next > 0) {
-		sleeps_next--;
+	if (*sleeps_next() > 0) {
+		--*sleeps_next();
 		return 0;
 	}
 	if (atomic_fetch_add(&spinners, 1) >= atomic_load(&settings.threads)) {
@@ -177,7 +178,7 @@ static void spin_pause(struct wait *w, bool any)
 static void yield_learn(struct wait *w)
 {
 	if (w->spinning && let_run() && wsd_clock_ns() - w->spin_begun > YIELD_LATE)
-		sleeps_next = YIELD_PAUSE;
+		*sleeps_next() = YIELD_PAUSE;
 }
 
 static void sleep_until(struct wait *w, const intptr_t *objects, unsigned count, uint64_t until)

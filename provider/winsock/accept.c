@@ -118,7 +118,7 @@ static int wait_for_request(struct wsd_socket *sock, struct wsd_caller *caller)
 
 		if (sock->closed)
 			return WSAEINTR;
-		if (!sock->deciding && wsd_list_empty(&sock->queues[WSD_Q_ACCEPT]))
+		if (!sock->deciding && !sock->away && wsd_list_empty(&sock->queues[WSD_Q_ACCEPT]))
 			status = peek(sock, caller);
 		if (status == WSD_OK)
 			return 0;
@@ -138,7 +138,8 @@ static int wait_for_request(struct wsd_socket *sock, struct wsd_caller *caller)
 			wsd_mutex_lock(&sock->lock);
 			continue;
 		}
-		error = wsd_socket_wait(sock, WSD_CHANGE_ARRIVED | WSD_CHANGE_OP, WSD_FOREVER);
+		error = wsd_socket_wait(sock, WSD_CHANGE_ARRIVED | WSD_CHANGE_OP | WSD_CHANGE_SEAT,
+					WSD_FOREVER);
 		if (error != 0)
 			return error;
 	}

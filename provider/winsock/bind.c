@@ -99,16 +99,71 @@ SOCKET WSPAPI wsd_san_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW
 	return make_socket(WSD_MODE_SAN, af, type, protocol, lpProtocolInfo, g, dwFlags, lpErrno);
 }
 
-int wsd_socket_bind(struct wsd_socket *sock, const struct wsd_addr *want)
+static enum wsd_port_sharing sharing_of(const struct wsd_socket *sock)
 {
-	enum wsd_port_sharing sharing = WSD_PORT_DEFAULT;
+	if (sock->options.exclusive)
+		return WSD_PORT_EXCLUSIVE;
+	return sock->options.reuse ? WSD_PORT_REUSE : WSD_PORT_DEFAULT;
+}
+
+int wsd_socket_take_port(struct wsd_socket *sock)
+{
+	struct wsd_port *before = sock->port;
+	int error = wsd_error(wsd_port_inherit(&sock->local, sharing_of(sock), &sock->port),
+			      WSD_CALL_BIND);
+
+	wsd_port_release(before);
+	return error;
+}
+
+void wsd_socket_give_port(struct wsd_socket *sock)
+{
+	wsd_port_step_aside(sock->port);
+	sock->port = NULL;
+}
+
+enum wsd_status wsd_socket_hold_port(struct wsd_socket *sock)
+{
+	struct wsd_addr any = { .family = sock->family };
 	enum wsd_status status;
 
-	if (sock->options.exclusive)
-		sharing = WSD_PORT_EXCLUSIVE;
-	else if (sock->options.reuse)
-		sharing = WSD_PORT_REUSE;
-	status = wsd_port_hold(want, sharing, &sock->port, &sock->local);
+	if (sock->port != NULL) {
+		wsd_port_restore(sock->port); /* it may have been lent to the system's TCP */
+		return WSD_OK;
+	}
+	status = wsd_port_hold(&any, sharing_of(sock), &sock->port, &sock->local);
+	return status == WSD_EADDRINUSE ? WSD_ENOMEM : status; /* all are taken */
+}
+
+/* What the system has chosen when it connected only the stream knows. */
+struct wsd_addr wsd_socket_known_local(const struct wsd_socket *sock)
+{
+	struct wsd_addr local = sock->local, chosen;
+
+	if (sock->stream == NULL)
+		return local;
+	wsd_stream_addresses(sock->stream, &chosen, NULL);
+	if (local.port == 0)
+		local.port = chosen.port;
+	if (sock->state != WSD_SOCK_CONNECTING && wsd_addr_is_any(&local) &&
+	    chosen.family == local.family) {
+		chosen.port = local.port;
+		local = chosen;
+	}
+	return local;
+}
+
+struct wsd_addr wsd_socket_local(struct wsd_socket *sock)
+{
+	if (sock->stream != NULL && sock->state != WSD_SOCK_CONNECTING)
+		wsd_stream_name(sock->stream);
+	return wsd_socket_known_local(sock);
+}
+
+int wsd_socket_bind(struct wsd_socket *sock, const struct wsd_addr *want)
+{
+	enum wsd_status status = wsd_port_hold(want, sharing_of(sock), &sock->port, &sock->local);
+
 	if (status != WSD_OK)
 		return wsd_error(status, WSD_CALL_BIND);
 	(void)wsd_socket_move(sock, WSD_SOCK_ON_BIND);
@@ -162,16 +217,18 @@ int WSPAPI wsd_san_bind(SOCKET s, const struct sockaddr *name, int namelen, LPIN
 int WSPAPI wsd_spi_get_sock_name(SOCKET s, struct sockaddr *name, LPINT namelen, LPINT lpErrno)
 {
 	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
+	struct wsd_addr local;
 	int error;
 
 	if (sock == NULL)
 		return SOCKET_ERROR;
+	local = wsd_socket_local(sock);
 	if (name == NULL || namelen == NULL)
 		error = WSAEFAULT;
 	else if (sock->state == WSD_SOCK_NEW)
 		error = WSAEINVAL;
 	else
-		error = wsd_sockaddr_encode(&sock->local, name, namelen);
+		error = wsd_sockaddr_encode(&local, name, namelen);
 	return wsd_socket_return(sock, error, lpErrno);
 }
 

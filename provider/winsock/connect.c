@@ -26,6 +26,7 @@ void wsd_socket_apply_options(struct wsd_socket *sock)
 		return;
 	wsd_stream_set_urgent_inline(sock->stream, o->oob_inline);
 	wsd_stream_set_nodelay(sock->stream, o->nodelay);
+	wsd_stream_set_priority(sock->stream, (uint32_t)o->group_priority);
 	wsd_socket_tune(sock);
 	/* Standard is off: a stream that never had keep-alive needs no timer. */
 	if (o->keepalive || sock->state == WSD_SOCK_CONNECTED)
@@ -40,13 +41,16 @@ int wsd_socket_set_qos(struct wsd_socket *sock, const struct wsd_qos *qos)
 
 	if (sock->state == WSD_SOCK_CONNECTING && !sock->accepted)
 		return WSAEINVAL; /* the peer is being told something else */
-	if (sock->listener != NULL)
-		wsd_listener_set_qos(sock->listener, qos);
 	if (sock->stream != NULL)
 		status = wsd_stream_set_qos(sock->stream, qos);
+	else if (!wsd_stream_qos_possible(qos))
+		status = WSD_EUNSUPPORTED;
 	if (status != WSD_OK)
 		return wsd_error(status, WSD_CALL_OTHER);
+	if (sock->listener != NULL)
+		wsd_listener_set_qos(sock->listener, qos);
 	sock->options.qos = *qos;
+	sock->roster_news = true;
 	return 0;
 }
 
@@ -76,11 +80,12 @@ static void established(struct wsd_socket *sock)
 
 	wsd_stream_addresses(sock->stream, &local, &remote);
 	if (local.family == sock->family && !wsd_addr_is_any(&local)) {
-		local.port = sock->accepted ? local.port : sock->local.port;
+		if (!sock->accepted && sock->port != NULL)
+			local.port = sock->local.port;
 		sock->local = local;
 	}
 	(void)wsd_socket_move(sock, WSD_SOCK_ON_ESTABLISHED);
-	sock->connected_at = wsd_clock_ns();
+	sock->connected_at = sock->moved_at;
 	if (!sock->accepted) {
 		sock->connect_error = 0;
 		wsd_fd_arm(&sock->fd, FD_CONNECT | FD_WRITE);
@@ -106,6 +111,7 @@ static void failed(struct wsd_socket *sock)
 	}
 	(void)wsd_socket_move(sock, WSD_SOCK_ON_FAILED);
 	(void)wsd_port_connect(sock->port, NULL);
+	(void)wsd_socket_hold_port(sock); /* it is bound from now on */
 	wsd_socket_drop_stream(sock);
 	sock->connect_error = error;
 	sock->connect_failed = true;
@@ -135,11 +141,6 @@ void wsd_connect_settle(struct wsd_socket *sock)
 	}
 }
 
-uint64_t wsd_connect_timeout(void)
-{
-	return wsd_param_uint("CONNECT_TIMEOUT", 21000, 1, 3600000) * WSD_NS_PER_MS;
-}
-
 struct wsd_qos wsd_socket_qos(const struct wsd_socket *sock)
 {
 	struct wsd_qos qos = sock->options.qos;
@@ -155,22 +156,13 @@ int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote,
 	struct wsd_stream_options options = { .connect_timeout = wsd_connect_timeout(),
 					      .zcopy_min = sock->options.zcopy_min,
 					      .posted_only = sock->options.receive_buffer == 0,
+					      .traffic_class = sock->options.traffic_class,
 					      .qos = *qos };
-	struct wsd_addr any = { .family = sock->family };
 	enum wsd_status status;
 	char *reasons;
-	int error;
 
-	/* What was said about the packets goes before what follows from the flow. */
-	options.traffic_class = sock->options.traffic_class ? sock->options.traffic_class
-							    : wsd_flow_traffic_class(&qos->out);
 	if (sock->zombie_count + 1 >= WSD_ZOMBIES)
 		return WSAENOBUFS; /* failed attempts are still being cleared away */
-	if (sock->state == WSD_SOCK_NEW) {
-		error = wsd_socket_bind(sock, &any);
-		if (error != 0)
-			return error == WSAEADDRINUSE ? WSAENOBUFS : error;
-	}
 	if (wsd_port_connect(sock->port, remote) != WSD_OK)
 		return WSAEADDRINUSE;
 	sock->remote = *remote;
@@ -228,6 +220,7 @@ int wsd_connect_address(const struct wsd_socket *sock, const struct sockaddr *na
 
 static int wait_connected(struct wsd_socket *sock)
 {
+	wsd_socket_settle(sock); /* the first path may have been the last */
 	while (sock->state == WSD_SOCK_CONNECTING && !sock->closed) {
 		int error = wsd_socket_wait(sock, WSD_CHANGE_CONNECTED, WSD_FOREVER);
 

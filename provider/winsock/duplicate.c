@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* [lock, dropped meanwhile] Only a connection has another end that can wait for it. */
+/* [lock, dropped meanwhile] Of what has begun, only what has ended or can wait for another process. */
 static int check_state(struct wsd_socket *sock)
 {
 	uint64_t deadline = wsd_clock_ns() + wsd_connect_timeout();
@@ -15,6 +15,10 @@ static int check_state(struct wsd_socket *sock)
 		error = wsd_socket_wait(sock, WSD_CHANGE_CONNECTED, deadline);
 	if (error != 0)
 		return error == WSAETIMEDOUT ? WSAENETDOWN : error;
+	if (sock->state == WSD_SOCK_LISTENING) /* maybe it just begins to, in another's place */
+		return 0;
+	if (wsd_share_unconnected(sock))
+		return sock->reserved ? WSAEINVAL : 0;
 	if (sock->state != WSD_SOCK_CONNECTED || sock->stream == NULL)
 		return WSAEINVAL;
 	return wsd_stream_can_move(sock->stream) ? 0 : WSAEOPNOTSUPP;
@@ -61,7 +65,8 @@ static int attach(const struct wsd_share_kind *kind, struct wsd_share_record *re
 	if (error == 0 && kind->mode == WSD_MODE_SAN) {
 		error = wsd_san_take(sock, record);
 	} else if (error == 0) {
-		(void)wsd_socket_move(sock, WSD_SOCK_ON_ESTABLISHED);
+		if (kind->connected)
+			(void)wsd_socket_move(sock, WSD_SOCK_ON_ESTABLISHED);
 		error = wsd_share_join(sock, record);
 	}
 	*descriptor = wsd_socket_descriptor(sock);

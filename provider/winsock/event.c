@@ -89,6 +89,29 @@ bool wsd_socket_ended(const struct wsd_socket *sock, int *error)
 	return true;
 }
 
+int wsd_socket_io_error(struct wsd_socket *sock)
+{
+	switch (sock->state) {
+	case WSD_SOCK_CONNECTED:
+		return 0;
+	case WSD_SOCK_BROKEN:
+		/* A keep-alive failure ends the calls in progress with WSAENETRESET, later ones so.
+		 */
+		if (sock->broken_error == WSAENETRESET)
+			return WSAENOTCONN;
+		return sock->stream != NULL ? 0 : sock->broken_error;
+	case WSD_SOCK_CONNECTING:
+		return sock->accepted ? 0 : WSAENOTCONN;
+	case WSD_SOCK_NEW:
+	case WSD_SOCK_BOUND:
+	case WSD_SOCK_LISTENING:
+	case WSD_SOCK_CLOSED:
+	case WSD_SOCK_STATES:
+		break;
+	}
+	return WSAENOTCONN;
+}
+
 bool wsd_socket_readable(const struct wsd_socket *sock)
 {
 	int error;
@@ -138,12 +161,13 @@ void wsd_event_look(struct wsd_socket *sock)
 	if (sock->qos_news && wsd_fd_raise(fd, FD_QOS, 0))
 		sock->qos_news = false;
 	if (sock->state == WSD_SOCK_LISTENING) {
-		if (!sock->deciding && wsd_socket_requests(sock) > 0)
+		if (!sock->deciding && !sock->away && wsd_socket_requests(sock) > 0)
 			(void)wsd_fd_raise(fd, FD_ACCEPT, 0);
 		return;
 	}
 	if (sock->stream == NULL || sock->state == WSD_SOCK_CONNECTING || sock->away)
 		return;
+	wsd_stream_watch(sock->stream);
 	if (!sock->receive_shut && wsd_stream_readable(sock->stream) > 0)
 		(void)wsd_fd_raise(fd, FD_READ, 0);
 	else if (fd->mask & fd->armed & FD_READ)

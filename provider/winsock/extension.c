@@ -73,7 +73,7 @@ void wsd_accept_run_ops(struct wsd_socket *sock)
 {
 	struct wsd_list *queue = &sock->queues[WSD_Q_ACCEPT];
 
-	while (sock->listener != NULL && !sock->closed && !sock->deciding &&
+	while (sock->listener != NULL && !sock->closed && !sock->deciding && !sock->away &&
 	       !wsd_list_empty(queue)) {
 		struct wsd_op *op = wsd_container(queue->next, struct wsd_op, link);
 		struct wsd_socket *child = op->child;

@@ -71,6 +71,7 @@ static int do_atmark(struct wsd_socket *sock, struct ioctl_call *call)
 
 	if (sock->stream == NULL)
 		return WSAENOTCONN;
+	wsd_stream_watch(sock->stream);
 	at_mark = wsd_stream_at_mark(sock->stream);
 	return put(call, &at_mark, sizeof(at_mark));
 }
@@ -504,7 +505,7 @@ static int control(unsigned mode, SOCKET s, DWORD code, struct ioctl_call *call,
 			*returned = bytes;
 		return error == 0 ? 0 : wsd_failed(error, out);
 	}
-	sock = wsd_socket_find(mode, s, out);
+	sock = mode == WSD_MODE_SAN ? wsd_san_enter(s, out) : wsd_socket_enter(s, out);
 	if (sock == NULL)
 		return SOCKET_ERROR;
 	wsd_socket_ref(sock);

@@ -4,6 +4,7 @@
 
 #include "provider/transport/path.h"
 #include "provider/transport/plain.h"
+#include "provider/winsock/share.h"
 
 #define BACKLOG_MOST	   4096
 #define BACKLOG_SOMAXCONN  512
@@ -22,26 +23,38 @@ static unsigned clamp_backlog(int backlog)
 	return backlog > BACKLOG_MOST ? BACKLOG_MOST : (unsigned)backlog;
 }
 
+static void options_of(const struct wsd_socket *sock, struct wsd_listener_options *options)
+{
+	*options = (struct wsd_listener_options){ .backlog = sock->backlog,
+						  .conditional = sock->options.conditional,
+						  .traffic_class = sock->options.traffic_class,
+						  .posted_only = sock->options.receive_buffer == 0,
+						  .qos = sock->options.qos };
+}
+
+/* [lock] The system's socket for peers without OpenWSD; NULL: they are not listened for. */
+static const intptr_t *system_socket(struct wsd_socket *sock, intptr_t *holder)
+{
+	if (sock->mode != WSD_MODE_STREAM || wsd_engine_plain() == NULL ||
+	    !wsd_paths_listen(&sock->local, wsd_engine_plain()))
+		return NULL;
+	*holder = wsd_port_take(sock->port);
+	return *holder >= 0 ? holder : NULL;
+}
+
 /* [lock] Opening waits for the engines, so the lock is dropped; the socket is reserved meanwhile.
  */
 static int open_listener(struct wsd_socket *sock)
 {
-	struct wsd_listener_options options = { .backlog = sock->backlog,
-						.conditional = sock->options.conditional,
-						.traffic_class = sock->options.traffic_class,
-						.posted_only = sock->options.receive_buffer == 0,
-						.qos = sock->options.qos };
 	struct wsd_addr local = sock->local;
 	struct wsd_listener *listener = NULL;
 	struct wsd_acceptor *acceptor = NULL;
+	struct wsd_listener_options options;
 	enum wsd_status status;
 	intptr_t holder;
 
-	if (sock->mode == WSD_MODE_STREAM && wsd_engine_plain() != NULL &&
-	    wsd_paths_listen(&local, wsd_engine_plain())) {
-		holder = wsd_port_take(sock->port);
-		options.socket = holder >= 0 ? &holder : NULL;
-	}
+	options_of(sock, &options);
+	options.socket = system_socket(sock, &holder);
 	sock->reserved = true;
 	wsd_socket_ref(sock);
 	wsd_streams_count(sock->mode, 1);
@@ -69,6 +82,28 @@ static int open_listener(struct wsd_socket *sock)
 	(void)wsd_socket_move(sock, WSD_SOCK_ON_LISTEN);
 	sock->changes |= WSD_CHANGE_ARRIVED;
 	return 0;
+}
+
+int wsd_socket_start_listening(struct wsd_socket *sock)
+{
+	struct wsd_listener *listener = sock->listener;
+	struct wsd_addr local = sock->local;
+	struct wsd_listener_options options;
+	enum wsd_status status;
+	const intptr_t *socket;
+	intptr_t holder;
+
+	options_of(sock, &options);
+	wsd_listener_set_options(listener, &options);
+	socket = system_socket(sock, &holder);
+	sock->reserved = true;
+	wsd_mutex_unlock(&sock->lock);
+	status = wsd_listener_start(listener, &local, socket);
+	wsd_mutex_lock(&sock->lock);
+	sock->reserved = false;
+	if (status != WSD_OK)
+		wsd_port_restore(sock->port);
+	return wsd_error(status, WSD_CALL_LISTEN);
 }
 
 int wsd_socket_listen(struct wsd_socket *sock, unsigned backlog)
@@ -115,7 +150,13 @@ static int listen_entered(struct wsd_socket *sock, int backlog, LPINT lpErrno)
 		error = WSAEINVAL;
 	} else {
 		wsd_socket_ref(sock);
-		error = wsd_socket_listen(sock, clamp_backlog(backlog));
+		if (sock->share != NULL) {
+			sock->reserved = true; /* the seat stays */
+			wsd_share_listens(sock);
+			sock->reserved = false;
+		}
+		error = sock->closed ? WSAENOTSOCK
+				     : wsd_socket_listen(sock, clamp_backlog(backlog));
 		(void)wsd_socket_return(sock, error, lpErrno);
 		wsd_socket_unref(sock);
 		return error == 0 ? 0 : SOCKET_ERROR;

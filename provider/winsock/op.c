@@ -145,13 +145,27 @@ unsigned wsd_op_rest(const struct wsd_op *op, struct wsd_iovec *rest, unsigned r
 
 /* --- life --- */
 
+/* A completion routine that runs in this thread. */
+struct routine_frame {
+	SOCKET handle;
+	struct routine_frame *outer;
+};
+
+/* Finished operations are kept outside of the frames, because a routine may end its thread. */
+struct routines {
+	struct routine_frame *frames;
+	struct wsd_list kept; /* of sockets that have a frame; all zero until the first */
+};
+WSD_THREAD_LOCAL(struct routines, own_routines, WSD_ROOM_ROUTINES);
+
 struct wsd_op *wsd_op_take(struct wsd_socket *home, enum wsd_op_kind kind,
 			   const struct wsd_op_request *request)
 {
 	struct wsd_list *node = wsd_list_pop(&home->pool);
 	struct wsd_op *op;
 
-	if (home->op_count >= OPS_MAX) {
+	/* A routine needs room in the thread in which it will run: mostly this one. */
+	if (home->op_count >= OPS_MAX || (request->routine != NULL && own_routines() == NULL)) {
 		if (node != NULL)
 			wsd_list_append(&home->pool, node);
 		return NULL;
@@ -266,18 +280,6 @@ static void release(struct wsd_op *op)
 	wsd_socket_unref(home);
 }
 
-/* A completion routine that runs in this thread. */
-struct routine_frame {
-	SOCKET handle;
-	struct routine_frame *outer;
-};
-
-/* Finished operations are kept outside of the frames, because a routine may end its thread. */
-static WSD_THREAD_LOCAL struct {
-	struct routine_frame *frames;
-	struct wsd_list kept; /* of sockets that have a frame; all zero until the first */
-} routines;
-
 /* The operation is free before the routine runs, which may post. */
 static void run_routine(struct wsd_op *op)
 {
@@ -289,11 +291,11 @@ static void run_routine(struct wsd_op *op)
 	routine(error, bytes, overlapped, flags);
 }
 
-static struct wsd_op *take_kept(SOCKET handle)
+static struct wsd_op *take_kept(struct routines *own, SOCKET handle)
 {
 	struct wsd_list *node;
 
-	wsd_list_for_each(node, &routines.kept) {
+	wsd_list_for_each(node, &own->kept) {
 		struct wsd_op *op = wsd_container(node, struct wsd_op, link);
 
 		if (op->home->handle == handle) {
@@ -309,38 +311,50 @@ static struct wsd_op *take_kept(SOCKET handle)
 static VOID CALLBACK trampoline(DWORD_PTR context)
 {
 	struct wsd_op *op = (struct wsd_op *)context;
-	struct routine_frame frame = { op->home->handle, routines.frames };
+	struct routines *own = own_routines();
+	struct routine_frame frame = { op->home->handle, NULL };
 
-	if (routines.kept.next == NULL)
-		wsd_list_init(&routines.kept);
-	for (struct routine_frame *f = frame.outer; f != NULL; f = f->outer) {
+	if (own == NULL) { /* not the thread that posted, and it has no memory */
+		run_routine(op);
+		return;
+	}
+	if (own->kept.next == NULL)
+		wsd_list_init(&own->kept);
+	for (struct routine_frame *f = own->frames; f != NULL; f = f->outer) {
 		if (f->handle == frame.handle) {
-			wsd_list_append(&routines.kept, &op->link);
+			wsd_list_append(&own->kept, &op->link);
 			return;
 		}
 	}
-	routines.frames = &frame;
+	frame.outer = own->frames;
+	own->frames = &frame;
 	do
 		run_routine(op);
-	while ((op = take_kept(frame.handle)) != NULL);
-	routines.frames = frame.outer;
+	while ((op = take_kept(own, frame.handle)) != NULL);
+	own->frames = frame.outer;
 }
 
 void wsd_provider_thread_ended(void)
 {
+	struct routines *own = own_routines();
 	struct wsd_list *node;
 
-	routines.frames = NULL;
-	if (routines.kept.next == NULL)
+	if (own == NULL)
 		return;
-	while ((node = wsd_list_pop(&routines.kept)) != NULL)
+	own->frames = NULL;
+	if (own->kept.next == NULL)
+		return;
+	while ((node = wsd_list_pop(&own->kept)) != NULL)
 		release(wsd_container(node, struct wsd_op, link));
 }
 
 void wsd_ops_fork_child(void)
 {
+	struct routines *own = own_routines();
+
 	/* The parent's; its other threads may have held their sockets' locks. */
-	wsd_list_init(&routines.kept);
+	if (own != NULL)
+		wsd_list_init(&own->kept);
 }
 
 void wsd_provider_apc_dropped(LPWSAUSERAPC routine, DWORD_PTR context)

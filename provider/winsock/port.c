@@ -102,7 +102,7 @@ enum wsd_status wsd_port_hold(const struct wsd_addr *want, enum wsd_port_sharing
 {
 	struct wsd_port *held = wsd_alloc(sizeof(*held));
 	enum wsd_status status;
-	bool ours;
+	bool ours, shares;
 
 	if (held == NULL)
 		return WSD_ENOMEM;
@@ -114,7 +114,8 @@ enum wsd_status wsd_port_hold(const struct wsd_addr *want, enum wsd_port_sharing
 	if (status == WSD_OK) {
 		if (ours)
 			set_reuse(want, true);
-		status = wsd_os_port_hold(want, ours, &held->holder, &held->addr.port);
+		shares = ours || (sharing == WSD_PORT_REUSE && wsd_os_port_shares_from_bind());
+		status = wsd_os_port_hold(want, shares, &held->holder, &held->addr.port);
 		if (ours)
 			set_reuse(want, false);
 	}
@@ -235,6 +236,51 @@ struct wsd_port *wsd_port_share(struct wsd_port *port)
 	port->refs++;
 	wsd_mutex_unlock(&ports_lock);
 	return port;
+}
+
+static struct wsd_port *find_own(const struct wsd_addr *want)
+{
+	struct wsd_list *node;
+
+	wsd_list_for_each(node, &ports) {
+		struct wsd_port *held = wsd_container(node, struct wsd_port, link);
+
+		if (wsd_addr_equal(&held->addr, want))
+			return held;
+	}
+	return NULL;
+}
+
+enum wsd_status wsd_port_inherit(const struct wsd_addr *want, enum wsd_port_sharing sharing,
+				 struct wsd_port **port)
+{
+	struct wsd_addr got;
+
+	wsd_mutex_lock(&ports_lock);
+	*port = find_own(want);
+	if (*port != NULL) {
+		(*port)->refs++;
+		restore(*port);
+	}
+	wsd_mutex_unlock(&ports_lock);
+	return *port != NULL ? WSD_OK : wsd_port_hold(want, sharing, port, &got);
+}
+
+void wsd_port_lend(struct wsd_port *port, bool on)
+{
+	wsd_mutex_lock(&ports_lock);
+	wsd_os_port_set_reuse(port->holder, on);
+	wsd_mutex_unlock(&ports_lock);
+}
+
+void wsd_port_step_aside(struct wsd_port *port)
+{
+	if (port == NULL)
+		return;
+	wsd_mutex_lock(&ports_lock);
+	wsd_os_port_set_reuse(port->holder, true);
+	wsd_mutex_unlock(&ports_lock);
+	wsd_port_release(port);
 }
 
 void wsd_port_release(struct wsd_port *port)

@@ -29,7 +29,14 @@ intptr_t wsd_port_take(struct wsd_port *port);
 /* Hold the port again after that, if it is to be had. */
 void wsd_port_restore(struct wsd_port *port);
 struct wsd_port *wsd_port_share(struct wsd_port *port); /* one more holder, for accepted sockets */
-void wsd_port_release(struct wsd_port *port);		/* NULL allowed */
+/* Of a socket that comes from another process, or another socket here: which has stepped aside. */
+enum wsd_status wsd_port_inherit(const struct wsd_addr *want, enum wsd_port_sharing sharing,
+				 struct wsd_port **port);
+/* Of a socket that another process has just now: may that one have the port beside us? */
+void wsd_port_lend(struct wsd_port *port, bool on);
+/* Release it for one who inherits; others here that share it no longer keep other processes from it. */
+void wsd_port_step_aside(struct wsd_port *port);
+void wsd_port_release(struct wsd_port *port); /* NULL allowed */
 
 /* The table: may a second socket bind when a first holds the same port on the same family and the
  * addresses overlap? WSD_OK, WSD_EADDRINUSE, WSD_EACCESS. */

@@ -10,6 +10,7 @@
 #include <openwsd/ws2san.h>
 
 #include "provider/winsock/netwatch.h"
+#include "provider/winsock/roster.h"
 #include "provider/winsock/share.h"
 #include "provider/winsock/spi_calls.h"
 
@@ -42,11 +43,13 @@ static struct {
 	unsigned slots;
 	struct wsd_socket *unused;
 	struct host hosts[WSD_MODES];
+	_Atomic uint64_t connect_timeout, close_timeout; /* ns */
 } provider;
 
 static atomic_flag initialising = ATOMIC_FLAG_INIT;
 static atomic_bool exiting;
 static _Atomic(wsd_find_complete) find_complete;
+static _Atomic(wsd_upcalls_given) upcalls_given;
 static _Atomic(const struct wsd_file_reader *) file_reader;
 static _Atomic(struct wsd_socket **) chunks[CHUNKS];
 
@@ -71,6 +74,11 @@ static void init_once(void)
 void wsd_upcalls_set_find_complete(wsd_find_complete find)
 {
 	atomic_store(&find_complete, find);
+}
+
+void wsd_upcalls_set_given(wsd_upcalls_given given)
+{
+	atomic_store(&upcalls_given, given);
 }
 
 void wsd_upcalls_set_file_reader(const struct wsd_file_reader *reader)
@@ -213,6 +221,24 @@ unsigned wsd_slot_count(void)
 
 /* --- start --- */
 
+static void read_timeouts(void)
+{
+	atomic_store(&provider.connect_timeout,
+		     wsd_param_uint("CONNECT_TIMEOUT", 21000, 1, 3600000) * WSD_NS_PER_MS);
+	atomic_store(&provider.close_timeout,
+		     wsd_param_uint("CLOSE_TIMEOUT", 60000, 1, 3600000) * WSD_NS_PER_MS);
+}
+
+uint64_t wsd_connect_timeout(void)
+{
+	return atomic_load(&provider.connect_timeout);
+}
+
+uint64_t wsd_close_timeout(void)
+{
+	return atomic_load(&provider.close_timeout);
+}
+
 static void describe(unsigned mode, LPWSPDATA data)
 {
 	static const char *const texts[WSD_MODES] = {
@@ -253,6 +279,7 @@ static bool upcalls_complete(unsigned mode, const struct wsd_upcalls *upcalls)
 static int start(unsigned mode, WORD version, LPWSPDATA data, LPWSAPROTOCOL_INFOW info,
 		 const struct wsd_upcalls *upcalls)
 {
+	wsd_upcalls_given given = atomic_load(&upcalls_given);
 	struct host *host = &provider.hosts[mode];
 	int error = 0;
 
@@ -260,13 +287,18 @@ static int start(unsigned mode, WORD version, LPWSPDATA data, LPWSAPROTOCOL_INFO
 		return WSAVERNOTSUPPORTED;
 	if (!upcalls_complete(mode, upcalls))
 		return WSASYSNOTREADY;
+	if (given != NULL)
+		given(&upcalls->table);
 	init_once();
 	wsd_mutex_lock(&provider.lock);
 	if (host->started == 0 && wsd_engines_start() != WSD_OK) {
 		error = WSASYSNOTREADY;
 	} else {
-		if (host->started++ == 0)
+		if (host->started++ == 0) {
 			atomic_fetch_add(&host->start, 1);
+			read_timeouts();
+			wsd_roster_open();
+		}
 		host->entries[0] = *info;
 		host->entry_count = 1;
 		publish_upcalls(host, upcalls);
@@ -403,11 +435,14 @@ static int cleanup(unsigned mode, LPINT lpErrno)
 		wsd_streams_drain(wsd_clock_ns() + exit_linger());
 	wait_for_streams(host, wsd_clock_ns() + 1500 * WSD_NS_PER_MS);
 	/* What does not end in time still uses its engine: then the next start finds it running. */
-	if (no_streams(host))
+	if (no_streams(host)) {
 		wsd_engines_stop();
-	else
+	} else {
+		wsd_code_stays();
 		wsd_log(WSD_LOG_WARNING, "winsock", "%d connections have not ended yet",
 			atomic_load(&host->live));
+	}
+	wsd_roster_close();
 	return 0;
 }
 
@@ -424,13 +459,16 @@ int WSPAPI wsd_san_cleanup(LPINT lpErrno)
 /* Closing a channel is abortive anyway: the end of the process does that. */
 void wsd_provider_exit(void)
 {
-	if (!wsd_provider_started(WSD_MODE_STREAM))
+	if (!wsd_provider_started(WSD_MODE_STREAM)) {
+		wsd_roster_exit();
 		return;
+	}
 	atomic_store(&exiting, true);
 	atomic_store(&provider.hosts[WSD_MODE_STREAM].running, false);
 	shut_all(WSD_MODE_STREAM, wsd_provider_start(WSD_MODE_STREAM), false, true);
 	wsd_shares_drain(wsd_clock_ns() + exit_linger());
 	wsd_streams_drain(wsd_clock_ns() + exit_linger());
+	wsd_roster_exit();
 }
 
 void wsd_provider_fork_child(void)
@@ -446,6 +484,7 @@ void wsd_provider_fork_child(void)
 	wsd_port_init();
 	wsd_netwatch_init();
 	wsd_shares_init();
+	wsd_roster_fork_child();
 	wsd_engines_fork_child();
 	wsd_streams_fork_child();
 	wsd_ops_fork_child();

@@ -20,6 +20,9 @@ struct wsd_engine;
  * NULL: there is none, and WSPStartup fails. */
 typedef LPWPUCOMPLETEOVERLAPPEDREQUEST (*wsd_find_complete)(const WSPUPCALLTABLE *table);
 void wsd_upcalls_set_find_complete(wsd_find_complete find);
+/* Told of each table that a host gives, before it is used. */
+typedef void (*wsd_upcalls_given)(const WSPUPCALLTABLE *table);
+void wsd_upcalls_set_given(wsd_upcalls_given given);
 
 /* How TransmitFile reads: HANDLEs are the host's. */
 struct wsd_file_reader {
@@ -36,6 +39,10 @@ void wsd_provider_apc_dropped(LPWSAUSERAPC routine, DWORD_PTR context);
 /* By a thread that ends, perhaps inside of a completion routine: what waits for that one to return
  * never runs. */
 void wsd_provider_thread_ended(void);
+
+/* ns; as the parameters said when Winsock was started, for asking takes longer than all the rest of a close. */
+uint64_t wsd_connect_timeout(void);
+uint64_t wsd_close_timeout(void);
 
 /* Extension functions have no lpErrno: this carries their error (WSASetLastError of the host). */
 void wsd_upcalls_set_last_error(void (*set)(int error));

@@ -14,8 +14,9 @@ static uint32_t bound(ULONG rate)
 
 static bool service_of(ULONG type, bool sending, enum wsd_service *service)
 {
-	if ((type & 0xffff0000u & ~SERVICE_FLAGS) == 0)
-		type &= 0xffffu; /* SERVICETYPE_*, maybe with flags */
+	type &= ~SERVICE_NO_QOS_SIGNALING;
+	if ((type & 0xffff0000u & ~SERVICE_NO_TRAFFIC_CONTROL) == 0)
+		type &= 0xffffu; /* SERVICETYPE_*; else SERVICE_*, which have a bit of this flag */
 	switch (type) {
 	case SERVICETYPE_NOTRAFFIC:
 		*service = WSD_SERVICE_NO_TRAFFIC;

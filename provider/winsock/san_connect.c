@@ -85,13 +85,14 @@ static void established(struct wsd_socket *sock)
 		wsd_fd_arm(&sock->fd, FD_CONNECT);
 	}
 	(void)wsd_socket_move(sock, WSD_SOCK_ON_ESTABLISHED);
-	sock->connected_at = wsd_clock_ns();
+	sock->connected_at = sock->moved_at;
 }
 
 static void failed(struct wsd_socket *sock)
 {
 	enum wsd_status status = wsd_channel_error(sock->channel);
 
+	wsd_socket_keep_reasons(sock, wsd_channel_take_reasons(sock->channel));
 	sock->dead_channel = sock->channel;
 	sock->channel = NULL;
 	sock->callee_data = NULL;

@@ -52,6 +52,8 @@ static int look(const fd_set *set, enum set_kind kind, bool *ready, unsigned *to
 			++*total;
 		else if (kind == SET_READ)
 			wsd_recv_ask(sock, 0);
+		if (!ready[i] && sock->stream != NULL)
+			wsd_stream_watch(sock->stream);
 		wsd_socket_leave(sock);
 	}
 	return 0;

@@ -6,6 +6,20 @@
 #include "provider/winsock/spi_calls.h"
 
 #define LEGAL_FLAGS (MSG_OOB | MSG_DONTROUTE)
+/* A nonblocking call waits no longer, and twice in a connection's life; after a wait in vain nobody waits for a
+ * second, so that peers which say nothing cannot hold up a program that serves others. */
+#define ROOM_NS (10 * WSD_NS_PER_MS)
+#define VAIN_NS (1000 * WSD_NS_PER_MS)
+
+static _Atomic uint64_t room_waits_from;
+
+/* [lock] What is lent cannot be called back from a peer that does not answer, and then the connection ends. So a
+ * call whose time may run out lends only if the program has asked for lending. */
+static bool may_lend(const struct wsd_socket *sock, bool sync, size_t length)
+{
+	return (!sync || sock->options.send_timeout == 0 || sock->options.zcopy_min != 0) &&
+	       wsd_stream_can_lend(sock->stream, length);
+}
 
 /* [lock] Is the rest one buffer that is worth lending? */
 static bool lend(struct wsd_socket *sock, struct wsd_op *op)
@@ -13,7 +27,7 @@ static bool lend(struct wsd_socket *sock, struct wsd_op *op)
 	struct wsd_iovec rest[1];
 
 	if (op->kind == WSD_OP_KIND_TRANSMIT || wsd_op_rest(op, rest, 1) == 0 ||
-	    !wsd_stream_can_lend(sock->stream, rest[0].length))
+	    !may_lend(sock, op->sync, rest[0].length))
 		return false;
 	op->loan.data = rest[0];
 	op->loan.moved = 0;
@@ -221,16 +235,37 @@ static int send_queued(struct wsd_socket *sock, struct send_call *call)
 	return error;
 }
 
-/* [lock] Look at the device once, credits may have come, and try again. */
-static int send_nonblocking(struct wsd_socket *sock, struct send_call *call)
+/*
+ * [lock, dropped meanwhile] Look at the device, credits may have come. A program that has heard WSAEWOULDBLOCK takes
+ * room as a sign that its peer reads, so what comes before is waited for, and not long.
+ */
+static void look_for_room(struct wsd_socket *sock)
 {
 	struct wsd_engine *engine = sock->stream != NULL ? wsd_stream_engine(sock->stream) : NULL;
-	enum wsd_status status;
+	uint64_t now;
 
 	wsd_socket_leave(sock);
 	if (engine != NULL)
 		(void)wsd_engine_poll(engine);
 	wsd_mutex_lock(&sock->lock);
+	if (sock->closed || sock->stream == NULL || wsd_stream_writable(sock->stream) ||
+	    !wsd_stream_room_comes(sock->stream))
+		return;
+	now = wsd_clock_ns();
+	/* relaxed: a time, nothing is published by it */
+	if (now < atomic_load_explicit(&room_waits_from, memory_order_relaxed))
+		return;
+	wsd_socket_own_wait(sock, WSD_CHANGE_WRITABLE | WSD_CHANGE_CLOSED, now + ROOM_NS);
+	if (!sock->closed && sock->stream != NULL && !wsd_stream_writable(sock->stream))
+		atomic_store_explicit(&room_waits_from, now + VAIN_NS, memory_order_relaxed);
+}
+
+/* [lock, dropped meanwhile] */
+static int send_nonblocking(struct wsd_socket *sock, struct send_call *call)
+{
+	enum wsd_status status;
+
+	look_for_room(sock);
 	if (sock->closed)
 		return WSAENOTSOCK;
 	status = try_once(sock, call);
@@ -262,9 +297,8 @@ static int send_sync(struct wsd_socket *sock, struct send_call *call, bool *refe
 
 	if (call->total == 0)
 		return 0;
-	if ((call->flags & MSG_OOB) == 0 &&
-	    (sock->nonblocking || sock->stream == NULL ||
-	     !wsd_stream_can_lend(sock->stream, call->buffers[0].len))) {
+	if ((call->flags & MSG_OOB) == 0 && (sock->nonblocking || sock->stream == NULL ||
+					     !may_lend(sock, true, call->buffers[0].len))) {
 		status = try_once(sock, call);
 		if (status == WSD_OK && (call->bytes == call->total || sock->nonblocking))
 			return 0;

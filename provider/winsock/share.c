@@ -47,6 +47,8 @@ struct wsd_share {
 	uint64_t turn, until; /* length of a turn; end of this one */
 	uint64_t polite_until;
 	uint64_t leave_by;
+	struct wsd_share_listen listen;
+	enum wsd_socket_state remembered; /* what the record would tell if we died */
 };
 
 static struct wsd_mutex shares_lock; /* leaf */
@@ -127,15 +129,29 @@ static void seated(struct wsd_share *share)
 	if (share->selector != share->record.slot && !sock->closed)
 		wsd_fd_init(&sock->fd);
 	/* Others may have read, and met a full window. */
-	wsd_fd_arm(&sock->fd, FD_READ | FD_WRITE | FD_OOB);
+	wsd_fd_arm(&sock->fd, FD_READ | FD_WRITE | FD_OOB | FD_ACCEPT);
 	wsd_socket_apply_options(sock);
-	sock->changes |= WSD_CHANGE_IO | WSD_CHANGE_LOOK | WSD_CHANGE_SEAT;
+	share->remembered = WSD_SOCK_STATES;
+	sock->changes |= WSD_CHANGE_IO | WSD_CHANGE_LOOK | WSD_CHANGE_SEAT | WSD_CHANGE_ARRIVED;
 }
 
 static void give_up(struct wsd_share *share)
 {
 	share->seat = SEAT_PARKING;
 	share->sock->away = true;
+	share->sock->roster_news = true;
+}
+
+static bool can_go(const struct wsd_socket *sock)
+{
+	return sock->stream == NULL || wsd_stream_can_move(sock->stream);
+}
+
+/* In the middle of something that has to end here. */
+static bool is_stuck(const struct wsd_socket *sock)
+{
+	return sock->state == WSD_SOCK_CONNECTING || sock->reserved || sock->deciding ||
+	       !can_go(sock);
 }
 
 /* Is it the turn of another one? Sets *when to look again. */
@@ -146,6 +162,10 @@ static bool is_over(struct wsd_share *share, uint64_t *when)
 	*when = WSD_FOREVER;
 	if (!wsd_share_wanted(&share->record))
 		return false;
+	if (is_stuck(share->sock)) {
+		*when = now + RETRY;
+		return false;
+	}
 	if (!is_busy(share)) {
 		share->turn = TURN_LEAST;
 		return true;
@@ -160,7 +180,7 @@ static bool is_over(struct wsd_share *share, uint64_t *when)
 	return true;
 }
 
-/* [lock] Nobody else has it: what it is from here on, or its end. */
+/* [lock] Nobody else has it, or can have it: what it is from here on, or its end. */
 static void end_alone(struct wsd_share *share)
 {
 	(void)wsd_share_set_state(&share->record, WSD_SHARE_CLOSED, 0);
@@ -171,22 +191,29 @@ static void end_alone(struct wsd_share *share)
 
 static void held(struct wsd_share *share)
 {
-	uint64_t when;
+	struct wsd_socket *sock = share->sock;
+	uint64_t when, next;
 
+	if (share->remembered != sock->state && sock->state != WSD_SOCK_CONNECTING) {
+		share->remembered = sock->state;
+		wsd_share_remember(&share->record, sock, share->selector);
+	}
+	next = wsd_share_listen_held(&share->record, sock, &share->listen);
 	if (share->leaving) {
 		wsd_share_quit(&share->record);
-		if (wsd_share_others(&share->record)) {
+		if (wsd_share_others(&share->record) && can_go(sock)) {
 			give_up(share);
 			return;
 		}
 		end_alone(share);
-		wsd_socket_close_end(share->sock, share->abort);
+		wsd_share_ring(&share->record); /* who has it too finds it closed */
+		wsd_socket_close_end(sock, share->abort);
 		return;
 	}
 	if (is_over(share, &when))
 		give_up(share);
 	else
-		rest(share, when);
+		rest(share, when < next ? when : next);
 }
 
 /* --- PARKING --- */
@@ -230,6 +257,8 @@ static void parking(struct wsd_share *share)
 	struct wsd_socket *sock = share->sock;
 
 	suspend(share);
+	wsd_share_listen_part(&share->record, sock, &share->listen, share->leaving);
+	wsd_share_port_part(&share->record, sock, share->leaving);
 	if (!wsd_share_park(&share->record, sock, share->selector))
 		wsd_log(WSD_LOG_WARNING, "winsock", "no room for a shared socket on its way");
 	drop_stream(sock);
@@ -246,6 +275,7 @@ static void parking(struct wsd_share *share)
 /* The connection is gone. What waits here hears of it. */
 static void lost(struct wsd_share *share)
 {
+	(void)wsd_socket_move(share->sock, WSD_SOCK_ON_ESTABLISHED); /* it was, somewhere */
 	wsd_socket_broken(share->sock, WSD_ERESET);
 	seated(share);
 }
@@ -266,6 +296,10 @@ static void take(struct wsd_share *share)
 	switch ((int)wsd_share_unpark(&share->record, sock, &share->selector)) {
 	case WSD_PENDING:
 		share->seat = SEAT_TAKING;
+		return;
+	case WSD_AGAIN:
+		(void)wsd_share_set_state(&share->record, WSD_SHARE_HELD, payload);
+		seated(share);
 		return;
 	case WSD_OK: /* broken where it comes from */
 		(void)wsd_share_set_state(&share->record, WSD_SHARE_HELD, 0);
@@ -290,10 +324,15 @@ static bool may_sit(struct wsd_share *share)
 
 static void away(struct wsd_share *share)
 {
+	uint64_t when = wsd_share_listen_away(&share->record, share->sock, &share->listen);
+	uint64_t look = wsd_clock_ns() + LOOK_AGAIN;
 	bool want = is_wanted_here(share);
 	uint32_t payload;
 
-	if (share->leaving) {
+	wsd_share_port_away(&share->record, share->sock);
+	if (share->leaving && share->listen.keeper && !leave_time_over(share)) {
+		want = true; /* to hand over what waits */
+	} else if (share->leaving) {
 		/* The last one ends the connection, though it does not use it. */
 		wsd_share_quit(&share->record);
 		want = !wsd_share_others(&share->record) && !leave_time_over(share);
@@ -304,11 +343,13 @@ static void away(struct wsd_share *share)
 		}
 	}
 	/* One that nobody wants is taken by anyone: its peer does not wait for ever. */
-	want = want || (wsd_share_state(&share->record, &payload) == WSD_SHARE_PARKED &&
-			!wsd_share_wanted(&share->record));
+	want = want ||
+	       (wsd_share_state(&share->record, &payload) == WSD_SHARE_PARKED &&
+		!wsd_share_wanted(&share->record)) ||
+	       (!share->listen.keeper && wsd_share_listen_lost(&share->record));
 	wsd_share_want(&share->record, want);
 	if (!want) {
-		rest(share, wsd_clock_ns() + LOOK_AGAIN);
+		rest(share, when < look ? when : look);
 		return;
 	}
 	if (may_sit(share) && wsd_share_sit(&share->record)) {
@@ -378,7 +419,8 @@ static void share_thread(void *arg)
 	atomic_store(&share->ended, true);
 }
 
-static int start(struct wsd_socket *sock, const struct wsd_share_record *record, enum seat seat)
+static int start(struct wsd_socket *sock, const struct wsd_share_record *record,
+		 const struct wsd_share_listen *listen, enum seat seat)
 {
 	struct wsd_share *share = wsd_alloc(sizeof(*share));
 
@@ -386,10 +428,12 @@ static int start(struct wsd_socket *sock, const struct wsd_share_record *record,
 		return WSAENOBUFS;
 	share->sock = sock;
 	share->record = *record;
+	share->listen = *listen;
 	share->seat = seat;
 	share->selector = record->slot;
 	share->turn = TURN_LEAST;
 	share->until = wsd_clock_ns();
+	share->remembered = WSD_SOCK_STATES;
 	wsd_list_init(&share->link);
 	wsd_socket_ref(sock);
 	wsd_streams_count(sock->mode, 1);
@@ -412,11 +456,16 @@ static int start(struct wsd_socket *sock, const struct wsd_share_record *record,
 int wsd_share_begin(struct wsd_socket *sock)
 {
 	struct wsd_share_record record;
+	struct wsd_share_listen listen;
 	int error = wsd_share_create(&record);
 
 	if (error != 0)
 		return error;
-	error = start(sock, &record, SEAT_HELD);
+	error = WSAENOBUFS;
+	if (wsd_share_listen_begin(&record, sock, &listen)) {
+		wsd_share_remember(&record, sock, record.slot);
+		error = start(sock, &record, &listen, SEAT_HELD);
+	}
 	if (error != 0)
 		wsd_share_close(&record, true);
 	return error;
@@ -424,14 +473,17 @@ int wsd_share_begin(struct wsd_socket *sock)
 
 int wsd_share_join(struct wsd_socket *sock, const struct wsd_share_record *record)
 {
-	return start(sock, record, SEAT_AWAY);
+	const struct wsd_share_listen listen = { 0 };
+
+	return start(sock, record, &listen, SEAT_AWAY);
 }
 
 int wsd_share_give(struct wsd_socket *sock, uint32_t process, uint32_t *index)
 {
 	struct wsd_share_kind kind = { .mode = sock->mode,
 				       .family = sock->family,
-				       .overlapped = sock->overlapped };
+				       .overlapped = sock->overlapped,
+				       .connected = !wsd_share_unconnected(sock) };
 
 	return wsd_share_token(&sock->share->record, &kind, process, index);
 }
@@ -460,11 +512,17 @@ int wsd_share_enter(struct wsd_socket *sock)
 	return error == WSAETIMEDOUT ? WSAENETDOWN : error;
 }
 
+void wsd_share_listens(struct wsd_socket *sock)
+{
+	wsd_share_port_room(&sock->share->record, sock);
+}
+
 bool wsd_share_dissolve(struct wsd_socket *sock)
 {
 	struct wsd_share *share = sock->share;
 
-	if (share->seat != SEAT_HELD)
+	if (share->seat != SEAT_HELD || sock->reserved ||
+	    !wsd_share_listen_alone(&share->record, sock, &share->listen))
 		return false;
 	wsd_share_quit(&share->record);
 	if (wsd_share_others(&share->record))

@@ -19,12 +19,13 @@
 #define WSD_SHARE_TOKENS  16u /* given out by one process and not used yet */
 #define WSD_SHARE_PAYLOAD 4096u
 #define WSD_SHARE_MOST	  (1u << 24) /* bytes of a payload */
+#define WSD_SHARE_BACKLOG 4096u	     /* WSPListen's limit */
 
 /* --- the record: share_record.c. Errors are WSA codes. --- */
 
 enum wsd_share_state {
-	WSD_SHARE_HELD =
-		1, /* by whom has the seat; without one he died, and the connection with him */
+	/* By whom has the seat; without one he died. With a payload the socket was not connected, and is so again. */
+	WSD_SHARE_HELD = 1,
 	WSD_SHARE_PARKED, /* in the payload */
 	WSD_SHARE_CLOSED
 };
@@ -34,6 +35,7 @@ struct wsd_share_kind {
 	uint32_t mode;
 	uint32_t family;
 	uint32_t overlapped;
+	uint32_t connected;
 };
 
 struct wsd_share_token {
@@ -41,11 +43,15 @@ struct wsd_share_token {
 	uint64_t expires;
 };
 
+/* How a process holds the port of a bound one. */
+enum wsd_share_port { WSD_SHARE_PORT_NONE, WSD_SHARE_PORT_SHARED, WSD_SHARE_PORT_ALONE };
+
 struct wsd_share_record {
 	intptr_t record, bell;
 	uint8_t bell_name[WSD_BELL_NAME];
 	char name[WSD_RECORD_NAME];
 	unsigned slot; /* 0: not a member any more */
+	enum wsd_share_port port;
 	struct wsd_share_token tokens[WSD_SHARE_TOKENS];
 };
 
@@ -68,8 +74,14 @@ void wsd_share_stand(struct wsd_share_record *share);
 /* Is any other process there, or on its way? */
 bool wsd_share_others(struct wsd_share_record *share);
 void wsd_share_want(struct wsd_share_record *share, bool want);
-bool wsd_share_wanted(struct wsd_share_record *share); /* by another one that lives */
-void wsd_share_ring(struct wsd_share_record *share);   /* all others */
+bool wsd_share_wanted(struct wsd_share_record *share);	   /* by another one that lives */
+void wsd_share_ring(const struct wsd_share_record *share); /* all others */
+
+/* Are those who keep the port to themselves asked to share it? */
+void wsd_share_port_say(struct wsd_share_record *share, enum wsd_share_port how);
+bool wsd_share_port_kept(struct wsd_share_record *share); /* by another one that lives */
+void wsd_share_port_ask(const struct wsd_share_record *share, bool ask);
+bool wsd_share_port_asked(const struct wsd_share_record *share);
 
 /* With the seat. */
 enum wsd_share_state wsd_share_state(const struct wsd_share_record *share, uint32_t *payload);
@@ -78,12 +90,53 @@ bool wsd_share_set_state(struct wsd_share_record *share, enum wsd_share_state st
 
 /* --- what is in the payload: share_image.c --- */
 
+/* [lock] Does it have nothing yet that a peer knows? */
+bool wsd_share_unconnected(const struct wsd_socket *sock);
 /* [lock] The socket and its stream into the record. False: no room; then the connection is lost. */
 bool wsd_share_park(struct wsd_share_record *share, struct wsd_socket *sock, uint32_t selector);
-/* [lock] From the record into a socket without a stream. WSD_PENDING: the stream is connecting. WSD_OK: it
- * is broken, and so is the socket. WSD_ENOMEM: try again. Else the record is of no use. */
+/* [lock] By whom has the seat: what is left of it if this process dies. */
+void wsd_share_remember(struct wsd_share_record *share, struct wsd_socket *sock, uint32_t selector);
+/* [lock] From the record into a socket without a stream. WSD_PENDING: the stream is connecting. WSD_AGAIN: it is
+ * not connected. WSD_OK: it is broken, and so is the socket. WSD_ENOMEM: try again. Else the record is of no
+ * use. */
 enum wsd_status wsd_share_unpark(struct wsd_share_record *share, struct wsd_socket *sock,
 				 uint32_t *selector);
+
+/* --- its port: share_port.c. All [lock]; room drops it meanwhile. --- */
+
+/* With the seat, before it binds or listens: the others let it. */
+void wsd_share_port_room(struct wsd_share_record *record, struct wsd_socket *sock);
+/* With the seat: a socket that is bound has its port here. 0 or a WSA code. */
+int wsd_share_port_take(struct wsd_share_record *record, struct wsd_socket *sock);
+/* The seat goes; leaving: the descriptor is closed. */
+void wsd_share_port_part(struct wsd_share_record *record, struct wsd_socket *sock, bool leaving);
+/* Another one has it. */
+void wsd_share_port_away(struct wsd_share_record *record, struct wsd_socket *sock);
+
+/* --- a listener: share_listen.c. All [lock]; held and part drop it meanwhile. --- */
+
+struct wsd_share_listen {
+	bool keeper; /* this process listens */
+	bool failed; /* it could not, when it had to */
+};
+
+/* Of a new record; one that listens already is the keeper. */
+bool wsd_share_listen_begin(const struct wsd_share_record *record, const struct wsd_socket *sock,
+			    struct wsd_share_listen *listen);
+/* With the seat. When to look again. */
+uint64_t wsd_share_listen_held(const struct wsd_share_record *record, struct wsd_socket *sock,
+			       struct wsd_share_listen *listen);
+/* Another one has it: a keeper gives what it is asked for. When to look again. */
+uint64_t wsd_share_listen_away(const struct wsd_share_record *record, struct wsd_socket *sock,
+			       const struct wsd_share_listen *listen);
+/* Not of the keeper itself: nobody listens who should. */
+bool wsd_share_listen_lost(const struct wsd_share_record *record);
+/* Nothing is left in the record that others would have to have. */
+bool wsd_share_listen_alone(const struct wsd_share_record *record, const struct wsd_socket *sock,
+			    const struct wsd_share_listen *listen);
+/* The seat goes, and what was not accepted with it; leaving: the descriptor is closed. */
+void wsd_share_listen_part(const struct wsd_share_record *record, struct wsd_socket *sock,
+			   struct wsd_share_listen *listen, bool leaving);
 
 /* --- the seat: share.c. sock->away: another process has it, or it is on its way. --- */
 
@@ -101,6 +154,8 @@ int wsd_share_enter(struct wsd_socket *sock);
 bool wsd_share_dissolve(struct wsd_socket *sock);
 /* [lock, released] The descriptor is closed; the connection goes to another process, or ends with its last. */
 void wsd_share_leave(struct wsd_socket *sock, bool abort, bool quiet);
+/* [lock, dropped meanwhile] It begins to listen. */
+void wsd_share_listens(struct wsd_socket *sock);
 /* [lock] Something waits for the seat, or does not any more. */
 void wsd_share_poke(struct wsd_socket *sock);
 /* [lock] WSPEventSelect: it replaces what another process had asked for. */

@@ -12,6 +12,7 @@
 #define LAYOUT	      1u
 #define SEAT	      0u /* the locks: the seat, then one for each member */
 #define MEMBERS_AT    512u
+#define ROOM_AT	      1024u /* are they asked to share the port? */
 #define TOKEN_PREFIX  "openwsd-token-"
 #define RECORD_PREFIX "openwsd-share-"
 #define TOKENS_TRIED  64u
@@ -27,7 +28,8 @@ struct member {
 	uint32_t process;
 	uint32_t want;
 	uint8_t bell[WSD_BELL_NAME];
-	uint8_t unused[16];
+	uint32_t port; /* enum wsd_share_port */
+	uint8_t unused[12];
 };
 
 struct token {
@@ -168,7 +170,44 @@ bool wsd_share_wanted(struct wsd_share_record *share)
 	return false;
 }
 
-void wsd_share_ring(struct wsd_share_record *share)
+void wsd_share_port_say(struct wsd_share_record *share, enum wsd_share_port how)
+{
+	uint32_t value = how;
+
+	if (share->slot != 0)
+		(void)wsd_record_write(share->record,
+				       member_at(share->slot) + offsetof(struct member, port),
+				       &value, sizeof(value));
+}
+
+bool wsd_share_port_kept(struct wsd_share_record *share)
+{
+	struct member members[WSD_SHARE_MEMBERS];
+
+	if (!read_members(share, members))
+		return false;
+	for (unsigned i = 1; i <= WSD_SHARE_MEMBERS; i++)
+		if (i != share->slot && members[i - 1].port == WSD_SHARE_PORT_ALONE &&
+		    lives(share, i))
+			return true;
+	return false;
+}
+
+void wsd_share_port_ask(const struct wsd_share_record *share, bool ask)
+{
+	uint32_t value = ask;
+
+	(void)wsd_record_write(share->record, ROOM_AT, &value, sizeof(value));
+}
+
+bool wsd_share_port_asked(const struct wsd_share_record *share)
+{
+	uint32_t value = 0;
+
+	return wsd_record_read(share->record, ROOM_AT, &value, sizeof(value)) && value != 0;
+}
+
+void wsd_share_ring(const struct wsd_share_record *share)
 {
 	struct member members[WSD_SHARE_MEMBERS];
 
@@ -208,12 +247,11 @@ enum wsd_share_state wsd_share_state(const struct wsd_share_record *share, uint3
 	if (!wsd_record_read(share->record, 0, &header, sizeof(header)) || header.magic != MAGIC ||
 	    header.layout != LAYOUT)
 		return WSD_SHARE_CLOSED;
-	if (header.state != WSD_SHARE_PARKED)
-		return header.state == WSD_SHARE_HELD ? WSD_SHARE_HELD : WSD_SHARE_CLOSED;
-	if (header.payload > WSD_SHARE_MOST)
+	if ((header.state != WSD_SHARE_HELD && header.state != WSD_SHARE_PARKED) ||
+	    header.payload > WSD_SHARE_MOST)
 		return WSD_SHARE_CLOSED;
 	*payload = header.payload;
-	return WSD_SHARE_PARKED;
+	return (enum wsd_share_state)header.state;
 }
 
 bool wsd_share_set_state(struct wsd_share_record *share, enum wsd_share_state state,
@@ -350,6 +388,7 @@ static bool read_token(uint32_t mode, uint32_t index, struct token *token)
 	       token->kind.mode == mode && token->process == wsd_process_id() &&
 	       wsd_process_started(token->process, &started) && token->started == started &&
 	       wsd_clock_ns() <= token->expires && is_record_name(token->name) &&
+	       token->kind.connected <= 1 &&
 	       (token->kind.family == WSD_FAMILY_IPV4 || token->kind.family == WSD_FAMILY_IPV6);
 }
 

@@ -91,6 +91,7 @@ static void back_to_bound(struct wsd_socket *sock)
 {
 	(void)wsd_socket_move(sock, WSD_SOCK_ON_REUSE);
 	(void)wsd_port_connect(sock->port, NULL);
+	(void)wsd_socket_hold_port(sock);
 	sock->send_shut = false;
 	sock->receive_shut = false;
 	sock->accepted = false;
@@ -127,11 +128,6 @@ void wsd_control_run(struct wsd_socket *sock)
 }
 
 /* --- close --- */
-
-static uint64_t close_timeout(void)
-{
-	return wsd_param_uint("CLOSE_TIMEOUT", 60000, 1, 3600000) * WSD_NS_PER_MS;
-}
 
 /* [lock] Ask every operation of the socket to end. */
 static void cancel_all(struct wsd_socket *sock)
@@ -191,7 +187,8 @@ void wsd_socket_close_begin(struct wsd_socket *sock, bool quiet)
 	atomic_store(&sock->quiet, quiet);
 	sock->closed = true;
 	wsd_fd_init(&sock->fd);
-	cut_sends(sock);
+	if (!quiet)
+		cut_sends(sock);
 	cancel_all(sock);
 	cancel_parked(sock);
 	wsd_socket_wake(sock, WSD_CHANGE_CLOSED);
@@ -200,7 +197,7 @@ void wsd_socket_close_begin(struct wsd_socket *sock, bool quiet)
 void wsd_socket_close_end(struct wsd_socket *sock, bool abort_it)
 {
 	if (sock->stream != NULL)
-		wsd_stream_close(sock->stream, abort_it, close_timeout());
+		wsd_stream_close(sock->stream, abort_it, wsd_close_timeout());
 	if (sock->channel != NULL)
 		wsd_channel_close(sock->channel);
 	wsd_socket_stop_listening(sock);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* socket.c - struct wsd_socket: life, state, settling of changes, delivery outside the lock. */
+#include "provider/winsock/roster.h"
+#include "provider/winsock/share.h"
 #include "provider/winsock/spi_calls.h"
 
 #include <string.h>
@@ -57,6 +59,10 @@ bool wsd_socket_move(struct wsd_socket *sock, enum wsd_socket_event event)
 	if (!wsd_socket_next_state(sock->state, event, &next))
 		return false;
 	sock->state = next;
+	sock->moved_at = wsd_clock_coarse_ns();
+	sock->roster_news = true;
+	if (sock->share != NULL)
+		wsd_share_poke(sock);
 	return true;
 }
 
@@ -86,6 +92,7 @@ static void recycle(struct wsd_socket *sock)
 	wsd_port_release(sock->port);
 	sock->port = NULL;
 	wsd_socket_keep_reasons(sock, NULL);
+	wsd_roster_leave(sock);
 	wsd_mutex_unlock(&sock->lock);
 	wsd_slot_put(sock);
 }
@@ -311,6 +318,8 @@ void wsd_socket_leave(struct wsd_socket *sock)
 
 	if (sock->changes != 0)
 		wsd_socket_settle(sock);
+	if (sock->roster_news)
+		wsd_roster_update(sock);
 	engine = wsd_socket_engine(sock);
 	look = sock->stream != NULL && wsd_stream_take_look(sock->stream);
 	all = sock->kick_all;
@@ -377,29 +386,6 @@ void wsd_socket_abort(struct wsd_socket *sock)
 	wsd_socket_broken(sock, WSD_EABORTED);
 }
 
-int wsd_socket_io_error(struct wsd_socket *sock)
-{
-	switch (sock->state) {
-	case WSD_SOCK_CONNECTED:
-		return 0;
-	case WSD_SOCK_BROKEN:
-		/* A keep-alive failure ends the calls in progress with WSAENETRESET, later ones so.
-		 */
-		if (sock->broken_error == WSAENETRESET)
-			return WSAENOTCONN;
-		return sock->stream != NULL ? 0 : sock->broken_error;
-	case WSD_SOCK_CONNECTING:
-		return sock->accepted ? 0 : WSAENOTCONN;
-	case WSD_SOCK_NEW:
-	case WSD_SOCK_BOUND:
-	case WSD_SOCK_LISTENING:
-	case WSD_SOCK_CLOSED:
-	case WSD_SOCK_STATES:
-		break;
-	}
-	return WSAENOTCONN;
-}
-
 static void add_zombie(struct wsd_socket *sock)
 {
 	if (sock->stream == NULL || sock->zombie_count == WSD_ZOMBIES)
@@ -408,15 +394,9 @@ static void add_zombie(struct wsd_socket *sock)
 	sock->stream = NULL;
 }
 
-void wsd_socket_keep_reasons(struct wsd_socket *sock, char *reasons)
-{
-	wsd_free(sock->reasons);
-	sock->reasons = reasons;
-}
-
 void wsd_socket_drop_stream(struct wsd_socket *sock)
 {
-	if (sock->stream != NULL)
+	if (sock->stream != NULL && !sock->closed)
 		wsd_socket_keep_reasons(sock, wsd_stream_take_reasons(sock->stream));
 	add_zombie(sock);
 }
@@ -461,6 +441,8 @@ static void settle_stream(struct wsd_socket *sock, unsigned changes)
 		stream_dead(sock);
 	if (changes & WSD_CHANGE_QOS)
 		sock->qos_news = true;
+	if (changes & (WSD_CHANGE_QOS | WSD_CHANGE_PATH | WSD_CHANGE_SEAT))
+		sock->roster_news = true;
 	if (changes & (WSD_CHANGE_IO | WSD_CHANGE_DEAD)) {
 		settle_io(sock);
 		wsd_control_run(sock);
@@ -483,6 +465,9 @@ void wsd_socket_settle(struct wsd_socket *sock)
 			wsd_san_settle(sock, now);
 		else
 			settle_stream(sock, now);
+		if ((now & WSD_CHANGE_ARRIVED) && sock->share != NULL)
+			wsd_share_poke(
+				sock); /* for another process, or there is room for one more */
 		if (now & WSD_CHANGE_GONE) {
 			sock->dead_listener = sock->listener;
 			sock->listener = NULL;
@@ -520,6 +505,8 @@ static void owner_unlock(void *owner, struct wsd_engine *engine)
 		wsd_socket_ref(sock);
 		wsd_engine_defer(engine, &sock->deferred);
 	}
+	if (sock->roster_news)
+		wsd_roster_update(sock);
 	wsd_mutex_unlock(&sock->lock);
 }
 
@@ -541,11 +528,23 @@ static void stream_changed(void *owner, unsigned changes)
 	sock->in_settle = false;
 }
 
-static intptr_t stream_take_port(void *owner)
+static enum wsd_status stream_take_port(void *owner, intptr_t *socket)
 {
 	struct wsd_socket *sock = owner;
 
-	return wsd_port_take(sock->port);
+	if (sock->port == NULL)
+		return wsd_os_port_open(sock->family, socket);
+	*socket = wsd_port_take(sock->port);
+	return *socket < 0 ? WSD_EADDRINUSE : WSD_OK;
+}
+
+static enum wsd_status stream_hold_port(void *owner, struct wsd_addr *local)
+{
+	struct wsd_socket *sock = owner;
+	enum wsd_status status = wsd_socket_hold_port(sock);
+
+	*local = sock->local;
+	return status;
 }
 
 const struct wsd_stream_owner wsd_socket_stream_owner = {
@@ -553,6 +552,7 @@ const struct wsd_stream_owner wsd_socket_stream_owner = {
 	.unlock = owner_unlock,
 	.changed = stream_changed,
 	.take_port = stream_take_port,
+	.hold_port = stream_hold_port,
 };
 
 static void listener_arrived(void *owner)

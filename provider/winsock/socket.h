@@ -125,7 +125,10 @@ struct wsd_socket {
 	int connect_error;   /* last result of connecting */
 	unsigned changes;    /* seen, not settled */
 	unsigned backlog;
-	uint64_t connected_at;
+	uint64_t connected_at, moved_at; /* into its state */
+	uint32_t roster_slot;		 /* see roster.h; 0: none */
+	bool roster_news;		 /* what it tells has changed */
+	bool unlisted;			 /* it would have one, but there was none left */
 	struct wsd_addr local, remote;
 	struct wsd_port *port;
 	struct wsd_socket_options options;
@@ -202,7 +205,9 @@ bool wsd_socket_next_state(enum wsd_socket_state state, enum wsd_socket_event ev
 void wsd_socket_settle(struct wsd_socket *sock);
 /* [lock] Let go of the stream that is attached; it may be told to die in the background. */
 void wsd_socket_drop_stream(struct wsd_socket *sock);
-/* [lock] For SO_OPENWSD_REASONS, once there is no stream to ask. Frees what was kept before. */
+/* [lock] Why each path that was tried was not taken; NULL: nothing to tell. */
+const char *wsd_socket_reasons(const struct wsd_socket *sock);
+/* [lock] For the above, once there is no stream to ask. Frees what was kept before. */
 void wsd_socket_keep_reasons(struct wsd_socket *sock, char *reasons);
 /* [lock] Attach options to the stream. */
 void wsd_socket_apply_options(struct wsd_socket *sock);
@@ -261,6 +266,14 @@ int wsd_option_structure(struct wsd_socket *sock, int level, int name, char *out
 int wsd_socket_set_qos(struct wsd_socket *sock, const struct wsd_qos *qos);
 /* [lock] Bind to a port, to want or to an ephemeral one. 0 or a WSA code. */
 int wsd_socket_bind(struct wsd_socket *sock, const struct wsd_addr *want);
+/* [lock] The port of one that comes from, or goes to, another process. 0 or a WSA code. */
+int wsd_socket_take_port(struct wsd_socket *sock);
+void wsd_socket_give_port(struct wsd_socket *sock);
+/* [lock] A socket that the program does not bind needs a port of ours; none if the system's TCP connects it. */
+enum wsd_status wsd_socket_hold_port(struct wsd_socket *sock);
+struct wsd_addr wsd_socket_local(struct wsd_socket *sock); /* [lock] */
+/* [lock] The same without a call of the system: its address may be missing still. */
+struct wsd_addr wsd_socket_known_local(const struct wsd_socket *sock);
 /* [lock] Start connecting, with that quality of service; 0 or a WSA code. */
 int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote,
 		      const struct wsd_qos *qos);
@@ -270,7 +283,6 @@ struct wsd_qos wsd_socket_qos(const struct wsd_socket *sock);
 int wsd_connect_state(const struct wsd_socket *sock);
 int wsd_connect_address(const struct wsd_socket *sock, const struct sockaddr *name, int namelen,
 			struct wsd_addr *remote);
-uint64_t wsd_connect_timeout(void); /* ns */
 /* [lock, released on return] An attempt has begun: wait until it ended, or not; what the call returns. A
  * call that was cancelled leaves no attempt behind. */
 int wsd_connect_begun(struct wsd_socket *sock, LPINT lpErrno);
@@ -280,6 +292,8 @@ enum wsd_status wsd_accept_into(struct wsd_socket *listener, struct wsd_socket *
 void wsd_socket_stop_listening(struct wsd_socket *sock); /* [lock] */
 /* [lock, dropped meanwhile] Of a bound socket; the caller holds a reference. 0 or a WSA code. */
 int wsd_socket_listen(struct wsd_socket *sock, unsigned backlog);
+/* [lock, dropped meanwhile] Of mode D, with a queue that nothing arrives at. 0 or a WSA code. */
+int wsd_socket_start_listening(struct wsd_socket *sock);
 /* [lock] Requests that wait to be accepted. */
 unsigned wsd_socket_requests(const struct wsd_socket *sock);
 

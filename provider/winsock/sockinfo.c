@@ -6,13 +6,29 @@
 
 #include <openwsd/openwsd.h>
 
+#include "rdma_backend/base/base.h"
+
+const char *wsd_socket_reasons(const struct wsd_socket *sock)
+{
+	if (sock->stream != NULL)
+		return wsd_stream_reasons(sock->stream);
+	return sock->channel != NULL ? wsd_channel_reasons(sock->channel) : sock->reasons;
+}
+
+void wsd_socket_keep_reasons(struct wsd_socket *sock, char *reasons)
+{
+	wsd_free(sock->reasons);
+	sock->reasons = reasons;
+	sock->roster_news = true;
+}
+
 static int get_text(struct wsd_socket *sock, int name, char *out, int *length)
 {
 	const char *text = NULL;
 	size_t size;
 
 	if (name == SO_OPENWSD_REASONS)
-		text = sock->stream != NULL ? wsd_stream_reasons(sock->stream) : sock->reasons;
+		text = wsd_socket_reasons(sock);
 	else if (sock->stream != NULL && sock->state == WSD_SOCK_CONNECTED)
 		text = wsd_stream_path(sock->stream);
 	if (text == NULL)
@@ -59,6 +75,7 @@ static int get_bsp_state(struct wsd_socket *sock, char *out, int *length)
 {
 	int size = wsd_sockaddr_size(sock->family), room = size;
 	int need = (int)sizeof(CSADDR_INFO) + 2 * size;
+	struct wsd_addr own = wsd_socket_local(sock);
 	CSADDR_INFO info;
 	char *local, *remote;
 
@@ -69,7 +86,7 @@ static int get_bsp_state(struct wsd_socket *sock, char *out, int *length)
 	memset(&info, 0, sizeof(info));
 	local = out + sizeof(info);
 	remote = local + size;
-	(void)wsd_sockaddr_encode(&sock->local, (struct sockaddr *)(void *)local, &room);
+	(void)wsd_sockaddr_encode(&own, (struct sockaddr *)(void *)local, &room);
 	info.LocalAddr.lpSockaddr = (LPSOCKADDR)(void *)local;
 	info.LocalAddr.iSockaddrLength = size;
 	if (sock->remote.family == sock->family) {

@@ -195,7 +195,10 @@ static int get_priority(struct wsd_socket *sock, union option_value *value)
 
 static int set_priority(struct wsd_socket *sock, const union option_value *value)
 {
+	if (value->number < 0)
+		return WSAEINVAL;
 	sock->options.group_priority = value->number;
+	wsd_socket_apply_options(sock);
 	return 0;
 }
 

@@ -14,12 +14,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(_MSC_VER)
-#define WSD_THREAD_LOCAL __declspec(thread)
-#else
-#define WSD_THREAD_LOCAL _Thread_local
-#endif
-
 #ifndef WSS_OPERATION_IN_PROGRESS
 #define WSS_OPERATION_IN_PROGRESS 0x00000103
 #endif

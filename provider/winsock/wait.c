@@ -10,7 +10,14 @@
 
 #define HOOK_STEP_NS (5 * WSD_NS_PER_MS) /* a hook is called at least so often */
 
-static WSD_THREAD_LOCAL struct wsd_waiter *current_waiter;
+WSD_THREAD_LOCAL(struct wsd_waiter *, current_place, WSD_ROOM_WAITER);
+
+static struct wsd_waiter *current_waiter(void)
+{
+	struct wsd_waiter **current = current_place();
+
+	return current != NULL ? *current : NULL;
+}
 
 uint64_t wsd_deadline_ms(uint32_t milliseconds)
 {
@@ -21,15 +28,17 @@ uint64_t wsd_deadline_ms(uint32_t milliseconds)
 
 bool wsd_wait_running(void)
 {
-	return current_waiter != NULL;
+	return current_waiter() != NULL;
 }
 
 int wsd_wait_cancel(void)
 {
-	if (current_waiter == NULL)
+	struct wsd_waiter *waiter = current_waiter();
+
+	if (waiter == NULL)
 		return WSAEINVAL;
-	current_waiter->cancelled = true;
-	atomic_store(&current_waiter->signalled, true);
+	waiter->cancelled = true;
+	atomic_store(&waiter->signalled, true);
 	return 0;
 }
 
@@ -78,6 +87,7 @@ int wsd_wait(struct wsd_engine *engine, struct wsd_waiter *waiter, unsigned mode
 	     uint64_t deadline)
 {
 	const WSPUPCALLTABLE *table = &wsd_upcalls(mode)->table;
+	struct wsd_waiter **current = current_place(); /* who has a waker has it */
 	LPBLOCKINGCALLBACK hook = NULL;
 	DWORD_PTR context = 0;
 	INT ignored;
@@ -86,14 +96,14 @@ int wsd_wait(struct wsd_engine *engine, struct wsd_waiter *waiter, unsigned mode
 	if (table->lpWPUQueryBlockingCallback != NULL &&
 	    table->lpWPUQueryBlockingCallback(catalog_id, &hook, &context, &ignored) != 0)
 		hook = NULL;
-	current_waiter = waiter;
+	*current = waiter;
 	if (hook != NULL)
 		error = hooked_wait(engine, waiter, deadline, hook, context);
 	else if (!engine_wait(engine, waiter, deadline))
 		error = WSAETIMEDOUT;
 	else
 		error = waiter->cancelled ? WSAEINTR : 0;
-	current_waiter = NULL;
+	*current = NULL;
 	return error;
 }
 
@@ -129,7 +139,7 @@ int wsd_socket_wait(struct wsd_socket *sock, unsigned interest, uint64_t deadlin
 {
 	int error;
 
-	if (current_waiter != NULL)
+	if (wsd_wait_running())
 		return WSAEINPROGRESS;
 	error = socket_wait(sock, interest, deadline, false);
 	return sock->closed ? WSAEINTR : error;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * dll.c - what the provider takes from Windows besides the upcall table: the upcall that no table of 15
- * carries, reading of files, the last error. WSPStartup and WSPStartupEx themselves are the provider's.
+ * dll.c - what the provider takes from Windows besides the upcall table: the upcall that no table of 15 carries, the
+ * base provider, reading of files, the last error. WSPStartup and WSPStartupEx themselves are the provider's.
  */
 #include "provider/winsock/provider.h"
+#include "rdma_backend/base/base_provider_windows.h"
 #include "rdma_backend/base/platform_windows.h"
 
 static LPWPUCOMPLETEOVERLAPPEDREQUEST complete_of(HMODULE module)
@@ -74,6 +75,7 @@ BOOL WINAPI DllMain(HINSTANCE instance, DWORD reason, LPVOID process_ends)
 	(void)instance;
 	if (reason == DLL_PROCESS_ATTACH) {
 		wsd_upcalls_set_find_complete(find_complete);
+		wsd_upcalls_set_given(wsd_windows_upcalls);
 		wsd_upcalls_set_file_reader(&file_reader);
 		wsd_upcalls_set_last_error(set_last_error);
 	} else if (reason == DLL_PROCESS_DETACH && process_ends == NULL) {

@@ -173,9 +173,10 @@ int wsd_catalog_install(const struct wsd_catalog_run *run,
 
 	if (options->prefer && !run->api->reaches_plain_tcp(run->api->self)) {
 		fprintf(run->err,
-			"wsdctl: --prefer is refused: this openwsd.dll reaches only peers that run "
-			"OpenWSD, so programs that land on it unasked would lose all others. "
-			"Nothing was changed; without --prefer programs choose it\n");
+			"wsdctl: --prefer is refused: this system has no provider of TCP/IP that "
+			"openwsd.dll could use, so programs that land on it unasked would lose all "
+			"peers without OpenWSD. Nothing was changed; without --prefer programs "
+			"choose it\n");
 		return WSDCTL_FAILED;
 	}
 	states = read_states(run);

@@ -27,6 +27,8 @@ static const struct command {
 	{ "rules", wsdctl_rules, "the rules of openwsd.conf: which connection uses which path" },
 	{ "bench-worker", wsdctl_bench_worker, NULL },
 #endif
+	{ "sockets", wsdctl_sockets,
+	  "the sockets of all processes, and why none is on a better path" },
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 

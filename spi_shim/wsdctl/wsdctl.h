@@ -8,6 +8,7 @@ enum wsdctl_exit { WSDCTL_OK = 0, WSDCTL_FAILED = 1, WSDCTL_USAGE = 2 };
 int wsdctl_info(int argc, char **argv);
 int wsdctl_params(int argc, char **argv);
 int wsdctl_rules(int argc, char **argv);
+int wsdctl_sockets(int argc, char **argv);
 int wsdctl_bench(int argc, char **argv);
 /* One end of a measured pair; bench starts it and talks to it over descriptor argv[1]. */
 int wsdctl_bench_worker(int argc, char **argv);

@@ -227,10 +227,19 @@ static int service_state(void *self, enum wsd_catalog_service *state)
 	return code;
 }
 
-/* The Windows library has no path over plain TCP yet. */
+/* It does so through the base provider that the system has for TCP. */
 static bool reaches_plain_tcp(void *self)
 {
-	(void)self;
+	static WSAPROTOCOL_INFOW list[WSD_CATALOG_MAX];
+	unsigned count = 0;
+
+	if (enumerate(self, 0, list, WSD_CATALOG_MAX, &count) != 0)
+		return false;
+	for (unsigned i = 0; i < count; i++)
+		if (list[i].iAddressFamily == AF_INET && list[i].iProtocol == IPPROTO_TCP &&
+		    list[i].ProtocolChain.ChainLen == BASE_PROTOCOL &&
+		    (list[i].dwServiceFlags1 & XP1_IFS_HANDLES) != 0)
+			return true;
 	return false;
 }
 

@@ -47,6 +47,55 @@ int bc_run_apart(const struct bc_test *test, void (*run)(const struct bc_test *t
 	return WEXITSTATUS(status);
 }
 
+void bc_peer_start(struct bc_peer *peer, void (*serve)(intptr_t pipe))
+{
+	int fds[2];
+	pid_t child;
+
+	BC_CHECK(pipe(fds) == 0, "pipe");
+	child = fork();
+	BC_CHECK(child >= 0, "fork");
+	if (child == 0) {
+		close(fds[0]);
+		serve(fds[1]);
+		_exit(0);
+	}
+	close(fds[1]);
+	peer->process = child;
+	peer->pipe = fds[0];
+}
+
+void bc_tell(intptr_t pipe, const void *bytes, size_t length)
+{
+	BC_CHECK(write((int)pipe, bytes, length) == (ssize_t)length, "pipe");
+}
+
+void bc_hear(const struct bc_peer *peer, void *bytes, size_t length)
+{
+	BC_CHECK(read((int)peer->pipe, bytes, length) == (ssize_t)length, "pipe");
+}
+
+void bc_peer_kill(struct bc_peer *peer)
+{
+	int status;
+
+	kill((pid_t)peer->process, SIGKILL);
+	waitpid((pid_t)peer->process, &status, 0);
+	close((int)peer->pipe);
+}
+
+void bc_peer_end(struct bc_peer *peer)
+{
+	int status;
+
+	BC_CHECK(waitpid((pid_t)peer->process, &status, 0) == peer->process, "wait");
+	close((int)peer->pipe);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == BC_SKIPPED)
+		_exit(BC_SKIPPED);
+	BC_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the other process: status %x",
+		 (unsigned)status);
+}
+
 uint32_t bc_look_apart(uint32_t (*look)(const char *name), const char *name)
 {
 	int status = 0;

@@ -3,44 +3,134 @@
 #include "tests/backend/conformance.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "rdma_backend/base/net_windows.h"
 
 static char arguments[1024]; /* those of this program */
-
-const struct bc_test bc_tests_process[] = { { NULL, NULL, 0 } };
+static HANDLE serving;	     /* this is the other process of a test: its pipe */
 
 void bc_os_begin(int argc, char **argv)
 {
 	size_t used = 0;
 
-	for (int i = 1; i < argc && used < sizeof(arguments); i++)
+	for (int i = 1; i < argc && used < sizeof(arguments); i++) {
 		used += (size_t)snprintf(arguments + used, sizeof(arguments) - used, " %s",
 					 argv[i]);
+		if (strcmp(argv[i], "--serve") == 0 && i + 1 < argc)
+			serving = (HANDLE)(uintptr_t)strtoull(argv[i + 1], NULL, 10);
+	}
+}
+
+/* This program again. What it starts ends with it, and it with this process: job. */
+static bool start(const char *more, HANDLE job, PROCESS_INFORMATION *made)
+{
+	char program[MAX_PATH], line[2048];
+	STARTUPINFOA startup = { .cb = sizeof(startup) };
+
+	fflush(stdout);
+	GetModuleFileNameA(NULL, program, sizeof(program));
+	snprintf(line, sizeof(line), "conformance%s %s", arguments, more);
+	if (!CreateProcessA(program, line, NULL, NULL, TRUE, CREATE_SUSPENDED, NULL, NULL, &startup,
+			    made))
+		return false;
+	if (job)
+		AssignProcessToJobObject(job, made->hProcess);
+	ResumeThread(made->hThread);
+	CloseHandle(made->hThread);
+	return true;
+}
+
+static HANDLE make_job(void)
+{
+	JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits = {
+		.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
+	};
+	HANDLE job = CreateJobObjectA(NULL, NULL);
+
+	SetInformationJobObject(job, JobObjectExtendedLimitInformation, &limits, sizeof(limits));
+	return job;
 }
 
 int bc_run_apart(const struct bc_test *test, void (*run)(const struct bc_test *test),
 		 unsigned seconds)
 {
-	char program[MAX_PATH], line[2048];
-	STARTUPINFOA startup = { .cb = sizeof(startup) };
+	HANDLE job = make_job();
 	PROCESS_INFORMATION made;
+	char more[64];
 	DWORD code = 1;
 
 	(void)run; /* by that process */
-	GetModuleFileNameA(NULL, program, sizeof(program));
-	snprintf(line, sizeof(line), "conformance%s --no-fork --test %s", arguments, test->name);
-	if (!CreateProcessA(program, line, NULL, NULL, TRUE, 0, NULL, NULL, &startup, &made))
+	snprintf(more, sizeof(more), "--no-fork --test %s", test->name);
+	if (!start(more, job, &made))
 		return 1;
-	if (WaitForSingleObject(made.hProcess, seconds * 1000) != WAIT_OBJECT_0) {
+	if (WaitForSingleObject(made.hProcess, seconds * 1000) != WAIT_OBJECT_0)
 		printf("    took too long\n");
-		TerminateProcess(made.hProcess, 1);
-	} else {
+	else
 		GetExitCodeProcess(made.hProcess, &code);
-	}
-	CloseHandle(made.hThread);
 	CloseHandle(made.hProcess);
+	CloseHandle(job);
 	return (int)code;
+}
+
+/* The other process runs the same test up to here. */
+void bc_peer_start(struct bc_peer *peer, void (*serve)(intptr_t pipe))
+{
+	SECURITY_ATTRIBUTES inherited = { sizeof(inherited), NULL, TRUE };
+	PROCESS_INFORMATION made;
+	HANDLE in, out;
+	char more[64];
+
+	if (serving) {
+		serve((intptr_t)serving);
+		fflush(stdout);
+		_exit(0);
+	}
+	BC_CHECK(CreatePipe(&in, &out, &inherited, 0), "pipe");
+	snprintf(more, sizeof(more), "--serve %llu", (unsigned long long)(uintptr_t)out);
+	BC_CHECK(start(more, NULL, &made), "no other process: %lu", GetLastError());
+	CloseHandle(out);
+	peer->process = (intptr_t)made.hProcess;
+	peer->pipe = (intptr_t)in;
+}
+
+void bc_tell(intptr_t pipe, const void *bytes, size_t length)
+{
+	DWORD written;
+
+	BC_CHECK(WriteFile((HANDLE)pipe, bytes, (DWORD)length, &written, NULL) && written == length,
+		 "pipe");
+}
+
+void bc_hear(const struct bc_peer *peer, void *bytes, size_t length)
+{
+	DWORD got;
+
+	BC_CHECK(ReadFile((HANDLE)peer->pipe, bytes, (DWORD)length, &got, NULL) && got == length,
+		 "pipe");
+}
+
+void bc_peer_kill(struct bc_peer *peer)
+{
+	TerminateProcess((HANDLE)peer->process, 9);
+	WaitForSingleObject((HANDLE)peer->process, INFINITE);
+	CloseHandle((HANDLE)peer->process);
+	CloseHandle((HANDLE)peer->pipe);
+}
+
+void bc_peer_end(struct bc_peer *peer)
+{
+	DWORD code = 1;
+
+	WaitForSingleObject((HANDLE)peer->process, INFINITE);
+	GetExitCodeProcess((HANDLE)peer->process, &code);
+	CloseHandle((HANDLE)peer->process);
+	CloseHandle((HANDLE)peer->pipe);
+	if (code == BC_SKIPPED)
+		_exit(BC_SKIPPED);
+	BC_CHECK(code == 0, "the other process: %lu", code);
 }
 
 uint32_t bc_look_apart(uint32_t (*look)(const char *name), const char *name)
@@ -54,8 +144,13 @@ unsigned bc_open_files(void)
 	return 0;
 }
 
+/* What a backend takes once per process is taken here: no process is forked. */
 unsigned bc_files_kept(void)
 {
+	struct bc_node node;
+
+	if (bc_try_open(&node) == WSD_OK)
+		bc_close(&node);
 	return 0;
 }
 

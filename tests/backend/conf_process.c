@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * conf_process.c - the two ends in two processes. The child is forked before the backend is
- * opened in this process; both then talk only through the backend, and through a pipe for the
- * address.
+ * conf_process.c - the two ends in two processes. The other one is started before the backend is opened in
+ * this one; both then talk only through the backend, and through a pipe for the address.
  */
 #include "tests/backend/conformance.h"
 
-#include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define BC_ALL (WSD_ACCESS_LOCAL_WRITE | WSD_ACCESS_REMOTE_READ | WSD_ACCESS_REMOTE_WRITE)
 
@@ -23,13 +19,13 @@ struct offer {
 struct server {
 	struct bc_node node;
 	struct wsd_addr addr;
-	int holder;
+	intptr_t holder;
 	struct wsd_listener_ep *listener;
 	struct bc_conn conn;
 	struct bc_buf buf;
 };
 
-static void serve(struct server *s, int pipe_out, const struct bc_options *options)
+static void serve(struct server *s, intptr_t pipe, const struct bc_options *options)
 {
 	struct bc_event *event;
 	struct offer offer;
@@ -42,7 +38,7 @@ static void serve(struct server *s, int pipe_out, const struct bc_options *optio
 	s->holder = bc_hold_port(&s->addr);
 	BC_OK(bc_ops->listen(s->node.queue, &s->addr, 8, &s->listener, &s->listener));
 	bc_buf_make(&s->buf, &s->node, BC_BUF_BYTES, BC_ALL);
-	BC_CHECK(write(pipe_out, &s->addr, sizeof(s->addr)) == (ssize_t)sizeof(s->addr), "pipe");
+	bc_tell(pipe, &s->addr, sizeof(s->addr));
 	event = bc_expect(&s->node, &s->listener, WSD_EV_REQUEST);
 	bc_endpoint(&s->conn, &s->node, event->ev.request, options);
 	for (i = 0; i < options->receives; i++)
@@ -60,11 +56,12 @@ static void serve_end(struct server *s)
 	bc_ops->listener_destroy(s->listener);
 	bc_buf_free(&s->buf);
 	bc_close(&s->node);
-	close(s->holder);
+	bc_release_port(s->holder);
 }
 
 static void join(struct bc_node *node, struct bc_conn *conn, struct bc_buf *buf,
-		 struct wsd_region *remote, int pipe_in, const struct bc_options *options)
+		 struct wsd_region *remote, const struct bc_peer *peer,
+		 const struct bc_options *options)
 {
 	struct bc_event *event;
 	struct wsd_addr addr;
@@ -73,7 +70,7 @@ static void join(struct bc_node *node, struct bc_conn *conn, struct bc_buf *buf,
 
 	bc_open_peer(node);
 	bc_buf_make(buf, node, BC_BUF_BYTES, BC_ALL);
-	BC_CHECK(read(pipe_in, &addr, sizeof(addr)) == (ssize_t)sizeof(addr), "pipe");
+	bc_hear(peer, &addr, sizeof(addr));
 	bc_endpoint(conn, node, NULL, options);
 	for (i = 0; i < options->receives; i++)
 		bc_recv(conn, buf, i * 1024, 1024, i);
@@ -107,50 +104,31 @@ static void ping_pong(struct bc_node *node, struct bc_conn *conn, struct bc_buf 
 	}
 }
 
-static pid_t start(int fds[2])
+static const struct bc_options standard = { .recv_bytes = 1024, .receives = 4 };
+
+static void serve_ping_pong(intptr_t pipe)
 {
-	pid_t child;
+	struct server s;
 
-	BC_CHECK(pipe(fds) == 0, "pipe");
-	child = fork();
-	BC_CHECK(child >= 0, "fork");
-	close(fds[child == 0 ? 0 : 1]);
-	return child;
-}
-
-static void finish(pid_t child)
-{
-	int status;
-
-	BC_CHECK(waitpid(child, &status, 0) == child, "wait");
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
-		_exit(77);
-	BC_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the other process: status %x",
-		 (unsigned)status);
+	serve(&s, pipe, &standard);
+	ping_pong(&s.node, &s.conn, &s.buf, false);
+	bc_expect(&s.node, &s.conn, WSD_EV_RECV); /* all written now */
+	BC_CHECK(bc_filled(s.buf.mem + 65536, 100000, 77), "bytes of the WRITE");
+	BC_CHECK(bc_expect(&s.node, &s.conn, WSD_EV_DISCONNECTED)->ev.status == WSD_OK,
+		 "not a clean disconnect");
+	serve_end(&s);
 }
 
 static void test_two_processes(void)
 {
-	struct bc_options options = { .recv_bytes = 1024, .receives = 4 };
-	struct server s;
 	struct bc_node node;
 	struct bc_conn conn;
 	struct bc_buf buf;
 	struct wsd_region remote;
-	int fds[2];
-	pid_t child = start(fds);
+	struct bc_peer peer;
 
-	if (child == 0) {
-		serve(&s, fds[1], &options);
-		ping_pong(&s.node, &s.conn, &s.buf, false);
-		bc_expect(&s.node, &s.conn, WSD_EV_RECV); /* all written now */
-		BC_CHECK(bc_filled(s.buf.mem + 65536, 100000, 77), "bytes of the WRITE");
-		BC_CHECK(bc_expect(&s.node, &s.conn, WSD_EV_DISCONNECTED)->ev.status == WSD_OK,
-			 "not a clean disconnect");
-		serve_end(&s);
-		_exit(0);
-	}
-	join(&node, &conn, &buf, &remote, fds[0], &options);
+	bc_peer_start(&peer, serve_ping_pong);
+	join(&node, &conn, &buf, &remote, &peer, &standard);
 	ping_pong(&node, &conn, &buf, true);
 	bc_fill(buf.mem + 65536, 100000, 77);
 	bc_rdma(&conn, WSD_OP_WRITE, &buf, 65536, 100000, &remote, 65536, 5000);
@@ -168,35 +146,35 @@ static void test_two_processes(void)
 	bc_destroy(&conn);
 	bc_buf_free(&buf);
 	bc_close(&node);
-	close(fds[0]);
-	finish(child);
+	bc_peer_end(&peer);
+}
+
+static void serve_one_message(intptr_t pipe)
+{
+	struct server s;
+
+	serve(&s, pipe, &standard);
+	bc_send(&s.conn, &s.buf, 8192, 100, 1, WSD_WORK_SIGNALLED);
+	bc_done(&s.conn, 1, WSD_OK);
+	for (;;)
+		bc_pump();
 }
 
 /* The peer dies; what it sent completely arrives, then the connection ends with an error, soon. */
 static void test_killed_peer(void)
 {
-	struct bc_options options = { .recv_bytes = 1024, .receives = 4 };
-	struct server s;
 	struct bc_node node;
 	struct bc_conn conn;
 	struct bc_buf buf;
 	struct wsd_region remote;
 	struct bc_event *event;
+	struct bc_peer peer;
 	uint64_t start_time;
-	int fds[2], status;
-	pid_t child = start(fds);
 
-	if (child == 0) {
-		serve(&s, fds[1], &options);
-		bc_send(&s.conn, &s.buf, 8192, 100, 1, WSD_WORK_SIGNALLED);
-		bc_done(&s.conn, 1, WSD_OK);
-		for (;;)
-			bc_pump();
-	}
-	join(&node, &conn, &buf, &remote, fds[0], &options);
+	bc_peer_start(&peer, serve_one_message);
+	join(&node, &conn, &buf, &remote, &peer, &standard);
 	bc_expect(&node, &conn, WSD_EV_RECV);
-	kill(child, SIGKILL);
-	waitpid(child, &status, 0);
+	bc_peer_kill(&peer);
 	start_time = bc_now();
 	event = bc_expect(&node, &conn, WSD_EV_DISCONNECTED);
 	BC_CHECK(event->ev.status < 0, "a killed peer looks like a clean disconnect");
@@ -205,45 +183,58 @@ static void test_killed_peer(void)
 	bc_destroy(&conn);
 	bc_buf_free(&buf);
 	bc_close(&node);
-	close(fds[0]);
+}
+
+static void serve_all(intptr_t pipe)
+{
+	struct server s;
+
+	serve(&s, pipe, &standard);
+	for (;;)
+		bc_pump();
 }
 
 /* Killed in the middle of transfers in both directions, many times over. */
 static void test_killed_busy(void)
 {
-	struct bc_options options = { .recv_bytes = 1024, .receives = 4 };
-	struct server s;
 	struct bc_node node;
 	struct bc_conn conn;
 	struct bc_buf buf;
 	struct wsd_region remote;
 	struct bc_event *event;
-	int fds[2], status;
+	struct bc_peer peer;
 	unsigned round, i;
-	pid_t child;
 
 	for (round = 0; round < 10; round++) {
-		child = start(fds);
-		if (child == 0) {
-			serve(&s, fds[1], &options);
-			for (;;)
-				bc_pump();
-		}
-		join(&node, &conn, &buf, &remote, fds[0], &options);
+		bc_peer_start(&peer, serve_all);
+		join(&node, &conn, &buf, &remote, &peer, &standard);
 		for (i = 0; i < 20 + round * 7; i++) {
 			bc_rdma(&conn, WSD_OP_WRITE, &buf, 65536, 60000, &remote, 65536, i);
 			bc_done(&conn, i, WSD_OK);
 		}
 		bc_rdma(&conn, WSD_OP_WRITE, &buf, 65536, 60000, &remote, 65536, i);
-		kill(child, SIGKILL);
+		bc_peer_kill(&peer);
 		event = bc_expect(&node, &conn, WSD_EV_DISCONNECTED);
 		BC_CHECK(event->ev.status < 0, "a clean disconnect");
-		waitpid(child, &status, 0);
 		bc_destroy(&conn);
 		bc_buf_free(&buf);
 		bc_close(&node);
-		close(fds[0]);
 	}
+}
+
+static void serve_nobody(intptr_t pipe)
+{
+	struct wsd_listener_ep *listener;
+	struct bc_node node;
+	struct wsd_addr addr;
+
+	bc_open(&node);
+	bc_address(&node, WSD_FAMILY_NONE, &addr);
+	(void)bc_hold_port(&addr); /* until the end */
+	BC_OK(bc_ops->listen(node.queue, &addr, 8, &listener, &listener));
+	bc_tell(pipe, &addr, sizeof(addr));
+	for (;;)
+		bc_pump();
 }
 
 /* A listener whose process dies leaves its address free, and connectors learn it quickly. */
@@ -255,23 +246,12 @@ static void test_killed_listener(void)
 	struct wsd_addr addr;
 	struct wsd_listener_ep *listener;
 	enum wsd_status result;
-	int fds[2], status, holder;
-	pid_t child = start(fds);
+	struct bc_peer peer;
 
-	if (child == 0) {
-		bc_open(&node);
-		bc_address(&node, WSD_FAMILY_NONE, &addr);
-		holder = bc_hold_port(&addr);
-		BC_OK(bc_ops->listen(node.queue, &addr, 8, &listener, &listener));
-		BC_CHECK(write(fds[1], &addr, sizeof(addr)) == (ssize_t)sizeof(addr), "pipe");
-		for (;;)
-			bc_pump();
-		close(holder);
-	}
+	bc_peer_start(&peer, serve_nobody);
 	bc_open_peer(&node);
-	BC_CHECK(read(fds[0], &addr, sizeof(addr)) == (ssize_t)sizeof(addr), "pipe");
-	kill(child, SIGKILL);
-	waitpid(child, &status, 0);
+	bc_hear(&peer, &addr, sizeof(addr));
+	bc_peer_kill(&peer);
 	bc_endpoint(&conn, &node, NULL, &options);
 	result = bc_ops->connect(conn.ep, &bc_any, &addr, NULL, 0, BC_LIMIT);
 	if (result == WSD_OK)
@@ -284,7 +264,6 @@ static void test_killed_listener(void)
 	BC_OK(bc_ops->listen(node.queue, &addr, 8, &listener, &listener));
 	bc_ops->listener_destroy(listener);
 	bc_close(&node);
-	close(fds[0]);
 }
 
 const struct bc_test bc_tests_process[] = {

@@ -19,7 +19,6 @@
 #include "rdma_backend/base/platform.h"
 #include "rdma_backend/registry.h"
 
-#define BC_SKIPPED	77
 #define BC_TEST_SECONDS 60
 #define BC_ONLY_MAX	32
 #define DEVICES		64
@@ -30,8 +29,8 @@ uint32_t bc_device_index, bc_peer_index;
 bool bc_one_process;
 
 static const struct bc_test *const groups[] = {
-	bc_tests_connect, bc_tests_data,   bc_tests_wait,
-	bc_tests_refuse,  bc_tests_limits, bc_tests_process
+	bc_tests_connect, bc_tests_data,   bc_tests_wait,    bc_tests_refuse,
+	bc_tests_service, bc_tests_limits, bc_tests_process,
 };
 static const char *only[BC_ONLY_MAX];
 static unsigned only_count;
@@ -208,6 +207,8 @@ int main(int argc, char **argv)
 			device = argv[++i];
 		else if (strcmp(argv[i], "--peer") == 0 && more)
 			peer = argv[++i];
+		else if (strcmp(argv[i], "--serve") == 0 && more)
+			i++; /* bc_os_begin's */
 		else if (strcmp(argv[i], "--test") == 0 && more && only_count < BC_ONLY_MAX)
 			only[only_count++] = argv[++i];
 		else

@@ -82,7 +82,7 @@ extern uint32_t bc_peer_index; /* of the side that connects; the same, unless th
 extern bool bc_one_process;
 extern const struct wsd_addr bc_any; /* "choose yourself" as a local address */
 extern const struct bc_test bc_tests_connect[], bc_tests_data[], bc_tests_wait[], bc_tests_refuse[],
-	bc_tests_limits[], bc_tests_process[];
+	bc_tests_service[], bc_tests_limits[], bc_tests_process[];
 
 #if defined(__GNUC__)
 #define BC_PRINTF(a, b) __attribute__((format(printf, a, b)))
@@ -91,6 +91,8 @@ extern const struct bc_test bc_tests_connect[], bc_tests_data[], bc_tests_wait[]
 #define BC_PRINTF(a, b)
 #define BC_NORETURN
 #endif
+
+#define BC_SKIPPED 77 /* exit code */
 
 BC_NORETURN void bc_fail(const char *file, int line, const char *format, ...) BC_PRINTF(3, 4);
 BC_NORETURN void bc_skip(const char *format, ...) BC_PRINTF(1, 2);
@@ -166,6 +168,18 @@ void bc_os_begin(int argc, char **argv);
 /* In a process of its own, for at most seconds: its exit code, or 1 when it did not end well. */
 int bc_run_apart(const struct bc_test *test, void (*run)(const struct bc_test *test),
 		 unsigned seconds);
+/*
+ * Another process, which runs serve and exits; called before the backend is opened here. It has a pipe to this
+ * process, for the first thing that it tells.
+ */
+struct bc_peer {
+	intptr_t process, pipe;
+};
+void bc_peer_start(struct bc_peer *peer, void (*serve)(intptr_t pipe));
+void bc_tell(intptr_t pipe, const void *bytes, size_t length);
+void bc_hear(const struct bc_peer *peer, void *bytes, size_t length);
+void bc_peer_kill(struct bc_peer *peer);
+void bc_peer_end(struct bc_peer *peer); /* it ends by itself, and well; skips if it has skipped */
 /* What look says of the name, where nothing that the tests inherit has been used. */
 uint32_t bc_look_apart(uint32_t (*look)(const char *name), const char *name);
 unsigned bc_open_files(void);

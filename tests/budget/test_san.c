@@ -11,68 +11,17 @@
 
 #include "rdma_backend/base/base.h"
 #include "tests/budget/budget.h"
+#include "tests/budget/copies.h"
 #include "tests/budget/trace.h"
 #include "tests/lib/san_pair.h"
 
-#define SMALL	 61u /* a size that nothing else copies */
+#define SMALL	 COPIES_SMALL
 #define LARGE	 65536u
 #define POOL	 16u
-#define LEAST	 1024u /* what counts as a copy of payload of large transfers */
 #define WARM_UP	 200u
 #define ROUNDS	 500u
 #define POLLS	 10000u
 #define DEADLINE 80u /* s */
-
-void *__real_memcpy(void *to, const void *from, size_t length);
-void *__wrap_memcpy(void *to, const void *from, size_t length);
-void *__real_memmove(void *to, const void *from, size_t length);
-void *__wrap_memmove(void *to, const void *from, size_t length);
-void __real_wsd_copy_streamed(void *to, const void *from, size_t length);
-void __wrap_wsd_copy_streamed(void *to, const void *from, size_t length);
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-
-static struct {
-	unsigned long small_copies, large_bytes, allocations;
-} count;
-
-static void count_copy(size_t length)
-{
-	count.small_copies += length == SMALL;
-	count.large_bytes += length >= LEAST ? length : 0;
-}
-
-void *__wrap_memcpy(void *to, const void *from, size_t length)
-{
-	count_copy(length);
-	return __real_memcpy(to, from, length);
-}
-
-void *__wrap_memmove(void *to, const void *from, size_t length)
-{
-	count_copy(length);
-	return __real_memmove(to, from, length);
-}
-
-void __wrap_wsd_copy_streamed(void *to, const void *from, size_t length)
-{
-	count_copy(length);
-	__real_wsd_copy_streamed(to, from, length);
-}
-
-void *__wrap_malloc(size_t size)
-{
-	count.allocations++;
-	return __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t number, size_t size)
-{
-	count.allocations++;
-	return __real_calloc(number, size);
-}
 
 /* What the backend may need of its own for one operation. */
 static const struct allowed {
@@ -182,16 +131,15 @@ static int small_messages(void)
 	int ok;
 
 	messages(WARM_UP);
-	memset(&count, 0, sizeof(count));
+	memset(&copies, 0, sizeof(copies));
 	posts = counter("posts");
 	works = counter("works");
 	trace_marker();
 	messages(ROUNDS);
 	trace_marker();
-	ok = budget_within("copies of a message, times 1000",
-			   count.small_copies * 1000 / (2 * ROUNDS), 0,
+	ok = budget_within("copies of a message, times 1000", copies.small * 1000 / (2 * ROUNDS), 0,
 			   allowed->small_copies * 1000);
-	ok &= budget_within("allocations of messages", count.allocations, 0, 0);
+	ok &= budget_within("allocations of messages", copies.allocations, 0, 0);
 	if (allowed->counters) {
 		ok &= budget_within("doorbells of a message, times 1000",
 				    (counter("posts") - posts) * 1000 / (2 * ROUNDS), 1000, 1000);
@@ -208,12 +156,12 @@ static int large_transfers(bool write)
 	int ok;
 
 	transfers(write, 10);
-	memset(&count, 0, sizeof(count));
+	memset(&copies, 0, sizeof(copies));
 	works = counter("works");
 	transfers(write, 50);
 	ok = budget_within(write ? "bytes copied for a WRITE" : "bytes copied for a READ",
-			   count.large_bytes / 50, 0, (unsigned long)lengths * LARGE);
-	ok &= budget_within("allocations of RDMA", count.allocations, 0, 0);
+			   copies.large_bytes / 50, 0, (unsigned long)lengths * LARGE);
+	ok &= budget_within("allocations of RDMA", copies.allocations, 0, 0);
 	if (allowed->counters)
 		ok &= budget_within("work requests of a transfer, times 50",
 				    counter("works") - works, 50, 50);

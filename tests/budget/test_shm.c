@@ -4,8 +4,7 @@
  * calls, allocations and copies. Counts, not times: they are the same on every machine.
  *
  * Both ends live in one thread, so nobody ever sleeps. A child runs the scenario; the parent counts
- * its system calls. Allocations and copies are counted where the library calls the C library or copies past
- * the caches.
+ * its system calls.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,66 +14,15 @@
 #include <openwsd/winsock2.h>
 
 #include "tests/budget/budget.h"
+#include "tests/budget/copies.h"
 #include "tests/budget/trace.h"
 
-#define SMALL	    61u /* a size that nothing else copies */
-#define LARGE	    65536u
-#define LARGE_LEAST 1024u /* what counts as a copy of payload of large sends */
-#define WARM_UP	    20000u
-#define ROUNDS	    2000u
-#define WRAPS	    16u
-#define DEADLINE    60u /* s */
-
-void *__real_memcpy(void *to, const void *from, size_t length);
-void *__wrap_memcpy(void *to, const void *from, size_t length);
-void *__real_memmove(void *to, const void *from, size_t length);
-void *__wrap_memmove(void *to, const void *from, size_t length);
-void __real_wsd_copy_streamed(void *to, const void *from, size_t length);
-void __wrap_wsd_copy_streamed(void *to, const void *from, size_t length);
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-
-static struct {
-	unsigned long small_copies, large_bytes, allocations;
-} count;
-
-static void count_copy(size_t length)
-{
-	count.small_copies += length == SMALL;
-	count.large_bytes += length >= LARGE_LEAST ? length : 0;
-}
-
-void *__wrap_memcpy(void *to, const void *from, size_t length)
-{
-	count_copy(length);
-	return __real_memcpy(to, from, length);
-}
-
-void *__wrap_memmove(void *to, const void *from, size_t length)
-{
-	count_copy(length);
-	return __real_memmove(to, from, length);
-}
-
-void __wrap_wsd_copy_streamed(void *to, const void *from, size_t length)
-{
-	count_copy(length);
-	__real_wsd_copy_streamed(to, from, length);
-}
-
-void *__wrap_malloc(size_t size)
-{
-	count.allocations++;
-	return __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t number, size_t size)
-{
-	count.allocations++;
-	return __real_calloc(number, size);
-}
+#define SMALL	 COPIES_SMALL
+#define LARGE	 65536u
+#define WARM_UP	 20000u
+#define ROUNDS	 2000u
+#define WRAPS	 16u
+#define DEADLINE 60u /* s */
 
 /* --- the scenario, in the child --- */
 
@@ -113,20 +61,20 @@ static int scenario(void)
 	budget_connect(listener, &client, &server);
 	closesocket(listener);
 	ping_pong(client, server, WARM_UP, SMALL);
-	memset(&count, 0, sizeof(count));
+	memset(&copies, 0, sizeof(copies));
 	trace_marker();
 	ping_pong(client, server, ROUNDS, SMALL);
 	trace_marker();
 	/* Two messages a round, one copy on each side of each; at a ring's end in two pieces. */
-	ok &= budget_within("copies of small messages", count.small_copies, 4 * ROUNDS - WRAPS,
+	ok &= budget_within("copies of small messages", copies.small, 4 * ROUNDS - WRAPS,
 			    4 * ROUNDS);
-	ok &= budget_within("allocations of small messages", count.allocations, 0, 0);
+	ok &= budget_within("allocations of small messages", copies.allocations, 0, 0);
 	ping_pong(client, server, ROUNDS / 10, LARGE); /* the rings have grown */
-	memset(&count, 0, sizeof(count));
+	memset(&copies, 0, sizeof(copies));
 	ping_pong(client, server, ROUNDS / 10, LARGE);
-	ok &= budget_within("bytes copied for large messages", count.large_bytes,
+	ok &= budget_within("bytes copied for large messages", copies.large_bytes,
 			    2ul * 2 * LARGE * (ROUNDS / 10), 2ul * 2 * LARGE * (ROUNDS / 10));
-	ok &= budget_within("allocations of large messages", count.allocations, 0, 0);
+	ok &= budget_within("allocations of large messages", copies.allocations, 0, 0);
 	fflush(stdout);
 	closesocket(client);
 	closesocket(server);

@@ -12,22 +12,24 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 GOOD = "2 checks passed, 0 failed\n"
 
 
-def coverage(tests, *args):
-    """Run coverage over a log with these (name, result, stdout)."""
-    with tempfile.TemporaryDirectory() as build:
-        os.mkdir(os.path.join(build, "meson-logs"))
-        with open(os.path.join(build, "meson-logs", "run-spi.json"), "w", encoding="utf-8") as file:
-            for name, result, stdout in tests:
-                entry = {"name": f"openwsd:spi / {name}", "result": result, "stdout": stdout}
-                file.write(json.dumps(entry) + "\n")
+def coverage(tests, *args, windows=()):
+    """Run coverage over logs with these (name, result, stdout)."""
+    with tempfile.TemporaryDirectory() as top:
+        for folder, suite, some in (("gcc", "spi", tests), ("win64", "windows", windows)):
+            logs = os.path.join(top, folder, "meson-logs")
+            os.makedirs(logs)
+            with open(os.path.join(logs, f"run-{suite}.json"), "w", encoding="utf-8") as file:
+                for name, result, stdout in some:
+                    entry = {"name": f"openwsd:{suite} / {name}", "result": result, "stdout": stdout}
+                    file.write(json.dumps(entry) + "\n")
         return subprocess.run(
-            [os.path.join(HERE, "coverage"), "--build", build, *args],
+            [os.path.join(HERE, "coverage"), "--build", os.path.join(top, "gcc"), *args],
             capture_output=True, text=True, check=False,
         )
 
 
-def states(tests, number, mode="D"):
-    found = json.loads(coverage(tests, "--json").stdout)["requirements"][number - 1]
+def states(tests, number, mode="D", windows=()):
+    found = json.loads(coverage(tests, "--json", windows=windows).stdout)["requirements"][number - 1]
     assert found["number"] == number
     return {name: one["state"] for name, one in found["modes"][mode]["backends"].items()}
 
@@ -36,6 +38,10 @@ def main():
     passing = ("a shm ipv4", "OK", "R-046 pass\nR-118 pass\n" + GOOD)
     assert states([passing], 46) == {"shm": "covered"}
     assert states([passing], 47) == {"shm": "uncovered"}
+    # Programs under Wine have columns of their own.
+    assert states([passing], 46, windows=[passing]) == {"shm": "covered", "win-shm": "covered"}
+    failing = ("a shm ipv4", "FAIL", "R-046 FAIL x.c:1 y\n0 checks passed, 1 failed\n")
+    assert states([passing], 46, windows=[failing]) == {"shm": "covered", "win-shm": "failed"}
     # One failing check, in whatever program, takes the number away; on its backend only.
     failing = ("b shm ipv6", "FAIL", "R-046 FAIL x.c:1 y\nR-118 pass\n1 checks passed, 1 failed\n")
     other = ("b tcp ipv6", "OK", "R-046 pass\n" + GOOD)
@@ -46,6 +52,15 @@ def main():
     assert states([passing, ("a tcp ipv4", "SKIP", "R-046 pass\n" + GOOD)], 46) == {"shm": "covered"}
     # Other tests' output is no evidence.
     assert states([("unit thing", "OK", "R-046 pass\n" + GOOD)], 46) == {}
+    # The installer is of no backend and of both modes; the oracle has none.
+    installer = ("catalog", "OK", "R-338 pass\n" + GOOD)
+    san = ("san_a sim ipv4", "OK", "R-046 pass\n" + GOOD)
+    assert states([passing, other, ("a os ipv4", "OK", "R-046 pass\n" + GOOD), installer], 338) == {
+        "shm": "covered", "tcp": "covered", "os": "uncovered"}
+    assert states([san, installer], 338, "S") == {"sim": "covered"}
+    assert states([san, installer], 338) == {}
+    assert states([passing, ("catalog", "FAIL", "R-338 pass\n")], 338) == {"shm": "failed"}
+    assert states([passing, ("catalogue", "OK", installer[2])], 338) == {"shm": "uncovered"}
     # The modes are counted apart.
     san = ("san_a sim ipv4", "OK", "R-046 pass\n" + GOOD)
     assert states([san, passing], 46, "S") == {"sim": "covered"}
@@ -64,6 +79,14 @@ def main():
     assert coverage([whole], "--total", "--complete").returncode == 0
     assert coverage([whole, other], "--total", "--complete").returncode != 0
     assert coverage([whole, san], "--total", "--complete").returncode != 0
+    # One that holds on the system's TCP only excuses no other.
+    for backend, complete in (("plain", True), ("shm", False)):
+        most = (f"a {backend} ipv4", "OK", everything.replace("R-158 pass\n", ""))
+        assert (coverage([most], "--total", "--complete").returncode == 0) == complete
+    # What is excused and covered all the same is told.
+    sim, rest = ("a sim ipv4", "OK", everything), ("a tcp ipv4", "OK", everything)
+    assert "R-023 is covered on sim; take it out of uncovered.txt" in coverage([sim]).stdout
+    assert "R-023" not in coverage([rest], "--uncovered").stdout
 
 
 if __name__ == "__main__":

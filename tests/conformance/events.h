@@ -5,8 +5,8 @@
 
 #include "tests/conformance/lib.h"
 
-#define SOON  10000 /* ms; what must happen has happened by then */
-#define QUIET 150   /* ms; what must not happen gets this long */
+#define SOON  ((int)conf_long() / 2) /* ms; what must happen has happened by then */
+#define QUIET 150		     /* ms; what must not happen gets this long */
 
 /* Signalled within so many ms? */
 static inline int signalled(WSAEVENT event, DWORD ms)

@@ -134,10 +134,11 @@ static int query_blocking(unsigned table, LPBLOCKINGCALLBACK *callback, PDWORD_P
 	return 0;
 }
 
+/* A base provider's sockets are what it says; ours are none of the system's. */
 static SOCKET WSPAPI modify_ifs(DWORD id, SOCKET proposed, LPINT error)
 {
-	(void)id;
-	(void)proposed;
+	if (id != host_protocol.dwCatalogEntryId)
+		return proposed;
 	report(error, WSAEINVAL);
 	return INVALID_SOCKET;
 }

@@ -97,5 +97,7 @@ int host_nonblocking(SOCKET s, u_long on);
 SOCKET host_listener(struct address *at, int backlog);
 int host_open_pair(struct pair *p); /* 1, or 0 with what exists left open */
 void host_close_pair(struct pair *p);
+SOCKET host_conditional(struct address *at); /* a listener with SO_CONDITIONAL_ACCEPT */
+int host_exchange(SOCKET a, SOCKET b);	     /* a byte each way; has it arrived? */
 
 #endif

@@ -99,3 +99,24 @@ void host_close_pair(struct pair *p)
 	host_close(p->server);
 	host_close(p->listener);
 }
+
+SOCKET host_conditional(struct address *at)
+{
+	SOCKET s = host_socket();
+	int on = 1;
+
+	*at = loopback(0);
+	spi.lpWSPSetSockOpt(s, SOL_SOCKET, SO_CONDITIONAL_ACCEPT, (char *)&on, sizeof(on),
+			    &host_error);
+	if (host_bind(s, at) || host_listen(s, 4) || host_name_of(s, at))
+		abort();
+	return s;
+}
+
+int host_exchange(SOCKET a, SOCKET b)
+{
+	char c = 0;
+
+	return host_send(b, "s", 1) == 1 && host_recv(a, &c, 1) == 1 && c == 's' &&
+	       host_send(a, "c", 1) == 1 && host_recv(b, &c, 1) == 1 && c == 'c';
+}

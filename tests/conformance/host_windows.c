@@ -78,12 +78,16 @@ int WSPAPI WPUFDIsSet(SOCKET s, fd_set *set)
 	return 0;
 }
 
+/* WSD_TEST_BASE: the DLL of every base provider. */
 int WSPAPI WPUGetProviderPath(LPGUID provider, WCHAR *path, LPINT length, LPINT error)
 {
+	DWORD needed = GetEnvironmentVariableW(L"WSD_TEST_BASE", NULL, 0);
+
 	(void)provider;
-	(void)path;
-	(void)length;
-	*error = WSAEINVAL;
+	if (needed > 0 && (DWORD)*length >= needed &&
+	    GetEnvironmentVariableW(L"WSD_TEST_BASE", path, needed) > 0)
+		return 0;
+	*error = needed > 0 ? WSAEFAULT : WSAEINVAL;
 	return SOCKET_ERROR;
 }
 

@@ -8,7 +8,7 @@
 #include "tests/conformance/lib.h"
 
 #define UNTOUCHED 0x5eedbeefu /* in variables that a call must leave alone */
-#define LONG_MS	  20000u      /* longer than anything may take on a loaded machine */
+#define LONG_MS	  conf_long() /* longer than anything may take on a loaded machine */
 #define SHORT_MS  60u	      /* long enough for something that must not happen to happen */
 
 /* What a program cannot go on without. */

@@ -147,6 +147,13 @@ void close_pair(struct pair *p)
 	closesocket(p->listener);
 }
 
+DWORD conf_long(void)
+{
+	const char *ms = getenv("WSD_TEST_LONG_MS");
+
+	return ms ? (DWORD)atoi(ms) : 20000;
+}
+
 int conf_two_processes(void)
 {
 	const char *backends = getenv("WSD_BACKENDS");

@@ -62,8 +62,15 @@ void nonblocking(SOCKET s, u_long on);
 int open_pair(struct pair *p); /* 1, or 0 with what exists left open */
 void close_pair(struct pair *p);
 
+/* ms, longer than anything may take on a loaded machine; less by WSD_TEST_LONG_MS, for who waits for failures. */
+DWORD conf_long(void);
+
 /* sim lives inside one process: what needs a second one is not checked on it. */
 int conf_two_processes(void);
+/* A closed socket's value may be that of what another thread opens next. */
+int conf_values_return(void);
+/* A normal exit closes the sockets that are open; where it does not, they end with the process. */
+int conf_exit_closes(void);
 /* The path under test is TCP of the system alone. There the system says when a connection is open, what a full
  * queue does, that bytes have arrived, and which urgent byte counts; checks of our own answers are left out. */
 int conf_system_tcp(void);
@@ -78,19 +85,18 @@ const char *conf_argument(void); /* in the child */
 struct child child_start(const char *role, const char *argument);
 struct child child_parent(void); /* the other end, in the child */
 void child_tell(const struct child *c, int number);
-int child_hear(const struct child *c);	/* -1: it has ended */
-int child_wait(struct child *c);	/* exit status, or minus the signal */
-void child_kill(const struct child *c); /* it dies at once, as by conf_die */
-void conf_stop(void);			/* stands still, with all its threads, and never goes on */
-void conf_die(void);			/* at once, without any goodbye */
-extern const int conf_death;		/* what child_wait returns for it */
+int child_hear(const struct child *c);	    /* -1: it has ended */
+int child_wait(struct child *c);	    /* exit status, or minus the signal */
+unsigned child_id(const struct child *c);   /* of the process, for others */
+void child_kill(const struct child *c);	    /* it dies at once, as by conf_die */
+void child_stop(const struct child *c);	    /* it stands still, as by conf_stop */
+void child_continue(const struct child *c); /* and goes on */
+void conf_stop(void);	     /* stands still, with all its threads, and never goes on */
+void conf_die(void);	     /* at once, without any goodbye */
+extern const int conf_death; /* what child_wait returns for it */
 
 /* In the environment of this process, and of those that it starts. */
-void set_variable(const char *name, const char *value);
-
-/* Memory that is not mapped any more when it has been given back. */
-void *memory_map(size_t size);
-void memory_unmap(void *memory, size_t size);
+void set_variable(const char *name, const char *value); /* NULL: none */
 
 /* Run in a thread of its own. */
 struct conf_thread;

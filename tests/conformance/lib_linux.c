@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -117,29 +116,43 @@ void conf_die(void)
 	raise(SIGKILL);
 }
 
+int conf_exit_closes(void)
+{
+	return 1;
+}
+
 void set_variable(const char *name, const char *value)
 {
-	setenv(name, value, 1);
+	if (value != NULL)
+		setenv(name, value, 1);
+	else
+		unsetenv(name);
 }
 
-void *memory_map(size_t size)
+unsigned child_id(const struct child *c)
 {
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return (unsigned)c->pid;
+}
 
-	if (memory == MAP_FAILED)
+static void send_signal(const struct child *c, int signal_number)
+{
+	if (kill((pid_t)c->pid, signal_number) != 0)
 		abort();
-	return memory;
-}
-
-void memory_unmap(void *memory, size_t size)
-{
-	munmap(memory, size);
 }
 
 void child_kill(const struct child *c)
 {
-	if (kill((pid_t)c->pid, SIGKILL) != 0)
-		abort();
+	send_signal(c, SIGKILL);
+}
+
+void child_stop(const struct child *c)
+{
+	send_signal(c, SIGSTOP);
+}
+
+void child_continue(const struct child *c)
+{
+	send_signal(c, SIGCONT);
 }
 
 void conf_stop(void)
@@ -247,4 +260,9 @@ bool threads_become(unsigned before)
 	if (threads_now() != before)
 		fprintf(stderr, "%u threads, there were %u\n", threads_now() - 2, before - 2);
 	return threads_now() == before;
+}
+
+int conf_values_return(void)
+{
+	return 0;
 }

@@ -65,8 +65,8 @@ struct child child_start(const char *child_role, const char *child_argument)
 	make_pipe(&down_from, &down_to, &down_from);
 	make_pipe(&up_from, &up_to, &up_to);
 	GetModuleFileNameA(NULL, program, sizeof(program));
-	snprintf(line, sizeof(line), "child %s %s %s", conf_family() == AF_INET6 ? "ipv6" : "ipv4",
-		 child_role, child_argument);
+	snprintf(line, sizeof(line), "child %s %s \"%s\"",
+		 conf_family() == AF_INET6 ? "ipv6" : "ipv4", child_role, child_argument);
 	snprintf(ends, sizeof(ends), "%d %d", (int)(intptr_t)down_from, (int)(intptr_t)up_to);
 	SetEnvironmentVariableA(PIPES, ends);
 	if (!CreateProcessA(program, line, NULL, NULL, TRUE, 0, NULL, NULL, &startup, &made))
@@ -129,24 +129,20 @@ void conf_die(void)
 	TerminateProcess(GetCurrentProcess(), (UINT)conf_death);
 }
 
+/* Before a DLL hears of it the other threads have ended: it cannot send any more. */
+int conf_exit_closes(void)
+{
+	return 0;
+}
+
 void set_variable(const char *name, const char *value)
 {
 	SetEnvironmentVariableA(name, value);
 }
 
-void *memory_map(size_t size)
+unsigned child_id(const struct child *c)
 {
-	void *memory = VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
-
-	if (!memory)
-		abort();
-	return memory;
-}
-
-void memory_unmap(void *memory, size_t size)
-{
-	(void)size;
-	VirtualFree(memory, 0, MEM_RELEASE);
+	return GetProcessId(handle_of((int)c->pid));
 }
 
 void child_kill(const struct child *c)
@@ -154,13 +150,29 @@ void child_kill(const struct child *c)
 	TerminateProcess(handle_of((int)c->pid), (UINT)conf_death);
 }
 
+static void all_threads(const char *call, HANDLE process)
+{
+	FARPROC symbol = GetProcAddress(GetModuleHandleA("ntdll.dll"), call);
+	LONG(NTAPI * function)(HANDLE process);
+
+	memcpy(&function, &symbol, sizeof(symbol));
+	if (function(process) != 0)
+		abort();
+}
+
 void conf_stop(void)
 {
-	FARPROC symbol = GetProcAddress(GetModuleHandleA("ntdll.dll"), "NtSuspendProcess");
-	LONG(WINAPI * suspend)(HANDLE process);
+	all_threads("NtSuspendProcess", GetCurrentProcess());
+}
 
-	memcpy(&suspend, &symbol, sizeof(symbol));
-	suspend(GetCurrentProcess());
+void child_stop(const struct child *c)
+{
+	all_threads("NtSuspendProcess", handle_of((int)c->pid));
+}
+
+void child_continue(const struct child *c)
+{
+	all_threads("NtResumeProcess", handle_of((int)c->pid));
 }
 
 struct conf_thread {
@@ -244,4 +256,9 @@ bool threads_become(unsigned before)
 	if (threads_now() != before)
 		fprintf(stderr, "%u threads, there were %u\n", threads_now(), before);
 	return threads_now() == before;
+}
+
+int conf_values_return(void)
+{
+	return 1;
 }

@@ -62,6 +62,17 @@ static inline void WSASetLastError(int error)
 	errno = 0;
 }
 
+/* The signal ends the program. */
+static inline void conf_deadline(unsigned seconds)
+{
+	alarm(seconds);
+}
+
+static inline void Sleep(unsigned ms)
+{
+	usleep(ms * 1000);
+}
+
 static inline int closesocket(SOCKET s)
 {
 	return close(s);

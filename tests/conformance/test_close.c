@@ -57,19 +57,29 @@ static bool nothing_works(SOCKET s, const struct address *at)
 	return ok;
 }
 
-static void check_after_close(void)
+static bool after_close(void)
 {
 	struct pair p = need_pair();
 	SOCKET fresh = stream_socket(), connecting = stream_socket();
 	SOCKET listener = p.listener;
+	bool ok = true;
 
 	nonblocking(connecting, 1);
 	NEED(FAILS(connect_to(connecting, &p.at), WSAEWOULDBLOCK));
-	CHECK_R(188, closesocket(fresh) == 0 && nothing_works(fresh, &p.at));
-	CHECK_R(188, closesocket(p.client) == 0 && nothing_works(p.client, &p.at));
-	CHECK_R(188, closesocket(connecting) == 0 && nothing_works(connecting, &p.at));
-	CHECK_R(188, closesocket(listener) == 0 && nothing_works(listener, &p.at));
-	CHECK_R(188, closesocket(p.server) == 0 && nothing_works(p.server, &p.at));
+	ok = closesocket(fresh) == 0 && nothing_works(fresh, &p.at);
+	ok = closesocket(p.client) == 0 && nothing_works(p.client, &p.at) && ok;
+	ok = closesocket(connecting) == 0 && nothing_works(connecting, &p.at) && ok;
+	ok = closesocket(listener) == 0 && nothing_works(listener, &p.at) && ok;
+	return closesocket(p.server) == 0 && nothing_works(p.server, &p.at) && ok;
+}
+
+static void check_after_close(void)
+{
+	int tries = conf_values_return() ? 5 : 1;
+
+	while (!after_close() && --tries > 0)
+		;
+	CHECK_R(188, tries > 0);
 }
 
 /* Attempts that are given up in the middle of the handshake leave the listener in order. */

@@ -8,13 +8,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* A port that had a listener and has none now. */
+/* A port at which nobody listens, and which nobody else gets: it is held until the program ends. */
 static struct address dead_port(void)
 {
-	struct address at;
-	SOCKET s = listener_on(&at, 1);
+	struct address at = loopback(0);
+	SOCKET s = stream_socket();
 
-	closesocket(s);
+	CHECK(bind_to(s, &at) == 0 && name_of(s, &at) == 0);
 	return at;
 }
 
@@ -131,22 +131,8 @@ static void check_states(void)
 
 /* --- attempts that take their time --- */
 
-/* One look with select: 1 in writefds, 2 in exceptfds; 0 in none. */
-static int ready(SOCKET s, long ms)
-{
-	struct timeval timeout = { ms / 1000, ms % 1000 * 1000 };
-	fd_set write_set, except_set;
-
-	FD_ZERO(&write_set);
-	FD_ZERO(&except_set);
-	FD_SET(s, &write_set);
-	FD_SET(s, &except_set);
-	select(0, NULL, &write_set, &except_set, &timeout);
-	return (FD_ISSET(s, &write_set) ? 1 : 0) | (FD_ISSET(s, &except_set) ? 2 : 0);
-}
-
-static int reject(LPWSABUF caller, LPWSABUF caller_data, LPQOS sqos, LPQOS gqos, LPWSABUF callee,
-		  LPWSABUF callee_data, GROUP *g, DWORD_PTR data)
+static int CALLBACK reject(LPWSABUF caller, LPWSABUF caller_data, LPQOS sqos, LPQOS gqos,
+			   LPWSABUF callee, LPWSABUF callee_data, GROUP *g, DWORD_PTR data)
 {
 	(void)caller;
 	(void)caller_data;
@@ -179,10 +165,10 @@ static void check_nonblocking(void)
 	CHECK_R(108, FAILS(connect_to(s, &at), WSAEWOULDBLOCK));
 	CHECK_R(107, FAILS(connect_to(s, &at), WSAEALREADY));
 	CHECK_R(107, FAILS(connect_to(s, &dead), WSAEALREADY));
-	CHECK_R(120, ready(s, 0) == 0);
+	CHECK_R(120, progress(s, 0) == 0);
 	CHECK_R(120, FAILS(getpeername(s, (struct sockaddr *)&peer, &length), WSAENOTCONN));
 	server = accept(listener, NULL, NULL);
-	CHECK_R(120, ready(s, 10000) == 1);
+	CHECK_R(120, progress(s, 10000) == 1);
 	CHECK_R(107, FAILS(connect_to(s, &at), WSAEISCONN));
 	nonblocking(s, 0);
 	CHECK_R(108, works(s, server) && so_error(s) == 0);
@@ -193,7 +179,7 @@ static void check_nonblocking(void)
 	nonblocking(s, 1);
 	CHECK_R(108, FAILS(connect_to(s, &at), WSAEWOULDBLOCK));
 	WSAAccept(listener, NULL, NULL, reject, 0);
-	CHECK_R(120, ready(s, 10000) == 2 && so_error(s) == WSAECONNREFUSED);
+	CHECK_R(120, progress(s, 10000) == 2 && so_error(s) == WSAECONNREFUSED);
 	CHECK_R(115, still_connects(s));
 
 	s = stream_socket();
@@ -201,8 +187,24 @@ static void check_nonblocking(void)
 	CHECK_R(108,
 		connect_to(s, &dead) == SOCKET_ERROR && (WSAGetLastError() == WSAEWOULDBLOCK ||
 							 WSAGetLastError() == WSAECONNREFUSED));
-	CHECK_R(120, ready(s, 10000) == 2);
+	CHECK_R(120, progress(s, 10000) == 2);
 	closesocket(s);
+	closesocket(listener);
+}
+
+/* On the system's TCP an attempt waits as long as the listener's queue is full. */
+static void check_system_nonblocking(void)
+{
+	struct address at, dead = dead_port();
+	SOCKET waiting[FULL], listener = full_listener(&at, waiting), s = waiting[FULL - 1];
+
+	CHECK_R(107, FAILS(connect_to(s, &at), WSAEALREADY));
+	CHECK_R(107, FAILS(connect_to(s, &dead), WSAEALREADY));
+	CHECK_R(120, progress(s, 0) == 0);
+	CHECK_R(120, listen(listener, FULL) == 0 && outcome(s) == 0);
+	CHECK_R(107, FAILS(connect_to(s, &at), WSAEISCONN));
+	for (int i = 0; i < FULL; i++)
+		closesocket(waiting[i]);
 	closesocket(listener);
 }
 
@@ -285,19 +287,22 @@ static void check_reasons(void)
 	closesocket(listener);
 }
 
-/* Nobody answers: the attempt ends by time. */
-static void check_timeout(void)
+/* Nobody answers: the attempt ends by time. How much it has is read when Winsock is started. */
+static void check_timeout(int argc, char **argv)
 {
 	struct address at;
-	SOCKET listener = conditional_listener(&at, 4), s = stream_socket();
+	SOCKET listener, s;
 
-	setenv("WSD_CONNECT_TIMEOUT", "300", 1);
+	set_variable("WSD_CONNECT_TIMEOUT", "1500"); /* enough for one that is answered */
+	conf_start(argc, argv);
+	listener = conditional_listener(&at, 4);
+	s = stream_socket();
 	CHECK_R(115, FAILS(connect_to(s, &at), WSAETIMEDOUT));
 	CHECK_R(115, FAILS(connect_to(s, &at), WSAETIMEDOUT));
 	CHECK(tells(s, "timed out (-64)"));
-	unsetenv("WSD_CONNECT_TIMEOUT");
 	CHECK_R(115, still_connects(s));
 	closesocket(listener);
+	WSACleanup();
 }
 
 static void check_again(void)
@@ -309,9 +314,6 @@ static void check_again(void)
 	CHECK_R(115, FAILS(connect_to(s, &at), WSAECONNREFUSED) && name_of(s, &again) == 0 &&
 			     port_of(&again) == port_of(&name));
 	CHECK_R(115, still_connects(s));
-
-	if (!conf_system_tcp())
-		check_timeout();
 
 	/* No route: an address that no stream can go to. Nothing leaves the host. */
 	at = loopback(9);
@@ -325,18 +327,63 @@ static void check_again(void)
 	CHECK_R(115, still_connects(s));
 }
 
+struct greeting {
+	struct pair p;
+	int sent;
+};
+
+static void greet(void *arg)
+{
+	struct greeting *g = arg;
+
+	g->p.server = accept(g->p.listener, NULL, NULL);
+	g->sent = send(g->p.server, "hello", 5, 0);
+}
+
+/* A peer that speaks first may have spoken before the connector looks. */
+static void check_greeting(void)
+{
+	struct timeval limit = { (long)conf_long() / 1000, 0 };
+	char text[6] = "";
+	struct greeting g;
+
+	g.p.listener = listener_on(&g.p.at, 1);
+	for (unsigned i = 0; i < 100; i++) {
+		struct conf_thread *thread = thread_run(greet, &g);
+		fd_set set;
+
+		g.p.client = stream_socket();
+		nonblocking(g.p.client, 1);
+		CHECK(connect_to(g.p.client, &g.p.at) == 0 || WSAGetLastError() == WSAEWOULDBLOCK);
+		FD_ZERO(&set);
+		FD_SET(g.p.client, &set);
+		CHECK(select(0, &set, NULL, NULL, &limit) == 1 &&
+		      recv(g.p.client, text, 5, 0) == 5 && memcmp(text, "hello", 5) == 0);
+		thread_join(thread);
+		CHECK(g.sent == 5);
+		closesocket(g.p.client);
+		closesocket(g.p.server);
+	}
+	closesocket(g.p.listener);
+}
+
 int main(int argc, char **argv)
 {
 	conf_start(argc, argv);
 	check_parameters();
 	check_callee_data();
 	check_states();
-	if (!conf_system_tcp())
+	if (conf_system_tcp()) {
+		check_system_nonblocking();
+	} else {
 		check_nonblocking();
-	if (!conf_system_tcp())
 		check_blocking();
+	}
 	check_reasons();
 	check_again();
+	check_greeting();
 	WSACleanup();
+	if (!conf_system_tcp())
+		check_timeout(argc, argv);
 	return check_result();
 }

@@ -6,7 +6,8 @@
  */
 #include "tests/conformance/io.h"
 
-#define BIG (16u << 20) /* more than any ring takes */
+#define BIG	  (16u << 20) /* more than any ring takes */
+#define LENT_FROM 8192u
 
 static char *out;
 
@@ -167,16 +168,23 @@ static void check_lent(unsigned wait_ms)
 
 /* --- exit --- */
 
-static int leaver(void)
+static SOCKET leaver_connect(void)
 {
-	struct child parent = child_parent();
 	struct address at = loopback((u_short)atoi(conf_argument()));
-	static WSAOVERLAPPED o;
 	SOCKET s = stream_socket();
 
 	if (getenv("WSD_TEST_SLOW") && atoi(getenv("WSD_TEST_SLOW")) > 1)
-		setenv("WSD_EXIT_LINGER", "60000", 1); /* all of it has to leave in that time */
+		set_variable("WSD_EXIT_LINGER", "60000"); /* all of it has to leave in that time */
 	NEED(connect_to(s, &at) == 0);
+	return s;
+}
+
+static int leaver(void)
+{
+	struct child parent = child_parent();
+	static WSAOVERLAPPED o;
+	SOCKET s = leaver_connect();
+
 	NEED(send(s, out, 1000, 0) == 1000);
 	overlapped_init(&o, NULL);
 	NEED(PENDS(post_send(s, out + 1000, BIG - 1000, &o)));
@@ -184,22 +192,82 @@ static int leaver(void)
 	return 0; /* no closesocket, no clean-up */
 }
 
-static void check_exit(void)
+/* A process that leaves, and the connection from it. */
+static SOCKET start_leaver(const char *role, struct child *child)
 {
 	struct address at;
 	SOCKET listener = listener_on(&at, 1), s;
-	struct child child;
 	char port[8];
-	size_t got;
 
 	NEED(listener != INVALID_SOCKET);
 	snprintf(port, sizeof(port), "%u", port_of(&at));
-	child = child_start("leaver", port);
+	*child = child_start(role, port);
 	s = accept(listener, NULL, NULL);
-	NEED(s != INVALID_SOCKET && child_hear(&child) == 1);
+	NEED(s != INVALID_SOCKET);
+	closesocket(listener);
+	return s;
+}
+
+static void check_exit(void)
+{
+	struct child child;
+	SOCKET s = start_leaver("leaver", &child);
+	size_t got;
+
+	NEED(child_hear(&child) == 1);
 	CHECK(stream_end(s, &got) == 0 && got >= 1000);
 	closesocket(s);
-	closesocket(listener);
+	NEED(child_wait(&child) == 0);
+}
+
+/* Its first bytes are copied, and the rest is lent to a peer that reads it when the process ends. */
+static int lender(void)
+{
+	struct child parent = child_parent();
+	SOCKET s = leaver_connect();
+	WSABUF buffers[2] = { { 100, out + LENT_FROM },
+			      { BIG - LENT_FROM - 100, out + LENT_FROM + 100 } };
+	static WSAOVERLAPPED o;
+	DWORD least = 4096;
+	int wait_ms;
+
+	NEED(setsockopt(s, SOL_SOCKET, SO_OPENWSD_ZCOPY_MIN, (char *)&least, 4) == 0);
+	NEED(send(s, out, LENT_FROM, 0) == LENT_FROM); /* until there is a ring */
+	wait_ms = child_hear(&parent);
+	overlapped_init(&o, NULL);
+	NEED(PENDS(WSASend(s, buffers, 2, NULL, 0, &o, NULL)));
+	Sleep((DWORD)wait_ms);
+	return 0;
+}
+
+static void check_exit_lent(int wait_ms)
+{
+	enum { PIECES = 8, PIECE = BIG / PIECES };
+	WSAOVERLAPPED o[PIECES];
+	struct child child;
+	SOCKET s = start_leaver("lender", &child);
+	char *in = malloc(BIG);
+	size_t got = LENT_FROM, more = 0;
+	DWORD least = 4096, n, error = 0;
+
+	NEED(setsockopt(s, SOL_SOCKET, SO_OPENWSD_ZCOPY_MIN, (char *)&least, 4) == 0);
+	NEED(receive_all(s, in, LENT_FROM) == LENT_FROM);
+	for (unsigned i = 0; i < PIECES; i++) {
+		overlapped_init(&o[i], NULL);
+		NEED(PENDS(post_recv(s, in + i * PIECE, PIECE, &o[i])));
+	}
+	child_tell(&child, wait_ms);
+	for (unsigned i = 0; i < PIECES; i++) {
+		n = 0;
+		error |= outcome(s, &o[i], &n, NULL);
+		CHECK(pattern_ok(in + i * PIECE, n, got));
+		got += n;
+	}
+	while (error == 0 && (more = receive_all(s, in, PIECE)) > 0)
+		got += more;
+	CHECK(error == 0 && at_end(s) && got > LENT_FROM);
+	closesocket(s);
+	free(in);
 	NEED(child_wait(&child) == 0);
 }
 
@@ -208,7 +276,7 @@ int main(int argc, char **argv)
 	conf_start(argc, argv);
 	out = pattern_new(BIG, 0);
 	if (conf_role())
-		return leaver();
+		return strcmp(conf_role(), "lender") == 0 ? lender() : leaver();
 	check_begun();
 	check_behind_others();
 	check_reader_waits();
@@ -216,8 +284,11 @@ int main(int argc, char **argv)
 	check_not_begun();
 	for (unsigned i = 0; i < 20; i++)
 		check_lent(i % 3);
-	if (conf_two_processes())
+	if (conf_two_processes() && conf_exit_closes()) {
 		check_exit();
+		for (int i = 0; i < 6; i++)
+			check_exit_lent(i % 3);
+	}
 	free(out);
 	WSACleanup();
 	return check_result();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * test_descriptors.c - descriptors run out: the host gives no handle, its table is full, or the process
- * has no file descriptor left. What waits to be accepted stays.
+ * test_descriptors.c - descriptors run out: the table of handles is full, or the process has no file
+ * descriptor left. What waits to be accepted stays.
  */
 #include "tests/conformance/host.h"
 
@@ -12,91 +12,6 @@
 #include <unistd.h>
 
 #define FILES 256
-
-/* --- the host gives no handle --- */
-
-static int CALLBACK accept_it(LPWSABUF caller, LPWSABUF caller_data, LPQOS sqos, LPQOS gqos,
-			      LPWSABUF callee, LPWSABUF callee_data, GROUP *g, DWORD_PTR data)
-{
-	(void)caller;
-	(void)caller_data;
-	(void)sqos;
-	(void)gqos;
-	(void)callee;
-	(void)callee_data;
-	(void)g;
-	++*(unsigned *)data;
-	return CF_ACCEPT;
-}
-
-static int has_accept(SOCKET s, WSAEVENT event)
-{
-	WSANETWORKEVENTS events;
-
-	return WSAWaitForMultipleEvents(1, &event, TRUE, 10000, FALSE) == WSA_WAIT_EVENT_0 &&
-	       spi.lpWSPEnumNetworkEvents(s, event, &events, &host_error) == 0 &&
-	       events.lNetworkEvents == FD_ACCEPT;
-}
-
-static int exchange(SOCKET client, SOCKET server)
-{
-	char c = 0;
-
-	return host_send(server, "s", 1) == 1 && host_recv(client, &c, 1) == 1 && c == 's' &&
-	       host_send(client, "c", 1) == 1 && host_recv(server, &c, 1) == 1 && c == 'c';
-}
-
-static SOCKET conditional(struct address *at)
-{
-	SOCKET s = host_socket();
-	int on = 1;
-
-	*at = loopback(0);
-	spi.lpWSPSetSockOpt(s, SOL_SOCKET, SO_CONDITIONAL_ACCEPT, (char *)&on, sizeof(on),
-			    &host_error);
-	if (host_bind(s, at) || host_listen(s, 4) || host_name_of(s, at))
-		abort();
-	return s;
-}
-
-static void check_accept_without_handle(SOCKET s, const struct address *at)
-{
-	WSAEVENT event = WSACreateEvent();
-	struct address peer = { .length = sizeof(peer.sa) }, name;
-	SOCKET client = host_socket(), server;
-	unsigned asked = 0, handles;
-
-	spi.lpWSPEventSelect(s, event, FD_ACCEPT, &host_error);
-	host_nonblocking(client, 1);
-	host_connect(client, at);
-	CHECK_R(100, has_accept(s, event));
-	handles = host_open_handles();
-	host_fail_create = WSAEMFILE;
-	CHECK_R(100, SPI_NO_SOCKET(host_accept(s), WSAEMFILE));
-	/* A failing accept enables the event again, and the request is still there. */
-	CHECK_R(100, has_accept(s, event));
-	CHECK_R(100, SPI_NO_SOCKET(spi.lpWSPAccept(s, NULL, NULL, accept_it, (DWORD_PTR)&asked,
-						   &host_error),
-				   WSAEMFILE) &&
-			     asked == 1);
-	host_fail_create = WSAENOBUFS;
-	CHECK_R(100, SPI_NO_SOCKET(host_accept(s), WSAENOBUFS));
-	host_fail_create = 0;
-	CHECK_R(100, host_open_handles() == handles);
-	server = spi.lpWSPAccept(s, &peer.sa.any, &peer.length, NULL, 0, &host_error);
-	CHECK_R(100, server != INVALID_SOCKET && host_name_of(client, &name) == 0 &&
-			     port_of(&name) == port_of(&peer));
-	spi.lpWSPEventSelect(server, NULL, 0, &host_error);
-	host_nonblocking(server, 0);
-	for (int i = 0; i < 5000 && SPI_FAILS(host_send(client, "", 0), WSAENOTCONN); i++)
-		Sleep(1);
-	host_nonblocking(client, 0);
-	CHECK_R(100, exchange(client, server));
-	host_close(client);
-	host_close(server);
-	host_close(s);
-	WSACloseEvent(event);
-}
 
 /* --- the table of handles is full: this in a process of its own, with a small table --- */
 
@@ -129,9 +44,9 @@ static void check_full_table(void)
 	struct child c;
 	int first = 0;
 
-	setenv("WSD_HANDLES_MAX", "64", 1);
+	set_variable("WSD_HANDLES_MAX", "64");
 	c = child_start("table", "");
-	unsetenv("WSD_HANDLES_MAX");
+	set_variable("WSD_HANDLES_MAX", NULL);
 	for (int round = 0; round < 3; round++) {
 		int error = child_hear(&c), count = child_hear(&c);
 
@@ -285,7 +200,7 @@ static void check_requests_kept(void)
 			s = host_listener(&at, 4);
 			check_request_kept(s, &at, spare, before);
 			host_close(s);
-			s = conditional(&at);
+			s = host_conditional(&at);
 			check_request_kept(s, &at, spare, before);
 			host_close(s);
 		}
@@ -296,7 +211,7 @@ static void check_requests_kept(void)
 static void check_unanswered(void)
 {
 	struct address at;
-	SOCKET s = conditional(&at), client = host_socket(), server;
+	SOCKET s = host_conditional(&at), client = host_socket(), server;
 
 	host_nonblocking(client, 1);
 	host_connect(client, &at);
@@ -309,7 +224,7 @@ static void check_unanswered(void)
 	for (int i = 0; i < 5000 && SPI_FAILS(host_send(client, "", 0), WSAENOTCONN); i++)
 		Sleep(1);
 	host_nonblocking(client, 0);
-	CHECK_R(100, server != INVALID_SOCKET && exchange(client, server));
+	CHECK_R(100, server != INVALID_SOCKET && host_exchange(client, server));
 	host_close(client);
 	host_close(server);
 	host_close(s);
@@ -326,18 +241,11 @@ static int run_role(void)
 
 int main(int argc, char **argv)
 {
-	struct address at;
-	SOCKET s;
-
 	host_begin(argc, argv);
 	if (conf_role() != NULL)
 		return run_role();
 	if (host_startup(0) != 0)
 		abort();
-	s = host_listener(&at, 4);
-	check_accept_without_handle(s, &at);
-	s = conditional(&at);
-	check_accept_without_handle(s, &at);
 	check_full_table();
 	check_no_files();
 	if (!conf_system_tcp())

@@ -1,108 +1,75 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * test_duplicate.c - WSPDuplicateSocket in mode D: R-316, R-317, R-329, R-330, and that both descriptors send,
- * receive, wait and select. On sim the other process is this one; it takes the same way.
+ * test_duplicate.c - WSPDuplicateSocket of connected sockets in mode D: R-316, R-317, R-329, R-330, and that both
+ * descriptors send, receive, wait and select. On sim the other process is this one; it takes the same way.
  */
-#include "tests/conformance/io.h"
-
-#include <signal.h>
+#include "tests/conformance/flow.h"
+#include "tests/conformance/share.h"
+#include "tests/qos/ledger_name.h"
 
 #define SOME  3000
 #define MANY  (1u << 20)
 #define TURNS 20
+#define NAMES 0x7fffffff /* to a worker: what it calls both ends */
 
-/* --- the token --- */
-
-static WSAPROTOCOL_INFOW token_for(SOCKET s, DWORD process)
+/* Both names of a connection as one number; turned: those of the other end. */
+static int names_of(SOCKET s, bool turned)
 {
-	WSAPROTOCOL_INFOW info;
+	struct sockaddr_storage name[2];
+	uint32_t sum = 2166136261u;
 
-	memset(&info, 0, sizeof(info));
-	NEED(WSADuplicateSocketW(s, process, &info) == 0);
-	return info;
-}
+	memset(name, 0, sizeof(name));
+	for (int i = 0; i < 2; i++) {
+		struct sockaddr *at = (struct sockaddr *)&name[turned ? 1 - i : i];
+		int length = sizeof(name[0]);
 
-static SOCKET attach(WSAPROTOCOL_INFOW *info)
-{
-	return WSASocketW(FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, info, 0,
-			  WSA_FLAG_OVERLAPPED);
-}
-
-/* An entry of the catalogue with this number in it: all that another process needs. */
-static WSAPROTOCOL_INFOW info_with(DWORD token)
-{
-	SOCKET s = stream_socket();
-	WSAPROTOCOL_INFOW info;
-	int length = sizeof(info);
-
-	NEED(getsockopt(s, SOL_SOCKET, SO_PROTOCOL_INFOW, (char *)&info, &length) == 0);
-	closesocket(s);
-	info.dwProviderReserved = token;
-	return info;
-}
-
-static SOCKET other_one(SOCKET s)
-{
-	WSAPROTOCOL_INFOW info = token_for(s, GetCurrentProcessId());
-	SOCKET other = attach(&info);
-
-	NEED(other != INVALID_SOCKET);
-	return other;
-}
-
-/* --- one side writes the pattern from a position on, the other checks it --- */
-
-static bool moves(SOCKET from, SOCKET to, size_t length, size_t position)
-{
-	char *bytes = pattern_new(length, position);
-	size_t got = 0;
-	int n;
-
-	if (send(from, bytes, (int)length, 0) != (int)length)
-		return false;
-	while (got < length && (n = recv(to, bytes, (int)length, 0)) > 0) {
-		if (!pattern_ok(bytes, (size_t)n, position + got))
-			return false;
-		got += (size_t)n;
+		if ((i == 0 ? getsockname : getpeername)(s, at, &length) != 0)
+			return -1;
 	}
-	free(bytes);
-	return got == length;
+	for (size_t i = 0; i < sizeof(name); i++)
+		sum = (sum ^ ((unsigned char *)name)[i]) * 16777619u;
+	return (int)(sum >> 1);
 }
 
 static void it_is_accepted_once(void)
 {
 	struct pair p = need_pair();
-	WSAPROTOCOL_INFOW info = token_for(p.server, GetCurrentProcessId()), again = info;
+	WSAPROTOCOL_INFOW info = share_token(p.server, GetCurrentProcessId()), again = info;
 	SOCKET other;
 
 	CHECK_R(316, info.dwProviderReserved != 0 && info.iAddressFamily == conf_family());
-	other = attach(&info);
+	other = share_attach(&info);
 	CHECK_R(316, other != INVALID_SOCKET && other != p.server);
-	CHECK_R(317, attach(&again) == INVALID_SOCKET && WSAGetLastError() == WSAEINVAL);
-	CHECK(moves(p.client, other, SOME, 0));
+	CHECK_R(317, share_attach(&again) == INVALID_SOCKET && WSAGetLastError() == WSAEINVAL);
+	CHECK(share_moves(p.client, other, SOME, 0));
 	closesocket(other);
 	close_pair(&p);
 }
 
 static void what_cannot_be_duplicated(void)
 {
-	SOCKET s = stream_socket();
-	struct pair p = need_pair();
-	WSAPROTOCOL_INFOW info = info_with(12345);
+	struct linger now = { 1, 0 };
+	struct pair p = need_pair(), broken = need_pair();
+	WSAPROTOCOL_INFOW info = share_info_with(12345);
+	char byte;
 
-	CHECK(attach(&info) == INVALID_SOCKET && WSAGetLastError() == WSAEINVAL);
-	CHECK(FAILS(WSADuplicateSocketW(s, GetCurrentProcessId(), &info), WSAEINVAL));
+	CHECK(share_attach(&info) == INVALID_SOCKET && WSAGetLastError() == WSAEINVAL);
 	CHECK(FAILS(WSADuplicateSocketW(p.server, GetCurrentProcessId(), NULL), WSAEFAULT));
 	CHECK(FAILS(WSADuplicateSocketW(p.server, 0x7ffffff0, &info), WSAEINVAL));
-	CHECK(moves(p.client, p.server, SOME, 0)); /* and nothing has changed */
-	closesocket(s);
+	CHECK(share_moves(p.client, p.server, SOME, 0)); /* and nothing has changed */
+	NEED(setsockopt(broken.client, SOL_SOCKET, SO_LINGER, (char *)&now, sizeof(now)) == 0);
+	closesocket(broken.client);
+	NEED(FAILS(recv(broken.server, &byte, 1, 0), WSAECONNRESET));
+	CHECK(FAILS(WSADuplicateSocketW(broken.server, GetCurrentProcessId(), &info), WSAEINVAL));
+	closesocket(broken.server);
+	closesocket(broken.listener);
 	close_pair(&p);
 }
 
 static void either_sends_and_receives(void)
 {
 	struct pair p = need_pair();
-	SOCKET other = other_one(p.server);
+	SOCKET other = share_other(p.server);
 	size_t out = 0, in = 0;
 
 	for (unsigned i = 0; i < TURNS; i++) {
@@ -110,20 +77,49 @@ static void either_sends_and_receives(void)
 		size_t length = i % 3 == 0 ? 100000 : SOME;
 
 		length = length > 60000 ? 60000 : length; /* one thread: it has to fit */
-		CHECK_R(316, moves(p.client, mine, length, in));
+		CHECK_R(316, share_moves(p.client, mine, length, in));
 		in += length;
-		CHECK_R(316, moves(mine, p.client, length, out));
+		CHECK_R(316, share_moves(mine, p.client, length, out));
 		out += length;
 	}
 	closesocket(other);
-	CHECK(moves(p.client, p.server, SOME, in)); /* the one that is left is an ordinary one */
+	CHECK(share_moves(p.client, p.server, SOME,
+			  in)); /* the one that is left is an ordinary one */
+	close_pair(&p);
+}
+
+/* Also of the other end, and when the first process has let go. */
+static void names_stay(void)
+{
+	struct pair p = need_pair();
+	int names = names_of(p.server, false), theirs = names_of(p.client, false);
+	SOCKET other;
+
+	CHECK(names > 0 && names == names_of(p.client, true));
+	other = share_other(p.server);
+	CHECK_R(316, names_of(other, false) == names); /* before it was used, */
+	CHECK(share_moves(p.client, other, SOME, 0));
+	CHECK_R(316, names_of(other, false) == names); /* by this one, */
+	CHECK(share_moves(p.client, p.server, SOME, SOME));
+	CHECK_R(316, names_of(p.server, false) == names && names_of(other, false) == names);
+	closesocket(p.server);
+	CHECK_R(316, names_of(other, false) == names && names_of(p.client, false) == theirs);
+	CHECK(share_moves(other, p.client, SOME, 0));
+	CHECK_R(316, names_of(other, false) == names && names_of(p.client, false) == theirs);
+	p.server = other;
+	other = share_other(p.client); /* the one that connected goes as well */
+	closesocket(p.client);
+	CHECK_R(316, names_of(other, false) == theirs && names_of(p.server, false) == names);
+	p.client = other;
+	CHECK(share_moves(p.client, p.server, SOME, 2 * SOME));
+	CHECK_R(316, names_of(other, false) == theirs && names_of(p.server, false) == names);
 	close_pair(&p);
 }
 
 static void options_are_shared(void)
 {
 	struct pair p = need_pair();
-	SOCKET other = other_one(p.server);
+	SOCKET other = share_other(p.server);
 	int value = 0, length = sizeof(value);
 	BOOL on = TRUE;
 	u_long many = 0;
@@ -149,7 +145,7 @@ static void options_are_shared(void)
 static void the_last_one_closes(void)
 {
 	struct pair p = need_pair();
-	SOCKET other = other_one(p.server);
+	SOCKET other = share_other(p.server);
 	WSAPROTOCOL_INFOW info;
 	char byte;
 
@@ -158,16 +154,16 @@ static void the_last_one_closes(void)
 	Sleep(SHORT_MS);
 	CHECK_R(330, FAILS(recv(p.client, &byte, 1, 0), WSAEWOULDBLOCK));
 	nonblocking(p.client, 0);
-	CHECK_R(330, moves(other, p.client, 1, 0));
+	CHECK_R(330, share_moves(other, p.client, 1, 0));
 	nonblocking(p.client, 1);
 	/* Nobody has it just now: a token is enough to keep it open. */
-	info = token_for(other, GetCurrentProcessId());
+	info = share_token(other, GetCurrentProcessId());
 	closesocket(other);
 	Sleep(SHORT_MS);
 	CHECK_R(330, FAILS(recv(p.client, &byte, 1, 0), WSAEWOULDBLOCK));
 	nonblocking(p.client, 0);
-	other = attach(&info);
-	CHECK_R(330, other != INVALID_SOCKET && moves(other, p.client, 1, 1));
+	other = share_attach(&info);
+	CHECK_R(330, other != INVALID_SOCKET && share_moves(other, p.client, 1, 1));
 	closesocket(other);
 	CHECK_R(330, at_end(p.client));
 	closesocket(p.client);
@@ -179,14 +175,14 @@ static void the_last_one_closes(void)
 static void pending_receives_stay(void)
 {
 	struct pair p = need_pair();
-	SOCKET other = other_one(p.server);
+	SOCKET other = share_other(p.server);
 	char bytes[SOME];
 	WSAOVERLAPPED o;
 	DWORD n = 0, flags = 0;
 
 	overlapped_init(&o, WSACreateEvent());
 	CHECK(PENDS(post_recv(p.server, bytes, SOME, &o)));
-	CHECK(moves(other, p.client, SOME, 0));
+	CHECK(share_moves(other, p.client, SOME, 0));
 	NEED(send(p.client, "x", 1, 0) == 1);
 	CHECK(event_within(o.hEvent, LONG_MS));
 	CHECK(outcome(p.server, &o, &n, &flags) == 0 && n == 1 && bytes[0] == 'x');
@@ -198,7 +194,7 @@ static void pending_receives_stay(void)
 static void events_go_to_the_last_who_asked(void)
 {
 	struct pair p = need_pair();
-	SOCKET other = other_one(p.server);
+	SOCKET other = share_other(p.server);
 	WSAEVENT mine = WSACreateEvent(), theirs = WSACreateEvent();
 	WSANETWORKEVENTS happened;
 	char byte;
@@ -227,13 +223,13 @@ static void events_go_to_the_last_who_asked(void)
 static void half_a_close_is_shared(void)
 {
 	struct pair p = need_pair();
-	SOCKET other = other_one(p.server);
+	SOCKET other = share_other(p.server);
 
-	NEED(moves(p.server, p.client, SOME, 0));
+	NEED(share_moves(p.server, p.client, SOME, 0));
 	NEED(shutdown(other, SD_SEND) == 0);
 	CHECK_R(329, FAILS(send(p.server, "x", 1, 0), WSAESHUTDOWN));
 	CHECK(at_end(p.client));
-	CHECK(moves(p.client, p.server, SOME, 0) && moves(p.client, other, SOME, SOME));
+	CHECK(share_moves(p.client, p.server, SOME, 0) && share_moves(p.client, other, SOME, SOME));
 	closesocket(p.client);
 	CHECK(at_end(other) && at_end(p.server));
 	closesocket(other);
@@ -244,11 +240,11 @@ static void half_a_close_is_shared(void)
 static void a_reset_reaches_both(void)
 {
 	struct pair p = need_pair();
-	SOCKET other = other_one(p.server);
+	SOCKET other = share_other(p.server);
 	struct linger now = { 1, 0 };
 	char byte;
 
-	NEED(moves(other, p.client, SOME, 0));
+	NEED(share_moves(other, p.client, SOME, 0));
 	NEED(setsockopt(p.client, SOL_SOCKET, SO_LINGER, (char *)&now, sizeof(now)) == 0);
 	closesocket(p.client);
 	CHECK(FAILS(recv(p.server, &byte, 1, 0), WSAECONNRESET));
@@ -269,17 +265,19 @@ static int worker(void)
 	char *bytes = malloc(MANY);
 	int length;
 
-	info = info_with((DWORD)child_hear(&parent));
-	s = attach(&info);
+	info = share_info_with((DWORD)child_hear(&parent));
+	s = share_attach(&info);
 	child_tell(&parent, s == INVALID_SOCKET ? WSAGetLastError() : 0);
 	while (s != INVALID_SOCKET && (length = child_hear(&parent)) > 0) {
-		size_t got = receive_all(s, bytes, (size_t)length);
-
-		child_tell(&parent, send(s, bytes, (int)got, 0));
+		if (length == NAMES)
+			child_tell(&parent, names_of(s, false));
+		else
+			child_tell(&parent,
+				   send(s, bytes, (int)receive_all(s, bytes, (size_t)length), 0));
 	}
 	if (strcmp(conf_argument(), "closes") == 0)
 		closesocket(s);
-	if (strcmp(conf_argument(), "cleans") == 0)
+	if (strcmp(conf_argument(), "cleans") == 0 || !conf_exit_closes())
 		WSACleanup();
 	free(bytes);
 	return 0;
@@ -288,7 +286,7 @@ static int worker(void)
 static struct child worker_with(SOCKET s, const char *end, int *error)
 {
 	struct child c = child_start("worker", end);
-	WSAPROTOCOL_INFOW info = token_for(s, (DWORD)c.pid);
+	WSAPROTOCOL_INFOW info = share_token(s, child_id(&c));
 
 	child_tell(&c, (int)info.dwProviderReserved);
 	*error = child_hear(&c);
@@ -308,6 +306,15 @@ static bool worker_echoes(struct child *c, SOCKET client, int length)
 	return good;
 }
 
+/* The server's names are there what they were here. */
+static bool worker_names(struct child *c, SOCKET client)
+{
+	int names = names_of(client, true);
+
+	child_tell(c, NAMES);
+	return child_hear(c) == names && names > 0;
+}
+
 /* The other process ends in one of the three ways that are not death; the socket lives on here. */
 static void it_goes_to_another_process(const char *end)
 {
@@ -316,12 +323,15 @@ static void it_goes_to_another_process(const char *end)
 	struct child c = worker_with(p.server, end, &error);
 
 	CHECK_R(316, error == 0);
+	CHECK_R(316, worker_names(&c, p.client));
 	CHECK_R(316, worker_echoes(&c, p.client, SOME));
-	CHECK(moves(p.client, p.server, SOME, 0) && moves(p.server, p.client, SOME, 0));
+	CHECK_R(316, worker_names(&c, p.client));
+	CHECK(share_moves(p.client, p.server, SOME, 0) && share_moves(p.server, p.client, SOME, 0));
 	CHECK_R(316, worker_echoes(&c, p.client, 100000));
 	child_tell(&c, 0);
 	CHECK_R(330, child_wait(&c) == 0);
-	CHECK_R(330, moves(p.client, p.server, SOME, 0) && moves(p.server, p.client, SOME, 0));
+	CHECK_R(330, share_moves(p.client, p.server, SOME, 0) &&
+			     share_moves(p.server, p.client, SOME, 0));
 	close_pair(&p);
 }
 
@@ -334,7 +344,9 @@ static void it_outlives_the_first(void)
 
 	CHECK_R(316, error == 0);
 	closesocket(p.server);
+	CHECK_R(316, worker_names(&c, p.client));
 	CHECK_R(330, worker_echoes(&c, p.client, MANY / 2));
+	CHECK_R(316, worker_names(&c, p.client));
 	child_tell(&c, 0);
 	CHECK_R(330, at_end(p.client));
 	CHECK(child_wait(&c) == 0);
@@ -346,14 +358,14 @@ static void only_the_process_that_is_meant(void)
 {
 	struct pair p = need_pair();
 	struct child c = child_start("worker", "closes");
-	WSAPROTOCOL_INFOW info = token_for(p.server, GetCurrentProcessId());
+	WSAPROTOCOL_INFOW info = share_token(p.server, GetCurrentProcessId());
 	SOCKET other;
 
 	child_tell(&c, (int)info.dwProviderReserved);
 	CHECK(child_hear(&c) == WSAEINVAL);
 	CHECK(child_wait(&c) == 0);
-	other = attach(&info); /* it was not used up by that */
-	CHECK(other != INVALID_SOCKET && moves(p.client, other, SOME, 0));
+	other = share_attach(&info); /* it was not used up by that */
+	CHECK(other != INVALID_SOCKET && share_moves(p.client, other, SOME, 0));
 	closesocket(other);
 	close_pair(&p);
 }
@@ -367,8 +379,8 @@ static void death_of_the_one_who_has_it(void)
 	char byte;
 
 	NEED(error == 0 && worker_echoes(&c, p.client, SOME));
-	NEED(kill((pid_t)c.pid, SIGKILL) == 0);
-	CHECK(child_wait(&c) == -SIGKILL);
+	child_kill(&c);
+	CHECK(child_wait(&c) == conf_death);
 	CHECK(FAILS(recv(p.client, &byte, 1, 0), WSAECONNRESET));
 	CHECK(FAILS(recv(p.server, &byte, 1, 0), WSAECONNRESET));
 	CHECK(FAILS(send(p.server, "x", 1, 0), WSAECONNRESET));
@@ -383,14 +395,65 @@ static void death_of_another_one(void)
 	struct child c = worker_with(p.server, "closes", &error);
 
 	NEED(error == 0 && worker_echoes(&c, p.client, SOME));
-	NEED(moves(p.client, p.server, SOME, 0)); /* it is here now */
-	NEED(kill((pid_t)c.pid, SIGKILL) == 0);
-	CHECK(child_wait(&c) == -SIGKILL);
-	CHECK(moves(p.client, p.server, SOME, SOME) && moves(p.server, p.client, SOME, 0));
+	NEED(share_moves(p.client, p.server, SOME, 0)); /* it is here now */
+	child_kill(&c);
+	CHECK(child_wait(&c) == conf_death);
+	CHECK(share_moves(p.client, p.server, SOME, SOME) &&
+	      share_moves(p.server, p.client, SOME, 0));
 	closesocket(p.server); /* and it is the last one that closes */
 	CHECK_R(330, at_end(p.client));
 	closesocket(p.client);
 	closesocket(p.listener);
+}
+
+/* Both ends go on, or both are told. */
+static bool both_or_neither(const struct pair *p)
+{
+	char byte;
+
+	if (share_moves(p->client, p->server, SOME, 0))
+		return share_moves(p->server, p->client, SOME, 0);
+	return FAILS(recv(p->server, &byte, 1, 0), WSAECONNRESET) &&
+	       FAILS(recv(p->client, &byte, 1, 0), WSAECONNRESET);
+}
+
+/* Killed somewhere in the middle of its taking. */
+static void death_on_the_way(DWORD ms)
+{
+	struct pair p = need_pair();
+	int error;
+	struct child c = worker_with(p.server, "closes", &error);
+
+	NEED(error == 0);
+	child_tell(&c, SOME); /* it waits for them */
+	Sleep(ms);
+	child_kill(&c);
+	CHECK(child_wait(&c) == conf_death);
+	CHECK(both_or_neither(&p));
+	close_pair(&p);
+}
+
+/* It came here, and is asked for again, with a byte that nobody has read. */
+static void death_on_the_way_back(DWORD ms)
+{
+	struct pair p = need_pair();
+	int error;
+	struct child c = worker_with(p.server, "closes", &error);
+	char byte;
+
+	NEED(error == 0 && worker_echoes(&c, p.client, SOME));
+	NEED(send(p.client, "x", 1, 0) == 1);
+	nonblocking(p.server, 0); /* has its turn when this returns */
+	child_tell(&c, SOME);
+	Sleep(ms);
+	child_kill(&c);
+	CHECK(child_wait(&c) == conf_death);
+	if (recv(p.server, &byte, 1, 0) == 1)
+		CHECK(byte == 'x');
+	else
+		CHECK(WSAGetLastError() == WSAECONNRESET);
+	CHECK(both_or_neither(&p));
+	close_pair(&p);
 }
 
 /* Killed before it took the socket: the token expires, and the socket is the first process's alone. */
@@ -399,10 +462,10 @@ static void death_before_it_came(void)
 	struct pair p = need_pair();
 	struct child c = child_start("worker", "closes");
 
-	(void)token_for(p.server, (DWORD)c.pid);
-	NEED(kill((pid_t)c.pid, SIGKILL) == 0);
-	CHECK(child_wait(&c) == -SIGKILL);
-	CHECK(moves(p.client, p.server, SOME, 0) && moves(p.server, p.client, SOME, 0));
+	(void)share_token(p.server, child_id(&c));
+	child_kill(&c);
+	CHECK(child_wait(&c) == conf_death);
+	CHECK(share_moves(p.client, p.server, SOME, 0) && share_moves(p.server, p.client, SOME, 0));
 	closesocket(p.server); /* on its way, until nobody can come any more */
 	closesocket(p.listener);
 	CHECK(recv(p.client, (char *)&c, 1, 0) == SOCKET_ERROR &&
@@ -410,31 +473,69 @@ static void death_before_it_came(void)
 	closesocket(p.client);
 }
 
+static bool sends(SOCKET s, ULONG rate)
+{
+	return has(get_qos(s).SendingFlowspec, SERVICETYPE_GUARANTEED, rate);
+}
+
+/* Of a connection, and of a socket that is none yet. */
+static void quality_of_service_is_shared(void)
+{
+	QOS first = qos_of(SERVICETYPE_GUARANTEED, 800000, UNSET, UNSET);
+	QOS second = qos_of(SERVICETYPE_GUARANTEED, 900000, UNSET, UNSET);
+	struct pair p = need_pair();
+	SOCKET other, s = stream_socket();
+
+	CHECK(set_qos(p.client, &first) == 0);
+	other = share_other(p.client);
+	CHECK_R(329, sends(other, 800000));
+	CHECK(share_moves(other, p.server, 3000, 0) && share_moves(p.client, p.server, 3000, 3000));
+	CHECK_R(329, set_qos(other, &second) == 0 && sends(p.client, 900000));
+	CHECK(share_moves(p.client, p.server, 3000, 6000) && sends(other, 900000));
+	closesocket(other);
+	CHECK(sends(p.client, 900000));
+	close_pair(&p);
+	CHECK(set_qos(s, &first) == 0);
+	other = share_other(s);
+	CHECK_R(329, sends(other, 800000) && set_qos(other, &second) == 0 && sends(s, 900000));
+	closesocket(other);
+	closesocket(s);
+}
+
 int main(int argc, char **argv)
 {
-	setenv("WSD_DUPLICATE_TIMEOUT", "3000", 1);
+	set_variable("WSD_DUPLICATE_TIMEOUT", "3000");
+	ledger_name_set();
 	conf_start(argc, argv);
 	if (conf_role() != NULL)
 		return worker();
 	it_is_accepted_once();
 	what_cannot_be_duplicated();
 	either_sends_and_receives();
+	names_stay();
 	options_are_shared();
 	the_last_one_closes();
 	pending_receives_stay();
 	events_go_to_the_last_who_asked();
+	quality_of_service_is_shared();
 	half_a_close_is_shared();
 	a_reset_reaches_both();
 	if (conf_two_processes()) {
 		it_goes_to_another_process("closes");
 		it_goes_to_another_process("cleans");
-		it_goes_to_another_process("exits");
+		if (conf_exit_closes())
+			it_goes_to_another_process("exits");
 		it_outlives_the_first();
 		only_the_process_that_is_meant();
 		death_of_the_one_who_has_it();
 		death_of_another_one();
+		for (DWORD ms = 0; ms < 6; ms++) {
+			death_on_the_way(ms);
+			death_on_the_way_back(ms);
+		}
 		death_before_it_came();
 	}
 	WSACleanup();
+	ledger_name_remove();
 	return check_result();
 }

@@ -5,8 +5,6 @@
  */
 #include "tests/conformance/io.h"
 
-#include <signal.h>
-
 #define BYTES 1500 /* below any window: all of it has left when close is called */
 
 static void set_linger(SOCKET s, u_short seconds)
@@ -55,7 +53,7 @@ static struct other other_start(void)
 	o.s = accept(listener, NULL, NULL);
 	NEED(o.s != INVALID_SOCKET && child_hear(&o.child) == 1);
 	closesocket(listener);
-	NEED(kill((pid_t)o.child.pid, SIGSTOP) == 0);
+	child_stop(&o.child);
 	Sleep(SHORT_MS);
 	pattern_fill(bytes, BYTES, 0);
 	NEED(send(o.s, bytes, BYTES, 0) == BYTES);
@@ -67,7 +65,7 @@ static void wake_up(void *arg)
 	struct other *o = arg;
 
 	Sleep(500);
-	kill((pid_t)o->child.pid, SIGCONT);
+	child_continue(&o->child);
 }
 
 /* A stopped process does not keep its system from acknowledging. */
@@ -107,7 +105,7 @@ static void check_expires(void)
 	begun = now_ms();
 	NEED(WSACleanup() == 0);
 	CHECK_R(199, now_ms() - begun < 30000);
-	kill((pid_t)o.child.pid, SIGCONT);
+	child_continue(&o.child);
 	/* What had arrived is right, and the end is an end, one way or the other. */
 	got = child_hear(&o.child);
 	right = child_hear(&o.child);
@@ -134,7 +132,7 @@ static void check_nothing_to_wait_for(void)
 
 int main(int argc, char **argv)
 {
-	setenv("WSD_EXIT_LINGER", "60000", 1);
+	set_variable("WSD_EXIT_LINGER", "60000");
 	conf_start(argc, argv);
 	if (conf_role())
 		return peer();

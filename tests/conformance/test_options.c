@@ -328,6 +328,33 @@ static void check_timeouts(void)
 	close_pair(&p);
 }
 
+static bool send_and_take(struct pair *p, int bytes)
+{
+	static char block[65536];
+	int got = 0, n = 0;
+
+	if (send(p->client, block, bytes, 0) != bytes)
+		return false;
+	while (got < bytes && (n = recv(p->server, block, bytes - got, 0)) > 0)
+		got += n;
+	return got == bytes;
+}
+
+/* As much as SO_SNDBUF tells is taken from a blocking sender while its peer reads nothing, whatever was read before. */
+static void check_room(void)
+{
+	unsigned value = 0;
+	struct pair p;
+
+	if (!open_pair(&p))
+		return;
+	set(p.client, SOL_SOCKET, SO_SNDTIMEO, 3000);
+	CHECK(get(p.client, SOL_SOCKET, SO_SNDBUF, &value) == 0 && value == 65536);
+	for (int before = 2000; before < 32768; before += 6000)
+		CHECK(send_and_take(&p, before) && send_and_take(&p, (int)value));
+	close_pair(&p);
+}
+
 static void check_contexts(void)
 {
 	CSADDR_INFO *info;
@@ -393,6 +420,7 @@ int main(int argc, char **argv)
 	check_buffers();
 	check_protocol();
 	check_timeouts();
+	check_room();
 	check_contexts();
 	check_class();
 	WSACleanup();

@@ -3,48 +3,8 @@
  * test_qos.c - quality of service of mode D: templates, what is a good flow specification, what two ends
  * agree on, FD_QOS, and that a stream never sends faster than was agreed.
  */
-#include "tests/conformance/io.h"
+#include "tests/conformance/flow.h"
 #include "tests/qos/ledger_name.h"
-
-#define UNSET QOS_NOT_SPECIFIED
-
-static QOS qos_of(ULONG type, ULONG rate, ULONG bucket, ULONG peak)
-{
-	QOS qos;
-
-	memset(&qos, 0xff, sizeof(qos));
-	qos.ProviderSpecific = (WSABUF){ 0, NULL };
-	qos.SendingFlowspec.ServiceType = type;
-	qos.SendingFlowspec.TokenRate = rate;
-	qos.SendingFlowspec.TokenBucketSize = bucket;
-	qos.SendingFlowspec.PeakBandwidth = peak;
-	qos.ReceivingFlowspec.ServiceType = SERVICETYPE_BESTEFFORT;
-	return qos;
-}
-
-static int set_qos(SOCKET s, QOS *qos)
-{
-	DWORD bytes;
-
-	return WSAIoctl(s, SIO_SET_QOS, qos, sizeof(*qos), NULL, 0, &bytes, NULL, NULL);
-}
-
-static QOS get_qos(SOCKET s)
-{
-	DWORD bytes = 0;
-	QOS qos;
-
-	memset(&qos, 0x5a, sizeof(qos));
-	if (WSAIoctl(s, SIO_GET_QOS, NULL, 0, &qos, sizeof(qos), &bytes, NULL, NULL) != 0 ||
-	    bytes != sizeof(qos))
-		memset(&qos, 0x5a, sizeof(qos));
-	return qos;
-}
-
-static bool has(FLOWSPEC spec, ULONG type, ULONG rate)
-{
-	return spec.ServiceType == type && spec.TokenRate == rate;
-}
 
 /* --- what is there --- */
 
@@ -70,7 +30,16 @@ static void check_declared(void)
 	CHECK_R(313,
 		getsockopt(s, SOL_SOCKET, SO_GROUP_ID, (char *)&number, &size) == 0 && number == 0);
 	size = sizeof(number);
-	CHECK_R(313, getsockopt(s, SOL_SOCKET, SO_GROUP_PRIORITY, (char *)&number, &size) == 0);
+	CHECK_R(313, getsockopt(s, SOL_SOCKET, SO_GROUP_PRIORITY, (char *)&number, &size) == 0 &&
+			     number == 0);
+	number = -1;
+	CHECK(FAILS(setsockopt(s, SOL_SOCKET, SO_GROUP_PRIORITY, (char *)&number, size),
+		    WSAEINVAL));
+	number = 3;
+	CHECK_R(313, setsockopt(s, SOL_SOCKET, SO_GROUP_PRIORITY, (char *)&number, size) == 0);
+	number = 0;
+	CHECK_R(313, getsockopt(s, SOL_SOCKET, SO_GROUP_PRIORITY, (char *)&number, &size) == 0 &&
+			     number == 3);
 	CHECK(FAILS(WSAIoctl(s, SIO_GET_QOS, NULL, 0, &qos, sizeof(qos) - 1, &bytes, NULL, NULL),
 		    WSAEFAULT) &&
 	      bytes == sizeof(qos));
@@ -146,8 +115,8 @@ static void check_names(void)
 	CHECK_R(310, WSAGetQOSByName(s, &small, NULL) && name_is(few, "G711") && few[5] == 0 &&
 			     few[6] == 0xffff);
 	/* Others from the configuration, of which bad ones are passed over. */
-	setenv("WSD_QOS_TEMPLATES",
-	       "studio:96000:4000:192000, bad, bad:0,bad:1:2:x,bad:9:1:8,G729:1500", 1);
+	set_variable("WSD_QOS_TEMPLATES",
+		     "studio:96000:4000:192000, bad, bad:0,bad:1:2:x,bad:9:1:8,G729:1500");
 	CHECK_R(312, by_name(s, "studio", &qos) &&
 			     has(qos.SendingFlowspec, SERVICETYPE_GUARANTEED, 96000) &&
 			     qos.SendingFlowspec.TokenBucketSize == 4000 &&
@@ -155,7 +124,7 @@ static void check_names(void)
 	CHECK_R(312, by_name(s, "G729", &qos) && qos.SendingFlowspec.TokenRate == 1500);
 	CHECK_R(311, !by_name(s, "bad", &qos) && WSAGetLastError() == WSAEINVAL);
 	CHECK_R(310, by_name(s, "", &qos));
-	unsetenv("WSD_QOS_TEMPLATES");
+	set_variable("WSD_QOS_TEMPLATES", NULL);
 	closesocket(s);
 	CHECK(!by_name(s, "G711", &qos) && WSAGetLastError() == WSAENOTSOCK);
 }
@@ -177,6 +146,15 @@ static void check_codes(void)
 		{ SERVICETYPE_CONTROLLEDLOAD, UNSET, UNSET, WSA_QOS_EFLOWSPEC },
 		{ SERVICETYPE_BESTEFFORT, 0, UNSET, WSA_QOS_EFLOWSPEC },
 		{ SERVICETYPE_GUARANTEED, 1000, 999, WSA_QOS_EFLOWSPEC },
+	};
+	static const struct {
+		ULONG type, service;
+	} same[] = {
+		{ SERVICE_GUARANTEED, SERVICETYPE_GUARANTEED },
+		{ SERVICE_QUALITATIVE | SERVICE_NO_QOS_SIGNALING, SERVICETYPE_QUALITATIVE },
+		{ SERVICETYPE_GUARANTEED | SERVICE_NO_TRAFFIC_CONTROL, SERVICETYPE_GUARANTEED },
+		{ SERVICETYPE_CONTROLLEDLOAD | SERVICE_NO_QOS_SIGNALING,
+		  SERVICETYPE_CONTROLLEDLOAD },
 	};
 	struct {
 		QOS_OBJECT_HDR header;
@@ -214,21 +192,66 @@ static void check_codes(void)
 	object.header = (QOS_OBJECT_HDR){ QOS_OBJECT_SHAPING_RATE, sizeof(object) };
 	object.value = 5000;
 	CHECK(set_qos(s, &qos) == 0 && get_qos(s).SendingFlowspec.PeakBandwidth == 5000);
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+		qos = qos_of(same[i].type, 2000, UNSET, UNSET);
+		CHECK(set_qos(s, &qos) == 0 &&
+		      has(get_qos(s).SendingFlowspec, same[i].service, 2000));
+	}
+	CHECK(set_qos(s, &good) == 0);
 	qos = qos_of(SERVICETYPE_NOCHANGE, 7, UNSET, UNSET);
 	CHECK(set_qos(s, &qos) == 0 &&
 	      has(get_qos(s).SendingFlowspec, SERVICETYPE_BESTEFFORT, 1000));
 	closesocket(s);
 }
 
+/* In WSAConnect it is refused alike, and nothing has happened to the socket. */
+static void check_codes_of_connect(void)
+{
+	QOS good = qos_of(SERVICETYPE_BESTEFFORT, 1000, UNSET, UNSET), bad;
+	SOCKET s = stream_socket(), listener;
+	struct address at;
+
+	listener = listener_on(&at, 4);
+	CHECK(set_qos(s, &good) == 0);
+	bad = qos_of(4, 1000, UNSET, UNSET);
+	CHECK(FAILS(WSAConnect(s, &at.sa.any, at.length, NULL, NULL, &bad, NULL),
+		    WSA_QOS_ESERVICETYPE));
+	bad = qos_of(SERVICETYPE_GUARANTEED, UNSET, UNSET, UNSET);
+	CHECK(FAILS(WSAConnect(s, &at.sa.any, at.length, NULL, NULL, &bad, NULL),
+		    WSA_QOS_EFLOWSPEC));
+	bad = good;
+	bad.ProviderSpecific = (WSABUF){ 8, NULL };
+	CHECK(FAILS(WSAConnect(s, &at.sa.any, at.length, NULL, NULL, &bad, NULL),
+		    WSA_QOS_EPROVSPECBUF));
+	CHECK(has(get_qos(s).SendingFlowspec, SERVICETYPE_BESTEFFORT, 1000));
+	CHECK(WSAConnect(s, &at.sa.any, at.length, NULL, NULL, NULL, NULL) == 0);
+	CHECK(has(get_qos(s).SendingFlowspec, SERVICETYPE_BESTEFFORT, 1000));
+	closesocket(s);
+	closesocket(listener);
+}
+
 static void check_capacity(void)
 {
 	QOS fits = qos_of(SERVICETYPE_GUARANTEED, 1000000, UNSET, UNSET);
 	QOS most = qos_of(SERVICETYPE_GUARANTEED, 4000000000u, UNSET, UNSET);
+	SOCKET s = stream_socket(), listener;
 	struct pair p = need_pair();
+	struct address at;
 
 	CHECK_R(281, set_qos(p.client, &fits) == 0);
 	CHECK_R(281, FAILS(set_qos(p.client, &most), WSAEOPNOTSUPP));
 	CHECK_R(281, has(get_qos(p.client).SendingFlowspec, SERVICETYPE_GUARANTEED, 1000000));
+	/* Nor by one that has no path yet, nor by a connect; there is no trace of either. */
+	listener = listener_on(&at, 4);
+	CHECK_R(281, FAILS(set_qos(s, &most), WSAEOPNOTSUPP));
+	CHECK_R(281, has(get_qos(s).SendingFlowspec, SERVICETYPE_BESTEFFORT, UNSET));
+	CHECK_R(281, FAILS(set_qos(listener, &most), WSAEOPNOTSUPP));
+	CHECK_R(281, FAILS(WSAConnect(s, &at.sa.any, at.length, NULL, NULL, &most, NULL),
+			   WSAEOPNOTSUPP));
+	CHECK(FAILS(send(s, "1", 1, 0), WSAENOTCONN));
+	CHECK(WSAConnect(s, &at.sa.any, at.length, NULL, NULL, &fits, NULL) == 0);
+	closesocket(s);
+	closesocket(listener);
 	/* Given back, it can be had again. */
 	for (unsigned i = 0; i < 300; i++) {
 		fits.SendingFlowspec.TokenRate = 1000000 + i % 2;
@@ -274,6 +297,7 @@ static struct {
 	QOS qos;
 	bool given;
 	ULONG lower_to; /* 0: leave it */
+	ULONG type;	/* 0: leave it */
 } seen;
 
 static int CALLBACK condition(LPWSABUF caller, LPWSABUF caller_data, LPQOS sqos, LPQOS gqos,
@@ -291,6 +315,8 @@ static int CALLBACK condition(LPWSABUF caller, LPWSABUF caller_data, LPQOS sqos,
 		seen.qos = *sqos;
 		if (seen.lower_to != 0)
 			sqos->ReceivingFlowspec.TokenRate = seen.lower_to;
+		if (seen.type != 0)
+			sqos->ReceivingFlowspec.ServiceType = seen.type;
 	}
 	return CF_ACCEPT;
 }
@@ -342,6 +368,17 @@ static void check_connect(bool conditional)
 	CHECK_R(86, agrees(s, server, SERVICETYPE_GUARANTEED, 99000));
 	closesocket(s);
 	closesocket(server);
+	/* One of which it says what is no service: it has not decided, and is asked again. */
+	s = dialling(&at, &asked);
+	seen.type = 4;
+	NEED(WSAAccept(listener, NULL, NULL, condition, 0) == INVALID_SOCKET &&
+	     WSAGetLastError() == WSA_QOS_ESERVICETYPE);
+	seen.type = 0;
+	server = WSAAccept(listener, NULL, NULL, condition, 0);
+	NEED(server != INVALID_SOCKET && connected(s));
+	CHECK_R(86, agrees(s, server, SERVICETYPE_GUARANTEED, 99000));
+	closesocket(s);
+	closesocket(server);
 	/* And one that says nothing. */
 	s = dialling(&at, NULL);
 	server = WSAAccept(listener, NULL, NULL, condition, 0);
@@ -385,6 +422,31 @@ static void check_event(void)
 	CHECK(WSAEventSelect(p.server, WSA_INVALID_EVENT, 0) == 0);
 	WSACloseEvent(event);
 	close_pair(&p);
+}
+
+/* Where no two ends agree, as with a peer of the system, each has its own direction. */
+static void check_alone(void)
+{
+	QOS before = qos_of(SERVICETYPE_BESTEFFORT, 111000, UNSET, UNSET);
+	QOS asked = qos_of(SERVICETYPE_GUARANTEED, 222000, UNSET, UNSET), other = asked;
+	WSAEVENT event = WSACreateEvent();
+	SOCKET s = stream_socket(), listener;
+	struct address at;
+
+	listener = listener_on(&at, 4);
+	other.SendingFlowspec.TokenRate = 333000;
+	CHECK_R(314, set_qos(s, &before) == 0 &&
+			     WSAConnect(s, &at.sa.any, at.length, NULL, NULL, &asked, NULL) == 0);
+	CHECK_R(314, has(get_qos(s).SendingFlowspec, SERVICETYPE_GUARANTEED, 222000) &&
+			     has(get_qos(s).ReceivingFlowspec, SERVICETYPE_BESTEFFORT, UNSET));
+	CHECK_R(315, WSAEventSelect(s, event, FD_QOS) == 0 && !event_is_set(event));
+	CHECK_R(315, set_qos(s, &other) == 0 && qos_event(s, event, LONG_MS) == 1);
+	CHECK_R(315, set_qos(s, &asked) == 0 && qos_event(s, event, SHORT_MS) == 0);
+	CHECK_R(315, has(get_qos(s).SendingFlowspec, SERVICETYPE_GUARANTEED, 222000));
+	CHECK_R(315, set_qos(s, &other) == 0 && qos_event(s, event, LONG_MS) == 1);
+	WSACloseEvent(event);
+	closesocket(s);
+	closesocket(listener);
 }
 
 /* --- and keep to --- */
@@ -437,11 +499,16 @@ int main(int argc, char **argv)
 	check_declared();
 	check_names();
 	check_codes();
+	check_codes_of_connect();
 	check_capacity();
-	check_connect(false);
-	check_connect(true);
-	check_event();
 	check_pace();
+	if (conf_system_tcp()) {
+		check_alone();
+	} else { /* two ends agree */
+		check_connect(false);
+		check_connect(true);
+		check_event();
+	}
 	WSACleanup();
 	ledger_name_remove();
 	return check_result();

@@ -5,42 +5,31 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "rdma_backend/base/base.h"
-#include "tests/conformance/check.h"
+#include "tests/lib/pages.h"
 #include "tests/lib/san_pair.h"
+
+#define WSAGetLastError() sp_error /* what a check that fails prints */
+#include "tests/conformance/check.h"
 
 #define SIZE 65536u
 
 unsigned check_passed, check_failed;
-
-int WINAPI WSAGetLastError(void)
-{
-	return sp_error;
-}
 
 static uint64_t registrations(void)
 {
 	return *wsd_counter("memory", "misses", "registrations made");
 }
 
-static char *map(void *at)
-{
-	return mmap(at, SIZE, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | (at != NULL ? MAP_FIXED : 0), -1, 0);
-}
-
 int main(int argc, char **argv)
 {
-	char *memory = map(NULL), descriptor[SP_DESCRIPTOR];
+	char *memory = pages_map(NULL, SIZE), descriptor[SP_DESCRIPTOR];
 	struct sp_pair one, two;
 	HANDLE handle;
 	uint64_t before;
 	SOCKET a, b;
 
-	alarm(100); /* s; ends a hang */
 	if (sp_start(argc > 1 && strcmp(argv[1], "ipv6") == 0 ? AF_INET6 : AF_INET) != 0 ||
 	    sp_open(&one) != 0 || sp_open(&two) != 0)
 		abort();
@@ -66,9 +55,8 @@ int main(int argc, char **argv)
 	while (sp_ext.cache_callback(memory, SIZE, &sp_error) != 0 && sp_error == WSAEFAULT)
 		(void)sp_ext.register_memory(INVALID_SOCKET, NULL, 0, 0,
 					     &sp_error); /* until b has ended */
-	munmap(memory, SIZE);
-	if (map(memory) != memory)
-		abort();
+	pages_unmap(memory, SIZE);
+	(void)pages_map(memory, SIZE);
 	before = registrations();
 	CHECK_R(306, sp_ext.register_memory(a, memory, SIZE, MEM_READ, &sp_error) != NULL &&
 			     registrations() == before + 1);

@@ -5,9 +5,7 @@
  */
 #include "tests/conformance/san.h"
 
-#include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #define ROOM 300u
 
@@ -173,6 +171,39 @@ static void what_cannot_be_given(void)
 	san_close_pair(&p);
 }
 
+/* A switch frees it before it answers; what one forgot is out of reach, and can be freed later. */
+static void what_was_exposed_stays_hidden(void)
+{
+	char memory[ROOM], descriptor[SAN_DESCRIPTOR_ROOM], local[ROOM];
+	DWORD length = sizeof(descriptor);
+	WSAPROTOCOL_INFOW info;
+	struct san_pair p;
+	struct san_op op;
+	SOCKET next;
+	HANDLE handle;
+
+	if (!san_open_pair(&p) || san.register_rdma(p.client, memory, ROOM, MEM_READWRITE,
+						    descriptor, &length, &host_error) != 0)
+		abort();
+	memset(memory, 'm', ROOM);
+	CHECK_R(316, give(p.server, GetCurrentProcessId(), &info));
+	next = take(info.dwProviderReserved);
+	CHECK_R(324, next != INVALID_SOCKET && san_message(p.client, next, "abc", 4, SAN_POLL));
+	CHECK(host_close(p.server) == 0);
+	p.server = next;
+	handle = san_memory(next, local, ROOM, MEM_READ);
+	san_begin_op(&op, SAN_POLL);
+	if (san_rdma(next, true, local, ROOM, handle, descriptor, length, 0, &op) == 0) {
+		DWORD bytes = 0;
+
+		CHECK(san_result(next, &op, &bytes) != 0);
+	}
+	for (unsigned i = 0; i < ROOM; i++)
+		CHECK(memory[i] == 'm');
+	CHECK(san.deregister_rdma(p.client, descriptor, length, &host_error) == 0);
+	san_close_pair(&p);
+}
+
 static void a_listener_goes_on(void)
 {
 	SOCKET listener, next, client = san_bound(), server;
@@ -230,7 +261,7 @@ static struct child taker_of(SOCKET s, const char *what, int *error)
 	struct child c = child_start("taker", what);
 	WSAPROTOCOL_INFOW info;
 
-	if (!give(s, (DWORD)c.pid, &info))
+	if (!give(s, child_id(&c), &info))
 		abort();
 	child_tell(&c, (int)info.dwProviderReserved);
 	*error = child_hear(&c);
@@ -267,9 +298,8 @@ static void it_goes_to_another_process(void)
 	p.server = INVALID_SOCKET;
 	CHECK_R(326, taker_answers(&c, p.client));
 	post(p.client, &pending);
-	if (kill((pid_t)c.pid, SIGKILL) != 0)
-		abort();
-	CHECK(child_wait(&c) == -SIGKILL);
+	child_kill(&c);
+	CHECK(child_wait(&c) == conf_death);
 	CHECK_R(328, san_result(p.client, &pending.op, &bytes) == WSAECONNRESET);
 	p.server_handle = INVALID_SOCKET;
 	san_close_pair(&p);
@@ -314,16 +344,20 @@ static void a_listener_goes_to_another_process(void)
 	san_close(client);
 }
 
-/* It is for our parent. */
+/* It is for another process. */
 static void not_for_this_process(void)
 {
+	struct child c = child_start("taker", "nothing");
 	WSAPROTOCOL_INFOW info;
 	struct san_pair p;
 
 	if (!san_open_pair(&p))
 		abort();
-	CHECK(give(p.server, (DWORD)getppid(), &info));
+	CHECK(give(p.server, child_id(&c), &info));
 	CHECK_R(318, take(info.dwProviderReserved) == INVALID_SOCKET && host_error == WSAEINVAL);
+	child_tell(&c, -1);
+	CHECK(child_hear(&c) == WSAEINVAL);
+	CHECK(child_wait(&c) == 0);
 	san_close_pair(&p);
 }
 
@@ -346,7 +380,7 @@ static void nobody_takes_it(void)
 
 int main(int argc, char **argv)
 {
-	setenv("WSD_DUPLICATE_TIMEOUT", "3000", 1);
+	set_variable("WSD_DUPLICATE_TIMEOUT", "3000");
 	host_begin(argc, argv);
 	if (san_startup(0) != 0)
 		abort();
@@ -355,6 +389,7 @@ int main(int argc, char **argv)
 	the_receives_end_and_the_connection_goes_on();
 	both_ends_and_many_times();
 	what_cannot_be_given();
+	what_was_exposed_stays_hidden();
 	a_listener_goes_on();
 	if (conf_two_processes()) {
 		it_goes_to_another_process();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* test_san_memory.c - mode S: registration, exposure and its end, RDMA in both directions, the cache. */
 #include "tests/conformance/san.h"
+#include "tests/lib/pages.h"
 
 #define POOL 65536u
 
@@ -464,7 +465,7 @@ static void check_after_the_end(void)
 static void check_cache(void)
 {
 	const size_t size = 1u << 20;
-	char *memory = memory_map(size);
+	char *memory = pages_map(NULL, size);
 	HANDLE handle;
 
 	open_all();
@@ -480,7 +481,7 @@ static void check_cache(void)
 	CHECK_R(304, dereg(pair.client, handle) == 0 &&
 			     SPI_FAILS(san.cache_callback(memory, size, &host_error), WSAEINVAL));
 	/* What is not mapped cannot be registered. */
-	memory_unmap(memory, size);
+	pages_unmap(memory, size);
 	CHECK_R(285, BAD_HANDLE(reg(pair.client, memory, (DWORD)size, MEM_READ), WSAEFAULT));
 	san_close_pair(&pair);
 }

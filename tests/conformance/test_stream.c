@@ -173,7 +173,6 @@ int main(int argc, char **argv)
 	WSADATA data;
 
 	conf_start(argc, argv);
-	CHECK_R(6, WSPStartupEx(MAKEWORD(2, 2), NULL, NULL, NULL, NULL) == WSAEFAULT);
 	WSACleanup();
 	CHECK_R(1, WSAStartup(MAKEWORD(2, 2), &data) == 0 && data.wVersion == 0x0202);
 	check_sockets();

@@ -5,18 +5,13 @@
  * the expectation is TCP's and not ours. Where Winsock documents something else than this system's TCP
  * does, DIFFERS names both and the reason stands beside it.
  */
-#include <signal.h>
 #include <stdlib.h>
 
 #ifdef ORACLE_OS
 #include "tests/conformance/oracle.h"
 #define DIFFERS(winsock, system) (system)
 #else
-#include <string.h>
-#include <unistd.h>
-
-#include <openwsd/winsock2.h>
-#include <openwsd/ws2tcpip.h>
+#include "tests/conformance/lib.h"
 #define DIFFERS(winsock, system) (winsock)
 #endif
 
@@ -37,7 +32,7 @@ union name {
 static int family = AF_INET, name_size = sizeof(struct sockaddr_in);
 static SOCKET listener, client, server;
 static union name listening;
-static const struct timeval none = { 0, 0 }, long_time = { 20, 0 };
+static struct timeval none = { 0, 0 }, long_time = { 20, 0 };
 
 static union name local(int port)
 {
@@ -244,7 +239,7 @@ static void check_stream(void)
 	set_nonblocking(server, 0);
 	CHECK_R(124, send(client, out, 10, 0) == 10 && send(client, out + 10, 20, 0) == 20);
 	while (ioctlsocket(server, FIONREAD, &waiting) == 0 && waiting < 30)
-		usleep(1000);
+		Sleep(1);
 	CHECK_R(266, waiting == 30);
 	CHECK_R(152, recv(server, in, sizeof(in), MSG_PEEK) == 30 && !memcmp(in, out, 30) &&
 			     recv(server, in, 5, MSG_PEEK) == 5);
@@ -398,19 +393,13 @@ static void check_urgent(void)
 	send(client, "def", 3, 0);
 	CHECK_R(342,
 		ready(server, 'r', long_time) && FAILS(recv(server, text, 1, MSG_OOB), WSAEINVAL));
-	usleep(100000); /* let everything arrive, so that a wrong read could mix it */
+	Sleep(100); /* let everything arrive, so that a wrong read could mix it */
 	CHECK_R(343, recv(server, text, sizeof(text), 0) == 3 && !memcmp(text, "abc", 3));
 	CHECK_R(343, ioctlsocket(server, SIOCATMARK, &mark) == 0 && mark != 0);
 	n = recv(server, text, sizeof(text), 0);
 	/* TCP here stops before the urgent byte only, and reads on behind it. */
 	CHECK_R(343, n == DIFFERS(1, 4) && text[0] == '!');
 	close_all();
-}
-
-static void too_late(int signal_number)
-{
-	(void)signal_number;
-	abort();
 }
 
 int main(int argc, char **argv)
@@ -422,8 +411,7 @@ int main(int argc, char **argv)
 	if (WSAStartup(MAKEWORD(2, 2), &data) != 0)
 		return 1;
 #endif
-	signal(SIGALRM, too_late);
-	alarm(DEADLINE * (slow && slow[0] == '6' ? 6u : 1u));
+	conf_deadline(DEADLINE * (slow ? (unsigned)strtoul(slow, NULL, 10) : 1u));
 	if (argc > 1 && strcmp(argv[1], "ipv6") == 0) {
 		family = AF_INET6;
 		name_size = sizeof(struct sockaddr_in6);

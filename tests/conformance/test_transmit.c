@@ -172,17 +172,18 @@ static void check_failures(enum method method)
 {
 	struct pair p = need_pair(), q = need_pair();
 	char c[200];
+	HANDLE no_file = WSACreateEvent();
 	struct wait w;
 	DWORD n = 0;
 
-	/* The file ends too early, or is none any more. */
+	/* The file ends too early, or is none. */
 	wait_begin(&w, p.client, method);
 	CHECK(STARTS(transmit_file(p.client, short_file, 200, 0, &w.o, NULL, 0)));
 	CHECK(wait_end(&w, &n) == ERROR_HANDLE_EOF && n == 0);
 	CHECK(receive_all(p.server, c, 100) == 100);
 	overlapped_init(&w.o, NULL);
 	w.o.Offset = w.o.OffsetHigh = 0;
-	CHECK(STARTS(transmit_file(p.client, (HANDLE)p.listener, 10, 0, &w.o, NULL, 0)));
+	CHECK(STARTS(transmit_file(p.client, no_file, 10, 0, &w.o, NULL, 0)));
 	CHECK(outcome(p.client, &w.o, &n, NULL) == WSA_INVALID_HANDLE);
 	CHECK(send(p.client, "ok", 2, 0) == 2 && receive_all(p.server, c, 2) == 2);
 	/* Close ends it. */
@@ -192,6 +193,7 @@ static void check_failures(enum method method)
 	CHECK(wait_end(&w, &n) == WSA_OPERATION_ABORTED && n == 0);
 	close_pair(&q);
 	close_pair(&p);
+	WSACloseEvent(no_file);
 }
 
 static void check_disconnect(enum method method)
@@ -304,8 +306,6 @@ int main(int argc, char **argv)
 	pattern_fill(tail, sizeof(tail), sizeof(head) + FILE_BYTES);
 	file = make_file(file_name, "whole", FILE_BYTES);
 	short_file = make_file(short_name, "short", 100);
-	unlink(file_name);
-	unlink(short_name);
 	check_parameters();
 	check_synchronous();
 	check_order();
@@ -318,6 +318,8 @@ int main(int argc, char **argv)
 	}
 	CloseHandle(file);
 	CloseHandle(short_file);
+	unlink(file_name); /* not before: Windows keeps what is open */
+	unlink(short_name);
 	WSACleanup();
 	return check_result();
 }

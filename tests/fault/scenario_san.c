@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* scenario_san.c - what a switch does, for tests that let something fail in the middle of it; see scenarios.h. */
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/fault/scenarios.h"
@@ -15,13 +16,27 @@
 static char out[RDMA], in[RDMA];
 static struct sp_pair p;
 
-/* The sum of what went wrong first: an operation's code, or a wrong count. */
+static int broken(const char *what, long value)
+{
+	fprintf(stderr, "san: %s: %ld\n", what, value);
+	return SCENARIO_BROKEN;
+}
+
+/* What went wrong with an operation: its code, or a wrong count. */
 static int outcome(SOCKET s, WSAOVERLAPPED *o, DWORD expected)
 {
 	DWORD bytes = 0;
 	int error = sp_result(s, o, &bytes);
 
-	return error == 0 && bytes != expected ? SCENARIO_BROKEN : error;
+	return error == 0 && bytes != expected ? broken("bytes of an operation", (long)bytes)
+					       : error;
+}
+
+/* Operations that nothing else ends, or whose other half failed: closed, they may still be told of for a while. */
+static int given_up(int error)
+{
+	sp_close(&p);
+	return sp_settle(0) ? error : SCENARIO_HUNG;
 }
 
 static int registered(void)
@@ -42,31 +57,29 @@ static int registered(void)
 static int messages(void)
 {
 	WSAOVERLAPPED sent[MESSAGES], received[MESSAGES];
-	unsigned posted = 0, begun = 0;
-	int error = 0, first;
+	int error = 0, first = 0;
+	unsigned i;
 
 	memset(in, 0, sizeof(in));
 	memset(out, 'm', sizeof(out));
-	for (; posted < MESSAGES && error == 0; posted += error == 0) {
-		sp_begin(&received[posted], posted % 2 == 0);
-		error = sp_recv(p.server, in + posted * MESSAGE, MESSAGE, &received[posted]);
+	for (i = 0; i < MESSAGES && error == 0; i++) {
+		sp_begin(&received[i], i % 2 == 0);
+		error = sp_recv(p.server, in + i * MESSAGE, MESSAGE, &received[i]);
 	}
-	for (; begun < posted && error == 0; begun += error == 0) {
-		sp_begin(&sent[begun], begun % 2 == 1);
-		error = sp_send(p.client, out, MESSAGE, &sent[begun]);
+	for (i = 0; i < MESSAGES && error == 0; i++) {
+		sp_begin(&sent[i], i % 2 == 1);
+		error = sp_send(p.client, out, MESSAGE, &sent[i]);
 	}
-	first = error;
-	for (unsigned i = 0; i < begun; i++) {
+	if (error != 0)
+		return given_up(error);
+	for (i = 0; i < MESSAGES; i++) {
 		error = outcome(p.client, &sent[i], MESSAGE);
 		first = first != 0 ? first : error;
 	}
-	/* A receive for which nothing was sent ends with the socket. */
-	if (begun < posted)
-		sp_close(&p);
-	for (unsigned i = 0; i < posted; i++) {
+	for (i = 0; i < MESSAGES; i++) {
 		error = outcome(p.server, &received[i], MESSAGE);
 		if (first == 0 && error == 0 && in[i * MESSAGE] != 'm')
-			error = SCENARIO_BROKEN;
+			error = broken("what a message holds", in[i * MESSAGE]);
 		first = first != 0 ? first : error;
 	}
 	return first;
@@ -91,12 +104,8 @@ static int gathered(void)
 		return sp_error;
 	if (sp_spi.lpWSPRecv(p.server, to, PARTS, &bytes, &flags, &received, NULL, NULL,
 			     &sp_error) != 0 &&
-	    sp_error != WSA_IO_PENDING) {
-		first = sp_error;
-		sp_close(&p);
-		(void)sp_result(p.client, &sent, &bytes);
-		return first;
-	}
+	    sp_error != WSA_IO_PENDING)
+		return given_up(sp_error);
 	first = outcome(p.server, &received, PARTS * PART);
 	error = outcome(p.client, &sent, PARTS * PART);
 	return first != 0 ? first : error;
@@ -121,7 +130,7 @@ static int rdma(void)
 		if (error == 0)
 			error = outcome(p.client, &done, RDMA);
 		if (error == 0 && (out[0] != 'r' || out[RDMA - 1] != 'r'))
-			error = SCENARIO_BROKEN;
+			error = broken(write ? "what was written" : "what was read", out[0]);
 	}
 	if (error == 0)
 		error = sp_hide(p.server, descriptor);
@@ -149,7 +158,7 @@ int run_san(void)
 		error = SCENARIO_HUNG;
 out:
 	if (sp_repeated != 0)
-		error = SCENARIO_BROKEN;
+		error = broken("operations that ended twice", (long)sp_repeated);
 	(void)sp_stop();
 	return error;
 }

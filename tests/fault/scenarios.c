@@ -10,6 +10,8 @@
 #include <openwsd/winsock2.h>
 #include <openwsd/ws2tcpip.h>
 
+#include "tests/lib/os_port.h"
+
 #define HANG_MS 10000
 #define LOOK_MS 500 /* after so long, look whether the connection still stands */
 #define SMALL	64u
@@ -42,7 +44,7 @@ static int new_listener(struct pair *p)
 
 	memset(&p->at, 0, sizeof(p->at));
 	p->at.sin_family = AF_INET;
-	p->at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	os_address(false, false, (unsigned char *)&p->at.sin_addr);
 	p->client = p->server = INVALID_SOCKET;
 	p->listener = new_socket();
 	if (p->listener == INVALID_SOCKET ||

@@ -49,7 +49,7 @@ static SOCKET undecided_listener(struct sockaddr_in *at)
 
 	memset(at, 0, sizeof(*at));
 	at->sin_family = AF_INET;
-	at->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	os_address(false, false, (unsigned char *)&at->sin_addr);
 	assert_int_equal(bind(s, (struct sockaddr *)at, sizeof(*at)), 0);
 	assert_int_equal(setsockopt(s, SOL_SOCKET, SO_CONDITIONAL_ACCEPT, (char *)&on, sizeof(on)),
 			 0);

@@ -146,7 +146,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	setenv("WSD_BACKENDS", argv[1], 1);
-	next_port = (uint16_t)(21000 + wsd_process_id() % 10000);
+	next_port = os_port_range();
 	test_deadline(100);
 	return cmocka_run_group_tests(tests, start, stop);
 }

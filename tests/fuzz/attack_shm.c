@@ -59,8 +59,8 @@ void attack_shm(struct wsd_endpoint *victim, struct wsd_endpoint *own, const uin
 			packet.mem.index = victim->index;
 			packet.mem.generation = victim->generation;
 		}
-		(void)send(own->link->source.fd, &packet, bytes[0] & 8 ? sizeof(packet.mem) : size,
-			   MSG_DONTWAIT | MSG_NOSIGNAL);
+		(void)send(own->link->source.channel, &packet,
+			   bytes[0] & 8 ? sizeof(packet.mem) : size, MSG_DONTWAIT | MSG_NOSIGNAL);
 	} else if (bytes[0] % 4 == 1) {
 		scribble(victim, word(bytes + 4), word(bytes + 1));
 	} else {

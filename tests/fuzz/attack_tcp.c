@@ -10,7 +10,10 @@
 
 void attack_tcp(struct wsd_endpoint *own, const uint8_t *bytes, size_t size)
 {
-	struct tcp_frame frame = { .type = TCP_FRAME_CREDIT };
+	/* With its own numbers: another frame would be thrown out for these before the rest is looked at. */
+	struct tcp_frame frame = { .type = TCP_FRAME_CREDIT,
+				   .credit = own->rx_posted,
+				   .ack = own->rx_works };
 	uint8_t head[TCP_HEADER_BYTES];
 
 	if (own->source.fd < 0 || size < 1)

@@ -26,7 +26,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	setenv("WSD_ENGINE_THREAD", "0", 1);
 	shm = backend && strcmp(backend, "shm") == 0;
 	tcp = backend && strcmp(backend, "tcp") == 0;
-	next_port = (uint16_t)(21000 + wsd_process_id() % 10000);
+	next_port = os_port_range();
 	if (wsd_engines_start() != WSD_OK || wsd_engine_count() == 0)
 		abort();
 	server_open(&server, &server_at, 8, false);

@@ -9,6 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define FIRST_RANGE   21000u
+#define RANGE	      2000u
+#define END_OF_RANGES 41000u
+
 void os_address(bool v6, bool from, unsigned char *bytes)
 {
 	static const char *const names[2][2] = { { "WSD_TEST_IPV4", "WSD_TEST_FROM_IPV4" },
@@ -66,4 +70,19 @@ unsigned short os_free_port(bool v6)
 
 	close(bound(v6, &port));
 	return port;
+}
+
+/* Who has the first number as a port of UDP has the range. The system takes it back with the process. */
+unsigned short os_port_range(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	for (unsigned first = FIRST_RANGE; first < END_OF_RANGES; first += RANGE) {
+		at.sin_port = htons((unsigned short)first);
+		if (bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
+			return (unsigned short)first;
+	}
+	_exit(3);
 }

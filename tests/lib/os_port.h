@@ -13,5 +13,10 @@
 void os_address(bool v6, bool from, unsigned char *bytes);
 unsigned short os_port(bool v6, bool listening); /* held as long as the process lives */
 unsigned short os_free_port(bool v6);		 /* held by nobody */
+#ifndef _WIN32
+/* The first of 2000 numbers that no other test of this host gets while the process lives: where the ports of the
+ * system are not asked for, and two programs with one number would meet each other. */
+unsigned short os_port_range(void);
+#endif
 
 #endif

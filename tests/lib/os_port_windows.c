@@ -9,6 +9,18 @@
 
 #include "tests/lib/os_port.h"
 
+void os_address(bool v6, bool from, unsigned char *bytes)
+{
+	static const char *const names[2][2] = { { "WSD_TEST_IPV4", "WSD_TEST_FROM_IPV4" },
+						 { "WSD_TEST_IPV6", "WSD_TEST_FROM_IPV6" } };
+	const char *text = getenv(names[v6][from]);
+
+	if (text == NULL)
+		text = v6 ? "::1" : "127.0.0.1";
+	if (inet_pton(v6 ? AF_INET6 : AF_INET, text, bytes) != 1)
+		exit(3);
+}
+
 static SOCKET bound(bool v6, unsigned short *port)
 {
 	union {

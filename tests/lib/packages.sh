@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# packages.sh - for scripts that set up a machine: tests/run and examples/demo.
+# packages.sh - for scripts that set up a machine: tests/run, tests/rxe/vm and examples/demo.
+
+# shellcheck disable=SC2034
+VM_PACKAGES="qemu-system-x86 busybox-static kmod cpio iproute2 ibverbs-providers rdmacm-utils ibverbs-utils"
 
 # install_packages PACKAGE...: install what is missing, where this is a Debian and we may.
 install_packages() {
@@ -16,6 +19,7 @@ install_packages() {
 	[ "$(id -u)" -eq 0 ] || sudo="sudo -n"
 	$sudo apt-get update -qq >/dev/null 2>&1
 	# RUNLEVEL: a server that comes with a package is not started.
-	$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends \
-		"${missing[@]}" >/dev/null 2>&1 || echo "cannot install ${missing[*]}; going on without"
+	$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+		apt-get install -y -qq -o Acquire::Retries=3 --no-install-recommends "${missing[@]}" >/dev/null 2>&1 ||
+		echo "cannot install ${missing[*]}; going on without"
 }

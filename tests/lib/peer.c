@@ -137,10 +137,7 @@ void peer_bury(int number)
 
 unsigned peer_slow_factor(void)
 {
-	const char *slow = getenv("WSD_TEST_SLOW");
-	unsigned factor = slow ? (unsigned)strtoul(slow, NULL, 10) : 1;
-
-	return factor ? factor : 1;
+	return test_slow_factor();
 }
 
 void peer_winsock(void)

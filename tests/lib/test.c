@@ -20,13 +20,18 @@ static void too_late(int signal_number)
 	abort();
 }
 
-void test_deadline(unsigned seconds)
+unsigned test_slow_factor(void)
 {
 	const char *slow = getenv("WSD_TEST_SLOW");
 	unsigned factor = slow ? (unsigned)strtoul(slow, NULL, 10) : 1;
 
+	return factor ? factor : 1;
+}
+
+void test_deadline(unsigned seconds)
+{
 	signal(SIGALRM, too_late);
-	alarm(seconds * (factor ? factor : 1));
+	alarm(seconds * test_slow_factor());
 }
 
 const char *test_path(const char *name)

@@ -13,9 +13,11 @@
 
 /*
  * End the program with a message when it still runs after so many seconds, so that a hang names its
- * program instead of using up the time of the run. Sanitizer builds multiply with WSD_TEST_SLOW.
+ * program instead of using up the time of the run. Multiplied with the factor below.
  */
 void test_deadline(unsigned seconds);
+/* WSD_TEST_SLOW: how much slower sanitizer builds and virtual machines are; 1 if it is not set. */
+unsigned test_slow_factor(void);
 
 /* "<temporary folder>/openwsd-test.<pid>.<name>", in a static buffer. */
 const char *test_path(const char *name);

@@ -88,23 +88,23 @@ MUTANTS = [
     ),
     (
         57,
-        "provider/winsock/connect.c",
-        "\t\tsock->local = local;\n",
+        "provider/session/stream.c",
+        "\t\telse if (ev->local.family)\n\t\t\ts->local = ev->local;\n",
         "",
         "bind",
     ),
     (
         67,
         "provider/session/listener.c",
-        "while (l->ready_count > backlog)",
-        "while (l->ready_count > backlog + 1)",
+        "while (less && l->ready_count + l->answering_count > backlog)",
+        "while (less && l->ready_count + l->answering_count > backlog + 1)",
         "listen",
     ),
     (
         68,
         "provider/session/listener.c",
-        "l->ready_count + l->answering_count < l->options.backlog",
-        "l->ready_count + l->answering_count <= l->options.backlog",
+        "l->stopped || count < l->options.backlog",
+        "l->stopped || count <= l->options.backlog",
         "listen",
     ),
     (
@@ -147,7 +147,7 @@ MUTANTS = [
         "provider/winsock/accept.c",
         "if (error == WSAECONNREFUSED)\n",
         "if (error != 0)\n",
-        "descriptors",
+        "no_handle",
     ),
     (
         103,

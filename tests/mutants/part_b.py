@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Seeded defects of sending, receiving, overlapped completion and closing; see mutants.py."""
+"""Seeded defects of sending, receiving, overlapped completion and closing; see mutants.py. And of the path by TCP
+of the system."""
+
+PLAIN = "provider/session/plain.c"
+PLAIN_IO = "provider/session/plain_io.c"
+BY_PLAIN = (("ipv4",), "plain")
 
 MUTANTS = [
     (
@@ -117,8 +122,22 @@ MUTANTS = [
     (
         212,
         "provider/winsock/wait.c",
-        "	if (current_waiter == NULL)\n		return WSAEINVAL;",
-        "	if (current_waiter == NULL)\n		return 0;",
+        "	if (waiter == NULL)\n		return WSAEINVAL;",
+        "	if (waiter == NULL)\n		return 0;",
         "upcalls",
     ),
+    # A byte is lost where a write was partial; room, and the end, are not told of.
+    (196, PLAIN_IO, "\treturn sent(s, wsd_os_tcp_send(s->plain->socket, buffers, n, bytes));",
+     "\tstatus = wsd_os_tcp_send(s->plain->socket, buffers, n, bytes);\n"
+     "\tif (status == WSD_OK && *bytes < total)\n\t\t++*bytes;\n\treturn sent(s, status);", "close", *BY_PLAIN),
+    (228, PLAIN, "\t\tp->may_write = true;\n\t\ts->changes |= WSD_CHANGE_WRITABLE;\n", "\t\tp->may_write = true;\n",
+     "events", *BY_PLAIN),
+    (231, PLAIN, "\t\tp->ended = true;\n", "\t\tp->ended = p->eof;\n", "events", *BY_PLAIN),
+    # No other path is tried after a late failure; a plain peer is remembered for ever, or never called by another path.
+    ("falls_back_unseen", "provider/session/connect.c",
+     "status != WSD_EREFUSED && now < s->deadline", "now > s->deadline", "plain"),
+    ("memory", "provider/transport/unanswered.c", "note->until = now + life;", "note->until = UINT64_MAX;",
+     "plain"),
+    ("memory_is_no_trap", "provider/transport/path.c", "\tpaths->by_heart = true;\n",
+     "\tpaths->by_heart = true;\n\tpaths->count = 1;\n", "plain"),
 ]

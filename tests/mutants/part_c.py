@@ -90,10 +90,10 @@ MUTANTS = [
     (
         340,
         RX,
-        "\t\tif (rx->urgent[i].mark > rx->read)\n\t\t\treturn rx->urgent[i].mark;\n",
+        "\t\tif (rx->urgent_marks[i] > rx->read)\n\t\t\treturn rx->urgent_marks[i];\n",
         "\t\tif (0)\n\t\t\treturn 0;\n",
         "oob",
     ),
-    (341, URGENT, "*byte = next_unread(&s->rx)->byte;", "*byte = next_unread(&s->rx)->byte ^ 1;", "oob"),
-    (343, URGENT, "return s->rx.urgent[i].mark == s->rx.read;", "return s->rx.urgent[i].mark != s->rx.read;", "oob"),
+    (341, URGENT, "*byte = s->rx.urgent_bytes[s->rx.urgent_taken];", "*byte = s->rx.urgent_bytes[s->rx.urgent_taken] ^ 1;", "oob"),
+    (343, URGENT, "return s->rx.urgent_marks[i] == s->rx.read;", "return s->rx.urgent_marks[i] != s->rx.read;", "oob"),
 ]

@@ -59,6 +59,6 @@ MUTANTS = [
      "return wsd_record_exists(name) ? 0 : WSAEINVAL;", "duplicate"),
     (320, "provider/san/channel.c", "ch->handed ? WSD_OK : WSD_ECANCELLED", "WSD_ECANCELLED",
      "san_duplicate"),
-    (330, "provider/winsock/share.c", "\t\tif (wsd_share_others(&share->record)) {\n"
-     "\t\t\tgive_up(share);", "\t\tif (false) {\n\t\t\tgive_up(share);", "duplicate"),
+    (330, "provider/winsock/share.c", "wsd_share_others(&share->record) && can_go(sock)",
+     "false", "duplicate"),
 ]

@@ -24,7 +24,7 @@ fail() {
 # serve COMMAND...: in the background with an open input; its port in $port.
 serve() {
 	mkfifo "$dir/input$$.${#pids[@]}"
-	sleep 100 >"$dir/input$$.${#pids[@]}" &
+	sleep 600 >"$dir/input$$.${#pids[@]}" &
 	pids+=($!)
 	: >"$dir/listen"
 	"$@" <"$dir/input$$.$((${#pids[@]} - 1))" >"$dir/listen" 2>"$dir/listen.err" &
@@ -56,18 +56,18 @@ case $what in
 curl)
 	serve "$examples/http_server" 0
 	at=http://127.0.0.1:$port
-	[ "$(curl -sS -m 20 "$at/path")" = plain ] || fail "the path is not plain"
+	[ "$(curl -sS -m 100 "$at/path")" = plain ] || fail "the path is not plain"
 	# Twice over one connection, then what was posted comes back.
-	[ "$(curl -sS -m 20 "$at/path" "$at/path")" = plainplain ] || fail "no second request"
-	curl -sS -m 20 "$at/10000000" | python3 -c '
+	[ "$(curl -sS -m 100 "$at/path" "$at/path")" = plainplain ] || fail "no second request"
+	curl -sS -m 100 "$at/10000000" | python3 -c '
 import sys
 data = sys.stdin.buffer.read()
 pattern = b"abcdefghijklmnopqrstuvwxyz" * (len(data) // 26 + 1)
 sys.exit(len(data) != 10000000 or data != pattern[:len(data)])' || fail "10 MB are not right"
-	curl -sS -m 20 --data-binary "@$dir/file" "$at/" | cmp - "$dir/file" || fail "posted bytes differ"
+	curl -sS -m 100 --data-binary "@$dir/file" "$at/" | cmp - "$dir/file" || fail "posted bytes differ"
 	# Many at once.
 	for i in $(seq 20); do
-		curl -sS -m 20 --data-binary "@$dir/file" "$at/" -o "$dir/back$i" &
+		curl -sS -m 100 --data-binary "@$dir/file" "$at/" -o "$dir/back$i" &
 		clients[i]=$!
 	done
 	for i in $(seq 20); do
@@ -113,7 +113,7 @@ redis)
 socat)
 	# It connects to our echo ...
 	serve "$examples/echo_server" 127.0.0.1:0 1
-	socat -t 20 - "TCP4:127.0.0.1:$port" <"$dir/file" >"$dir/back" || fail "client"
+	socat -t 100 - "TCP4:127.0.0.1:$port" <"$dir/file" >"$dir/back" || fail "client"
 	cmp "$dir/back" "$dir/file" || fail "the echo differs"
 	# ... and echoes what ours sends.
 	port=$(free_port)

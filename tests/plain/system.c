@@ -48,8 +48,12 @@ int system_listen(uint32_t *port, int backlog)
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) || listen(fd, backlog) ||
-	    getsockname(fd, (struct sockaddr *)&at, &length))
-		abort();
+	    getsockname(fd, (struct sockaddr *)&at, &length)) {
+		if (*port == 0 || errno != EADDRINUSE)
+			abort();
+		close(fd);
+		return -1;
+	}
 	*port = ntohs(at.sin_port);
 	return fd;
 }
@@ -70,20 +74,6 @@ int system_connect(uint32_t port)
 	int fd = new_socket(0);
 
 	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
-
-int system_connect_timed(uint32_t port, double (*clock)(void), double *time)
-{
-	struct sockaddr_in at = loopback(port);
-	int fd = new_socket(0);
-	double begun = clock();
-	int rc = connect(fd, (struct sockaddr *)&at, sizeof(at));
-
-	*time = clock() - begun;
-	if (rc == 0)
 		return fd;
 	close(fd);
 	return -1;
@@ -121,6 +111,29 @@ void system_send(int fd, const void *bytes, size_t count)
 	}
 }
 
+void system_send_urgent(int fd, char byte)
+{
+	if (send(fd, &byte, 1, MSG_OOB | MSG_NOSIGNAL) != 1)
+		abort();
+}
+
+uint32_t system_peer_port(int fd)
+{
+	struct sockaddr_in at;
+	socklen_t length = sizeof(at);
+
+	if (getpeername(fd, (struct sockaddr *)&at, &length))
+		abort();
+	return ntohs(at.sin_port);
+}
+
+bool system_was_reset(int fd)
+{
+	char byte;
+
+	return ready(fd, POLLIN, PATIENCE_MS) && recv(fd, &byte, 1, 0) < 0 && errno == ECONNRESET;
+}
+
 size_t system_receive(int fd, void *bytes, size_t count)
 {
 	size_t done = 0;
@@ -138,6 +151,40 @@ size_t system_receive(int fd, void *bytes, size_t count)
 bool system_silent(int fd, int ms)
 {
 	return !ready(fd, POLLIN | POLLRDHUP, ms);
+}
+
+static bool is_connection(int fd)
+{
+	struct sockaddr_in peer = { .sin_family = AF_UNSPEC };
+	socklen_t length = sizeof(peer);
+
+	return getpeername(fd, (struct sockaddr *)&peer, &length) == 0 &&
+	       peer.sin_family == AF_INET;
+}
+
+unsigned system_connections(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 3; fd < 1024; fd++)
+		count += is_connection(fd);
+	return count;
+}
+
+unsigned system_connections_of(int service, int priority)
+{
+	unsigned count = 0;
+
+	for (int fd = 3; fd < 1024; fd++) {
+		int tos = -1, place = -1;
+		socklen_t size = sizeof(int);
+
+		if (!is_connection(fd) || getsockopt(fd, IPPROTO_IP, IP_TOS, &tos, &size) != 0 ||
+		    getsockopt(fd, SOL_SOCKET, SO_PRIORITY, &place, &size) != 0)
+			continue;
+		count += tos == service && (place == priority || place == priority + 1);
+	}
+	return count;
 }
 
 void system_close(int fd)

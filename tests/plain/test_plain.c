@@ -1,63 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * test_plain.c - peers with OpenWSD and without, in the standard order of paths: who is reached how, what a plain
- * server sees of us, what is remembered, what rules and vanished devices change. Each case is a process of its own:
- * test_plain CASE.
+ * server sees of us, what is remembered, what rules and vanished devices change.
  */
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/lib/peer.h"
+#include "tests/plain/cases.h"
 #include "tests/plain/system.h"
-
-#define PEERS 20
-
-static bool text_has(SOCKET s, int option, const char *part)
-{
-	char text[1024];
-	int length = sizeof(text);
-
-	PEER_CHECK(getsockopt(s, SOL_SOCKET, option, text, &length) == 0);
-	printf("%x: %s\n", (unsigned)option, text);
-	return part[0] ? strstr(text, part) != NULL : text[0] == '\0';
-}
-
-static void over(const char *backends)
-{
-	PEER_CHECK(setenv("WSD_BACKENDS", backends, 1) == 0);
-	peer_winsock();
-}
-
-static int try_connect(SOCKET s, uint32_t port)
-{
-	struct sockaddr_in at = peer_address(port);
-
-	return connect(s, (struct sockaddr *)&at, sizeof(at)) == 0 ? 0 : WSAGetLastError();
-}
-
-static SOCKET connected(uint32_t port)
-{
-	SOCKET s = peer_socket();
-
-	PEER_CHECK(try_connect(s, port) == 0);
-	return s;
-}
-
-static uint32_t dead_port(void)
-{
-	uint32_t port = 0;
-	int listener = system_listen(&port, 1);
-
-	system_close(listener);
-	return port;
-}
-
-static uint64_t now_ms(void)
-{
-	return GetTickCount64();
-}
 
 /* --- connect --- */
 
@@ -88,11 +40,11 @@ static void check_server_sees_nothing_of_us(void)
 	system_close(listener);
 }
 
-/* The second connect goes straight there, and says why. */
+/* The second connect goes straight there, and says why; but not for ever. */
 static void check_memory(void)
 {
-	uint32_t port = 0;
-	int listener = system_listen(&port, 8);
+	uint32_t port = 0, other = 0;
+	int listener = system_listen(&port, 8), later = system_listen(&other, 8);
 	SOCKET s;
 
 	over("shm,tcp,plain");
@@ -102,7 +54,14 @@ static void check_memory(void)
 		   text_has(s, SO_OPENWSD_REASONS,
 			    "openwsd: nothing answers there by this path (-70)"));
 	PEER_CHECK(closesocket(s) == 0);
+	PEER_CHECK(setenv("WSD_ANSWER_MEMORY", "50", 1) == 0);
+	PEER_CHECK(closesocket(connected(other)) == 0);
+	Sleep(100);
+	s = connected(other);
+	PEER_CHECK(text_has(s, SO_OPENWSD_REASONS, "shm: nobody listens at that address (-62)"));
+	PEER_CHECK(closesocket(s) == 0);
 	system_close(listener);
+	system_close(later);
 }
 
 static void server_of_shm(void)
@@ -141,6 +100,131 @@ static void check_memory_is_no_trap(void)
 	peer_tell(2);
 	PEER_CHECK(closesocket(s) == 0);
 	peer_join();
+}
+
+static bool selects(SOCKET s, bool except, long seconds)
+{
+	struct timeval limit = { seconds, 0 };
+	fd_set set;
+
+	FD_ZERO(&set);
+	FD_SET(s, &set);
+	return select(0, except ? NULL : &set, NULL, except ? &set : NULL, &limit) == 1;
+}
+
+static int opened(uint32_t port, int listener, SOCKET *s)
+{
+	int peer;
+
+	*s = connected(port);
+	peer = system_accept(listener);
+	PEER_CHECK(peer >= 0);
+	return peer;
+}
+
+/* A mark behind bytes of which nobody wanted to be told any more: the first question finds it ahead. */
+static void check_quiet_mark(int peer, SOCKET s)
+{
+	u_long at_mark = 1;
+	int left = 0;
+	char byte;
+
+	for (int i = 0; i < 20; i++) { /* always one more than is read */
+		system_send(peer, "xy", 2);
+		PEER_CHECK(recv(s, &byte, 1, 0) == 1 && byte == (i % 2 ? 'y' : 'x'));
+		Sleep(5);
+	}
+	system_send_urgent(peer, 'u');
+	Sleep(100);
+	PEER_CHECK(ioctlsocket(s, SIOCATMARK, &at_mark) == 0 && !at_mark);
+	for (; !at_mark; left++) {
+		PEER_CHECK(recv(s, &byte, 1, 0) == 1);
+		PEER_CHECK(ioctlsocket(s, SIOCATMARK, &at_mark) == 0);
+	}
+	PEER_CHECK(left == 20 && recv(s, &byte, 1, MSG_OOB) == 1 && byte == 'u');
+	PEER_CHECK(closesocket(s) == 0);
+	system_close(peer);
+}
+
+/* What happened before anybody asked a connection for news is found by the first who asks. */
+static void check_first_look(void)
+{
+	uint32_t port = 0;
+	int listener = system_listen(&port, 8), peer;
+	struct sockaddr_in own;
+	int length = sizeof(own);
+	WSANETWORKEVENTS events;
+	WSAEVENT event;
+	SOCKET s;
+	char byte;
+
+	over("shm,plain");
+	event = WSACreateEvent();
+	PEER_CHECK(closesocket(connected(port)) == 0);
+	system_close(system_accept(listener));
+
+	peer = opened(port, listener, &s); /* the end */
+	PEER_CHECK(getsockname(s, (struct sockaddr *)&own, &length) == 0 &&
+		   own.sin_addr.s_addr == htonl(INADDR_LOOPBACK) &&
+		   ntohs(own.sin_port) == system_peer_port(peer));
+	PEER_CHECK(!selects(s, false, 0));
+	PEER_CHECK(closesocket(s) == 0);
+	system_close(peer);
+	peer = opened(port, listener, &s);
+	system_close(peer);
+	PEER_CHECK(selects(s, false, 10) && recv(s, &byte, 1, 0) == 0 && closesocket(s) == 0);
+
+	peer = opened(port, listener, &s); /* an urgent byte */
+	system_send_urgent(peer, 'u');
+	PEER_CHECK(selects(s, true, 10));
+	PEER_CHECK(recv(s, &byte, 1, MSG_OOB) == 1 && byte == 'u' && closesocket(s) == 0);
+	system_close(peer);
+
+	peer = opened(port, listener, &s);
+	check_quiet_mark(peer, s);
+
+	peer = opened(port, listener, &s); /* bytes and the end, by events */
+	system_send(peer, "x", 1);
+	system_close(peer);
+	PEER_CHECK(WSAEventSelect(s, event, FD_READ | FD_CLOSE) == 0);
+	PEER_CHECK(WSAWaitForMultipleEvents(1, &event, TRUE, 10000, FALSE) == WAIT_OBJECT_0);
+	PEER_CHECK(WSAEnumNetworkEvents(s, event, &events) == 0);
+	PEER_CHECK(events.lNetworkEvents & FD_READ);
+	PEER_CHECK(recv(s, &byte, 1, 0) == 1 && byte == 'x');
+	PEER_CHECK(recv(s, &byte, 1, 0) == 0 && closesocket(s) == 0);
+
+	peer = opened(port, listener, &s); /* what was never read resets the peer */
+	system_send(peer, "x", 1);
+	PEER_CHECK(closesocket(s) == 0 && system_was_reset(peer));
+	system_close(peer);
+	PEER_CHECK(WSACloseEvent(event));
+	system_close(listener);
+}
+
+/* 50 ms after its beginning an engine begins to look after a connection, and just then it is closed. */
+static void check_closed_when_looked_at(void)
+{
+	enum { AT_ONCE = 16, ROUNDS = 20 };
+	uint32_t port = 0;
+	int listener = system_listen(&port, AT_ONCE), peer[AT_ONCE];
+	SOCKET s[AT_ONCE];
+	char byte;
+
+	over("shm,plain");
+	PEER_CHECK(closesocket(connected(port)) == 0);
+	system_close(system_accept(listener));
+	for (DWORD round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < AT_ONCE; i++)
+			peer[i] = opened(port, listener, &s[i]);
+		Sleep(44 + round % 8);
+		for (int i = 0; i < AT_ONCE; i++)
+			PEER_CHECK(closesocket(s[i]) == 0);
+		for (int i = 0; i < AT_ONCE; i++) {
+			PEER_CHECK(system_receive(peer[i], &byte, 1) == 0);
+			system_close(peer[i]);
+		}
+	}
+	system_close(listener);
 }
 
 /* Refused by all paths is refused, with the last word of TCP; nonblocking it is told once. */
@@ -194,6 +278,66 @@ static void check_falls_back_unseen(void)
 	system_close(listener);
 }
 
+/* Where the tcp backend looks for the listener of that port first: docs/protocol-tcp.md. */
+static uint32_t companion(uint32_t port)
+{
+	return 20000 + port * 7919 % 12000;
+}
+
+/* Another server, which has nothing to do with the first, sits there and says nothing. */
+static int listen_beside_stranger(uint32_t *port, int *stranger)
+{
+	int listener;
+
+	for (;;) {
+		uint32_t other;
+
+		*port = 0;
+		listener = system_listen(port, 8);
+		other = companion(*port);
+		*stranger = system_listen(&other, 8);
+		if (*stranger >= 0)
+			return listener;
+		system_close(listener);
+	}
+}
+
+/* The path before fails late, and only then is it plain TCP's turn: the program has heard nothing meanwhile, and the
+ * stranger not one byte. */
+static void check_falls_back_late(void)
+{
+	WSANETWORKEVENTS events;
+	int listener, stranger, peer;
+	uint32_t port;
+	WSAEVENT event;
+	char byte;
+	SOCKET s;
+
+	over("tcp,plain");
+	event = WSACreateEvent();
+	listener = listen_beside_stranger(&port, &stranger);
+	s = peer_socket();
+	PEER_CHECK(WSAEventSelect(s, event, FD_CONNECT | FD_WRITE | FD_CLOSE | FD_READ) == 0);
+	PEER_CHECK(try_connect(s, port) == WSAEWOULDBLOCK);
+	peer = system_accept(stranger);
+	PEER_CHECK(peer >= 0 && system_silent(peer, 300));
+	PEER_CHECK(WSAWaitForMultipleEvents(1, &event, TRUE, 0, FALSE) == WAIT_TIMEOUT);
+	PEER_CHECK(system_nobody(listener, 0) && try_connect(s, port) == WSAEALREADY);
+	PEER_CHECK(WSAWaitForMultipleEvents(1, &event, TRUE, 10000, FALSE) == WAIT_OBJECT_0);
+	PEER_CHECK(WSAEnumNetworkEvents(s, event, &events) == 0);
+	PEER_CHECK((events.lNetworkEvents & ~FD_WRITE) == FD_CONNECT &&
+		   events.iErrorCode[FD_CONNECT_BIT] == 0);
+	PEER_CHECK(text_has(s, SO_OPENWSD_PATH, "plain") &&
+		   text_has(s, SO_OPENWSD_REASONS, "tcp: nobody listens at that address (-62)"));
+	PEER_CHECK(system_receive(peer, &byte, 1) == 0);
+	system_close(peer);
+	PEER_CHECK(system_silent(peer = system_accept(listener), 100));
+	PEER_CHECK(closesocket(s) == 0 && WSACloseEvent(event));
+	system_close(peer);
+	system_close(listener);
+	system_close(stranger);
+}
+
 /* Nobody takes the connection and nobody refuses it: the connect ends in its time, and takes no other. */
 static void check_deadline(void)
 {
@@ -217,128 +361,6 @@ static void check_deadline(void)
 	system_close(listener);
 }
 
-/* --- listen --- */
-
-static void clients_with_openwsd(void)
-{
-	uint32_t port = peer_hear();
-	SOCKET s[PEERS];
-	char byte;
-
-	over("shm,tcp,plain");
-	for (int i = 0; i < PEERS; i++) {
-		s[i] = connected(port);
-		PEER_CHECK(send(s[i], "w", 1, 0) == 1);
-	}
-	for (int i = 0; i < PEERS; i++) {
-		PEER_CHECK(recv(s[i], &byte, 1, 0) == 1 && byte == 'W');
-		PEER_CHECK(text_has(s[i], SO_OPENWSD_PATH, "shm"));
-		closesocket(s[i]);
-	}
-	WSACleanup();
-}
-
-/* Peers of both kinds at once, one queue, each answered by its own path. */
-static void check_both_kinds(void)
-{
-	unsigned of_path[2] = { 0, 0 };
-	int plain[PEERS];
-	uint32_t port;
-	SOCKET listener, s[2 * PEERS];
-	char byte;
-
-	peer_fork(clients_with_openwsd);
-	over("shm,tcp,plain");
-	listener = peer_listen(&port);
-	peer_tell(port);
-	for (int i = 0; i < PEERS; i++) {
-		plain[i] = system_connect(port);
-		PEER_CHECK(plain[i] >= 0);
-		system_send(plain[i], "p", 1);
-	}
-	for (int i = 0; i < 2 * PEERS; i++) {
-		struct sockaddr_in from;
-		int length = sizeof(from);
-
-		s[i] = accept(listener, (struct sockaddr *)&from, &length);
-		PEER_CHECK(s[i] != INVALID_SOCKET && from.sin_port != 0);
-		PEER_CHECK(recv(s[i], &byte, 1, 0) == 1);
-		PEER_CHECK(text_has(s[i], SO_OPENWSD_PATH, byte == 'p' ? "plain" : "shm"));
-		of_path[byte == 'p']++;
-		PEER_CHECK(send(s[i], byte == 'p' ? "P" : "W", 1, 0) == 1);
-	}
-	PEER_CHECK(of_path[0] == PEERS && of_path[1] == PEERS);
-	for (int i = 0; i < PEERS; i++) {
-		PEER_CHECK(system_receive(plain[i], &byte, 1) == 1 && byte == 'P');
-		system_close(plain[i]);
-	}
-	for (int i = 0; i < 2 * PEERS; i++)
-		closesocket(s[i]);
-	closesocket(listener);
-	peer_join();
-}
-
-/* Beyond the backlog plain peers wait in the system's queue, and come when there is room. */
-static void check_backlog(void)
-{
-	struct sockaddr_in at = peer_address(0);
-	int length = sizeof(at), plain[4];
-	uint32_t port;
-	SOCKET listener, s;
-	char byte;
-
-	over("shm,tcp,plain");
-	listener = peer_socket();
-	PEER_CHECK(bind(listener, (struct sockaddr *)&at, sizeof(at)) == 0 &&
-		   listen(listener, 2) == 0 &&
-		   getsockname(listener, (struct sockaddr *)&at, &length) == 0);
-	port = ntohs(at.sin_port);
-	for (int i = 0; i < 4; i++) {
-		plain[i] = system_connecting(port);
-		PEER_CHECK(system_connected(plain[i], 10000));
-		Sleep(20);
-	}
-	/* The queue is full: a peer with OpenWSD hears so. */
-	s = peer_socket();
-	PEER_CHECK(try_connect(s, port) == WSAECONNREFUSED);
-	closesocket(s);
-	for (int i = 0; i < 4; i++) {
-		s = accept(listener, NULL, NULL);
-		PEER_CHECK(s != INVALID_SOCKET && send(s, "y", 1, 0) == 1 && closesocket(s) == 0);
-	}
-	for (int i = 0; i < 4; i++) {
-		PEER_CHECK(system_receive(plain[i], &byte, 1) == 1 && byte == 'y');
-		system_close(plain[i]);
-	}
-	closesocket(listener);
-}
-
-/* What ended connections leave behind does not keep a server from its port. */
-static void check_port_again(void)
-{
-	struct sockaddr_in at = peer_address(0);
-	int length = sizeof(at);
-
-	over("shm,tcp,plain");
-	for (int round = 0; round < 3; round++) {
-		SOCKET listener = peer_socket(), s;
-		int plain;
-		char byte;
-
-		PEER_CHECK(bind(listener, (struct sockaddr *)&at, sizeof(at)) == 0);
-		PEER_CHECK(listen(listener, 2) == 0 &&
-			   getsockname(listener, (struct sockaddr *)&at, &length) == 0);
-		plain = system_connect(ntohs(at.sin_port));
-		s = accept(listener, NULL, NULL);
-		PEER_CHECK(plain >= 0 && s != INVALID_SOCKET);
-		/* The server ends first: what is left is on its side. */
-		PEER_CHECK(closesocket(s) == 0 && closesocket(listener) == 0);
-		PEER_CHECK(system_receive(plain, &byte, 1) == 0);
-		system_close(plain);
-		Sleep(20);
-	}
-}
-
 /* --- rules and devices --- */
 
 static void rules(const char *text)
@@ -353,8 +375,29 @@ static void rules(const char *text)
 	unlink(path);
 }
 
+/* Each line that is no rule is named in the log, and costs no other. */
+static void check_log_of_rules(const char *path)
+{
+	static const char *const expected[] = {
+		" line 7: unknown key THIS",
+		" line 8: connect, listen or both comes first: nonsense",
+		" line 9: no port or range of ports: connect 10.0.0.1:99-9 tcp",
+	};
+	char text[4096] = "";
+	FILE *log = fopen(path, "r");
+
+	PEER_CHECK(log != NULL);
+	(void)fread(text, 1, sizeof(text) - 1, log);
+	fclose(log);
+	unlink(path);
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
+		if (strstr(text, expected[i]) == NULL)
+			peer_fail("the log lacks \"%s\":\n%s", expected[i], text);
+}
+
 static void check_rules(void)
 {
+	char log[] = "/tmp/wsd-log-XXXXXX";
 	uint32_t denied = 0, only = 0;
 	int one = system_listen(&denied, 4), two = system_listen(&only, 4);
 	char text[512];
@@ -365,13 +408,16 @@ static void check_rules(void)
 	snprintf(text, sizeof(text),
 		 "rule = connect 127.0.0.0/8:%u deny\n"
 		 "rule = connect *:%u program another_program deny\n"
-		 "rule = connect 127.0.0.1:%u program plain_test shm tcp\n"
+		 "rule = connect 127.0.0.1:%u program test_plain shm tcp\n"
 		 "rule = listen *:1-1024 deny\n"
 		 "rule = listen * shm, tcp\n"
 		 "rule = connect * tcp shm\n"
-		 "this = wrong\nrule = nonsense\n",
+		 "this = wrong\nrule = nonsense\nrule = connect 10.0.0.1:99-9 tcp\n",
 		 denied, only, only);
+	close(mkstemp(log));
+	PEER_CHECK(setenv("WSD_LOG_FILE", log, 1) == 0 && setenv("WSD_LOG", "warning", 1) == 0);
 	rules(text);
+	check_log_of_rules(log);
 	s = peer_socket();
 	PEER_CHECK(try_connect(s, denied) == WSAEACCES);
 	PEER_CHECK(text_has(s, SO_OPENWSD_REASONS,
@@ -438,39 +484,18 @@ static void check_module_gone(void)
 	system_close(listener);
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} cases[] = {
+const struct plain_case plain_cases[] = {
 	{ "server_sees_nothing_of_us", check_server_sees_nothing_of_us },
 	{ "memory", check_memory },
 	{ "memory_is_no_trap", check_memory_is_no_trap },
+	{ "first_look", check_first_look },
+	{ "closed_when_looked_at", check_closed_when_looked_at },
 	{ "refused", check_refused },
 	{ "falls_back_unseen", check_falls_back_unseen },
+	{ "falls_back_late", check_falls_back_late },
 	{ "deadline", check_deadline },
-	{ "both_kinds", check_both_kinds },
-	{ "backlog", check_backlog },
-	{ "port_again", check_port_again },
 	{ "rules", check_rules },
 	{ "device_gone", check_device_gone },
 	{ "module_gone", check_module_gone },
+	{ NULL, NULL },
 };
-
-int main(int argc, char **argv)
-{
-	unsigned descriptors;
-
-	peer_start(60, 256);
-	for (size_t i = 0; argc > 1 && i < sizeof(cases) / sizeof(cases[0]); i++) {
-		if (strcmp(cases[i].name, argv[1]) != 0)
-			continue;
-		descriptors = peer_descriptors();
-		cases[i].run();
-		PEER_CHECK(WSACleanup() == 0);
-		if (peer_descriptors() > descriptors + 2) /* those to the peer */
-			peer_fail("%u descriptors instead of %u", peer_descriptors(), descriptors);
-		return 0;
-	}
-	fprintf(stderr, "usage: plain_test CASE\n");
-	return 2;
-}

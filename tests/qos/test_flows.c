@@ -181,11 +181,28 @@ static void the_lesser_of_both_sides_holds(void **state)
 	close_flow(&f);
 }
 
+#define ALL (1u << 30)
+
+/* What so many flows send in three seconds, after a third of one, who want so much in each millisecond. */
+static void share(struct flow *f, unsigned flows, const size_t *want, uint64_t *sum)
+{
+	memset(sum, 0, flows * sizeof(*sum));
+	for (unsigned i = 0; i < 3300; i++) {
+		advance(MS);
+		for (unsigned k = 0; k < flows; k++) {
+			size_t n = send_now(&f[k].c, &f[k].a, want[k]);
+
+			sum[k] += i >= 300 ? n : 0;
+		}
+	}
+}
+
 /* Two have promises, two have none and share the rest of what the path can do. */
 static void those_without_a_promise_share_the_rest(void **state)
 {
-	struct flow f[4];
+	const size_t all[2] = { ALL, ALL }, some[2] = { 50, ALL };
 	uint64_t sum[4] = { 0 };
+	struct flow f[4];
 
 	(void)state;
 	for (unsigned i = 0; i < 4; i++)
@@ -197,7 +214,7 @@ static void those_without_a_promise_share_the_rest(void **state)
 	/* 75 of 100 percent of 4 MB/s are taken. */
 	assert_int_equal(set_qos(&f[2].c, out_only(WSD_SERVICE_GUARANTEED, 1, 10000, 0)),
 			 WSD_EUNSUPPORTED);
-	assert_true(wsd_ledger_promised());
+	assert_true(wsd_ledger_asks());
 	for (unsigned i = 0; i < 3000; i++) {
 		advance(MS);
 		for (unsigned k = 0; k < 4; k++) {
@@ -212,27 +229,139 @@ static void those_without_a_promise_share_the_rest(void **state)
 	near(sum[2], sum[3], 110000);
 	/* One of the two may wait: it has half of what the other has. */
 	assert_int_equal(set_qos(&f[3].c, out_only(WSD_SERVICE_QUALITATIVE, 0, 0, 0)), WSD_OK);
-	memset(sum, 0, sizeof(sum));
-	for (unsigned i = 0; i < 3300; i++) {
-		advance(MS);
-		for (unsigned k = 2; k < 4; k++) {
-			size_t n = send_now(&f[k].c, &f[k].a, 1u << 30);
-
-			sum[k] += i >= 300 ? n : 0;
-		}
-	}
+	share(f + 2, 2, all, sum + 2);
 	near(sum[2], 2 * sum[3], 200000);
 	near(sum[2] + sum[3], 3000000, 200000);
+	/* Or must not: eight times as much. */
+	assert_int_equal(set_qos(&f[3].c, out_only(WSD_SERVICE_NETWORK_CONTROL, 0, 0, 0)), WSD_OK);
+	share(f + 2, 2, all, sum + 2);
+	near(sum[3], 8 * sum[2], 300000);
+	near(sum[2] + sum[3], 3000000, 200000);
+	/* What the other does not use it may have. */
+	share(f + 2, 2, some, sum + 2);
+	near(sum[2], 150000, 1000);
+	near(sum[3], 2850000, 200000);
 	/* Given back, nothing holds them. */
 	close_flow(&f[0]);
 	close_flow(&f[1]);
 	assert_int_equal(set_qos(&f[2].c, out_only(WSD_SERVICE_GUARANTEED, 3000000, 0, 0)), WSD_OK);
-	assert_int_equal(set_qos(&f[2].c, out_only(WSD_SERVICE_BEST_EFFORT, 0, 0, 0)), WSD_OK);
-	assert_false(wsd_ledger_promised());
-	advance(100 * MS); /* it may still wait for what it was told */
+	for (unsigned i = 2; i < 4; i++)
+		assert_int_equal(set_qos(&f[i].c, out_only(WSD_SERVICE_BEST_EFFORT, 0, 0, 0)),
+				 WSD_OK);
+	advance(300 * MS); /* the other service is forgotten; and it may have been told to wait */
+	assert_int_equal(send_now(&f[2].c, &f[2].a, 1), 1);
+	assert_false(wsd_ledger_asks());
 	assert_true(send_now(&f[3].c, &f[3].a, 10u << 20) == 10u << 20);
 	close_flow(&f[2]);
 	close_flow(&f[3]);
+}
+
+static void set_priority(struct end *e, uint32_t priority)
+{
+	end_lock(e);
+	wsd_stream_set_priority(e->stream, priority);
+	end_unlock(e, NULL);
+}
+
+/* Nothing is promised: who comes first is not held back, and who comes behind leaves it its part. */
+static void the_services_have_an_order_without_a_promise(void **state)
+{
+	const size_t all[2] = { 4000, 4000 }, some[2] = { 1000, 4000 }, none[2] = { 0, 6000 };
+	struct flow f[2];
+	uint64_t sum[2];
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++)
+		open_flow(&f[i]);
+	/* Alike, and nobody is asked. */
+	share(f, 2, all, sum);
+	assert_false(wsd_ledger_asks());
+	near(sum[0], 12000000, 0);
+	near(sum[1], 12000000, 0);
+	/* The first said nothing, and the second that it may wait: a third of the 4 MB/s of the path. */
+	assert_int_equal(set_qos(&f[1].c, out_only(WSD_SERVICE_QUALITATIVE, 0, 0, 0)), WSD_OK);
+	share(f, 2, all, sum);
+	near(sum[0], 12000000, 0);
+	near(sum[1], 4000000, 50000);
+	assert_true(wsd_ledger_asks());
+	/* What the first does not use it may have, */
+	share(f, 2, some, sum);
+	near(sum[0], 3000000, 0);
+	near(sum[1], 9000000, 300000);
+	/* and alone, all. */
+	share(f, 2, none, sum);
+	near(sum[1], 18000000, 0);
+	/* The second must not wait: the first has a ninth, though it said nothing. */
+	assert_int_equal(set_qos(&f[1].c, out_only(WSD_SERVICE_NETWORK_CONTROL, 0, 0, 0)), WSD_OK);
+	share(f, 2, all, sum);
+	near(sum[0], 12000000 / 9, 50000);
+	near(sum[1], 12000000, 0);
+	/* Alike again; who said nothing is asked no more when the other has been silent for a while. */
+	assert_int_equal(set_qos(&f[1].c, out_only(WSD_SERVICE_BEST_EFFORT, 0, 0, 0)), WSD_OK);
+	share(f, 2, all, sum);
+	near(sum[0], 12000000, 0);
+	near(sum[1], 12000000, 0);
+	assert_false(wsd_ledger_asks());
+	close_flow(&f[0]);
+	close_flow(&f[1]);
+}
+
+static void priorities_have_an_order(void **state)
+{
+	const size_t all[3] = { 4000, 4000, 4000 };
+	struct flow f[3];
+	uint64_t sum[3];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		open_flow(&f[i]);
+		set_priority(&f[i].c, i);
+	}
+	/* A whole, a half, a third: 6, 3 and 2 of 11. The first is not held back. */
+	share(f, 3, all, sum);
+	near(sum[0], 12000000, 0);
+	near(sum[1], 12000000 * 3 / 11, 100000);
+	near(sum[2], 12000000 * 2 / 11, 100000);
+	/* A priority is no agreement. */
+	assert_int_equal(agreed(&f[2].c).out.service, WSD_SERVICE_NONE);
+	/* With a service: an eighth of network control is as good as the standard. */
+	assert_int_equal(set_qos(&f[2].c, out_only(WSD_SERVICE_NETWORK_CONTROL, 0, 0, 0)), WSD_OK);
+	set_priority(&f[1].c, UINT32_MAX); /* the last of all still has something */
+	set_priority(&f[2].c, 7);
+	share(f, 3, all, sum);
+	near(sum[0], 12000000, 0);
+	near(sum[1], 12000000 / 257, 10000);
+	near(sum[2], 12000000, 0);
+	/* Who said nothing is asked until the others have been silent for a while. */
+	assert_true(wsd_ledger_asks());
+	advance(300 * MS);
+	assert_int_equal(send_now(&f[0].c, &f[0].a, 1), 1);
+	assert_false(wsd_ledger_asks());
+	for (unsigned i = 0; i < 3; i++)
+		close_flow(&f[i]);
+}
+
+static void behind_the_last_byte_nothing_is_reserved(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	open_flow(&f);
+	assert_int_equal(set_qos(&f.c, out_only(WSD_SERVICE_GUARANTEED, 1000000, 0, 0)), WSD_OK);
+	assert_true(wsd_ledger_asks());
+	end_lock(&f.c);
+	assert_int_equal(wsd_stream_shutdown_send(f.c.stream), WSD_OK);
+	assert_int_equal(wsd_stream_reserved(f.c.stream), 0);
+	end_unlock(&f.c, NULL);
+	assert_false(wsd_ledger_asks());
+	/* Nor again when the peer says something. */
+	assert_int_equal(
+		set_qos(&f.a, (struct wsd_qos){ .in = { WSD_SERVICE_GUARANTEED, 500000, 0, 0 } }),
+		WSD_OK);
+	advance(MS);
+	assert_int_equal(agreed(&f.c).out.rate, 500000);
+	assert_false(wsd_ledger_asks());
+	close_flow(&f);
 }
 
 static void what_cannot_be_promised_to_a_peer_is_best_effort(void **state)
@@ -249,7 +378,7 @@ static void what_cannot_be_promised_to_a_peer_is_best_effort(void **state)
 	assert_int_equal(agreed(&f.c).out.service, WSD_SERVICE_BEST_EFFORT);
 	assert_int_equal(agreed(&f.c).out.rate, 50000000);
 	assert_int_equal(agreed(&f.a).in.service, WSD_SERVICE_BEST_EFFORT);
-	assert_false(wsd_ledger_promised());
+	assert_false(wsd_ledger_asks());
 	close_flow(&f);
 }
 
@@ -274,6 +403,9 @@ int main(void)
 		cmocka_unit_test(a_peak_bounds_the_burst),
 		cmocka_unit_test(the_lesser_of_both_sides_holds),
 		cmocka_unit_test(those_without_a_promise_share_the_rest),
+		cmocka_unit_test(the_services_have_an_order_without_a_promise),
+		cmocka_unit_test(priorities_have_an_order),
+		cmocka_unit_test(behind_the_last_byte_nothing_is_reserved),
 		cmocka_unit_test(what_cannot_be_promised_to_a_peer_is_best_effort),
 	};
 

@@ -71,18 +71,18 @@ static void one_process_adds_up(void **state)
 {
 	(void)state;
 	begin();
-	assert_false(wsd_ledger_promised());
+	assert_false(wsd_ledger_asks());
 	assert_int_equal(wsd_ledger_change(engine(), 0, 76 * PERCENT), WSD_EUNSUPPORTED);
-	assert_false(wsd_ledger_promised());
+	assert_false(wsd_ledger_asks());
 	assert_int_equal(wsd_ledger_change(engine(), 0, 50 * PERCENT), WSD_OK);
-	assert_true(wsd_ledger_promised());
+	assert_true(wsd_ledger_asks());
 	assert_int_equal(wsd_ledger_change(engine(), 0, 26 * PERCENT), WSD_EUNSUPPORTED);
 	assert_int_equal(wsd_ledger_change(engine(), 0, 25 * PERCENT), WSD_OK);
 	assert_int_equal(wsd_ledger_change(engine(), 50 * PERCENT, 51 * PERCENT), WSD_EUNSUPPORTED);
 	assert_int_equal(wsd_ledger_change(engine(), 50 * PERCENT, 0), WSD_OK);
-	assert_true(wsd_ledger_promised());
+	assert_true(wsd_ledger_asks());
 	assert_int_equal(wsd_ledger_change(engine(), 25 * PERCENT, 0), WSD_OK);
-	assert_false(wsd_ledger_promised());
+	assert_false(wsd_ledger_asks());
 	wsd_engines_stop();
 }
 
@@ -96,7 +96,7 @@ static void processes_add_up_and_their_end_gives_back(void **state)
 		pid_t pid = holder(60, &tell);
 
 		begin();
-		assert_true(wsd_ledger_promised());
+		assert_true(wsd_ledger_asks());
 		assert_int_equal(wsd_ledger_change(engine(), 0, 16 * PERCENT), WSD_EUNSUPPORTED);
 		assert_int_equal(wsd_ledger_change(engine(), 0, 15 * PERCENT), WSD_OK);
 		if (ways[i] == SIGKILL) {
@@ -181,9 +181,26 @@ static void junk_does_no_harm(void **state)
 	scribble(0x5a, 0, 4); /* another version's */
 	begin();
 	assert_int_equal(wsd_ledger_change(engine(), 0, PERCENT), WSD_EUNSUPPORTED);
-	assert_false(wsd_ledger_promised());
+	assert_false(wsd_ledger_asks());
 	wsd_engines_stop();
 	ledger_name_remove();
+}
+
+static void a_name_leads_nowhere_else(void **state)
+{
+	static const char *const names[] = { "", "../qos", "a/b", "qos.1",
+					     "a-name-that-is-much-too-long-for-it" };
+	char own[32];
+
+	(void)state;
+	snprintf(own, sizeof(own), "%s", getenv("WSD_QOS_LEDGER"));
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		setenv("WSD_QOS_LEDGER", names[i], 1);
+		begin();
+		assert_int_equal(wsd_ledger_change(engine(), 0, PERCENT), WSD_EUNSUPPORTED);
+		wsd_engines_stop();
+	}
+	setenv("WSD_QOS_LEDGER", own, 1);
 }
 
 static void what_is_no_ledger_is_not_used(void **state)
@@ -211,7 +228,7 @@ static void what_is_no_ledger_is_not_used(void **state)
 		begin();
 		assert_int_equal(wsd_ledger_change(engine(), 0, PERCENT), WSD_EUNSUPPORTED);
 		assert_int_equal(wsd_ledger_change(engine(), PERCENT, 0), WSD_OK);
-		assert_false(wsd_ledger_promised());
+		assert_false(wsd_ledger_asks());
 		wsd_engines_stop();
 		if (i == 1)
 			assert_int_equal(rmdir(path), 0);
@@ -227,6 +244,7 @@ int main(void)
 		cmocka_unit_test(processes_add_up_and_their_end_gives_back),
 		cmocka_unit_test(a_child_has_promised_nothing),
 		cmocka_unit_test(junk_does_no_harm),
+		cmocka_unit_test(a_name_leads_nowhere_else),
 		cmocka_unit_test(what_is_no_ledger_is_not_used),
 	};
 	int failed;

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * test_answer.c WHAT - a peer that does not answer over RDMA, and one that only takes its time. WSD_BACKENDS=verbs,tcp.
+ * test_answer.c WHAT - a peer that does not answer over RDMA, one that only takes its time, and an adapter that is
+ * gone. WSD_BACKENDS=verbs,tcp; the last two over verbs and one other path.
  *   silent CUT REPAIR  after the command CUT nothing answers: the first connect goes over tcp within the limit for
  *                      any sign of life, the second one at once, each with its reason; after REPAIR, and when
  *                      what was noted has expired, they go over verbs again
  *   defer              a condition function that thinks for longer than the limit
  *   stopped            a process that is stopped for longer than the limit
+ *   gone PATH CUT REASON   after CUT connects of the same process go over PATH, and tell the reason
+ *   over PATH [REASON]     one connect goes there, with that reason
  */
 #include <signal.h>
 #include <stdio.h>
@@ -123,6 +126,15 @@ static void silent(const char *cut, const char *repair)
 	check_connect("verbs", 0, 2 * LIMIT_MS, NULL);
 }
 
+static void gone(const char *path, const char *cut, const char *reason)
+{
+	check_connect("verbs", 0, 2 * LIMIT_MS, NULL);
+	run(cut);
+	check_connect(path, 0, LIMIT_MS, reason);
+	check_connect(path, 0, LIMIT_MS,
+		      reason); /* that is no matter of the peer, to be remembered */
+}
+
 static void stopped(void)
 {
 	peer_signal(SIGSTOP);
@@ -153,8 +165,14 @@ int main(int argc, char **argv)
 		check_connect("verbs", 2 * LIMIT_MS - 1, 5 * LIMIT_MS, NULL);
 	else if (strcmp(what, "stopped") == 0)
 		stopped();
+	else if (strcmp(what, "gone") == 0 && argc == 5)
+		gone(argv[2], argv[3], argv[4]);
+	else if (strcmp(what, "over") == 0 && argc > 2)
+		check_connect(argv[2], 0, 2 * LIMIT_MS,
+			      argc > 3 ? argv[3] : ""); /* the other adapter may have its reason */
 	else
-		peer_fail("usage: test_answer silent CUT REPAIR | defer | stopped");
+		peer_fail("usage: test_answer silent CUT REPAIR | defer | stopped | "
+			  "gone PATH CUT REASON | over PATH [REASON]");
 	peer_tell(0);
 	peer_join();
 	PEER_CHECK(WSACleanup() == 0);

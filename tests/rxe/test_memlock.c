@@ -17,6 +17,8 @@
 #define CONNECTIONS 8
 #define BYTES	    100000
 #define SOON	    10000u /* ms, for what should be done at once */
+#define AGAIN_MS    200u
+#define AGAIN_MOST  (SOON / AGAIN_MS + 1)
 
 static unsigned kib;
 static bool limited_acceptor, alone;
@@ -55,7 +57,8 @@ static void acceptor(void)
 {
 	uint32_t port;
 	SOCKET listener, s;
-	pthread_t thread;
+	pthread_t threads[CONNECTIONS + AGAIN_MOST];
+	unsigned count = 0;
 
 	if (limited_acceptor)
 		limit_memory();
@@ -64,11 +67,13 @@ static void acceptor(void)
 	peer_tell(port);
 	while (peer_hear()) {
 		s = accept(listener, NULL, NULL);
-		PEER_CHECK(s != INVALID_SOCKET);
-		PEER_CHECK(pthread_create(&thread, NULL, echo, (void *)(uintptr_t)s) == 0);
-		pthread_detach(thread);
+		PEER_CHECK(s != INVALID_SOCKET && count < CONNECTIONS + AGAIN_MOST);
+		PEER_CHECK(pthread_create(&threads[count++], NULL, echo, (void *)(uintptr_t)s) ==
+			   0);
 	}
 	closesocket(listener);
+	while (count > 0) /* they may not have read the end yet */
+		pthread_join(threads[--count], NULL);
 	PEER_CHECK(WSACleanup() == 0);
 }
 
@@ -182,7 +187,7 @@ static void again(void)
 			round_trip(s, 7);
 			closesocket(s);
 		}
-		Sleep(200);
+		Sleep(AGAIN_MS);
 	}
 	PEER_CHECK(good);
 }

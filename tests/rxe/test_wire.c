@@ -23,6 +23,7 @@ enum outcome { COMPLETE = 1, BREAK = 2, EITHER = 3 };
 static enum outcome expected;
 static const char *command;
 static atomic_ullong arrived;
+static atomic_bool over; /* the connection to which something is done */
 static uint64_t command_started;
 
 struct sender {
@@ -137,8 +138,11 @@ static SOCKET connected(uint32_t port)
 static void *run_command(void *unused)
 {
 	(void)unused;
-	while (atomic_load(&arrived) < BEGINNING)
+	while (atomic_load(&arrived) < BEGINNING) {
+		if (atomic_load(&over))
+			peer_fail("it ended before anything was done to it");
 		Sleep(1);
+	}
 	command_started = GetTickCount64();
 	if (system(command) != 0)
 		peer_fail("%s failed", command);
@@ -168,6 +172,7 @@ int main(int argc, char **argv)
 	port = peer_hear();
 	PEER_CHECK(pthread_create(&thread, NULL, run_command, NULL) == 0);
 	talk(connected(port), expected, traffic());
+	atomic_store(&over, true);
 	pthread_join(thread, NULL);
 	if (expected == COMPLETE)
 		talk(connected(port), COMPLETE, AFTERWARDS);

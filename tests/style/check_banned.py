@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Calls that product code must not make: unbounded string functions, allocation around wsd_alloc,
-the environment around wsd_env, sleeping, and output to the terminal."""
+"""What product code must not do: call unbounded string functions, allocate around wsd_alloc, read
+the environment around wsd_env, sleep, write to the terminal, have variables of a thread around
+WSD_THREAD_LOCAL."""
 
 import re
 import sys
@@ -20,6 +21,10 @@ RULES = [
     ("system popen", (), "no shell"),
     ("printf puts perror", ("spi_shim/wsdctl/",), "use wsd_log"),
 ]
+# An emulated one keeps a slot of the process behind when the code is unloaded.
+OF_THREAD = r"\b(_Thread_local|thread_local|__thread|__declspec\s*\(\s*thread\s*\))(?!\w)"
+OF_THREAD_PLACES = ("rdma_backend/base/platform.h", "rdma_backend/base/platform_posix.c",
+                    "spi_shim/linux/")
 
 
 def main(top):
@@ -27,6 +32,7 @@ def main(top):
     checked = 0
     compiled = [(re.compile(r"(?<![\w.>])(" + "|".join(names.split()) + r")\s*\("), places, why)
                 for names, places, why in RULES]
+    compiled.append((re.compile(OF_THREAD), OF_THREAD_PLACES, "use WSD_THREAD_LOCAL"))
     for path in common.sources(top, common.PRODUCT):
         checked += 1
         text = common.without_comments_and_strings(common.read(top, path))

@@ -69,6 +69,8 @@ FAULTS = {
         (TCP, "int a = free(b);\n", "free"),
         (ENGINE, "int a = getenv(b);\n", "getenv"),
         (SHIM, "int a = usleep(1);\n", "usleep"),
+        (SOCKET, "static _Thread_local int a;\n", "_Thread_local"),
+        (TCP, "static __declspec( thread ) int a;\n", "__declspec( thread )"),
     ],
     "params": [
         (ENGINE, 'int e = wsd_param_text("NEW", "x");\n', "NEW"),

@@ -3,8 +3,8 @@
 #include "tests/switch/contract.h"
 
 #include "tests/lib/os_port.h"
+#include "tests/switch/system.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,15 +206,13 @@ void sw_load(const char *path)
 				   .iAddressFamily = sw_family,
 				   .iSocketType = SOCK_STREAM,
 				   .iProtocol = IPPROTO_TCP };
-	void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	LPWSPSTARTUPEX startup = NULL;
-	void *symbol = library != NULL ? dlsym(library, "WSPStartupEx") : NULL;
+	const char *why = system_load(path, "WSPStartupEx", &startup, sizeof(startup));
 	WSPDATA data;
 	int result;
 
-	memcpy(&startup, &symbol, sizeof(symbol));
-	if (startup == NULL) {
-		fprintf(stderr, "%s: %s\n", path, dlerror());
+	if (why != NULL) {
+		fprintf(stderr, "%s: %s\n", path, why);
 		exit(2);
 	}
 	result = startup(MAKEWORD(2, 2), &data, &info, &upcalls, &sw_spi);
@@ -272,6 +270,9 @@ static struct sw_socket *adopt(SOCKET own, unsigned before)
 	RULE(made == before + 1, "one WPUCreateSocketHandle for each socket");
 	sock = &sockets[made - 1];
 	RULE(own != sock->handle, "the descriptor is the provider's own");
+	for (unsigned i = 0; i < before; i++)
+		RULE(sockets[i].shut || sockets[i].own != own,
+		     "a descriptor is not used again before WSPCloseSocket");
 	sock->own = own;
 	return sock;
 }
@@ -417,6 +418,54 @@ void sw_close(struct sw_socket *sock)
 	RULE(sw_spi.lpWSPCloseSocket(sock->own, &sw_error) == 0, "WSPCloseSocket succeeds at once");
 	RULE(sw_spi.lpWSPListen(sock->own, 1, &sw_error) == SOCKET_ERROR && sw_error == WSAENOTSOCK,
 	     "a closed descriptor is WSAENOTSOCK");
+}
+
+bool sw_give(struct sw_socket *sock, DWORD process, WSAPROTOCOL_INFOW *info)
+{
+	static DWORD last;
+	int result;
+
+	memset(info, 0xA5, sizeof(*info));
+	result = sw_spi.lpWSPDuplicateSocket(sock->own, process, info, &sw_error);
+	RULE(result == 0, "a suspended connection and a listener can be given away");
+	if (result != 0)
+		return false;
+	sock->given = true;
+	RULE(info->dwProviderReserved != 0 && info->dwProviderReserved != last,
+	     "each socket that is given away gets a token of its own");
+	last = info->dwProviderReserved;
+	RULE(info->iAddressFamily == sw_family && info->iSocketType == SOCK_STREAM,
+	     "WSPDuplicateSocket fills the structure");
+	return true;
+}
+
+static SOCKET attach(const WSAPROTOCOL_INFOW *info)
+{
+	WSAPROTOCOL_INFOW copy = *info;
+
+	return sw_spi.lpWSPSocket(FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, &copy,
+				  0, WSA_FLAG_OVERLAPPED, &sw_error);
+}
+
+struct sw_socket *sw_take(const WSAPROTOCOL_INFOW *info, struct sw_socket *former)
+{
+	unsigned before = made;
+	SOCKET own = attach(info);
+	struct sw_socket *sock = former;
+
+	if (former != NULL && own == former->own && made == before)
+		former->given = false; /* it may come back to life */
+	else
+		sock = adopt(own, before);
+	RULE(sock != NULL, "WSPSocket takes what was given to this process");
+	return sock;
+}
+
+bool sw_refused(const WSAPROTOCOL_INFOW *info)
+{
+	unsigned before = made;
+
+	return adopt(attach(info), before) == NULL;
 }
 
 bool sw_gone(const struct sw_socket *sock)

@@ -20,6 +20,7 @@ struct sw_socket {
 	SOCKET handle;	    /* what we gave it */
 	atomic_bool closed; /* WPUCloseSocketHandle came */
 	bool shut;	    /* WSPCloseSocket was called */
+	bool given;	    /* WSPDuplicateSocket: good for WSPCloseSocket only */
 	atomic_int pending; /* operations whose upcall is still to come */
 };
 
@@ -95,6 +96,11 @@ struct sw_socket *sw_accept(struct sw_socket *listener, bool refuse);
 void sw_watch(struct sw_socket *listener, struct sw_event *event); /* FD_ACCEPT */
 bool sw_requested(struct sw_socket *listener, struct sw_event *event);
 void sw_close(struct sw_socket *sock);
+/* WSPDuplicateSocket, and WSPSocket with what it gave; former: the socket that this process had of it, or NULL. */
+bool sw_give(struct sw_socket *sock, DWORD process, WSAPROTOCOL_INFOW *info);
+struct sw_socket *sw_take(const WSAPROTOCOL_INFOW *info, struct sw_socket *former);
+/* The same where it must not succeed. */
+bool sw_refused(const WSAPROTOCOL_INFOW *info);
 bool sw_gone(const struct sw_socket *sock); /* its handle was closed, and nothing is pending */
 DWORD sw_limit(struct sw_socket *sock, int option);
 bool sw_can_read(void);

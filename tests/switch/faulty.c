@@ -3,7 +3,6 @@
  * faulty.c - a provider that breaks the contract in one way, FAULT of the environment, and is the provider
  * FAULTY_PROVIDER otherwise. What wsdswitch must find is in tests/switch/meson.build.
  */
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -13,6 +12,8 @@
 #include <unistd.h>
 
 #include <openwsd/ws2san.h>
+
+#include "tests/switch/system.h"
 
 #define EVERY 10u /* completion is wrong, where one in so many is enough */
 #define KEPT  512u
@@ -89,6 +90,10 @@ static void write_later(char *buffer)
 		pthread_detach(thread);
 }
 
+static _Thread_local bool giving; /* in WSPDuplicateSocket */
+static bool took;		  /* this process has taken a socket */
+static SOCKET given;		  /* the last one that went */
+
 /* What goes wrong with a message that has come into a buffer. */
 static void spoil(const struct receive *r, DWORD error, DWORD bytes)
 {
@@ -96,7 +101,8 @@ static void spoil(const struct receive *r, DWORD error, DWORD bytes)
 		return;
 	if (is("overrun") && error == 0)
 		r->buffer[r->length] = 0;
-	if (is("corrupt") && error == 0 && bytes > 30 && now_and_then())
+	if ((is("corrupt") || (is("changed-there") && took)) && error == 0 && bytes > 30 &&
+	    now_and_then())
 		r->buffer[30] ^= 1; /* behind the header */
 	if (is("late-write") && error != 0)
 		write_later(r->buffer);
@@ -116,8 +122,12 @@ static int WSPAPI complete(SOCKET s, LPWSAOVERLAPPED o, DWORD error, DWORD bytes
 	int result;
 
 	spoil(&r, error, bytes);
-	if (is("never") && now_and_then())
+	if ((is("never") && now_and_then()) || (is("given-pending") && giving))
 		return 0;
+	if (is("given-write") && giving)
+		write_later(r.buffer);
+	if (is("given-aborted") && giving)
+		error = o->OffsetHigh = WSA_OPERATION_ABORTED;
 	if (is("late-upcall") && error == WSA_OPERATION_ABORTED && held.overlapped == NULL) {
 		held.s = s;
 		held.overlapped = o;
@@ -166,9 +176,79 @@ static BOOL WSPAPI set_event(WSAEVENT event, LPINT out)
 static SOCKET WSPAPI open_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW info, GROUP g,
 				 DWORD flags, LPINT out)
 {
-	if (is("two-handles"))
+	static DWORD used; /* the last token that was good */
+	bool taking = af == FROM_PROTOCOL_INFO;
+	SOCKET s;
+
+	if (is("two-handles") || (is("taken-handles") && taking))
 		(void)up.lpWPUCreateSocketHandle(1001, 0, out);
-	return real.lpWSPSocket(af, type, protocol, info, g, flags, out);
+	s = real.lpWSPSocket(af, type, protocol, info, g, flags, out);
+	if (taking && s != INVALID_SOCKET) {
+		took = true;
+		used = info->dwProviderReserved;
+	}
+	if (is("number-again") && taking && s != INVALID_SOCKET && given != 0)
+		return given;
+	/* A token that was used, and one of another process, make a socket of some kind. */
+	if (taking && s == INVALID_SOCKET &&
+	    is(info->dwProviderReserved == used ? "token-twice" : "token-anywhere"))
+		return real.lpWSPSocket(AF_INET, SOCK_STREAM, IPPROTO_TCP, NULL, 0, flags, out);
+	return s;
+}
+
+static int WSPAPI duplicate(SOCKET s, DWORD process, LPWSAPROTOCOL_INFOW info, LPINT out)
+{
+	int result;
+
+	if (is("not-given")) {
+		*out = WSAEOPNOTSUPP;
+		return SOCKET_ERROR;
+	}
+	giving = true;
+	result = real.lpWSPDuplicateSocket(s, process, info, out);
+	giving = false;
+	given = s;
+	if (is("no-token"))
+		info->dwProviderReserved = 0;
+	if (is("not-filled"))
+		info->iSocketType = 0;
+	return result;
+}
+
+static int CALLBACK refuse(LPWSABUF caller, LPWSABUF caller_data, LPQOS sqos, LPQOS gqos,
+			   LPWSABUF callee, LPWSABUF callee_data, GROUP *g, DWORD_PTR data)
+{
+	(void)caller;
+	(void)caller_data;
+	(void)sqos;
+	(void)gqos;
+	(void)callee;
+	(void)g;
+	(void)data;
+	if (callee_data != NULL)
+		callee_data->len = 0;
+	return CF_REJECT;
+}
+
+static SOCKET WSPAPI accept_socket(SOCKET s, struct sockaddr *name, LPINT length,
+				   LPCONDITIONPROC condition, DWORD_PTR data, LPINT out)
+{
+	return real.lpWSPAccept(s, name, length,
+				is("deaf-there") && took && given == 0 ? refuse : condition, data,
+				out);
+}
+
+static int WSPAPI get_option(SOCKET s, int level, int name, char *value, LPINT length, LPINT out)
+{
+	int result = real.lpWSPGetSockOpt(s, level, name, value, length, out);
+	DWORD limit;
+
+	if (is("other-limits") && took && result == 0 && name == SO_MAX_MSG_SIZE) {
+		memcpy(&limit, value, sizeof(limit));
+		limit--;
+		memcpy(value, &limit, sizeof(limit));
+	}
+	return result;
 }
 
 static int WSPAPI close_socket(SOCKET s, LPINT out)
@@ -325,25 +405,25 @@ int WSPAPI WSPStartupEx(WORD version, LPWSPDATA data, LPWSAPROTOCOL_INFOW info,
 			LPWSPUPCALLTABLEEX upcalls, LPWSPPROC_TABLE table)
 {
 	const char *path = getenv("FAULTY_PROVIDER");
-	void *library = path != NULL ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
-	void *symbol = library != NULL ? dlsym(library, "WSPStartupEx") : NULL;
 	WSPUPCALLTABLEEX ours = *upcalls;
 	LPWSPSTARTUPEX start;
 	int result;
 
-	if (symbol == NULL)
+	if (path == NULL || system_load(path, "WSPStartupEx", &start, sizeof(start)) != NULL)
 		return WSASYSNOTREADY;
-	memcpy(&start, &symbol, sizeof(start));
 	up = *upcalls;
 	ours.lpWPUCompleteOverlappedRequest = complete;
 	ours.lpWPUCloseSocketHandle = close_handle;
 	ours.lpWPUSetEvent = set_event;
 	result = start(version, data, info, &ours, table);
 	real = *table;
+	table->lpWSPAccept = accept_socket;
 	table->lpWSPCloseSocket = close_socket;
 	table->lpWSPConnect = connect_socket;
+	table->lpWSPDuplicateSocket = duplicate;
 	table->lpWSPEnumNetworkEvents = enum_events;
 	table->lpWSPGetOverlappedResult = get_result;
+	table->lpWSPGetSockOpt = get_option;
 	table->lpWSPIoctl = control;
 	table->lpWSPListen = listen_socket;
 	table->lpWSPRecv = receive;

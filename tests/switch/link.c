@@ -75,3 +75,8 @@ void sw_end_link(struct sw_link *l)
 	sw_end_socket(l->acceptor);
 	sw_end_socket(l->listener);
 }
+
+bool sw_says_reset(int code)
+{
+	return code == WSAECONNRESET || code == WSAECONNABORTED || code == WSAENETRESET;
+}

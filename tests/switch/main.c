@@ -3,7 +3,8 @@
  * main.c - wsdswitch [OPTION]... PROVIDER
  *
  * Loads the file PROVIDER, starts it by WSPStartupEx and plays its switch: streams in both directions over many
- * connections, refusals, closes in the middle, memory that must stay out of reach. Prints each rule of the
+ * connections, refusals, closes in the middle, memory that must stay out of reach, sockets that go to another
+ * process. Prints each rule of the
  * contract that was broken; exit status 0 if there was none. What the provider needs of its own (WSD_BACKENDS,
  * say) comes from the environment.
  */
@@ -14,7 +15,9 @@
 
 #include "tests/lib/os_port.h"
 #include "tests/switch/link.h"
+#include "tests/switch/other.h"
 #include "tests/switch/session.h"
+#include "tests/switch/system.h"
 
 #define PAIRS	4u
 #define PROGRAM "wsdswitch"
@@ -22,6 +25,8 @@
 static struct sn_end left[PAIRS], right[PAIRS];
 static uint64_t bytes = 8u << 20;
 static unsigned stream_limit = 40000; /* ms, for all streams of one scenario */
+static bool one_process;
+static int channel = -1; /* to the process that gives us sockets */
 
 /* Which operation of a stream that came to a halt has not ended, though its peer has done its part? */
 static void find_stuck(struct sn_end *e)
@@ -53,12 +58,6 @@ static void run_streams(void)
 	}
 }
 
-/* How the end of a connection looks to what was posted on it. */
-static bool says_reset(int code)
-{
-	return code == WSAECONNRESET || code == WSAECONNABORTED || code == WSAENETRESET;
-}
-
 static void streams(uint32_t seed, enum sw_way way)
 {
 	struct sw_link l[PAIRS];
@@ -81,7 +80,7 @@ static void streams(uint32_t seed, enum sw_way way)
 		/* The other end learns of it: its posted receives fail. */
 		AWAIT((sn_step(&right[i]), right[i].failed != 0),
 		      "a close ends the peer's receives");
-		RULE(says_reset(right[i].failed), "they end with a code that says so");
+		RULE(sw_says_reset(right[i].failed), "they end with a code that says so");
 		sw_end_socket(l[i].acceptor);
 		sw_end_socket(l[i].listener);
 	}
@@ -179,17 +178,19 @@ static void given_up(void)
 static void usage(FILE *to)
 {
 	fprintf(to,
-		"usage: %s [--no-read] [--ipv6] [--bytes N] [--patience MS] [--at ADDRESS] "
-		"[--from ADDRESS] PROVIDER\n",
+		"usage: %s [--no-read] [--ipv6] [--one-process] [--bytes N] [--patience MS] "
+		"[--at ADDRESS] [--from ADDRESS] PROVIDER\n",
 		PROGRAM);
 }
 
 static const char *parse(int argc, char **argv)
 {
-	enum { NO_READ = 1, IPV6, BYTES, PATIENCE, AT, FROM, HELP };
+	enum { NO_READ = 1, IPV6, ONE_PROCESS, TAKE, BYTES, PATIENCE, AT, FROM, HELP };
 	static const struct option options[] = {
 		{ "no-read", no_argument, NULL, NO_READ },
 		{ "ipv6", no_argument, NULL, IPV6 },
+		{ "one-process", no_argument, NULL, ONE_PROCESS },
+		{ "take", required_argument, NULL, TAKE }, /* ours, for the other process */
 		{ "bytes", required_argument, NULL, BYTES },
 		{ "patience", required_argument, NULL, PATIENCE },
 		{ "at", required_argument, NULL, AT },
@@ -205,6 +206,10 @@ static const char *parse(int argc, char **argv)
 			sw_no_read = true;
 		else if (option == IPV6)
 			sw_family = AF_INET6;
+		else if (option == ONE_PROCESS)
+			one_process = true;
+		else if (option == TAKE)
+			channel = atoi(optarg);
 		else if (option == BYTES)
 			bytes = strtoull(optarg, NULL, 10);
 		else if (option == PATIENCE)
@@ -223,16 +228,19 @@ static const char *parse(int argc, char **argv)
 		exit(2);
 	}
 	if (at != NULL)
-		setenv(sw_family == AF_INET6 ? "WSD_TEST_IPV6" : "WSD_TEST_IPV4", at, 1);
+		system_set_variable(sw_family == AF_INET6 ? "WSD_TEST_IPV6" : "WSD_TEST_IPV4", at);
 	if (from != NULL)
-		setenv(sw_family == AF_INET6 ? "WSD_TEST_FROM_IPV6" : "WSD_TEST_FROM_IPV4", from,
-		       1);
+		system_set_variable(
+			sw_family == AF_INET6 ? "WSD_TEST_FROM_IPV6" : "WSD_TEST_FROM_IPV4", from);
 	return argv[optind];
 }
 
 int main(int argc, char **argv)
 {
+	ot_arguments = argv;
 	sw_load(parse(argc, argv));
+	if (channel >= 0)
+		return sw_other_process(channel);
 	sw_query_addresses();
 	streams(1, SW_POLL);
 	streams(2, SW_UPCALL);
@@ -244,6 +252,10 @@ int main(int argc, char **argv)
 	refusals();
 	given_up();
 	sw_check_memory();
+	sw_duplicate(SW_UPCALL, !one_process);
+	sw_duplicate(SW_POLL, !one_process);
+	if (one_process)
+		puts("skipped: sockets that go to another process (--one-process)");
 	sw_unload();
 	return sw_summary();
 }

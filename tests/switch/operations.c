@@ -186,12 +186,15 @@ bool sw_try_rdma(struct sw_op *op, bool write, const struct sw_memory *local, vo
 static bool fetch(struct sw_op *op)
 {
 	DWORD bytes = UNTOUCHED, flags = 0;
-	BOOL good = sw_spi.lpWSPGetOverlappedResult(op->sock->own, &op->o, &bytes, FALSE, &flags,
-						    &sw_error);
+	BOOL good = FALSE;
 
+	sw_error = WSAENOTSOCK;
+	if (!op->sock->given)
+		good = sw_spi.lpWSPGetOverlappedResult(op->sock->own, &op->o, &bytes, FALSE, &flags,
+						       &sw_error);
 	if (!good && sw_error == WSA_IO_INCOMPLETE)
 		return false;
-	/* After WSPCloseSocket the structure alone tells. */
+	/* After WSPCloseSocket, and when the socket was given away, the structure alone tells. */
 	if (!good && sw_error == WSAENOTSOCK) {
 		if (__atomic_load_n(&op->o.Internal, __ATOMIC_ACQUIRE) == WSS_OPERATION_IN_PROGRESS)
 			return false;

@@ -2,6 +2,7 @@
 /* session.c - see session.h. */
 #include "tests/switch/session.h"
 
+#include "tests/switch/link.h"
 #include <string.h>
 
 #define HEAD 24u
@@ -9,7 +10,7 @@
 #define RESERVE_DATA	2u
 #define RESERVE_CONTROL 1u
 
-enum kind { HELLO = 1, DATA, URGENT, LARGE, WANT, DONE, CREDIT, BYE };
+enum kind { HELLO = 1, DATA, URGENT, LARGE, WANT, DONE, CREDIT, BYE, SUSPEND, SUSPENDED, RESUME };
 
 struct head {
 	uint32_t kind;
@@ -81,9 +82,9 @@ static bool may_send(const struct sn_end *e, enum kind kind)
 
 	if (kind == DATA || kind == LARGE || kind == URGENT)
 		keep = RESERVE_DATA;
-	else if (kind == CREDIT || kind == HELLO)
+	else if (kind == CREDIT || kind == HELLO || kind == RESUME)
 		keep = 0;
-	return e->started && left > keep;
+	return e->started && e->pause != SN_ANSWERED && e->pause != SN_HELD && left > keep;
 }
 
 static int free_send(const struct sn_end *e)
@@ -254,6 +255,18 @@ static void hear(struct sn_end *e, const char *message, DWORD bytes)
 	case BYE:
 		e->finished = true;
 		break;
+	case SUSPEND:
+		RULE(e->pause == SN_GOES, "a suspend message comes to an end that goes");
+		e->pause = SN_HOLDING;
+		break;
+	case SUSPENDED:
+		RULE(e->pause == SN_ASKED, "the answer comes to an end that asked");
+		e->pause = SN_ANSWERED;
+		break;
+	case RESUME:
+		RULE(e->pause == SN_HELD, "the next process speaks to an end that is still");
+		e->pause = SN_GOES;
+		break;
 	default:
 		break;
 	}
@@ -290,7 +303,7 @@ static void step_data(struct sn_end *e)
 {
 	char payload[SN_MESSAGE - HEAD];
 
-	while (!e->failed && e->out == SN_NONE && e->sent < e->to_send) {
+	while (!e->failed && e->pause == SN_GOES && e->out == SN_NONE && e->sent < e->to_send) {
 		uint64_t left = e->to_send - e->sent;
 		uint32_t r = next_random(e), n;
 
@@ -315,22 +328,51 @@ static void step_data(struct sn_end *e)
 
 static void step_control(struct sn_end *e)
 {
-	if (!e->failed && e->urgent_left > 0 && e->sent == e->to_send &&
-	    say(e, URGENT, "!", 1, 0, 0))
+	bool goes = !e->failed && e->pause == SN_GOES;
+
+	if (goes && e->urgent_left > 0 && e->sent == e->to_send && say(e, URGENT, "!", 1, 0, 0))
 		e->urgent_left--;
-	if (!e->failed && !e->bye && e->sent == e->to_send && e->out == SN_NONE &&
-	    e->urgent_left == 0 && e->got == e->to_get && e->in == SN_NONE)
+	if (goes && !e->bye && e->sent == e->to_send && e->out == SN_NONE && e->urgent_left == 0 &&
+	    e->got == e->to_get && e->in == SN_NONE)
 		e->bye = say(e, BYE, NULL, 0, 0, 0);
 	/* Half of the receives were posted again without a word. */
 	if (!e->failed && !e->finished && e->posted - e->told >= SN_POOL / 2)
 		(void)say(e, CREDIT, NULL, 0, 0, 0);
 }
 
+static void step_pause(struct sn_end *e)
+{
+	bool idle = !e->failed && e->out == SN_NONE;
+
+	if (idle && e->pause == SN_STOPPING && say(e, SUSPEND, NULL, 0, 0, 0))
+		e->pause = SN_ASKED;
+	if (idle && e->pause == SN_HOLDING && e->in == SN_NONE && say(e, SUSPENDED, NULL, 0, 0, 0))
+		e->pause = SN_HELD;
+}
+
+/* The socket is connected: memory, and receives before anything is said. */
+static void arm(struct sn_end *e, struct sw_socket *sock)
+{
+	size_t half = sizeof(e->memory) / 2;
+
+	e->sock = sock;
+	for (unsigned i = 0; i < SN_POOL; i++) {
+		e->receives[i].way = e->way;
+		e->sends[i].way = e->way == SW_POLL ? SW_UPCALL : SW_POLL;
+	}
+	e->out_op.way = e->in_op.way = e->way;
+	RULE(sw_register(&e->in_pool, sock, e->memory, (DWORD)half, MEM_WRITE, &e->failed) &&
+		     sw_register(&e->out_pool, sock, e->memory + half, (DWORD)half, MEM_READ,
+				 &e->failed),
+	     "memory is registered on a new connection");
+	for (unsigned i = 0; i < SN_POOL; i++)
+		post_receive(e, i);
+}
+
 void sn_begin(struct sn_end *e, struct sw_socket *sock, bool connector, uint64_t to_send,
 	      uint64_t to_get, uint32_t seed, enum sw_way way)
 {
 	memset(e, 0, sizeof(*e));
-	e->sock = sock;
 	e->connector = connector;
 	e->to_send = to_send;
 	e->to_get = to_get;
@@ -338,20 +380,58 @@ void sn_begin(struct sn_end *e, struct sw_socket *sock, bool connector, uint64_t
 	e->seed_in = seed + !connector;
 	e->random = seed * 2 + 1 + connector;
 	e->urgent_left = SN_URGENT;
-	for (unsigned i = 0; i < SN_POOL; i++) {
-		e->receives[i].way = way;
-		e->sends[i].way = way == SW_POLL ? SW_UPCALL : SW_POLL;
-	}
-	e->out_op.way = e->in_op.way = way;
-	RULE(sw_register(&e->pool, sock, e->memory, sizeof(e->memory), MEM_READWRITE, &e->failed),
-	     "memory is registered on a new connection");
-	for (unsigned i = 0; i < SN_POOL; i++)
-		post_receive(e, i);
+	e->way = way;
+	arm(e, sock);
 	if (connector) { /* it speaks first, before the other has posted anything perhaps */
 		e->started = true;
 		e->peer_posted = 1;
 		RULE(say(e, HELLO, NULL, 0, 0, 0), "the first message goes before any receive");
 	}
+}
+
+void sn_suspend(struct sn_end *e)
+{
+	e->pause = SN_STOPPING;
+}
+
+bool sn_still(const struct sn_end *e)
+{
+	for (unsigned i = 0; i < SN_POOL; i++)
+		if (e->send_used[i])
+			return false;
+	return e->pause == SN_ANSWERED && e->in == SN_NONE;
+}
+
+static bool receives_done(struct sn_end *e)
+{
+	for (unsigned i = 0; i < SN_POOL; i++)
+		if (!sw_done(&e->receives[i]))
+			return false;
+	return true;
+}
+
+bool sn_give(struct sn_end *e, DWORD process, WSAPROTOCOL_INFOW *info)
+{
+	bool ended = true;
+
+	sw_release(&e->out_pool);
+	if (!sw_give(e->sock, process, info))
+		return false;
+	/* Another thread may be the one that tells of them. */
+	AWAIT(receives_done(e), "receives of a socket that is given away end well, with 0 bytes");
+	for (unsigned i = 0; i < SN_POOL; i++)
+		ended = ended && e->receives[i].error == 0 && e->receives[i].bytes == 0;
+	RULE(ended, "receives of a socket that is given away end well, with 0 bytes");
+	return true;
+}
+
+void sn_continue(struct sn_end *e, struct sw_socket *sock, const void *moved)
+{
+	memset(e, 0, sizeof(*e));
+	memcpy(e, moved, SN_MOVES);
+	e->posted -= SN_POOL; /* those that ended when the socket was given away */
+	arm(e, sock);
+	RULE(!e->failed && say(e, RESUME, NULL, 0, 0, 0), "a socket that was taken sends");
 }
 
 void sn_step(struct sn_end *e)
@@ -363,6 +443,7 @@ void sn_step(struct sn_end *e)
 		(void)say(e, HELLO, NULL, 0, 0, 0);
 	step_data(e);
 	step_control(e);
+	step_pause(e);
 }
 
 bool sn_complete(const struct sn_end *e)

@@ -41,13 +41,13 @@ def listen(command):
 
 def talk(netcat, where, sent, flags=()):
     done = subprocess.run([netcat, *flags, where], input=sent, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, check=False, timeout=40)
+                          stderr=subprocess.PIPE, check=False, timeout=120)
     return done.stdout
 
 
 def finish(process, what):
     try:
-        _, errors = process.communicate(timeout=40)
+        _, errors = process.communicate(timeout=120)
     except subprocess.TimeoutExpired:
         process.kill()
         problems.append(f"{what}: still running")
@@ -132,7 +132,7 @@ def check_sender(wsdcp, netcat, case):
         process.stdin.close()
         process.stdin = None
         done = subprocess.run([wsdcp, "-t", "5", name, where], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, check=False, timeout=40)
+                              stderr=subprocess.PIPE, check=False, timeout=120)
         errors = done.stderr.decode()
         check(done.returncode == 1, f"sender: {what}: exit status {done.returncode}")
         check(re.search(message, errors.strip()), f"sender: {what}: {errors}")

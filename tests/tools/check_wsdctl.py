@@ -21,7 +21,7 @@ def wsdctl(tool, *args, config="/dev/null", **settings):
     environment = {key: value for key, value in os.environ.items() if not key.startswith("WSD_")}
     environment.update(settings, WSD_CONFIG=config)
     done = subprocess.run([tool, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          check=False, timeout=30, env=environment)
+                          check=False, timeout=120, env=environment)
     return done.returncode, done.stdout, done.stderr
 
 

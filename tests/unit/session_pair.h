@@ -17,6 +17,7 @@
 #include "provider/session/stream.h"
 #include "provider/transport/engine.h"
 #include "rdma_backend/base/base.h"
+#include "tests/lib/os_port.h"
 
 #define DEADLINE_NS 20000000000ull
 
@@ -29,6 +30,7 @@ struct end {
 	struct wsd_iovec want;
 	struct wsd_direct direct;
 	size_t got;
+	void (*reading)(struct end *e); /* once, in the middle of that */
 };
 
 struct server {
@@ -79,9 +81,19 @@ static inline void end_changed(void *owner, unsigned changes)
 		e->dead = true;
 	if (e->want.length > 0)
 		end_serve(e);
+	if (e->reading && e->direct.status == WSD_PENDING) {
+		void (*reading)(struct end *) = e->reading;
+
+		e->reading = NULL;
+		reading(e);
+	}
 }
 
-static const struct wsd_stream_owner end_ops = { end_lock, end_unlock, end_changed, NULL };
+static const struct wsd_stream_owner end_ops = {
+	.lock = end_lock,
+	.unlock = end_unlock,
+	.changed = end_changed,
+};
 
 static inline void server_lock(void *owner)
 {
@@ -349,6 +361,21 @@ static inline bool read_becomes(struct end *e, enum wsd_status wanted)
 	uint8_t byte;
 
 	return read_one(e, &byte) == wanted;
+}
+
+/* What the programs of streams begin and end with. */
+static inline int start_engines(void **state)
+{
+	(void)state;
+	return wsd_engines_start() == WSD_OK && wsd_engine_count() > 0 ? 0 : -1;
+}
+
+static inline int stop_engines(void **state)
+{
+	(void)state;
+	wsd_streams_drain(wsd_clock_ns() + DEADLINE_NS);
+	wsd_engines_stop();
+	return 0;
 }
 
 #endif

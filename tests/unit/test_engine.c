@@ -253,6 +253,42 @@ static void earlier_timer_wakes_sleeper(void **state)
 	fake_engine_end(engine);
 }
 
+static atomic_bool stopped;
+
+/* Set anew, as by another thread when the handler waits for a lock. */
+static void ring_again(struct wsd_timer *timer, struct wsd_engine *engine)
+{
+	wsd_engine_set_timer(engine, timer, atomic_load(&fake.clock) + 100 * SECOND);
+	atomic_store(&stopped, wsd_engine_stop_timer(engine, timer));
+	atomic_fetch_add(&rung, 1);
+}
+
+/* Who is told that a timer has stopped frees it: not while its handler may still run. */
+static void an_expiring_timer_is_not_stopped(void **state)
+{
+	struct wsd_engine *engine = fake_engine();
+	uint64_t end = wsd_clock_ns() + 10 * SECOND;
+	struct wsd_timer timer;
+
+	(void)state;
+	memset(&timer, 0, sizeof(timer));
+	atomic_store(&rung, 0);
+	atomic_store(&stopped, true);
+	timer.expired = ring_again;
+	await_watch(engine, WSD_WATCH_PARKED);
+	atomic_store(&fake.clock, wsd_clock_ns());
+	wsd_engine_set_timer(engine, &timer, atomic_load(&fake.clock) + 100 * SECOND);
+	atomic_fetch_add(&fake.clock, 150 * SECOND);
+	wsd_engine_poll(engine);
+	await_count(&rung, 1);
+	assert_false(atomic_load(&stopped));
+	while (!wsd_engine_stop_timer(engine, &timer) && wsd_clock_ns() < end)
+		elapse(SECOND / 1000); /* the thread may not have left the handler */
+	assert_int_equal(timer.when, 0);
+	assert_false(wsd_engine_stop_timer(engine, &timer));
+	fake_engine_end(engine);
+}
+
 static void thread_owns_idle_engine(void **state)
 {
 	struct wsd_engine *engine = fake_engine();
@@ -408,6 +444,32 @@ static void frequent_visits_between_events_count(void **state)
 	fake_engine_end(engine);
 }
 
+/* The thread has left the engine to a waiter and holds it still, when that one has looked and wants to sleep again. */
+static void left_to_one_who_cannot_enter(void **state)
+{
+	struct wsd_engine *engine = fake_engine();
+	struct wsd_waker *waker = wsd_waker_self();
+	struct wsd_follower follower = { .queued = false };
+	struct seen a;
+
+	(void)state;
+	seen_init(&a);
+	wsd_list_init(&follower.link);
+	wsd_engine_hold(engine);
+	await_watch(engine, WSD_WATCH_OWNER);
+	assert_int_equal(wsd_engine_settle(engine, waker, &follower), WSD_SETTLED_ASLEEP);
+	await_watch(engine, WSD_WATCH_PARKED);
+	atomic_store(&engine->own, 1); /* in its name: it was kept from running there */
+	wsd_engine_unsettle(engine, waker, &follower);
+	assert_int_equal(wsd_engine_settle(engine, waker, &follower), WSD_SETTLED_PARKED);
+	atomic_store(&engine->own, 0);
+	fake_post(&a, WSD_EV_RECV, 1);
+	await_count(&a.events, 1);
+	wsd_engine_unsettle(engine, waker, &follower);
+	wsd_engine_release(engine);
+	fake_engine_end(engine);
+}
+
 /* The parent has ended an engine, and a thread that the child does not have is still busy with it. */
 static void a_child_makes_engines_of_its_own(void **state)
 {
@@ -439,11 +501,13 @@ int main(void)
 		cmocka_unit_test(kick_while_owned),
 		cmocka_unit_test(timers_in_order),
 		cmocka_unit_test(earlier_timer_wakes_sleeper),
+		cmocka_unit_test(an_expiring_timer_is_not_stopped),
 		cmocka_unit_test(thread_owns_idle_engine),
 		cmocka_unit_test(moves_until_taken_down),
 		cmocka_unit_test(poll_budget),
 		cmocka_unit_test(rare_visits_arm_again),
 		cmocka_unit_test(frequent_visits_between_events_count),
+		cmocka_unit_test(left_to_one_who_cannot_enter),
 		cmocka_unit_test(a_child_makes_engines_of_its_own),
 	};
 

@@ -103,12 +103,34 @@ static void test_every_operation_is_checked(void **state)
 		} else if (offset == offsetof(struct wsd_backend_ops, bind)) {
 			assert_int_equal(status, WSD_OK);
 			full.bind(NULL, NULL);
+		} else if (offset == offsetof(struct wsd_backend_ops, set_traffic_class)) {
+			assert_int_equal(status, WSD_OK);
+			full.set_traffic_class(NULL, 0);
 		} else {
 			assert_int_equal(status, WSD_EINVAL);
 			required++;
 		}
 	}
-	assert_int_equal(required, count - 3);
+	assert_int_equal(required, count - 4);
+}
+
+static void set_nothing(struct wsd_endpoint *endpoint, uint32_t traffic_class)
+{
+	(void)endpoint;
+	(void)traffic_class;
+}
+
+static void test_own_traffic_class_is_told_from_the_filler(void **state)
+{
+	struct wsd_backend_ops ops = wsd_backend_one, full;
+
+	(void)state;
+	ops.set_traffic_class = NULL;
+	assert_int_equal(wsd_ops_complete(&ops, &full, reason, sizeof(reason)), WSD_OK);
+	assert_true(wsd_ops_keeps_traffic_class(&full));
+	ops.set_traffic_class = set_nothing;
+	assert_int_equal(wsd_ops_complete(&ops, &full, reason, sizeof(reason)), WSD_OK);
+	assert_false(wsd_ops_keeps_traffic_class(&full));
 }
 
 static void test_abi_and_size_must_match(void **state)
@@ -195,6 +217,7 @@ int main(void)
 		cmocka_unit_test(test_builtin_is_completed_and_stays_put),
 		cmocka_unit_test(test_missing_starred_entry_is_named),
 		cmocka_unit_test(test_every_operation_is_checked),
+		cmocka_unit_test(test_own_traffic_class_is_told_from_the_filler),
 		cmocka_unit_test(test_abi_and_size_must_match),
 		cmocka_unit_test(test_names_cannot_leave_the_folder),
 		cmocka_unit_test(test_module_is_found_by_name),

@@ -19,7 +19,8 @@ struct rogue {
 	uint32_t length;
 	unsigned step; /* 0 connect, 1 send, 2 destroy */
 	atomic_bool connected, failed, done;
-	enum wsd_status status;
+	enum wsd_status status;	  /* of the step */
+	enum wsd_status refusal;  /* of the connect; may come before the step's status is read */
 	atomic_uint switches;	  /* SWITCH messages received */
 	struct wsd_header latest; /* the last of them */
 };
@@ -47,7 +48,7 @@ static void rogue_events(struct wsd_event_sink *sink, struct wsd_engine *engine,
 			rogue_heard(r, (uint8_t *)r->memory->base + events[i].id * 256,
 				    events[i].bytes);
 		if (events[i].type == WSD_EV_CONNECT_FAILED) {
-			r->status = events[i].status;
+			r->refusal = events[i].status;
 			atomic_store(&r->failed, true);
 		}
 	}
@@ -155,7 +156,7 @@ static void wrong_hello_is_refused(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		rogue_start(&r, &at, &bad[i]);
 		WAIT_FOR(atomic_load(&r.failed));
-		assert_int_equal(r.status, WSD_EREFUSED);
+		assert_int_equal(r.refusal, WSD_EREFUSED);
 		rogue_do(&r, 2);
 	}
 	assert_false(server_pending(&sv));
@@ -241,6 +242,7 @@ static void every_lie_cuts_its_own_connection(void **state)
 	server_close(&sv);
 }
 
+/* Memory that is not there, like that of a process that has just died. */
 static void rogue_grant(struct rogue *r, uint32_t generation)
 {
 	struct wsd_header header = { .type = WSD_MSG_GRANT,
@@ -298,6 +300,35 @@ static void a_switch_waits_for_the_answer(void **state)
 	free(data);
 }
 
+/* The device's refusal may be the first that is heard of the peer's death: no lie, but a reset. */
+static void memory_taken_back_is_a_reset(void **state)
+{
+	uint64_t *cut = wsd_counter("session", "protocol_errors", "");
+	struct wsd_header header = { .type = WSD_MSG_START, .credits = 64 };
+	uint64_t before = *cut;
+	struct end victim;
+	struct server sv;
+	struct wsd_addr at;
+	struct rogue r;
+
+	(void)state;
+	server_open(&sv, &at, 8, false);
+	rogue_start(&r, &at, &honest);
+	server_accept(&sv, &victim);
+	WAIT_FOR(atomic_load(&r.connected));
+	rogue_send(&r, &header, NULL, 0);
+	rogue_grant(&r, 1);
+	WAIT_FOR(write_one(&victim, 'x') != WSD_OK && victim_is_cut(&victim));
+	end_lock(&victim);
+	assert_int_equal(wsd_stream_error(victim.stream), WSD_ERESET);
+	end_unlock(&victim, NULL);
+	assert_true(*cut == before);
+	end_close(&victim, false);
+	end_free(&victim);
+	rogue_do(&r, 2);
+	server_close(&sv);
+}
+
 /* Headers of a fixed pseudo-random sequence: whatever they do, nothing crashes and all is freed. */
 static void garbage_is_survived(void **state)
 {
@@ -332,25 +363,13 @@ static void garbage_is_survived(void **state)
 	server_close(&sv);
 }
 
-static int start(void **state)
-{
-	(void)state;
-	return wsd_engines_start() == WSD_OK && wsd_engine_count() > 0 ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	wsd_engines_stop();
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wrong_hello_is_refused),
 		cmocka_unit_test(every_lie_cuts_its_own_connection),
 		cmocka_unit_test(a_switch_waits_for_the_answer),
+		cmocka_unit_test(memory_taken_back_is_a_reset),
 		cmocka_unit_test(garbage_is_survived),
 	};
 
@@ -359,7 +378,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	setenv("WSD_BACKENDS", argv[1], 1);
-	next_port = (uint16_t)(21000 + wsd_process_id() % 20000);
+	next_port = (uint16_t)(21000 + wsd_process_id() % 20000); /* also on Windows */
 	test_deadline(60);
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start_engines, stop_engines);
 }

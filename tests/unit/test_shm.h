@@ -7,6 +7,8 @@
 
 #include <openwsd/backend.h>
 
+#include "rdma_backend/shm/shm_internal.h"
+
 #define LOG_SIZE 512u
 
 /* Context of an endpoint or listener: what happened to it. */
@@ -28,7 +30,6 @@ void world_close(void);
 struct wsd_queue *world_queue(void);
 struct wsd_addr world_addr(uint16_t port);
 uint16_t world_port(void); /* not used by an earlier test nor by another process */
-unsigned world_fds(void);
 /* Poll every queue of this process once; true when something came. */
 bool world_poll(void);
 /* Poll until end has an event that was not taken; it must be of this type. Fails after 5 s. */
@@ -53,10 +54,21 @@ extern uint16_t shm_port;
 extern pid_t shm_child;
 extern struct wsd_queue *shm_queue; /* of this process */
 int shm_setup(void **state);
-int shm_teardown(void **state);		      /* everything is as it was before */
-pid_t shm_serve(const struct wsd_addr *addr); /* another one */
-void shm_reap(pid_t *pid);
+int shm_teardown(void **state); /* everything is as it was before */
+void shm_serve_for_ever(const struct wsd_addr *addr, intptr_t pipe);
 struct end *shm_connected(void);
 void shm_exchange(struct end *end, const char *text);
+
+/* A request in order, and those that are not: each with two shares that would do. */
+extern const struct shm_msg_hello shm_good_hello;
+typedef int32_t (*shm_raw_request)(const void *hello, size_t length, const shm_share *shares,
+				   unsigned count);
+void shm_check_bad_hellos(shm_raw_request request, const shm_share *shares);
+
+/* test_shm_process.c, of each system */
+unsigned world_fds(void);
+pid_t shm_serve(const struct wsd_addr *addr); /* another server; returns when it listens */
+void shm_ready(intptr_t pipe);		      /* tells that it does */
+void shm_reap(pid_t *pid);
 
 #endif

@@ -96,7 +96,7 @@ static struct end *connected_with_segment(int *segment)
 	struct end *end = end_new(shm_queue);
 
 	connect_to(end, shm_port);
-	*segment = dup(end->endpoint->own_fd);
+	*segment = dup(end->endpoint->own_share);
 	assert_true(*segment >= 0);
 	expect(end, WSD_EV_CONNECTED);
 	return end;
@@ -133,12 +133,12 @@ static void test_truncated(void **state)
 	bad = connected_with_segment(&segment);
 	shm_exchange(bad, "before");
 	assert_int_equal(ftruncate(segment, 0), -1);
-	assert_int_equal(ftruncate(shm_queue->inbox_fd, 0), -1);
+	assert_int_equal(ftruncate(shm_queue->inbox_share, 0), -1);
 	assert_int_equal(fallocate(segment, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 1 << 20),
 			 0);
 	use_anyhow(bad, 100);
-	assert_int_equal(fallocate(shm_queue->inbox_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				   0, SHM_INBOX_BYTES),
+	assert_int_equal(fallocate(shm_queue->inbox_share,
+				   FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, SHM_INBOX_BYTES),
 			 0);
 	shm_exchange(good, "unharmed");
 	end_free(bad);
@@ -232,8 +232,8 @@ static void test_flipping(void **state)
 	(void)state;
 	for (round = 0; round < 20; round++) {
 		bad = connected_with_segment(&segment);
-		pid = start_flipping(segment, bad->endpoint->own_layout.length, shm_queue->inbox_fd,
-				     round);
+		pid = start_flipping(segment, bad->endpoint->own_layout.length,
+				     shm_queue->inbox_share, round);
 		for (start = wsd_clock_ns(); wsd_clock_ns() - start < 60000000u;)
 			use_anyhow(bad, 50);
 		shm_exchange(good, "unharmed");
@@ -293,7 +293,7 @@ static void test_erasing(void **state)
 	(void)state;
 	connect_to(evil, second);
 	expect(evil, WSD_EV_CONNECTED);
-	pid = start_erasing(shm_queue->inbox_fd);
+	pid = start_erasing(shm_queue->inbox_share);
 	for (i = 0; i < 3; i++)
 		exchange_asleep(good);
 	shm_reap(&pid);
@@ -329,16 +329,8 @@ static int sealed_memory(size_t length, int seals)
 	return fd;
 }
 
-static const struct shm_msg_hello good_hello = { .head = { SHM_MAGIC, SHM_VERSION,
-							   SHM_MSG_REQUEST },
-						 .recv_depth = 4,
-						 .recv_bytes = 64,
-						 .local = { .family = 4 },
-						 .remote = { .family = 4 } };
-
 /* Send a request with these descriptors; the server must refuse it, or hang up (returns WSD_EOF). */
-static int32_t raw_request(struct shm_msg_hello *hello, size_t length, const int *fds,
-			   unsigned count)
+static int32_t raw_request(const void *hello, size_t length, const shm_share *fds, unsigned count)
 {
 	struct shm_msg_hello answer;
 	int fd = raw_connect();
@@ -355,9 +347,9 @@ static int32_t raw_request(struct shm_msg_hello *hello, size_t length, const int
 
 static void test_bad_requests(void **state)
 {
-	struct shm_msg_hello hello = good_hello;
+	struct shm_msg_hello hello = shm_good_hello;
 	int unsealed = memfd_create("unsealed", MFD_CLOEXEC),
-	    fds[2] = { shm_queue->inbox_fd, unsealed };
+	    fds[2] = { shm_queue->inbox_share, unsealed };
 	struct shm_layout layout;
 	struct end *end;
 
@@ -365,18 +357,10 @@ static void test_bad_requests(void **state)
 	assert_true(shm_layout_make(&layout, 4, 64));
 	assert_int_equal(ftruncate(unsealed, layout.length), 0);
 	assert_int_equal(raw_request(&hello, sizeof(hello), fds, 2), WSD_EPROTOCOL);
-	fds[1] = shm_queue->inbox_fd; /* sealed, but of another length */
+	fds[1] = shm_queue->inbox_share; /* sealed, but of another length */
 	assert_int_equal(raw_request(&hello, sizeof(hello), fds, 2), WSD_EPROTOCOL);
 	assert_int_equal(raw_request(&hello, sizeof(hello), fds, 1), WSD_ENOFILES);
-	assert_int_equal(raw_request(&hello, 20, fds, 2), WSD_EPROTOCOL);
-	hello.head.version++;
-	assert_int_equal(raw_request(&hello, sizeof(hello), fds, 2), WSD_EVERSION);
-	hello.head.version--;
-	hello.recv_depth = 100000;
-	assert_int_equal(raw_request(&hello, sizeof(hello), fds, 2), WSD_EPROTOCOL);
-	hello.recv_depth = 4;
-	hello.data_length = 1000;
-	assert_int_equal(raw_request(&hello, sizeof(hello), fds, 2), WSD_EPROTOCOL);
+	shm_check_bad_hellos(raw_request, fds);
 	close(unsealed);
 	end = shm_connected();
 	shm_exchange(end, "still there");
@@ -389,7 +373,7 @@ static void test_bad_link(void **state)
 	struct end *end = shm_connected();
 
 	(void)state;
-	assert_true(send(end->endpoint->link->source.fd, "junk", 4, MSG_NOSIGNAL) == 4);
+	assert_true(send(end->endpoint->link->source.channel, "junk", 4, MSG_NOSIGNAL) == 4);
 	assert_int_equal(expect(end, WSD_EV_DISCONNECTED)->status, WSD_ERESET);
 	end_free(end);
 	end = shm_connected();
@@ -400,7 +384,11 @@ static void test_bad_link(void **state)
 /* Other things than the memory that should come, in its place. None stays open in the server. */
 static void test_descriptors(void **state)
 {
-	struct shm_msg_hello hello = good_hello;
+	struct shm_msg_hello hello = shm_good_hello;
+	union {
+		struct shm_msg_hello hello;
+		char bytes[sizeof(union shm_packet) + 1];
+	} too_long = { .hello = shm_good_hello };
 	struct end *end = shm_connected();
 	int fds[8], bad[7], ends[2];
 	struct shm_layout layout;
@@ -420,13 +408,16 @@ static void test_descriptors(void **state)
 	bad[6] = sealed_memory(layout.length, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
 	assert_int_equal(raw_request(&hello, sizeof(hello), NULL, 0), WSD_ENOFILES);
 	for (i = 0; i < 7; i++) {
-		fds[0] = shm_queue->inbox_fd;
+		fds[0] = shm_queue->inbox_share;
 		fds[1] = bad[i];
 		assert_true(raw_request(&hello, sizeof(hello), fds, 2) < 0);
 		fds[0] = bad[i];
-		fds[1] = shm_queue->inbox_fd;
+		fds[1] = shm_queue->inbox_share;
 		assert_true(raw_request(&hello, sizeof(hello), fds, 2) < 0);
 	}
+	for (i = 0; i < 7; i++)
+		assert_int_equal(raw_request(&too_long.hello, sizeof(too_long), bad, 2), WSD_EOF);
+	assert_int_equal(raw_request(&hello, 0, bad, 2), WSD_EOF);
 	for (i = 0; i < 7; i++)
 		close(bad[i]);
 	shm_exchange(end, "unharmed");
@@ -453,7 +444,7 @@ static void test_bad_memory(void **state)
 	fds[3] = sealed_memory(SHM_PAGE, F_SEAL_SHRINK);
 	for (i = 0; i <= 4; i++) {
 		bad = shm_connected();
-		link = bad->endpoint->link->source.fd;
+		link = bad->endpoint->link->source.channel;
 		message.index = bad->endpoint->peer_index;
 		message.generation = bad->endpoint->peer_generation;
 		assert_int_equal(shm_os_send(link, &message, sizeof(message), &fds[i % 4], i < 4),
@@ -510,7 +501,7 @@ static void test_ringing(void **state)
 	connect_to(evil, shm_port);
 	expect(evil, WSD_EV_CONNECTED);
 	for (i = 0; i < 2; i++)
-		pids[i] = start_ringing(evil->endpoint->link->source.fd);
+		pids[i] = start_ringing(evil->endpoint->link->source.channel);
 	for (i = 0; i < 20; i++)
 		shm_exchange(good, "heard");
 	for (i = 0; i < 2; i++)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * test_shm_idle.c - what keeps an idle connection of the shm backend small: the area for messages in its
- * segment, and the ring of completions that grows with use.
+ * segment, the ring of completions that grows with use, and regions, which are made and announced when needed.
  */
 
 #include <setjmp.h>
@@ -204,6 +204,29 @@ static void test_completions_without_memory(void **state)
 	OPS.mem_free(target);
 }
 
+/* The news of a region comes before the peer has counted it, because the peer lost its CPU in between. */
+static void test_uncounted(void **state)
+{
+	_Atomic uint32_t *counted = &a->endpoint->own->mem_sent;
+	struct wsd_region *first = mem(b, 4096, WSD_ACCESS_REMOTE_WRITE | LOCAL),
+			  *second = mem(b, 4096, WSD_ACCESS_REMOTE_WRITE | LOCAL);
+
+	(void)state;
+	atomic_store(counted, 1);
+	while (a->endpoint->mem_seen < 2)
+		world_poll();
+	post(a, WSD_OP_WRITE, 1, "one", 4, first->remote_addr, first->remote_key, 0);
+	assert_true(quiet(b));
+	atomic_store(counted, 2);
+	assert_int_equal(expect(a, WSD_EV_SEND)->status, WSD_OK);
+	assert_string_equal(first->base, "one");
+	post(a, WSD_OP_WRITE, 2, "two", 4, second->remote_addr, second->remote_key, 0);
+	assert_int_equal(expect(a, WSD_EV_SEND)->status, WSD_OK);
+	assert_string_equal(second->base, "two");
+	OPS.mem_free(first);
+	OPS.mem_free(second);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
 
 int main(void)
@@ -211,7 +234,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_page),  TEST(area),	     TEST(area_not_given),
 		TEST(area_is_not_remote),	  TEST(area_bounds), TEST(completions_grow),
-		TEST(completions_without_memory),
+		TEST(completions_without_memory), TEST(uncounted),
 	};
 
 	return cmocka_run_group_tests_name("shm_idle", tests, NULL, NULL);

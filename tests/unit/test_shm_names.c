@@ -201,7 +201,7 @@ static void test_answers(void **state)
 
 	(void)state;
 	assert_int_equal(pipe(ends), 0);
-	inbox = shm_queue->inbox_fd;
+	inbox = shm_queue->inbox_share;
 	{
 		const struct answer answers[] = {
 			{ "a pipe as segment",

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* test_shm_server.c - see test_shm.h. */
 
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
+#include "tests/lib/test.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "rdma_backend/base/base.h"
 #include "rdma_backend/base/platform.h"
@@ -91,7 +87,7 @@ static void serve_event(struct wsd_queue *server, const struct wsd_event *event)
 	}
 }
 
-static void serve_for_ever(const struct wsd_addr *addr, int ready)
+void shm_serve_for_ever(const struct wsd_addr *addr, intptr_t pipe)
 {
 	struct wsd_listener_ep *listener;
 	struct wsd_waker *waker = wsd_waker_self();
@@ -100,13 +96,12 @@ static void serve_for_ever(const struct wsd_addr *addr, int ready)
 	uint32_t count, i;
 	intptr_t object;
 
-	alarm(60);
+	test_deadline(60);
 	world_open();
 	server = world_queue();
 	if (OPS.listen(server, addr, 2000, NULL, &listener))
 		_exit(2);
-	if (write(ready, "r", 1) != 1)
-		_exit(2);
+	shm_ready(pipe);
 	object = OPS.wait_object(server);
 	for (;;) {
 		count = OPS.poll(server, events, 16);
@@ -119,20 +114,25 @@ static void serve_for_ever(const struct wsd_addr *addr, int ready)
 	}
 }
 
-pid_t shm_serve(const struct wsd_addr *addr)
-{
-	int ends[2];
-	char byte;
-	pid_t pid;
+const struct shm_msg_hello shm_good_hello = { .head = { SHM_MAGIC, SHM_VERSION, SHM_MSG_REQUEST },
+					      .recv_depth = 4,
+					      .recv_bytes = 64,
+					      .local = { .family = 4 },
+					      .remote = { .family = 4 } };
 
-	assert_int_equal(pipe(ends), 0);
-	pid = fork();
-	if (pid == 0)
-		serve_for_ever(addr, ends[1]);
-	close(ends[1]);
-	assert_int_equal(read(ends[0], &byte, 1), 1);
-	close(ends[0]);
-	return pid;
+void shm_check_bad_hellos(shm_raw_request request, const shm_share *shares)
+{
+	struct shm_msg_hello hello = shm_good_hello;
+
+	assert_int_equal(request(&hello, 20, shares, 2), WSD_EPROTOCOL);
+	hello.head.version++;
+	assert_int_equal(request(&hello, sizeof(hello), shares, 2), WSD_EVERSION);
+	hello.head.version--;
+	hello.recv_depth = 100000;
+	assert_int_equal(request(&hello, sizeof(hello), shares, 2), WSD_EPROTOCOL);
+	hello.recv_depth = 4;
+	hello.data_length = 1000;
+	assert_int_equal(request(&hello, sizeof(hello), shares, 2), WSD_EPROTOCOL);
 }
 
 int shm_setup(void **state)
@@ -140,7 +140,7 @@ int shm_setup(void **state)
 	struct wsd_addr addr;
 
 	(void)state;
-	alarm(60);
+	test_deadline(60);
 	shm_port = world_port();
 	addr = world_addr(shm_port);
 	shm_child = shm_serve(&addr);
@@ -149,15 +149,6 @@ int shm_setup(void **state)
 	world_open();
 	shm_queue = world_queue();
 	return 0;
-}
-
-void shm_reap(pid_t *pid)
-{
-	if (*pid) {
-		kill(*pid, SIGKILL);
-		waitpid(*pid, NULL, 0);
-	}
-	*pid = 0;
 }
 
 int shm_teardown(void **state)

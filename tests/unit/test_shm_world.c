@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* test_shm_world.c - see test_shm.h. */
 
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -70,18 +69,6 @@ uint16_t world_port(void)
 	if (!next)
 		next = (uint16_t)(20000u + (unsigned)getpid() * 40u % 40000u);
 	return next++;
-}
-
-unsigned world_fds(void)
-{
-	DIR *folder = opendir("/proc/self/fd");
-	unsigned count = 0;
-
-	assert_non_null(folder);
-	while (readdir(folder))
-		count++;
-	closedir(folder);
-	return count;
 }
 
 static void note(const struct wsd_event *event)

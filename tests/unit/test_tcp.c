@@ -6,9 +6,11 @@
 #include "tests/unit/test_tcp.h"
 
 #include <dirent.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static void rdma(struct client *c, uint32_t length)
@@ -64,6 +66,63 @@ static void test_data_ipv6(void **state)
 {
 	(void)state;
 	data_over(WSD_FAMILY_IPV6);
+}
+
+/* The only connected socket of this process. */
+static int connection(void)
+{
+	struct sockaddr_storage peer;
+	socklen_t length = sizeof(peer);
+	int found = -1;
+
+	for (int fd = 3; fd < 1024; fd++) {
+		length = sizeof(peer);
+		if (getpeername(fd, (struct sockaddr *)&peer, &length) != 0 ||
+		    peer.ss_family == AF_UNIX)
+			continue;
+		assert_int_equal(found, -1);
+		found = fd;
+	}
+	assert_true(found >= 0);
+	return found;
+}
+
+/* A type of service that is set while bytes go to and fro is the one that the packets have, over either family. */
+static void marks_over(uint16_t family)
+{
+	static const struct {
+		int service, priority;
+	} marks[] = { { 0, 0 }, { 40 << 2, 6 }, { 24 << 2, 4 }, { 0, 0 } };
+	bool ipv6 = family == WSD_FAMILY_IPV6;
+	struct client c;
+
+	client_open(&c, family);
+	for (unsigned i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+		int service = -1, priority = -1, fd = connection();
+		socklen_t size = sizeof(int);
+
+		OPS->set_traffic_class(c.ep, (uint32_t)marks[i].service);
+		echo(&c, 5000, i);
+		assert_int_equal(getsockopt(fd, ipv6 ? IPPROTO_IPV6 : IPPROTO_IP,
+					    ipv6 ? IPV6_TCLASS : IP_TOS, &service, &size),
+				 0);
+		assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, &size), 0);
+		assert_int_equal(service, marks[i].service);
+		assert_int_equal(priority, marks[i].priority);
+	}
+	client_close(&c);
+}
+
+static void test_marks_ipv4(void **state)
+{
+	(void)state;
+	marks_over(WSD_FAMILY_IPV4);
+}
+
+static void test_marks_ipv6(void **state)
+{
+	(void)state;
+	marks_over(WSD_FAMILY_IPV6);
 }
 
 static void test_reject(void **state)
@@ -232,6 +291,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_data_ipv4),   cmocka_unit_test(test_data_ipv6),
+		cmocka_unit_test(test_marks_ipv4),  cmocka_unit_test(test_marks_ipv6),
 		cmocka_unit_test(test_reject),	    cmocka_unit_test(test_bad_key),
 		cmocka_unit_test(test_killed_peer), cmocka_unit_test(test_stopped_peer),
 		cmocka_unit_test(test_credit),	    cmocka_unit_test(test_many),

@@ -237,22 +237,29 @@ static int false_listener(uint16_t port)
 	return fd;
 }
 
-/* Connects to a false listener that has said the right banner and heard the request. */
-static struct wsd_endpoint *meet(int listener, const struct wsd_addr *addr, uint64_t limit, int *fd)
+/* A false listener that says the right banner to who connects, and hears the request. */
+static int hear_request(int listener, const struct wsd_addr *addr)
 {
 	struct tcp_banner banner = { .version = TCP_WIRE_VERSION, .nonce = 42, .served = *addr };
-	struct wsd_endpoint *ep = connect_to(*addr, "", limit);
 	uint8_t bytes[TCP_BANNER_BYTES], request[REQUEST_BYTES];
 	struct wsd_event event;
+	int fd = accept(listener, NULL, NULL);
 
-	*fd = accept(listener, NULL, NULL);
-	assert_true(*fd >= 0);
+	assert_true(fd >= 0);
 	tcp_banner_encode(&banner, bytes);
-	send_bytes(*fd, bytes, sizeof(bytes));
-	while (recv(*fd, request, sizeof(request), MSG_PEEK | MSG_DONTWAIT) != sizeof(request))
+	send_bytes(fd, bytes, sizeof(bytes));
+	while (recv(fd, request, sizeof(request), MSG_PEEK | MSG_DONTWAIT) != sizeof(request))
 		assert_false(next_event(&me, &event, 1000000));
-	assert_int_equal(recv(*fd, request, sizeof(request), 0), sizeof(request));
+	assert_int_equal(recv(fd, request, sizeof(request), 0), sizeof(request));
 	assert_int_equal(request[0], TCP_FRAME_REQUEST);
+	return fd;
+}
+
+static struct wsd_endpoint *meet(int listener, const struct wsd_addr *addr, uint64_t limit, int *fd)
+{
+	struct wsd_endpoint *ep = connect_to(*addr, "", limit);
+
+	*fd = hear_request(listener, addr);
 	return ep;
 }
 
@@ -307,12 +314,83 @@ static void test_false_listener(void **state)
 	close(holder);
 }
 
+/* The socket of this process at the other end of fd. */
+static int other_end(int fd)
+{
+	struct sockaddr_in want, got;
+	socklen_t length = sizeof(want), size;
+
+	assert_int_equal(getpeername(fd, (struct sockaddr *)&want, &length), 0);
+	for (int other = 3; other < 1024; other++) {
+		size = sizeof(got);
+		if (other != fd && getsockname(other, (struct sockaddr *)&got, &size) == 0 &&
+		    size == length && got.sin_family == AF_INET && got.sin_port == want.sin_port)
+			return other;
+	}
+	fail_msg("no such socket");
+	return -1;
+}
+
+static void assert_marked(int fd, int service, int priority)
+{
+	int value = -1;
+	socklen_t size = sizeof(value);
+
+	assert_int_equal(getsockopt(fd, IPPROTO_IP, IP_TOS, &value, &size), 0);
+	assert_int_equal(value, service);
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_PRIORITY, &value, &size), 0);
+	assert_int_equal(value, priority);
+}
+
+/* A type of service that is changed at any age of a connection is the one its socket has, also between the request and
+ * the answer. */
+static void test_marks(void **state)
+{
+	uint8_t answer[REQUEST_BYTES];
+	struct wsd_endpoint *ep;
+	struct wsd_event event;
+	struct wsd_addr addr;
+	int listener, holder, fd, mine;
+
+	(void)state;
+	addr = address(WSD_FAMILY_IPV4, free_port(WSD_FAMILY_IPV4, &holder));
+	listener = false_listener(tcp_candidate_port(addr.port, 0));
+	if (listener < 0)
+		skip();
+	side_open(&me);
+	ep = connect_to(addr, "", LIMIT_NS);
+	OPS->set_traffic_class(ep, 40 << 2);
+	fd = hear_request(listener, &addr);
+	mine = other_end(fd);
+	assert_marked(mine, 40 << 2, 6);
+	OPS->set_traffic_class(ep, 24 << 2);
+	make_greeting(answer, TCP_FRAME_ACCEPT, &addr, 42, 4);
+	send_bytes(fd, answer, sizeof(answer));
+	expect(&event, WSD_EV_CONNECTED, WSD_OK);
+	assert_marked(mine, 24 << 2, 4);
+	OPS->set_traffic_class(ep, 256 + (40 << 2)); /* no type of service */
+	assert_marked(mine, 24 << 2, 4);
+	OPS->set_traffic_class(ep, 0);
+	assert_marked(mine, 0, 0);
+	OPS->set_traffic_class(ep, 40 << 2);
+	assert_marked(mine, 40 << 2, 6);
+	close(fd);
+	expect(&event, WSD_EV_DISCONNECTED, WSD_ERESET);
+	OPS->set_traffic_class(ep, 24 << 2);
+	assert_marked(mine, 40 << 2, 6);
+	OPS->endpoint_destroy(ep);
+	close(listener);
+	side_close(&me);
+	close(holder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stale),	  cmocka_unit_test(test_repeated),
 		cmocka_unit_test(test_held_open), cmocka_unit_test(test_thousands),
 		cmocka_unit_test(test_closed),	  cmocka_unit_test(test_false_listener),
+		cmocka_unit_test(test_marks),
 	};
 
 	test_deadline(120);

@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "tests/unit/winsock_pair.h"
 
@@ -202,6 +203,7 @@ static void test_transmit_file(void **state)
 	assert_int_equal(recv(p.server, c, 4, 0), 0);
 	close_pair(&p);
 	CloseHandle(file);
+	unlink(path);
 	WSACloseEvent(ov.hEvent);
 }
 

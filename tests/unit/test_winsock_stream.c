@@ -13,6 +13,7 @@ static void test_events_of_a_connection(void **state)
 	WSANETWORKEVENTS events;
 	struct sockaddr_in at;
 	SOCKET listener = new_listener(&at), client = new_socket(), server;
+	u_long blocking = 0;
 	char bytes[8];
 	long seen = 0;
 
@@ -27,6 +28,7 @@ static void test_events_of_a_connection(void **state)
 	server = accept(listener, NULL, NULL);
 	assert_true(server != INVALID_SOCKET);
 	assert_int_equal(WSAEventSelect(server, NULL, 0), 0);
+	assert_int_equal(ioctlsocket(server, FIONBIO, &blocking), 0);
 	while (seen != (FD_CONNECT | FD_WRITE)) {
 		wait_event(event);
 		seen |= fetch(client, event, &events);
@@ -176,6 +178,19 @@ static void test_routine_runs_in_alertable_wait(void **state)
 	close_pair(&p);
 }
 
+/* On Windows no library exports it. */
+static LPFN_CONNECTEX connect_ex(SOCKET s)
+{
+	LPFN_CONNECTEX function = NULL;
+	GUID id = WSAID_CONNECTEX;
+	DWORD bytes;
+
+	assert_int_equal(WSAIoctl(s, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof(id), &function,
+				  sizeof(function), &bytes, NULL, NULL),
+			 0);
+	return function;
+}
+
 static void accept_ex(DWORD receive)
 {
 	char buffer[256];
@@ -190,8 +205,8 @@ static void accept_ex(DWORD receive)
 	assert_false(AcceptEx(listener, accepted, buffer, receive, 32, 32, &bytes, &ov));
 	assert_int_equal(WSAGetLastError(), WSA_IO_PENDING);
 	assert_int_equal(bind(client, (struct sockaddr *)&any, sizeof(any)), 0);
-	assert_false(ConnectEx(client, (struct sockaddr *)&at, sizeof(at),
-			       (PVOID)(uintptr_t) "first", 5, &bytes, &cv));
+	assert_false(connect_ex(client)(client, (struct sockaddr *)&at, sizeof(at),
+					(PVOID)(uintptr_t) "first", 5, &bytes, &cv));
 	assert_int_equal(WSAGetLastError(), WSA_IO_PENDING);
 	assert_int_equal(result_of(client, &cv, &bytes), 0);
 	assert_int_equal(bytes, 5);

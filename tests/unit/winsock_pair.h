@@ -12,6 +12,8 @@
 #include <openwsd/winsock2.h>
 #include <openwsd/ws2tcpip.h>
 
+#include "tests/lib/os_port.h"
+
 #define BIG (3u << 20)
 
 struct pair {
@@ -34,7 +36,7 @@ static inline SOCKET new_listener(struct sockaddr_in *at)
 
 	memset(at, 0, sizeof(*at));
 	at->sin_family = AF_INET;
-	at->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	os_address(false, false, (unsigned char *)&at->sin_addr);
 	assert_int_equal(bind(s, (struct sockaddr *)at, sizeof(*at)), 0);
 	assert_int_equal(listen(s, 4), 0);
 	assert_int_equal(getsockname(s, (struct sockaddr *)at, &length), 0);

@@ -48,7 +48,7 @@ def main(folder, wsdctl, dll):
         run(["status", "--record", "status.json"], 1, "not installed", "none of OpenWSD")
         record("status.json", "not installed")
         run(["install", "--dry-run"], 0, "would change it to", "OpenWSD TCP/IPv4", "OpenWSD TCP/IPv6")
-        run(["install", "--prefer"], 1, "refused", "Nothing was changed")
+        run(["install", "--prefer"], 1, "has not what was asked for", "as it was before")
         run(["install", "--record", "install.json"], 1, "has not what was asked for", "as it was before")
         record("install.json", "failed, as before")
         run(["install", "--switch"], 1, "as it was before")

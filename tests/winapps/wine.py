@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 ENVIRONMENT = {
     "WINEDEBUG": "-all",
@@ -46,6 +47,11 @@ def template(folder):
     return prefix
 
 
+def _text(path):
+    with open(path, "rb") as file:
+        return file.read().decode("utf-8", "replace").replace("\r\n", "\n")
+
+
 class Wine:
     """A copy of the prefix with a server of its own, which always ends with it."""
 
@@ -73,19 +79,24 @@ class Wine:
                                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                                 start_new_session=True)
 
-    def run(self, command, seconds, folder, extra):
-        """(exit status or None for out of time, output). A file takes the output: a pipe would stay
-        open as long as any child of it lives."""
-        with tempfile.TemporaryFile() as output:
+    def run(self, command, seconds, folder, extra, last=None):
+        """(exit status or None for ended by us, output). A file takes the output: a pipe would stay
+        open as long as any child of it lives. last is a pattern of the program's last words, after which it is
+        not waited for."""
+        with tempfile.NamedTemporaryFile() as output:
             process = self._start(command, folder, extra, output)
-            try:
-                status = process.wait(seconds)
-            except subprocess.TimeoutExpired:
+            end = time.monotonic() + seconds
+            status = None
+            while status is None and time.monotonic() < end:
+                try:
+                    status = process.wait(end - time.monotonic() if last is None else 0.05)
+                except subprocess.TimeoutExpired:
+                    if last is not None and last.search(_text(output.name)):
+                        break
+            if status is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                status = None
-            output.seek(0)
-            return status, output.read().decode("utf-8", "replace").replace("\r\n", "\n")
+            return status, _text(output.name)
 
     @contextlib.contextmanager
     def background(self, command, folder, extra):

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """check_dll.py OBJDUMP DLL: exports and imports of openwsd.dll. It exports the two entry points under their
-plain names and nothing else; it needs no DLL that Windows has not, and not ws2_32, which loads it."""
+plain names and nothing else; it needs no DLL that Windows has not, and not ws2_32, which loads it. It takes no slot of
+thread-local storage that nothing gives back."""
 
 import re
 import subprocess
@@ -21,6 +22,8 @@ def main(objdump, dll):
         problems.append(f"exports {exports}")
     if not imports or imports - IMPORTS:
         problems.append(f"imports {sorted(imports - IMPORTS) or 'nothing'}")
+    if "FlsAlloc" not in output or "TlsAlloc" in output:
+        problems.append("takes slots with TlsAlloc, or the test does not see what it takes")
     if ".rsrc" not in subprocess.run([objdump, "-h", dll], check=True, text=True,
                                      stdout=subprocess.PIPE).stdout:
         problems.append("no version resource")

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * test_dll.c - openwsd.dll as ws2_32 sees it: loaded, started, used, stopped and unloaded again and again
- * without leaving a thread, a handle or a slot of thread-local storage behind.
+ * without leaving a thread, a handle or a slot of thread-local storage behind, nor a start of the base provider.
  *
- *   test_dll OPENWSD.DLL
+ *   test_dll OPENWSD.DLL BASE_PROVIDER.DLL
  */
 #include "tests/conformance/host.h"
 
 #include <tlhelp32.h>
 
-#define ROUNDS	  40u
-#define MANY	  1200u /* more than there are slots of thread-local storage */
+#define ROUNDS	  200u
+#define MANY	  8192u /* more than there are slots of thread-local storage */
+#define HANDLES	  4096u /* the first of them are looked at */
 #define SETTLE_MS 2000u
 
-static const char *dll;
+static const char *dll, *base_dll;
 
 static unsigned own_threads(void)
 {
@@ -28,12 +29,25 @@ static unsigned own_threads(void)
 	return count;
 }
 
-static DWORD own_handles(void)
+/* Wine does not count them: try each value that one can have. */
+static unsigned own_handles(void)
 {
-	DWORD count = 0;
+	unsigned count = 0;
+	DWORD flags;
 
-	GetProcessHandleCount(GetCurrentProcess(), &count);
+	for (uintptr_t value = 4; value < 4 * HANDLES; value += 4)
+		count += GetHandleInformation((HANDLE)value, &flags) != 0;
 	return count;
+}
+
+/* The end that connected has an address of this host. */
+static bool has_address(SOCKET s)
+{
+	static const struct in_addr any;
+	struct address at;
+
+	return host_name_of(s, &at) == 0 && memcmp(&at.sa.v4.sin_addr, &any, sizeof(any)) != 0 &&
+	       at.sa.v4.sin_port != 0;
 }
 
 /* One connection with bytes over it, and all of it away again. */
@@ -51,7 +65,8 @@ static bool use_once(HMODULE module)
 	    start(MAKEWORD(2, 2), &data, &host_protocol, host_table(0), &spi) != 0)
 		return false;
 	ok = host_open_pair(&p) && host_send(p.client, "openwsd", 7) == 7 &&
-	     host_recv(p.server, received, 7) == 7 && memcmp(received, "openwsd", 7) == 0;
+	     host_recv(p.server, received, 7) == 7 && memcmp(received, "openwsd", 7) == 0 &&
+	     has_address(p.client);
 	host_close_pair(&p);
 	return host_cleanup() == 0 && ok;
 }
@@ -66,42 +81,145 @@ static bool load_and_use(void)
 	return ok && GetModuleHandleA("openwsd.dll") == NULL;
 }
 
-static bool load_only(unsigned times)
+/* The base provider has been used, and is as it was before. */
+static bool leaves_base_alone(void)
 {
-	for (unsigned i = 0; i < times; i++) {
-		HMODULE module = LoadLibraryA(dll);
+	HMODULE base = LoadLibraryA(base_dll);
+	FARPROC started_symbol =
+		base != NULL ? GetProcAddress(base, "base_provider_started") : NULL;
+	FARPROC sockets_symbol =
+		base != NULL ? GetProcAddress(base, "base_provider_sockets") : NULL;
+	unsigned (*sockets)(void), before;
+	int (*started)(void);
+	bool ok;
 
-		if (module == NULL)
-			return false;
-		FreeLibrary(module);
+	if (started_symbol == NULL || sockets_symbol == NULL)
+		return false;
+	memcpy(&started, &started_symbol, sizeof(started));
+	memcpy(&sockets, &sockets_symbol, sizeof(sockets));
+	before = sockets();
+	ok = load_and_use() && started() == 0 && sockets() > before;
+	FreeLibrary(base);
+	return ok && GetModuleHandleA("base_provider.dll") == NULL;
+}
+
+/* Used by a thread that lives on behind the unload, as those of a program do. */
+static struct {
+	HANDLE ask, answered, thread;
+	HMODULE module; /* NULL: end */
+	bool ok;
+} other;
+
+static DWORD WINAPI other_main(void *arg)
+{
+	(void)arg;
+	while (WaitForSingleObject(other.ask, INFINITE) == WAIT_OBJECT_0 && other.module != NULL) {
+		other.ok = use_once(other.module);
+		SetEvent(other.answered);
 	}
-	return true;
+	return 0;
+}
+
+static void other_start(void)
+{
+	other.ask = CreateEventA(NULL, FALSE, FALSE, NULL);
+	other.answered = CreateEventA(NULL, FALSE, FALSE, NULL);
+	other.thread = CreateThread(NULL, 0, other_main, NULL, 0, NULL);
+}
+
+static void other_end(void)
+{
+	other.module = NULL;
+	SetEvent(other.ask);
+	CHECK(WaitForSingleObject(other.thread, INFINITE) == WAIT_OBJECT_0);
+}
+
+static bool load_for_other(void)
+{
+	other.module = LoadLibraryA(dll);
+	if (other.module == NULL)
+		return false;
+	SetEvent(other.ask);
+	if (WaitForSingleObject(other.answered, INFINITE) != WAIT_OBJECT_0)
+		return false;
+	FreeLibrary(other.module);
+	return other.ok && GetModuleHandleA("openwsd.dll") == NULL;
+}
+
+static bool load_only(void)
+{
+	HMODULE module = LoadLibraryA(dll);
+
+	if (module != NULL)
+		FreeLibrary(module);
+	return module != NULL;
+}
+
+static DWORD WINAPI fls_take(void)
+{
+	return FlsAlloc(NULL);
+}
+
+/* How many slots the process can still have: takes them all, and gives them back. */
+static unsigned free_slots(DWORD(WINAPI *take)(void), BOOL(WINAPI *give)(DWORD slot))
+{
+	static DWORD taken[MANY];
+	unsigned count = 0, given = 0;
+
+	while (count < MANY && (taken[count] = take()) != TLS_OUT_OF_INDEXES)
+		count++;
+	for (unsigned i = 0; i < count; i++)
+		given += give(taken[i]) != 0;
+	CHECK(count > 0 && count < MANY && given == count);
+	return count;
+}
+
+struct left {
+	unsigned threads, tls, fls, handles;
+};
+
+static struct left look(void)
+{
+	struct left now;
+
+	now.threads = own_threads();
+	now.tls = free_slots(TlsAlloc, TlsFree);
+	now.fls = free_slots(fls_take, FlsFree);
+	now.handles = own_handles();
+	return now;
 }
 
 int main(int argc, char **argv)
 {
 	char ipv4[] = "ipv4", *family[] = { argv[0], ipv4, NULL };
-	unsigned threads, waited = 0;
+	struct left before, after;
+	unsigned waited = 0;
 	bool ok = true;
-	DWORD handles;
 
-	if (argc != 2)
+	if (argc != 3)
 		return 2;
 	dll = argv[1];
+	base_dll = argv[2];
 	host_begin(2, family);
+	other_start();
 	CHECK(load_and_use()); /* the system's own TCP has been loaded once */
-	handles = own_handles();
-	threads = own_threads();
+	CHECK(load_for_other());
+	CHECK(leaves_base_alone());
+	before = look();
 	for (unsigned i = 0; i < ROUNDS && ok; i++)
-		ok = load_and_use();
+		ok = load_only() && (i % 2 == 0 ? load_and_use() : load_for_other());
 	CHECK(ok);
-	CHECK(load_only(MANY));
-	CHECK(load_and_use());
-	while (own_threads() > threads && waited++ < SETTLE_MS)
+	while (own_threads() > before.threads && waited++ < SETTLE_MS)
 		Sleep(1); /* the system's pool lets its threads go */
-	CHECK(own_threads() <= threads);
-	printf("%lu handles, before %lu\n", own_handles(), handles);
-	CHECK(own_handles() <= handles + 4);
+	after = look();
+	printf("threads %u, before %u; slots %u and %u, before %u and %u; handles %u, before %u\n",
+	       after.threads, before.threads, after.tls, after.fls, before.tls, before.fls,
+	       after.handles, before.handles);
+	CHECK(after.threads <= before.threads);
+	CHECK(after.tls == before.tls);
+	CHECK(after.fls == before.fls);
+	CHECK(before.handles > 0 && after.handles <= before.handles + 4);
 	CHECK(host_open_handles() == 0);
+	other_end();
 	return check_result();
 }

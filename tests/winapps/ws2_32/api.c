@@ -103,9 +103,19 @@ int WSAAPI getsockopt(SOCKET s, int level, int option, char *value, int *length)
 			 &error);
 }
 
+/* Wine takes some options for any handle. */
+static int set_on_system(SOCKET s, int level, int option, const char *value, int length)
+{
+	int type, size = sizeof(type);
+
+	if (sys.getsockopt(s, SOL_SOCKET, SO_TYPE, (char *)&type, &size) != 0)
+		return SOCKET_ERROR;
+	return sys.setsockopt(s, level, option, value, length);
+}
+
 int WSAAPI setsockopt(SOCKET s, int level, int option, const char *value, int length)
 {
-	ROUTE(s, sys.setsockopt(s, level, option, value, length));
+	ROUTE(s, set_on_system(s, level, option, value, length));
 	return result_of(provider->lpWSPSetSockOpt(s, level, option, value, length, &error),
 			 &error);
 }
@@ -145,9 +155,19 @@ int WSAAPI WSAEnumNetworkEvents(SOCKET s, WSAEVENT event, LPWSANETWORKEVENTS eve
 	return result_of(result, &error);
 }
 
+/* Wine's knows none, and says no without an error. */
+static BOOL qos_of_system(SOCKET s)
+{
+	int type, size = sizeof(type);
+
+	if (sys.getsockopt(s, SOL_SOCKET, SO_TYPE, (char *)&type, &size) == 0)
+		SetLastError(WSAEOPNOTSUPP);
+	return FALSE;
+}
+
 BOOL WSAAPI WSAGetQOSByName(SOCKET s, LPWSABUF name, LPQOS qos)
 {
-	ROUTE(s, sys.WSAGetQOSByName(s, name, qos));
+	ROUTE(s, qos_of_system(s));
 	if (provider->lpWSPGetQOSByName(s, name, qos, &error))
 		return TRUE;
 	SetLastError((DWORD)error);

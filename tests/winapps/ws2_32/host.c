@@ -6,6 +6,7 @@
 #include "host.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "spi_shim/catalog_entries.h"
@@ -70,6 +71,12 @@ static void complain(const char *what)
 	fflush(stderr);
 }
 
+void host_give_up(const char *what)
+{
+	complain(what);
+	abort();
+}
+
 /* For whoever looks for the cause of a failure: WSD_TEST_TRACE=1. */
 void host_trace(const char *what, SOCKET s, DWORD error, const void *of)
 {
@@ -78,8 +85,8 @@ void host_trace(const char *what, SOCKET s, DWORD error, const void *of)
 	if (wanted < 0)
 		wanted = GetEnvironmentVariableA("WSD_TEST_TRACE", NULL, 0) > 0;
 	if (wanted > 0) {
-		fprintf(stderr, "ws2_32 %lu: %s: socket %p, %lu, %p\n", GetCurrentThreadId(), what,
-			(void *)s, error, of);
+		fprintf(stderr, "ws2_32 %llu ms, %lu: %s: socket %p, %lu, %p\n", GetTickCount64(),
+			GetCurrentThreadId(), what, (void *)s, error, of);
 		fflush(stderr);
 	}
 }
@@ -164,7 +171,11 @@ int WSAAPI WSACleanup(void)
 	int result = 0, error = 0;
 
 	AcquireSRWLockExclusive(&host.lock);
-	if (host.started > 0 && --host.started == 0 && host.active != NULL) {
+	if (host.started == 0) {
+		ReleaseSRWLockExclusive(&host.lock);
+		return fail_with(WSANOTINITIALISED);
+	}
+	if (--host.started == 0 && host.active != NULL) {
 		host.active = NULL;
 		result = host.table.lpWSPCleanup(&error);
 		module = host.module;

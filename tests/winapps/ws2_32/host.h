@@ -61,9 +61,14 @@ extern const WSPUPCALLTABLE host_upcalls;
 bool thread_id(WSATHREADID *id);
 void thread_forget(void); /* at the end of the thread */
 
+/* open.c */
+void info_widen(WSAPROTOCOL_INFOW *to, const WSAPROTOCOL_INFOA *from);
+void info_narrow(WSAPROTOCOL_INFOA *to, const WSAPROTOCOL_INFOW *from);
+
 /* hook.c: calls of kernel32 that concern socket handles; for every module that is loaded now. */
 void hooks_install(void);
 
+void host_give_up(const char *what); /* ends the program */
 void host_trace(const char *what, SOCKET s, DWORD error, const void *of);
 
 /* 0, or SOCKET_ERROR with the last error set; the error is read after the call that made the result. */

@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <string.h>
 
+/* The provider uses the system below it, which is not found by asking for TCP: that is the provider. */
+static __thread bool inside;
+
 static SOCKET open_ours(int family, int type, int protocol, LPWSAPROTOCOL_INFOW info, DWORD flags)
 {
 	const WSPPROC_TABLE *provider = host_provider();
@@ -17,8 +20,12 @@ static SOCKET open_ours(int family, int type, int protocol, LPWSAPROTOCOL_INFOW 
 
 	if (provider == NULL)
 		return INVALID_SOCKET;
+	if (inside)
+		host_give_up("the provider came back to itself");
+	inside = true;
 	entry = info != NULL ? *info : *host_entry(family);
 	s = provider->lpWSPSocket(family, type, protocol, &entry, 0, flags, &error);
+	inside = false;
 	if (s == INVALID_SOCKET)
 		SetLastError((DWORD)error);
 	return s;
@@ -34,13 +41,13 @@ SOCKET WSAAPI WSASocketW(int family, int type, int protocol, LPWSAPROTOCOL_INFOW
 	return sys.WSASocketW(family, type, protocol, info, group, flags);
 }
 
-static void widen(WSAPROTOCOL_INFOW *to, const WSAPROTOCOL_INFOA *from)
+void info_widen(WSAPROTOCOL_INFOW *to, const WSAPROTOCOL_INFOA *from)
 {
 	memcpy(to, from, offsetof(WSAPROTOCOL_INFOA, szProtocol));
 	MultiByteToWideChar(CP_ACP, 0, from->szProtocol, -1, to->szProtocol, WSAPROTOCOL_LEN + 1);
 }
 
-static void narrow(WSAPROTOCOL_INFOA *to, const WSAPROTOCOL_INFOW *from)
+void info_narrow(WSAPROTOCOL_INFOA *to, const WSAPROTOCOL_INFOW *from)
 {
 	memcpy(to, from, offsetof(WSAPROTOCOL_INFOA, szProtocol));
 	WideCharToMultiByte(CP_ACP, 0, from->szProtocol, -1, to->szProtocol, WSAPROTOCOL_LEN + 1,
@@ -54,7 +61,7 @@ SOCKET WSAAPI WSASocketA(int family, int type, int protocol, LPWSAPROTOCOL_INFOA
 
 	if (info == NULL)
 		return WSASocketW(family, type, protocol, NULL, group, flags);
-	widen(&wide, info);
+	info_widen(&wide, info);
 	return WSASocketW(family, type, protocol, &wide, group, flags);
 }
 
@@ -84,7 +91,7 @@ int WSAAPI WSADuplicateSocketA(SOCKET s, DWORD process, LPWSAPROTOCOL_INFOA info
 		return sys.WSADuplicateSocketA(s, process, info);
 	result = WSADuplicateSocketW(s, process, &wide);
 	if (result == 0)
-		narrow(info, &wide);
+		info_narrow(info, &wide);
 	return result;
 }
 
@@ -141,7 +148,7 @@ int WSAAPI WSAEnumProtocolsA(LPINT protocols, LPWSAPROTOCOL_INFOA list, LPDWORD 
 		return fail_with(WSAENOBUFS);
 	}
 	for (int i = 0; i < count; i++)
-		narrow(&list[i], &wide[i]);
+		info_narrow(&list[i], &wide[i]);
 	return count;
 }
 
@@ -154,19 +161,18 @@ int WSAAPI WSCEnumProtocols(LPINT protocols, LPWSAPROTOCOL_INFOW list, LPDWORD s
 	return count;
 }
 
+/* WSD_TEST_BASE: the DLL of every other provider; Wine names none, because it cannot be loaded. */
 int WSAAPI WSCGetProviderPath(LPGUID id, WCHAR *path, LPINT length, LPINT error)
 {
-	static const WCHAR system_dll[] = L"%SystemRoot%\\system32\\mswsock.dll";
 	const WSAPROTOCOL_INFOW *entry = host_entry_at(0);
-	WCHAR own[MAX_PATH] = { 0 };
-	const WCHAR *answer = system_dll;
-	int needed;
+	bool ours = entry != NULL && host_is_ours(id, entry->dwCatalogEntryId);
+	WCHAR answer[MAX_PATH] = { 0 };
+	int needed = (int)GetEnvironmentVariableW(ours ? L"WSD_TEST_PROVIDER" : L"WSD_TEST_BASE",
+						  answer, MAX_PATH) +
+		     1;
 
-	if (entry != NULL && host_is_ours(id, entry->dwCatalogEntryId)) {
-		GetEnvironmentVariableW(L"WSD_TEST_PROVIDER", own, MAX_PATH);
-		answer = own;
-	}
-	needed = (int)wcslen(answer) + 1;
+	if (needed == 1)
+		return sys.WSCGetProviderPath(id, path, length, error);
 	if (*length < needed) {
 		*length = needed;
 		*error = WSAEFAULT;

@@ -156,6 +156,14 @@ int WSAAPI select(int nfds, fd_set *readable, fd_set *writable, fd_set *failed,
 
 /* --- WSAPoll: by select of one socket each, which knows all it asks for but hang-ups --- */
 
+static bool is_connected(SOCKET s)
+{
+	struct sockaddr_storage peer;
+	int length = sizeof(peer);
+
+	return getpeername(s, (struct sockaddr *)&peer, &length) == 0;
+}
+
 static SHORT poll_one(SOCKET s, SHORT events)
 {
 	struct timeval now = { 0 };
@@ -166,8 +174,9 @@ static SHORT poll_one(SOCKET s, SHORT events)
 
 	if (select_ours(s, sets, &now) == SOCKET_ERROR)
 		return POLLNVAL;
+	/* Urgent data on a connection, else a connect that failed. */
 	if (failed.fd_count > 0)
-		found |= POLLERR | POLLHUP;
+		found |= is_connected(s) ? events & (POLLRDBAND | POLLPRI) : POLLERR | POLLHUP;
 	if (out.fd_count > 0)
 		found |= events & POLLWRNORM;
 	if (in.fd_count > 0) {
@@ -193,7 +202,7 @@ static int poll_once(LPWSAPOLLFD list, ULONG count)
 		if (socket_provider(list[i].fd) != NULL)
 			list[i].revents = poll_one(list[i].fd, list[i].events);
 		else if (sys.WSAPoll(&list[i], 1, 0) == SOCKET_ERROR)
-			return SOCKET_ERROR;
+			list[i].revents = POLLNVAL;
 		ready += list[i].revents != 0;
 	}
 	return ready;
@@ -207,8 +216,12 @@ int WSAAPI WSAPoll(LPWSAPOLLFD list, ULONG count, INT timeout)
 
 	for (ULONG i = 0; list != NULL && i < count; i++)
 		ours = ours || socket_provider(list[i].fd) != NULL;
-	if (!ours)
-		return sys.WSAPoll(list, count, timeout);
+	if (!ours) {
+		ready = sys.WSAPoll(list, count, timeout);
+		/* Wine's fails if no socket is one any more. */
+		if (ready != SOCKET_ERROR || GetLastError() != WSAENOTSOCK)
+			return ready;
+	}
 	while ((ready = poll_once(list, count)) == 0 && GetTickCount64() < end)
 		Sleep(POLL_MS);
 	return ready;

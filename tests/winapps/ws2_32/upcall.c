@@ -70,13 +70,17 @@ static int WSPAPI provider_path(LPGUID provider, WCHAR *path, LPINT length, LPIN
 	return WSCGetProviderPath(provider, path, length, error);
 }
 
-/* The provider's handles are not IFS handles: to expose one of the system's is an error of the provider. */
+/* The provider's handles are not IFS handles: to expose one of the system's is an error of the provider. Those of a
+ * base provider are what it says. */
 static SOCKET WSPAPI modify_ifs(DWORD entry, SOCKET proposed, LPINT error)
 {
-	(void)entry;
-	(void)proposed;
-	*error = WSAEINVAL;
-	return INVALID_SOCKET;
+	for (unsigned i = 0; host_entry_at(i) != NULL; i++) {
+		if (host_entry_at(i)->dwCatalogEntryId == entry) {
+			*error = WSAEINVAL;
+			return INVALID_SOCKET;
+		}
+	}
+	return proposed;
 }
 
 static BOOL WSPAPI post_message(HWND window, UINT message, WPARAM wparam, LPARAM lparam)

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* share.h - what the programs about duplicated sockets of mode D share. */
+#ifndef WSD_CONFORMANCE_SHARE_H
+#define WSD_CONFORMANCE_SHARE_H
+
+#include "tests/conformance/io.h"
+
+/* What WSADuplicateSocket says for that process, which is there. */
+WSAPROTOCOL_INFOW share_token(SOCKET s, DWORD process);
+SOCKET share_attach(WSAPROTOCOL_INFOW *info);
+/* An entry of the catalogue with this number in it: all that another process needs. */
+WSAPROTOCOL_INFOW share_info_with(DWORD token);
+/* A second descriptor, in this process. */
+SOCKET share_other(SOCKET s);
+/* One side writes the pattern from a position on, the other checks it; in one thread, so it has to fit. */
+bool share_moves(SOCKET from, SOCKET to, size_t length, size_t position);
+/* Which of the clients is the other end of it? */
+unsigned share_other_end(SOCKET server, const SOCKET *clients, unsigned count);
+/* Role "visitor": a process that connects, says something, closes and is gone. */
+int share_visitor(void);
+struct child share_visitor_at(const struct address *at);
+/* That is what an accepted socket reads; closes it. */
+bool share_said_all(SOCKET s);
+
+#endif

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* test_plain_listen.c - plain peers and peers with OpenWSD at one listener, and sockets that two descriptors have. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "tests/plain/cases.h"
+#include "tests/plain/system.h"
+
+#define PEERS 20
+
+/* --- listen --- */
+
+static void clients_with_openwsd(void)
+{
+	uint32_t port = peer_hear();
+	SOCKET s[PEERS];
+	char byte;
+
+	over("shm,tcp,plain");
+	for (int i = 0; i < PEERS; i++) {
+		s[i] = connected(port);
+		PEER_CHECK(send(s[i], "w", 1, 0) == 1);
+	}
+	for (int i = 0; i < PEERS; i++) {
+		PEER_CHECK(recv(s[i], &byte, 1, 0) == 1 && byte == 'W');
+		PEER_CHECK(text_has(s[i], SO_OPENWSD_PATH, "shm"));
+		closesocket(s[i]);
+	}
+	WSACleanup();
+}
+
+/* Peers of both kinds at once, one queue, each answered by its own path. */
+static void check_both_kinds(void)
+{
+	unsigned of_path[2] = { 0, 0 };
+	int plain[PEERS];
+	uint32_t port;
+	SOCKET listener, s[2 * PEERS];
+	char byte;
+
+	peer_fork(clients_with_openwsd);
+	over("shm,tcp,plain");
+	listener = peer_listen(&port);
+	peer_tell(port);
+	for (int i = 0; i < PEERS; i++) {
+		plain[i] = system_connect(port);
+		PEER_CHECK(plain[i] >= 0);
+		system_send(plain[i], "p", 1);
+	}
+	for (int i = 0; i < 2 * PEERS; i++) {
+		struct sockaddr_in from;
+		int length = sizeof(from);
+
+		s[i] = accept(listener, (struct sockaddr *)&from, &length);
+		PEER_CHECK(s[i] != INVALID_SOCKET && from.sin_port != 0);
+		PEER_CHECK(recv(s[i], &byte, 1, 0) == 1);
+		PEER_CHECK(text_has(s[i], SO_OPENWSD_PATH, byte == 'p' ? "plain" : "shm"));
+		of_path[byte == 'p']++;
+		PEER_CHECK(send(s[i], byte == 'p' ? "P" : "W", 1, 0) == 1);
+	}
+	PEER_CHECK(of_path[0] == PEERS && of_path[1] == PEERS);
+	for (int i = 0; i < PEERS; i++) {
+		PEER_CHECK(system_receive(plain[i], &byte, 1) == 1 && byte == 'P');
+		system_close(plain[i]);
+	}
+	for (int i = 0; i < 2 * PEERS; i++)
+		closesocket(s[i]);
+	closesocket(listener);
+	peer_join();
+}
+
+/* Beyond the backlog plain peers wait in the system's queue, and come when there is room. */
+static SOCKET listen_with(int backlog, uint32_t *port)
+{
+	struct sockaddr_in at = peer_address(0);
+	SOCKET listener = peer_socket();
+	int length = sizeof(at);
+
+	PEER_CHECK(bind(listener, (struct sockaddr *)&at, sizeof(at)) == 0 &&
+		   listen(listener, backlog) == 0 &&
+		   getsockname(listener, (struct sockaddr *)&at, &length) == 0);
+	*port = ntohs(at.sin_port);
+	return listener;
+}
+
+#define PLAIN_PEERS 4 /* more than are taken from the system with a backlog of 2 */
+
+static void connect_plain(int *plain, uint32_t port)
+{
+	for (int i = 0; i < PLAIN_PEERS; i++) {
+		plain[i] = system_connecting(port);
+		PEER_CHECK(system_connected(plain[i], 10000));
+		Sleep(20);
+	}
+}
+
+static void serve_plain(SOCKET listener, const int *plain)
+{
+	char byte;
+
+	for (int i = 0; i < PLAIN_PEERS; i++) {
+		SOCKET s = accept(listener, NULL, NULL);
+
+		PEER_CHECK(s != INVALID_SOCKET && send(s, "y", 1, 0) == 1 && closesocket(s) == 0);
+	}
+	for (int i = 0; i < PLAIN_PEERS; i++) {
+		PEER_CHECK(system_receive(plain[i], &byte, 1) == 1 && byte == 'y');
+		system_close(plain[i]);
+	}
+}
+
+static void check_backlog(void)
+{
+	int plain[PLAIN_PEERS];
+	SOCKET listener, s;
+	uint32_t port;
+
+	over("shm,tcp,plain");
+	listener = listen_with(2, &port);
+	connect_plain(plain, port);
+	/* The queue is full: a peer with OpenWSD hears so. */
+	s = peer_socket();
+	PEER_CHECK(try_connect(s, port) == WSAECONNREFUSED);
+	closesocket(s);
+	serve_plain(listener, plain);
+	closesocket(listener);
+}
+
+/* What ended connections leave behind does not keep a server from its port. */
+static void check_port_again(void)
+{
+	struct sockaddr_in at = peer_address(0);
+	int length = sizeof(at);
+
+	over("shm,tcp,plain");
+	for (int round = 0; round < 3; round++) {
+		SOCKET listener = peer_socket(), s;
+		int plain;
+		char byte;
+
+		PEER_CHECK(bind(listener, (struct sockaddr *)&at, sizeof(at)) == 0);
+		PEER_CHECK(listen(listener, 2) == 0 &&
+			   getsockname(listener, (struct sockaddr *)&at, &length) == 0);
+		plain = system_connect(ntohs(at.sin_port));
+		s = accept(listener, NULL, NULL);
+		PEER_CHECK(plain >= 0 && s != INVALID_SOCKET);
+		/* The server ends first: what is left is on its side. */
+		PEER_CHECK(closesocket(s) == 0 && closesocket(listener) == 0);
+		PEER_CHECK(system_receive(plain, &byte, 1) == 0);
+		system_close(plain);
+		Sleep(20);
+	}
+}
+
+/* --- a socket that two have --- */
+
+static SOCKET another(SOCKET s)
+{
+	WSAPROTOCOL_INFOW info;
+	SOCKET other = INVALID_SOCKET;
+
+	if (WSADuplicateSocketW(s, GetCurrentProcessId(), &info) == 0)
+		other = WSASocketW(FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO,
+				   &info, 0, WSA_FLAG_OVERLAPPED);
+	PEER_CHECK(other != INVALID_SOCKET);
+	return other;
+}
+
+/* It cannot move, so closing the descriptor that connected ends it, but as any: nothing is lost. */
+static void check_shared_end(void)
+{
+	uint32_t port = 0;
+	int listener = system_listen(&port, 1), peer;
+	char *bytes = calloc(1, PEER_PATTERN_MOST);
+	SOCKET s, other;
+	int sent;
+
+	over("shm,tcp,plain");
+	s = peer_socket();
+	other = another(s);
+	PEER_CHECK(try_connect(s, port) == 0 && text_has(s, SO_OPENWSD_PATH, "plain"));
+	peer = system_accept(listener);
+	sent = send(s, peer_pattern(0), 100000, 0);
+	PEER_CHECK(sent == 100000);
+	PEER_CHECK(closesocket(s) == 0);
+	PEER_CHECK(bytes != NULL && system_receive(peer, bytes, 100000) == 100000);
+	peer_check_pattern(bytes, 100000, 0);
+	PEER_CHECK(!system_was_reset(peer));
+	PEER_CHECK(recv(other, bytes, 1, 0) == SOCKET_ERROR);
+	PEER_CHECK(closesocket(other) == 0);
+	free(bytes);
+	system_close(peer);
+	system_close(listener);
+}
+
+/* What has no other end that would wait while it moves is not shared, and goes on as before. */
+static void check_not_shared(void)
+{
+	uint32_t port = 0, ours;
+	int listener = system_listen(&port, 1), plain[2];
+	WSAPROTOCOL_INFOW info;
+	SOCKET s[2], own;
+	char byte;
+
+	over("shm,tcp,plain");
+	s[0] = connected(port);
+	plain[0] = system_accept(listener);
+	own = peer_listen(&ours);
+	plain[1] = system_connect(ours);
+	s[1] = accept(own, NULL, NULL);
+	for (int i = 0; i < 2; i++) {
+		PEER_CHECK(plain[i] >= 0 && text_has(s[i], SO_OPENWSD_PATH, "plain"));
+		PEER_CHECK(WSADuplicateSocketW(s[i], GetCurrentProcessId(), &info) ==
+				   SOCKET_ERROR &&
+			   WSAGetLastError() == WSAEOPNOTSUPP);
+		PEER_CHECK(send(s[i], "x", 1, 0) == 1 && system_receive(plain[i], &byte, 1) == 1);
+		system_send(plain[i], "y", 1);
+		PEER_CHECK(recv(s[i], &byte, 1, 0) == 1 && byte == 'y' && closesocket(s[i]) == 0);
+		system_close(plain[i]);
+	}
+	closesocket(own);
+	system_close(listener);
+}
+
+static void *accept_one(void *listener)
+{
+	SOCKET s = accept(*(SOCKET *)listener, NULL, NULL);
+
+	PEER_CHECK(s != INVALID_SOCKET && send(s, "x", 1, 0) == 1 && closesocket(s) == 0);
+	return NULL;
+}
+
+/* Plain peers wait for the process that listens. They keep no others from the one that accepts. */
+static void check_shared_backlog(void)
+{
+	int plain[PLAIN_PEERS], error = WSAECONNREFUSED;
+	SOCKET listener, other, s = INVALID_SOCKET;
+	pthread_t thread;
+	uint32_t port;
+	char byte;
+
+	over("shm,tcp,plain");
+	listener = listen_with(2, &port);
+	other = another(listener);
+	connect_plain(plain, port);
+	PEER_CHECK(pthread_create(&thread, NULL, accept_one, &other) == 0);
+	for (int i = 0; i < 200 && error == WSAECONNREFUSED; i++) {
+		closesocket(s);
+		Sleep(20);
+		s = peer_socket();
+		error = try_connect(s, port);
+	}
+	PEER_CHECK(error == 0 && text_has(s, SO_OPENWSD_PATH, "shm"));
+	PEER_CHECK(recv(s, &byte, 1, 0) == 1 && byte == 'x');
+	PEER_CHECK(pthread_join(thread, NULL) == 0);
+	closesocket(s);
+	serve_plain(listener, plain);
+	closesocket(listener);
+	closesocket(other);
+}
+
+const struct plain_case plain_cases[] = {
+	{ "both_kinds", check_both_kinds },
+	{ "backlog", check_backlog },
+	{ "port_again", check_port_again },
+	{ "shared_end", check_shared_end },
+	{ "shared_backlog", check_shared_backlog },
+	{ "not_shared", check_not_shared },
+	{ NULL, NULL },
+};

@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""test_package.py SOURCE VERSION X64 X86 - the package of `meson compile package-windows`, made of two builds that
+are there: what is in it, and wsdctl.exe from the unpacked folder. Exit status 77: no Wine or no 64-bit build here.
+"""
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import wine  # noqa: E402
+
+FILES = {"LICENSE", "wsdctl.exe", "x64/openwsd.dll", "x86/openwsd.dll", "docs/windows.md", "docs/security.md",
+         "docs/LICENSE.popt", "docs/LICENSE.jansson"}
+OBJDUMP = {0x8664: "x86_64-w64-mingw32-objdump", 0x14C: "i686-w64-mingw32-objdump"}
+OF_WINDOWS = {"advapi32.dll", "bcrypt.dll", "kernel32.dll", "msvcrt.dll", "ws2_32.dll"}
+
+
+def machine_of(path):
+    with open(path, "rb") as file:
+        image = file.read()
+    return struct.unpack_from("<H", image, struct.unpack_from("<I", image, 60)[0] + 4)[0]
+
+
+def check_program(source, path, machine, version):
+    """What is wrong with a DLL or with wsdctl.exe."""
+    problems = [] if machine_of(path) == machine else [f"{path}: machine {machine_of(path):x}"]
+    objdump = OBJDUMP[machine]
+    if path.endswith(".dll"):
+        checked = subprocess.run([os.path.join(source, "tests/windows/check_dll.py"), objdump, path], text=True,
+                                 stdout=subprocess.PIPE, check=False)
+        problems += [checked.stdout] if checked.returncode else []
+        with open(path, "rb") as file:
+            if "FileVersion\0\0".encode("utf-16-le") + f"{version}\0".encode("utf-16-le") not in file.read():
+                problems.append(f"{path}: its version is not {version}")
+    told = subprocess.run([objdump, "-p", path], text=True, stdout=subprocess.PIPE, check=True).stdout
+    others = {name.lower() for name in re.findall(r"DLL Name: (\S+)", told)} - OF_WINDOWS
+    return problems + ([f"{path}: needs {others}"] if others else [])
+
+
+def check_wsdctl(folder, package):
+    problems = []
+    with wine.Wine(folder) as server:
+        for command, status, said in (
+                (["--version"], 0, ["wsdctl "]),
+                (["status"], 1, ["not installed"]),
+                (["install", "--dry-run", "--record", "record.json"], 0,
+                 ["would change it to", "OpenWSD TCP/IPv4", "OpenWSD TCP/IPv6"])):
+            got, output = server.run(["wsdctl.exe"] + command, 60, package, {})
+            if got != status or any(text not in output for text in said):
+                problems.append(f"wsdctl {' '.join(command)}: {got}, not {status} with {said}:\n{output}")
+    if not os.path.exists(os.path.join(package, "record.json")):
+        problems.append("install --dry-run leaves no record")
+    return problems
+
+
+def main(source, version, x64, x86):
+    if shutil.which("wine") is None or not os.path.exists(os.path.join(x64, "spi_shim/wsdctl.exe")):
+        print("no Wine, or no 64-bit build")
+        return 77
+    # Who is told to end ends what runs in Wine, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    name = f"openwsd-{version}-windows"
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([os.path.join(source, "spi_shim/windows/package"), source, folder, version, x64, x86], check=True)
+        with zipfile.ZipFile(os.path.join(folder, name + ".zip")) as archive:
+            files = {entry for entry in archive.namelist() if not entry.endswith("/")}
+            archive.extractall(os.path.join(folder, "unpacked"))
+        problems = [f"{entry}: should not be there, or should"
+                    for entry in files ^ {f"{name}/{file}" for file in FILES}]
+        package = os.path.join(folder, "unpacked", name)
+        problems += check_program(source, os.path.join(package, "x64/openwsd.dll"), 0x8664, version)
+        problems += check_program(source, os.path.join(package, "x86/openwsd.dll"), 0x14C, version)
+        problems += check_program(source, os.path.join(package, "wsdctl.exe"), 0x8664, version)
+        problems += check_wsdctl(os.path.join(source, "build/winapps"), package)
+    for problem in problems:
+        print(problem)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

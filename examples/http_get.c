@@ -9,6 +9,10 @@
 #include <string.h>
 
 #include "net.h"
+#ifdef _WIN32
+#include <fcntl.h>
+#include <io.h>
+#endif
 
 #define HEADER_MOST 65536
 #define LIMIT_S	    20
@@ -100,6 +104,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: http_get HOST:PORT /PATH\n");
 		return 2;
 	}
+#ifdef _WIN32
+	_setmode(_fileno(stdout), _O_BINARY); /* the bytes as they are */
+#endif
 	if (WSAStartup(MAKEWORD(2, 2), &data) != 0)
 		return complain("WSAStartup failed");
 	s = net_connect(argv[1]);

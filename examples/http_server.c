@@ -145,7 +145,7 @@ static DWORD WINAPI serve(LPVOID arg)
 	int error = 0;
 
 	net_limit(c->s, LIMIT_S);
-	while (!error && !c->last && c->count < HEADER_MOST) {
+	while (!error && !c->last) {
 		char *end = NULL;
 		int n;
 
@@ -155,6 +155,8 @@ static DWORD WINAPI serve(LPVOID arg)
 			error = answer(c, end + 4);
 			continue;
 		}
+		if (c->count == HEADER_MOST)
+			break;
 		n = recv(c->s, c->bytes + c->count, HEADER_MOST - c->count, 0);
 		if (n <= 0)
 			break;

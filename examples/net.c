@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 int complain(const char *format, ...)
@@ -16,6 +17,14 @@ int complain(const char *format, ...)
 	va_end(args);
 	fputc('\n', stderr);
 	return 1;
+}
+
+bool net_number(const char *text, long most, long *value)
+{
+	char *end;
+
+	*value = strtol(text, &end, 10);
+	return end != text && !*end && *value >= 1 && *value <= most;
 }
 
 const char *net_error(int code)

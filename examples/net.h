@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * net.h - what wsdcp and wsdping share: the Winsock headers of the system, addresses from the command
- * line, and time.
+ * net.h - what wsdcp, wsdping and wsdflow share: the Winsock headers of the system, addresses and numbers from the
+ * command line, and time.
  */
 #ifndef EXAMPLES_NET_H
 #define EXAMPLES_NET_H
@@ -28,6 +28,9 @@ int complain(const char *format, ...)
 	__attribute__((format(printf, 1, 2)))
 #endif
 	;
+
+/* A whole number from 1 to most, from the command line. */
+bool net_number(const char *text, long most, long *value);
 
 /* What a Winsock error means and what to do about it. */
 const char *net_error(int code);

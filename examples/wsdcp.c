@@ -200,6 +200,7 @@ static int usage(FILE *to)
 /* Options may stand together. False: usage. */
 static bool read_options(int argc, char **argv, struct options *options)
 {
+	long seconds;
 	int i;
 
 	for (i = 1; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
@@ -220,8 +221,8 @@ static bool read_options(int argc, char **argv, struct options *options)
 				options->quiet = true;
 			else if (*at == 'l' && last)
 				options->where = argv[i + 1];
-			else if (*at == 't' && last)
-				options->limit = (int)strtol(argv[i + 1], NULL, 10);
+			else if (*at == 't' && last && net_number(argv[i + 1], 3600, &seconds))
+				options->limit = (int)seconds;
 			else
 				return false;
 		}
@@ -229,8 +230,8 @@ static bool read_options(int argc, char **argv, struct options *options)
 			i++;
 	}
 	options->listening = options->where != NULL;
-	if (argc - i != (options->listening ? 1 : 2) || options->limit < 1 ||
-	    options->limit > 3600 || (!options->listening && (options->force || options->keep)))
+	if (argc - i != (options->listening ? 1 : 2) ||
+	    (!options->listening && (options->force || options->keep)))
 		return false;
 	options->file = argv[i];
 	if (!options->listening)

@@ -8,6 +8,7 @@
  * only when size and checksum are right. Who does not talk like a wsdcp is sent away.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +17,17 @@
 #include "wsdcp.h"
 
 #ifdef _WIN32
+#include <io.h>
 #include <process.h>
-#define getpid _getpid
-#define unlink _unlink
+#define fdopen	 _fdopen
+#define getpid	 _getpid
+#define close	 _close
+#define open	 _open
+#define unlink	 _unlink
+#define NEW_FILE (_O_CREAT | _O_EXCL | _O_WRONLY | _O_BINARY)
 #else
 #include <unistd.h>
+#define NEW_FILE (O_CREAT | O_EXCL | O_WRONLY)
 #endif
 
 #define PATH_ROOM 4096
@@ -146,8 +153,15 @@ static bool choose_target(struct receiver *r)
 
 static bool open_temporary(struct receiver *r)
 {
-	r->file = fopen(temporary, "wbx");
+	/* fopen's "x" is unknown to the C library of Windows. */
+	int fd = open(temporary, NEW_FILE, 0666);
+
+	r->file = fd >= 0 ? fdopen(fd, "wb") : NULL;
 	if (!r->file) {
+		if (fd >= 0) {
+			close(fd);
+			unlink(temporary);
+		}
 		refuse(r, "cannot write into its folder", strerror(errno));
 		temporary[0] = '\0';
 		return false;

@@ -244,14 +244,6 @@ static int usage(FILE *to)
 	return to == stdout ? 0 : 2;
 }
 
-static bool read_number(const char *text, long most, long *value)
-{
-	char *end;
-
-	*value = strtol(text, &end, 10);
-	return end != text && !*end && *value >= 1 && *value <= most;
-}
-
 static bool read_options(int argc, char **argv, struct options *options)
 {
 	bool good = true;
@@ -263,13 +255,13 @@ static bool read_options(int argc, char **argv, struct options *options)
 		if (strcmp(option, "-l") == 0)
 			options->listening = true, options->where = value;
 		else if (strcmp(option, "-n") == 0)
-			good = read_number(value, FLOWS_MOST, &options->flows);
+			good = net_number(value, FLOWS_MOST, &options->flows);
 		else if (strcmp(option, "-t") == 0)
-			good = read_number(value, SECONDS_MOST, &options->seconds);
+			good = net_number(value, SECONDS_MOST, &options->seconds);
 		else if (strcmp(option, "-g") == 0)
-			good = read_number(value, 2000000000, &options->rate);
+			good = net_number(value, 2000000000, &options->rate);
 		else if (strcmp(option, "-b") == 0)
-			good = read_number(value, 2000000000, &options->bucket);
+			good = net_number(value, 2000000000, &options->bucket);
 		else
 			good = false;
 	}

@@ -223,14 +223,6 @@ static int usage(FILE *to)
 	return to == stdout ? 0 : 2;
 }
 
-static bool read_number(const char *text, long most, long *value)
-{
-	char *end;
-
-	*value = strtol(text, &end, 10);
-	return end != text && !*end && *value >= 1 && *value <= most;
-}
-
 static bool read_options(int argc, char **argv, struct options *options)
 {
 	int i;
@@ -243,9 +235,9 @@ static bool read_options(int argc, char **argv, struct options *options)
 		else if (strcmp(argv[i], "-l") == 0 && more)
 			options->listening = true, options->where = argv[++i];
 		else if (strcmp(argv[i], "-n") == 0 && more)
-			more = read_number(argv[++i], COUNT_MOST, &options->count);
+			more = net_number(argv[++i], COUNT_MOST, &options->count);
 		else if (strcmp(argv[i], "-s") == 0 && more)
-			more = read_number(argv[++i], SIZE_MOST, &options->size);
+			more = net_number(argv[++i], SIZE_MOST, &options->size);
 		else
 			return false;
 		if (strcmp(argv[i], "-k") != 0 && !more)

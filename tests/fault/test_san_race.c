@@ -7,12 +7,14 @@
 #include "tests/lib/test.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tests/lib/san_pair.h"
 
+/* An end is closed within LATEST tries: those that the other end alone makes. */
+#define LATEST	 (2 * EACH)
 #define ROUNDS	 60u
 #define WORKERS	 6u /* and one that closes each end */
 #define EACH	 300u
@@ -33,7 +35,8 @@ static char client_memory[MESSAGES], server_memory[MESSAGES];
 static char descriptor[SP_DESCRIPTOR];
 static HANDLE handle;
 static struct operation operations[WORKERS][EACH];
-static atomic_uint ready;
+static pthread_barrier_t start_line;
+static atomic_uint tries; /* of all workers in this round */
 
 static void completed(LPWSAOVERLAPPED overlapped)
 {
@@ -68,15 +71,14 @@ static void *work(void *arg)
 	DWORD bytes, flags;
 	int error = 0;
 
-	ready++;
-	while (ready < WORKERS)
-		;
+	pthread_barrier_wait(&start_line);
 	for (unsigned i = 0; i < EACH && error != WSAENOTSOCK; i++) {
 		struct operation *op = &mine[i];
 
 		op->poll = job == RECEIVE_POLLED || job == SEND_POLLED || i % 2 == 0;
 		sp_begin(&op->o, op->poll);
 		error = post(job, op, i);
+		tries++;
 		op->accepted = error == 0;
 		if (i >= 4)
 			(void)sp_spi.lpWSPGetOverlappedResult(s, &mine[i - 4].o, &bytes, FALSE,
@@ -88,8 +90,10 @@ static void *work(void *arg)
 static void *close_end(void *arg)
 {
 	SOCKET *s = arg;
+	unsigned when = (unsigned)rand() % LATEST;
 
-	usleep((unsigned)rand() % (1500 * test_slow_factor()));
+	while (tries < when)
+		sched_yield();
 	assert_int_equal(sp_spi.lpWSPCloseSocket(*s, &sp_error), 0);
 	*s = INVALID_SOCKET;
 	return NULL;
@@ -118,6 +122,7 @@ static void test_close_under_traffic(void **state)
 
 	(void)state;
 	sp_completed = completed;
+	assert_int_equal(pthread_barrier_init(&start_line, NULL, WORKERS), 0);
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		SOCKET ends[2];
 		pthread_t threads[WORKERS + 2];
@@ -132,7 +137,7 @@ static void test_close_under_traffic(void **state)
 					   MEM_READWRITE, descriptor),
 				 0);
 		memset(operations, 0, sizeof(operations));
-		ready = 0;
+		tries = 0;
 		for (unsigned i = 0; i < WORKERS; i++)
 			assert_int_equal(
 				pthread_create(&threads[i], NULL, work, (void *)(uintptr_t)i), 0);
@@ -149,6 +154,7 @@ static void test_close_under_traffic(void **state)
 		assert_true(sp_settle(0)); /* after the last completion */
 		check(&accepted);
 	}
+	pthread_barrier_destroy(&start_line);
 	assert_int_equal(sp_repeated, 0);
 	print_message("%u operations of %u rounds\n", accepted, ROUNDS);
 	assert_true(accepted > ROUNDS);

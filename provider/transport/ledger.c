@@ -384,7 +384,7 @@ static void forget_order(struct file *file)
 		struct wsd_engine *engine = atomic_load(&path->engine);
 
 		if (engine && atomic_load(&path->unlike) != 0 &&
-		    window_of(wsd_engine_now(engine)) - atomic_load(&path->unlike) <= 1)
+		    (int32_t)(window_of(wsd_engine_now(engine)) - atomic_load(&path->unlike)) <= 1)
 			return;
 	}
 	/* One that sends just now sets it again with its next write. */
@@ -426,6 +426,12 @@ static void refresh(struct file *file, struct path *path, struct entry_path *ent
 			  depth > BURST_LEAST ? (uint32_t)depth : BURST_LEAST, now);
 }
 
+/* [path's lock] Another thread may have read its clock later and been here first: windows never go back. */
+static bool is_at(const struct path *path, uint32_t window)
+{
+	return path->parts.window != 0 && (int32_t)(window - path->parts.window) <= 0;
+}
+
 /* The path, locked and up to date; NULL: there is nothing to hold it back. */
 static struct path *enter(struct wsd_engine *engine, uint64_t now)
 {
@@ -439,7 +445,7 @@ static struct path *enter(struct wsd_engine *engine, uint64_t now)
 		if (atomic_load(&path->engine) != engine)
 			continue;
 		wsd_mutex_lock(&path->lock);
-		if (path->parts.window == window)
+		if (is_at(path, window))
 			return path;
 		wsd_mutex_unlock(&path->lock);
 		break;
@@ -451,7 +457,7 @@ static struct path *enter(struct wsd_engine *engine, uint64_t now)
 	if (i < PATHS) {
 		path = &ledger.paths[i];
 		wsd_mutex_lock(&path->lock);
-		if (path->parts.window != window)
+		if (!is_at(path, window))
 			refresh(file, path, &file->entries[ledger.entry][i], window, now);
 	}
 	wsd_mutex_unlock(&lock);

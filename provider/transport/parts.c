@@ -34,7 +34,9 @@ static void count(struct wsd_parts *parts, struct wsd_share *share)
 		counts = uses * all / parts->bytes;
 	if (counts > share->weight)
 		counts = share->weight;
-	parts->weights += (uint32_t)counts - share->counts;
+	/* A share may have counted in another path's window of the same number. */
+	parts->weights -= share->counts < parts->weights ? share->counts : parts->weights;
+	parts->weights += (uint32_t)counts;
 	share->counts = (uint32_t)counts;
 	if (counts != 0 && share->weight > parts->first)
 		parts->first = share->weight;

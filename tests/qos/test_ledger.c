@@ -16,7 +16,8 @@
 #include "rdma_backend/base/base.h"
 #include "tests/qos/ledger_name.h"
 
-#define PERCENT (1000000u / 100) /* of WSD_SIM_SPEED; 75 may be promised */
+#define WINDOW_NS 100000000u	   /* the ledger's */
+#define PERCENT	  (1000000u / 100) /* of WSD_SIM_SPEED; 75 may be promised */
 
 static struct wsd_engine *engine(void)
 {
@@ -143,6 +144,42 @@ static void a_child_has_promised_nothing(void **state)
 	wsd_engines_stop();
 }
 
+/* A thread reads its clock, is held up, and comes when the others are a window further. */
+static void a_late_thread_turns_nothing_back(void **state)
+{
+	struct wsd_share first = { .weight = WSD_WEIGHT_MOST },
+			 late = { .weight = WSD_WEIGHT_STANDARD }, other = late, last = late;
+	uint64_t now, when;
+
+	(void)state;
+	begin();
+	assert_int_equal(wsd_ledger_change(engine(), 0, 50 * PERCENT), WSD_OK);
+	now = wsd_engine_now(engine());
+	assert_true(wsd_ledger_allow(engine(), &first, 1000000, now, &when) > 0);
+	now += WINDOW_NS;
+	assert_int_equal(wsd_ledger_allow(engine(), &late, 2000, now, &when), 2000);
+	assert_int_equal(wsd_ledger_allow(engine(), &other, 1, now + WINDOW_NS, &when), 1);
+	assert_int_equal(wsd_ledger_allow(engine(), &late, 1, now, &when), 1);
+	assert_int_equal(wsd_ledger_allow(engine(), &last, 2000, now + WINDOW_NS, &when), 2000);
+	assert_int_equal(wsd_ledger_change(engine(), 50 * PERCENT, 0), WSD_OK);
+	wsd_engines_stop();
+}
+
+/* Nor does one whose connection has changed its path within a window. */
+static void a_share_may_change_its_path(void **state)
+{
+	struct wsd_parts one = { .bytes = 1000, .promised = true }, other = one;
+	struct wsd_share share = { .weight = WSD_WEIGHT_STANDARD };
+
+	(void)state;
+	wsd_parts_turn(&one, 7);
+	wsd_parts_turn(&other, 7);
+	assert_int_equal(wsd_parts_allow(&one, &share, 2000), 1000);
+	wsd_parts_take(&one, &share, 500, 2000); /* waits: counts whole */
+	wsd_parts_take(&other, &share, 1, 1);
+	assert_in_range(other.weights, 0, WSD_WEIGHT_STANDARD);
+}
+
 static void scribble(int value, off_t from, size_t length)
 {
 	uint8_t *junk = malloc(length);
@@ -243,6 +280,8 @@ int main(void)
 		cmocka_unit_test(one_process_adds_up),
 		cmocka_unit_test(processes_add_up_and_their_end_gives_back),
 		cmocka_unit_test(a_child_has_promised_nothing),
+		cmocka_unit_test(a_late_thread_turns_nothing_back),
+		cmocka_unit_test(a_share_may_change_its_path),
 		cmocka_unit_test(junk_does_no_harm),
 		cmocka_unit_test(a_name_leads_nowhere_else),
 		cmocka_unit_test(what_is_no_ledger_is_not_used),

@@ -163,16 +163,21 @@ static bool is_taken(const struct wsd_port *port, const struct wsd_addr *remote)
 	return false;
 }
 
-/* [ports_lock] What is left of ended connections must not keep us from our own port. */
+/*
+ * [ports_lock] What is left of ended connections must not keep us from our own port. Where reuse is more than that,
+ * it would take the port from a program that has bound it since.
+ */
 static void restore(struct wsd_port *port)
 {
+	bool reuse = !wsd_os_port_shares_from_bind() || port->contested ||
+		     port->sharing == WSD_PORT_REUSE;
 	struct wsd_addr want = port->addr;
 
 	if (port->holder >= 0)
 		return;
 	if (port->contested)
 		set_reuse(&want, true);
-	if (wsd_os_port_hold(&want, true, &port->holder, &want.port) != WSD_OK)
+	if (wsd_os_port_hold(&want, reuse, &port->holder, &want.port) != WSD_OK)
 		port->holder = -1;
 	wsd_os_port_set_reuse(port->holder, false);
 	if (port->contested)

@@ -261,10 +261,12 @@ SOCKET wsd_windows_socket(int family, int type, int *error)
 		if (s == INVALID_SOCKET && *error == WSAEINVAL) /* Windows 7 before SP1 */
 			s = open_socket(entry, 0, error);
 	}
-	if (s == INVALID_SOCKET)
+	if (s == INVALID_SOCKET) {
 		release_socket();
-	else
+	} else {
+		*error = 0;
 		make_ours(s);
+	}
 	return s;
 }
 

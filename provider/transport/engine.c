@@ -194,7 +194,7 @@ bool wsd_engine_stop_timer(struct wsd_engine *engine, struct wsd_timer *timer)
 	/* One that is expiring may have been set anew since. */
 	was_set = timer->when != 0 && engine->expiring != timer;
 	if (was_set)
-		wsd_timers_set(&engine->timers, timer, 0);
+		wsd_timers_stop(&engine->timers, timer);
 	wsd_mutex_unlock(&engine->leaf);
 	return was_set;
 }

@@ -54,8 +54,9 @@ struct wsd_timers {
 
 void wsd_timers_init(struct wsd_timers *timers, uint64_t now);
 void wsd_timers_set(struct wsd_timers *timers, struct wsd_timer *timer, uint64_t when);
-void wsd_timers_advance(struct wsd_timers *timers, uint64_t now); /* fills due */
-struct wsd_timer *wsd_timers_pop(struct wsd_timers *timers);	  /* from due; NULL = empty */
+void wsd_timers_stop(struct wsd_timers *timers, struct wsd_timer *timer); /* one that is set */
+void wsd_timers_advance(struct wsd_timers *timers, uint64_t now);	  /* fills due */
+struct wsd_timer *wsd_timers_pop(struct wsd_timers *timers); /* from due; NULL = empty */
 
 /* A thread asleep in wsd_engine_wait that does not sleep on this engine's wait object. */
 struct wsd_follower {

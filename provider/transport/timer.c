@@ -79,6 +79,14 @@ void wsd_timers_set(struct wsd_timers *timers, struct wsd_timer *timer, uint64_t
 		atomic_store(&timers->earliest, find_earliest(timers));
 }
 
+/* earliest stays: at worst somebody looks once too early, and who sets the next one wakes nobody. */
+void wsd_timers_stop(struct wsd_timers *timers, struct wsd_timer *timer)
+{
+	wsd_list_remove(&timer->link);
+	timers->count--;
+	timer->when = 0;
+}
+
 /* From the tail: timers mostly come in order. */
 static void add_due(struct wsd_timers *timers, struct wsd_timer *timer)
 {

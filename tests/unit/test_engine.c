@@ -289,6 +289,31 @@ static void an_expiring_timer_is_not_stopped(void **state)
 	fake_engine_end(engine);
 }
 
+/* A thread that gets up for a timer and comes too late stays for the next one: nobody has to wake it again. */
+static void a_stopped_timer_keeps_the_thread(void **state)
+{
+	struct wsd_engine *engine = fake_engine();
+	uint64_t end = wsd_clock_ns() + 10 * SECOND, when = wsd_clock_ns() + 1000 * SECOND;
+	struct wsd_timer timer;
+
+	(void)state;
+	memset(&timer, 0, sizeof(timer));
+	timer.expired = ring;
+	await_watch(engine, WSD_WATCH_PARKED);
+	while (!wsd_engine_enter(engine) && wsd_clock_ns() < end)
+		elapse(SECOND / 1000);
+	wsd_engine_set_timer(engine, &timer, when);
+	assert_int_equal(atomic_load(&engine->watch), WSD_WATCH_TICK);
+	assert_true(wsd_engine_stop_timer(engine, &timer));
+	atomic_store(&engine->own, 0);
+	await_watch(engine, WSD_WATCH_OWNER);
+	wsd_engine_set_timer(engine, &timer, when + SECOND);
+	assert_int_equal(atomic_load(&engine->watch), WSD_WATCH_OWNER);
+	wsd_engine_set_timer(engine, &timer, 0);
+	await_watch(engine, WSD_WATCH_OWNER);
+	fake_engine_end(engine);
+}
+
 static void thread_owns_idle_engine(void **state)
 {
 	struct wsd_engine *engine = fake_engine();
@@ -502,6 +527,7 @@ int main(void)
 		cmocka_unit_test(timers_in_order),
 		cmocka_unit_test(earlier_timer_wakes_sleeper),
 		cmocka_unit_test(an_expiring_timer_is_not_stopped),
+		cmocka_unit_test(a_stopped_timer_keeps_the_thread),
 		cmocka_unit_test(thread_owns_idle_engine),
 		cmocka_unit_test(moves_until_taken_down),
 		cmocka_unit_test(poll_budget),

@@ -158,7 +158,7 @@ void wsd_accept_run(struct wsd_stream *s, struct wsd_engine *engine)
 	} else {
 		/* Memory that cannot be registered is a matter of this path: the connector may take another. */
 		wsd_request_refuse(engine, s->request,
-				   status == WSD_EREGISTER ? status : WSD_EREFUSED);
+				   wsd_no_registration(status) ? status : WSD_EREFUSED);
 		s->request = NULL;
 	}
 	if (status != WSD_OK && status != WSD_PENDING)

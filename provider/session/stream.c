@@ -106,7 +106,7 @@ static enum wsd_status connect_status(const struct wsd_event *ev)
 	if (ev->status != WSD_EREFUSED)
 		return ev->status;
 	reason = wsd_refusal_reason(ev->data, ev->data_length);
-	return reason == WSD_EREGISTER || reason == WSD_EVERSION ? reason : WSD_EREFUSED;
+	return wsd_no_registration(reason) || reason == WSD_EVERSION ? reason : WSD_EREFUSED;
 }
 
 static void on_event(struct wsd_stream *s, const struct wsd_event *ev)

@@ -204,7 +204,7 @@ static enum wsd_status reg(struct wsd_mr_cache *cache, void *base, uint64_t leng
 
 	status = wsd_engine_ops(engine)->reg(wsd_engine_queue(engine), base, length, entry->access,
 					     entry->id, &entry->region);
-	if (status != WSD_ENOMEM && status != WSD_EREGISTER)
+	if (status != WSD_ENOMEM && !wsd_no_registration(status))
 		return status;
 	wsd_list_init(&dead);
 	wsd_mutex_lock(&cache->lock);

@@ -12,6 +12,12 @@
 
 struct wsd_mr_cache;
 
+/* The device or the limit of locked memory has no room: a matter of this end and path only. */
+static inline bool wsd_no_registration(enum wsd_status status)
+{
+	return status == WSD_EREGISTER || status == WSD_EMEMLOCK;
+}
+
 struct wsd_mr_cache *wsd_mr_cache_new(struct wsd_engine *engine); /* NULL: out of memory */
 void wsd_mr_cache_free(struct wsd_mr_cache *cache); /* every region has been released */
 /* [any lock] WSD_OK, or what the backend's reg answered. Never WSD_PENDING: such a call gets

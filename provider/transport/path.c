@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "provider/transport/memory.h"
 #include "provider/transport/plain.h"
 #include "provider/transport/rules.h"
 #include "provider/transport/unanswered.h"
@@ -305,7 +306,7 @@ void wsd_paths_failed(struct wsd_paths *paths, const struct wsd_addr *remote,
 	/* TCP's own answer is the truth about who cannot be reached by anything better. */
 	if (weight(status) > weight(paths->best) || plain)
 		paths->best = status;
-	paths->here = paths->here || status > WSD_ECANCELLED || status == WSD_EREGISTER ||
+	paths->here = paths->here || status > WSD_ECANCELLED || wsd_no_registration(status) ||
 		      status <= WSD_EDEVICE;
 	paths->index++;
 }

@@ -356,6 +356,8 @@ bool verbs_post_goodbye(struct wsd_endpoint *endpoint);
 void verbs_post_drain(struct wsd_endpoint *endpoint);
 
 /* verbs_region.c */
+/* Why the kernel refused to register so much for the adapter: WSD_EMEMLOCK or WSD_EREGISTER. */
+enum wsd_status verbs_no_room(int error, const void *base, uint64_t length);
 enum wsd_status verbs_reg(struct wsd_queue *queue, void *base, uint64_t length, uint32_t access,
 			  uint64_t id, struct wsd_region **region);
 void verbs_dereg(struct wsd_region *region);

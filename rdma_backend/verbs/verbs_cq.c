@@ -8,6 +8,8 @@
  */
 #include "rdma_backend/verbs/verbs.h"
 
+#include <errno.h>
+
 #define FIRST_SLOTS	32u
 #define SLOT_BITS	18
 #define GENERATION_MASK 0xfffu /* 30 - SLOT_BITS bits */
@@ -25,7 +27,7 @@ enum wsd_status verbs_cq_add(struct wsd_queue *queue, uint32_t depth)
 		depth--;
 	cq->cq = ibv_create_cq(queue->device->context, (int)depth, cq, queue->channel, 0);
 	if (!cq->cq)
-		return WSD_EREGISTER;
+		return verbs_no_room(errno, NULL, 1);
 	cq->capacity = depth;
 	cq->used = 0;
 	cq->notify = cq->stirred = false;

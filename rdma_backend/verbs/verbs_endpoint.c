@@ -31,7 +31,7 @@ static enum wsd_status qp_create(struct wsd_endpoint *endpoint)
 	init.cap.max_inline_data = device->max_inline;
 	endpoint->qp = ibv_create_qp(device->pd, &init);
 	if (!endpoint->qp)
-		return errno == EINVAL ? WSD_EINVAL : WSD_EREGISTER;
+		return errno == EINVAL ? WSD_EINVAL : verbs_no_room(errno, NULL, 1);
 	/* Receives can be posted from here on; the port may still change. */
 	attr.port_num = endpoint->request ? endpoint->request->id->port_num : device->port;
 	attr.qp_access_flags = IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_WRITE;

@@ -3,21 +3,50 @@
 #include "rdma_backend/verbs/verbs.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define PAGE	   4096u
 #define WORDS	   (PAGE / sizeof(uint64_t))
 #define ALL_RIGHTS (WSD_ACCESS_LOCAL_WRITE | WSD_ACCESS_REMOTE_READ | WSD_ACCESS_REMOTE_WRITE)
 
-static enum wsd_status reg_status(int error)
+/* Of this process, by registrations; 0: not known. */
+static uint64_t pinned_bytes(void)
 {
-	switch (error) {
-	case EINVAL:
-	case EFAULT:
-		return WSD_EINVAL;
-	default: /* ENOMEM is the limit of locked memory, or the adapter's */
+	unsigned long long kib = 0;
+	FILE *file = fopen("/proc/self/status", "re");
+	char line[128];
+
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "VmPin: %llu", &kib) == 1)
+			break;
+	fclose(file);
+	return kib * 1024;
+}
+
+/* ENOMEM is the limit of locked memory, or the adapter's. The first refuses what would go across the limit, to
+ * those that it counts for: who has more pinned than it allows is none of them. With a limit of 0 it is EPERM. */
+enum wsd_status verbs_no_room(int error, const void *base, uint64_t length)
+{
+	uint64_t pinned, pages = ((uintptr_t)base % PAGE + length + PAGE - 1) / PAGE;
+	struct rlimit limit;
+
+	if ((error != ENOMEM && error != EPERM) || getrlimit(RLIMIT_MEMLOCK, &limit) != 0 ||
+	    limit.rlim_cur == RLIM_INFINITY)
 		return WSD_EREGISTER;
-	}
+	if (error == EPERM)
+		return limit.rlim_cur == 0 ? WSD_EMEMLOCK : WSD_EREGISTER;
+	pinned = pinned_bytes();
+	return pinned <= limit.rlim_cur && pages * PAGE > limit.rlim_cur - pinned ? WSD_EMEMLOCK
+										  : WSD_EREGISTER;
+}
+
+static enum wsd_status reg_status(int error, const void *base, uint64_t length)
+{
+	return error == EINVAL || error == EFAULT ? WSD_EINVAL : verbs_no_room(error, base, length);
 }
 
 static enum wsd_status reg_memory(struct wsd_device *device, struct verbs_region *region,
@@ -34,7 +63,7 @@ static enum wsd_status reg_memory(struct wsd_device *device, struct verbs_region
 	    !(access & (WSD_ACCESS_LOCAL_WRITE | WSD_ACCESS_REMOTE_WRITE))) /* read-only memory */
 		region->mr = ibv_reg_mr(device->pd, base, length, rights & ~IBV_ACCESS_LOCAL_WRITE);
 	if (!region->mr)
-		return reg_status(errno);
+		return reg_status(errno, base, length);
 	region->device = device;
 	region->pub.base = base;
 	region->pub.length = length;
@@ -141,7 +170,7 @@ static enum wsd_status page_add(struct wsd_queue *queue)
 	if (page->word_mr)
 		page->source_mr = ibv_reg_mr(device->pd, page->sources, PAGE, 0);
 	if (!page->source_mr) {
-		enum wsd_status status = reg_status(errno);
+		enum wsd_status status = reg_status(errno, page->words, PAGE);
 
 		page_free(device, page);
 		return status;

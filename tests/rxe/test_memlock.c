@@ -101,7 +101,7 @@ static SOCKET try_connect(void)
 		option_text(s, SO_OPENWSD_PATH, path, sizeof(path));
 	printf("%s; %s\n", result == 0 ? path : "none", reasons);
 	fflush(stdout);
-	if ((result != 0 || strncmp(path, "verbs", 5) != 0) && strstr(reasons, "(-44)") == NULL)
+	if ((result != 0 || strncmp(path, "verbs", 5) != 0) && strstr(reasons, "(-45)") == NULL)
 		peer_fail("no reason");
 	if (result == 0) {
 		peer_tell(1);

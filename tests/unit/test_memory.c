@@ -106,6 +106,12 @@ static void limits_evict_the_oldest(void **state)
 	assert_int_equal(wsd_mr_get(cache, memory, 100, 0, &region), WSD_ENOMEM);
 	assert_int_equal(atomic_load(&fake.deregs), 4);
 	fake.reg_answer = WSD_OK;
+	assert_int_equal(wsd_mr_get(cache, memory, 100, 0, &region), WSD_OK);
+	wsd_mr_put(cache, region);
+	fake.reg_answer = WSD_EMEMLOCK; /* so does its limit of locked memory */
+	assert_int_equal(wsd_mr_get(cache, memory + 200, 100, 0, &region), WSD_EMEMLOCK);
+	assert_int_equal(atomic_load(&fake.deregs), 5);
+	fake.reg_answer = WSD_OK;
 	wsd_alloc_fail_nth(1);
 	assert_int_equal(wsd_mr_get(cache, memory, 100, 0, &again), WSD_ENOMEM);
 	wsd_alloc_fail_nth(0);

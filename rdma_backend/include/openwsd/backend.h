@@ -254,7 +254,8 @@ struct wsd_backend_ops {
 
 	/*
 	 * * [any] Register memory of the caller; it stays the caller's, mapped until dereg.
-	 * WSD_ENOMEM, WSD_EREGISTER (memlock or device limit), WSD_EINVAL (rights, length 0).
+	 * WSD_ENOMEM, WSD_EMEMLOCK (limit of locked memory), WSD_EREGISTER (limit of the device), WSD_EINVAL
+	 * (rights, length 0).
 	 * WSD_PENDING only with WSD_CAP_ASYNC_REG: WSD_EV_REG with id follows, *region is set now.
 	 */
 	enum wsd_status (*reg)(struct wsd_queue *queue, void *base, uint64_t length,

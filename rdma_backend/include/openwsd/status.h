@@ -37,6 +37,7 @@ extern "C" {
 	X(ELENGTH, -42, "message longer than the posted receive")            \
 	X(ERNR, -43, "no receive posted at the peer")                        \
 	X(EREGISTER, -44, "memory cannot be registered")                     \
+	X(EMEMLOCK, -45, "the limit of locked memory is reached")            \
 	X(ERESET, -60, "connection reset by the peer")                       \
 	X(EREFUSED, -61, "refused by the application or by a full backlog")  \
 	X(ENOLISTENER, -62, "nobody listens at that address")                \

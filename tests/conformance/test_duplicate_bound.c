@@ -137,7 +137,8 @@ int main(int argc, char **argv)
 	conf_start(argc, argv);
 	if (conf_role() != NULL)
 		return strcmp(conf_role(), "thief") == 0 ? thief() : worker();
-	either_listens();
+	if (!conf_system_tcp()) /* there one process listens, and connections stay */
+		either_listens();
 	if (conf_two_processes()) {
 		its_port_stays(false);
 		its_port_stays(true);

@@ -8,12 +8,25 @@ unsigned check_passed, check_failed;
 
 static int family = AF_INET;
 
-void conf_begin(int argc, char **argv)
+static unsigned slow_factor(void)
 {
 	const char *slow = getenv("WSD_TEST_SLOW");
 	unsigned factor = slow ? (unsigned)strtoul(slow, NULL, 10) : 1;
 
-	conf_deadline(DEADLINE * (factor ? factor : 1));
+	return factor ? factor : 1;
+}
+
+void set_limit(const char *name, unsigned ms)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", ms * slow_factor());
+	set_variable(name, text);
+}
+
+void conf_begin(int argc, char **argv)
+{
+	conf_deadline(DEADLINE * slow_factor());
 	if (argc > 1 && strcmp(argv[1], "ipv6") == 0)
 		family = AF_INET6;
 	if (argc > 3)
@@ -152,6 +165,25 @@ DWORD conf_long(void)
 	const char *ms = getenv("WSD_TEST_LONG_MS");
 
 	return ms ? (DWORD)atoi(ms) : 20000;
+}
+
+#define READY 4242
+
+struct child child_start_ready(const char *child_role, const char *child_argument)
+{
+	struct child c = child_start(child_role, child_argument);
+
+	if (child_hear(&c) != READY)
+		abort();
+	return c;
+}
+
+struct child child_is_ready(void)
+{
+	struct child parent = child_parent();
+
+	child_tell(&parent, READY);
+	return parent;
 }
 
 int conf_two_processes(void)

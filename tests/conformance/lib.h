@@ -84,6 +84,9 @@ const char *conf_role(void);	 /* in the child; NULL in the first process */
 const char *conf_argument(void); /* in the child */
 struct child child_start(const char *role, const char *argument);
 struct child child_parent(void); /* the other end, in the child */
+/* The same, back once the child has started up, however long that takes: it calls child_is_ready for child_parent. */
+struct child child_start_ready(const char *role, const char *argument);
+struct child child_is_ready(void);
 void child_tell(const struct child *c, int number);
 int child_hear(const struct child *c);	    /* -1: it has ended */
 int child_wait(struct child *c);	    /* exit status, or minus the signal */
@@ -97,6 +100,7 @@ extern const int conf_death; /* what child_wait returns for it */
 
 /* In the environment of this process, and of those that it starts. */
 void set_variable(const char *name, const char *value); /* NULL: none */
+void set_limit(const char *name, unsigned ms);		/* longer where everything is slow */
 
 /* Run in a thread of its own. */
 struct conf_thread;

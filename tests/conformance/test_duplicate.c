@@ -259,7 +259,7 @@ static void a_reset_reaches_both(void)
 /* Takes the socket whose token it hears, echoes what it is told to, and ends in the way it is told. */
 static int worker(void)
 {
-	struct child parent = child_parent();
+	struct child parent = child_is_ready();
 	WSAPROTOCOL_INFOW info;
 	SOCKET s;
 	char *bytes = malloc(MANY);
@@ -285,7 +285,7 @@ static int worker(void)
 
 static struct child worker_with(SOCKET s, const char *end, int *error)
 {
-	struct child c = child_start("worker", end);
+	struct child c = child_start_ready("worker", end);
 	WSAPROTOCOL_INFOW info = share_token(s, child_id(&c));
 
 	child_tell(&c, (int)info.dwProviderReserved);
@@ -357,7 +357,7 @@ static void it_outlives_the_first(void)
 static void only_the_process_that_is_meant(void)
 {
 	struct pair p = need_pair();
-	struct child c = child_start("worker", "closes");
+	struct child c = child_start_ready("worker", "closes");
 	WSAPROTOCOL_INFOW info = share_token(p.server, GetCurrentProcessId());
 	SOCKET other;
 
@@ -460,7 +460,7 @@ static void death_on_the_way_back(DWORD ms)
 static void death_before_it_came(void)
 {
 	struct pair p = need_pair();
-	struct child c = child_start("worker", "closes");
+	struct child c = child_start_ready("worker", "closes");
 
 	(void)share_token(p.server, child_id(&c));
 	child_kill(&c);
@@ -504,7 +504,6 @@ static void quality_of_service_is_shared(void)
 
 int main(int argc, char **argv)
 {
-	set_variable("WSD_DUPLICATE_TIMEOUT", "3000");
 	ledger_name_set();
 	conf_start(argc, argv);
 	if (conf_role() != NULL)
@@ -529,6 +528,7 @@ int main(int argc, char **argv)
 		only_the_process_that_is_meant();
 		death_of_the_one_who_has_it();
 		death_of_another_one();
+		set_limit("WSD_DUPLICATE_TIMEOUT", 3000); /* from here on some wait for it */
 		for (DWORD ms = 0; ms < 6; ms++) {
 			death_on_the_way(ms);
 			death_on_the_way_back(ms);

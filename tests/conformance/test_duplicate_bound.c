@@ -12,7 +12,7 @@ enum order { ORDER_END, ORDER_NAME, ORDER_BIND, ORDER_BIND_OFTEN };
 /* Takes the socket whose token it hears, and says its port. */
 static int worker(void)
 {
-	struct child parent = child_parent();
+	struct child parent = child_is_ready();
 	WSAPROTOCOL_INFOW info = share_info_with((DWORD)child_hear(&parent));
 	SOCKET s = share_attach(&info);
 	struct address at;
@@ -86,7 +86,7 @@ static void its_port_stays(bool dies)
 
 	NEED(bind_to(s, &at) == 0 && name_of(s, &at) == 0);
 	port = port_of(&at);
-	c = child_start("worker", "");
+	c = child_start_ready("worker", "");
 	child_tell(&c, (int)share_token(s, child_id(&c)).dwProviderReserved);
 	NEED(child_hear(&c) == 0);
 	other = child_start("thief", "");
@@ -133,7 +133,6 @@ static void either_listens(void)
 
 int main(int argc, char **argv)
 {
-	set_variable("WSD_DUPLICATE_TIMEOUT", "3000");
 	conf_start(argc, argv);
 	if (conf_role() != NULL)
 		return strcmp(conf_role(), "thief") == 0 ? thief() : worker();

@@ -7,15 +7,15 @@
 
 #define SOME  3000
 #define TURNS 6
-#define TRIES 200 /* of connecting while the listener changes hands */
 
 /* --- one end connects, one of the descriptors accepts --- */
 
+/* It may be refused while the listener changes hands. */
 static SOCKET connected(const struct address *at)
 {
 	SOCKET s = INVALID_SOCKET;
 
-	for (unsigned i = 0; i < TRIES; i++, Sleep(20)) {
+	for (uint64_t end = now_ms() + LONG_MS; now_ms() < end; Sleep(20)) {
 		s = stream_socket();
 		if (connect_to(s, at) == 0)
 			return s;
@@ -185,7 +185,7 @@ static void the_next_one_asks_too(void)
 	bool asked = false;
 
 	closesocket(s);
-	for (unsigned i = 0; i < TRIES && !asked; i++)
+	for (uint64_t end = now_ms() + LONG_MS; now_ms() < end && !asked;)
 		asked = asks(other, &at);
 	CHECK_R(330, asked);
 	closesocket(other);
@@ -374,7 +374,7 @@ static int serve_and_end(struct child *parent, SOCKET s)
 /* Takes the socket whose token it hears. */
 static int worker(void)
 {
-	struct child parent = child_parent();
+	struct child parent = child_is_ready();
 	WSAPROTOCOL_INFOW info = share_info_with((DWORD)child_hear(&parent));
 	SOCKET s = share_attach(&info);
 
@@ -419,7 +419,7 @@ static bool child_serves(struct child *c, const struct address *at)
 
 static struct child worker_with(SOCKET s, const char *end)
 {
-	struct child c = child_start("worker", end);
+	struct child c = child_start_ready("worker", end);
 
 	child_tell(&c, (int)share_token(s, child_id(&c)).dwProviderReserved);
 	NEED(child_hear(&c) == 0);
@@ -552,7 +552,7 @@ static void death_before_it_came(void)
 {
 	struct address at = loopback(0);
 	SOCKET s = listener_on(&at, 5);
-	struct child c = child_start("worker", "closes");
+	struct child c = child_start_ready("worker", "closes");
 
 	(void)share_token(s, child_id(&c));
 	child_kill(&c);
@@ -563,7 +563,6 @@ static void death_before_it_came(void)
 
 int main(int argc, char **argv)
 {
-	set_variable("WSD_DUPLICATE_TIMEOUT", "3000");
 	conf_start(argc, argv);
 	if (conf_role() != NULL && strcmp(conf_role(), "visitor") == 0)
 		return share_visitor();

@@ -232,7 +232,7 @@ static void a_listener_goes_on(void)
 /* Takes what it is given; a connection: answers each message of length 5 until it is told to end. */
 static int taker(void)
 {
-	struct child parent = child_parent();
+	struct child parent = child_is_ready();
 	SOCKET s = take((DWORD)child_hear(&parent));
 	struct posted r;
 
@@ -258,7 +258,7 @@ static int taker(void)
 
 static struct child taker_of(SOCKET s, const char *what, int *error)
 {
-	struct child c = child_start("taker", what);
+	struct child c = child_start_ready("taker", what);
 	WSAPROTOCOL_INFOW info;
 
 	if (!give(s, child_id(&c), &info))
@@ -307,7 +307,7 @@ static void it_goes_to_another_process(void)
 
 static void only_the_process_that_is_meant(void)
 {
-	struct child c = child_start("taker", "channel");
+	struct child c = child_start_ready("taker", "channel");
 	WSAPROTOCOL_INFOW info;
 	struct san_pair p;
 	SOCKET next;
@@ -347,7 +347,7 @@ static void a_listener_goes_to_another_process(void)
 /* It is for another process. */
 static void not_for_this_process(void)
 {
-	struct child c = child_start("taker", "nothing");
+	struct child c = child_start_ready("taker", "nothing");
 	WSAPROTOCOL_INFOW info;
 	struct san_pair p;
 
@@ -371,6 +371,7 @@ static void nobody_takes_it(void)
 
 	if (!san_open_pair(&p))
 		abort();
+	set_variable("WSD_DUPLICATE_TIMEOUT", "3000");
 	post(p.client, &pending);
 	CHECK(give(p.server, GetCurrentProcessId(), &info));
 	CHECK_R(328, san_result(p.client, &pending.op, &bytes) == WSAECONNRESET);
@@ -380,7 +381,6 @@ static void nobody_takes_it(void)
 
 int main(int argc, char **argv)
 {
-	set_variable("WSD_DUPLICATE_TIMEOUT", "3000");
 	host_begin(argc, argv);
 	if (san_startup(0) != 0)
 		abort();

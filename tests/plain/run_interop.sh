@@ -42,13 +42,47 @@ free_port() {
 	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-# until_open PORT: somebody listens there.
-until_open() {
-	for _ in $(seq 400); do
-		(exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return
-		sleep 0.05
+# listens PID PORT: that process does, and nobody else who has that number now.
+listens() {
+	local inode fd
+	inode=$(awk -v at="0100007F:$(printf '%04X' "$2")" '$2 == at && $4 == "0A" { print $10 }' /proc/net/tcp)
+	for fd in "/proc/$1/fd"/*; do
+		[ "$(readlink "$fd")" = "socket:[$inode]" ] && return
 	done
-	fail "nobody listens at $1"
+	return 1
+}
+
+# serve_at COMMAND: in the background, with a port as its argument, where it listens; $port. Others may be faster.
+serve_at() {
+	for _ in 1 2 3 4 5; do
+		port=$(free_port)
+		"$1" "$port" &
+		pids+=($!)
+		for _ in $(seq 400); do
+			listens $! "$port" && return
+			kill -0 $! 2>/dev/null || break
+			sleep 0.05
+		done
+		kill $! 2>/dev/null
+	done
+	fail "it does not listen"
+}
+
+nginx_at() {
+	cat >"$dir/nginx.conf" <<CONF
+daemon off; master_process off; pid $dir/pid; error_log $dir/error;
+events {}
+http {
+	access_log off; client_body_temp_path $dir/a; proxy_temp_path $dir/b; fastcgi_temp_path $dir/c;
+	uwsgi_temp_path $dir/d; scgi_temp_path $dir/e;
+	server { listen 127.0.0.1:$1; root $dir; }
+}
+CONF
+	exec nginx -c "$dir/nginx.conf" >"$dir/out" 2>&1
+}
+
+socat_at() {
+	exec socat "TCP4-LISTEN:$1,bind=127.0.0.1,fork,reuseaddr" EXEC:cat
 }
 
 head -c 3000000 /dev/urandom >"$dir/file"
@@ -78,19 +112,7 @@ sys.exit(len(data) != 10000000 or data != pattern[:len(data)])' || fail "10 MB a
 	[ "$("$examples/http_get" "127.0.0.1:$port" /path)" = shm ] || fail "the client with OpenWSD"
 	;;
 nginx)
-	port=$(free_port)
-	cat >"$dir/nginx.conf" <<CONF
-daemon off; master_process off; pid $dir/pid; error_log $dir/error;
-events {}
-http {
-	access_log off; client_body_temp_path $dir/a; proxy_temp_path $dir/b; fastcgi_temp_path $dir/c;
-	uwsgi_temp_path $dir/d; scgi_temp_path $dir/e;
-	server { listen 127.0.0.1:$port; root $dir; }
-}
-CONF
-	nginx -c "$dir/nginx.conf" >"$dir/out" 2>&1 &
-	pids+=($!)
-	until_open "$port"
+	serve_at nginx_at
 	for _ in 1 2 3; do
 		"$examples/http_get" "127.0.0.1:$port" /file 2>"$dir/err" | cmp - "$dir/file" ||
 			fail "$(cat "$dir/err")"
@@ -116,10 +138,7 @@ socat)
 	socat -t 100 - "TCP4:127.0.0.1:$port" <"$dir/file" >"$dir/back" || fail "client"
 	cmp "$dir/back" "$dir/file" || fail "the echo differs"
 	# ... and echoes what ours sends.
-	port=$(free_port)
-	socat "TCP4-LISTEN:$port,bind=127.0.0.1,fork,reuseaddr" EXEC:cat &
-	pids+=($!)
-	until_open "$port"
+	serve_at socat_at
 	"$examples/echo_client" "127.0.0.1:$port" 2000 64 || fail "messages of 64 bytes"
 	"$examples/echo_client" "127.0.0.1:$port" 50 65536 1 || fail "messages of 64 KiB"
 	;;

@@ -64,7 +64,7 @@ static struct level level_now(void)
 /* Connections end in the background: wait for them. */
 static bool settles(const struct level *before)
 {
-	uint64_t end = wsd_clock_ns() + 5 * 1000000000ull;
+	uint64_t end = wsd_clock_ns() + test_slow_factor() * 5000000000ull;
 	struct level now = level_now();
 
 	while (now.blocks > before->blocks || now.descriptors > before->descriptors) {

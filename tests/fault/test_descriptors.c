@@ -2,8 +2,8 @@
 /*
  * test_descriptors.c - a process at its limit of descriptors. What needs one fails with WSAEMFILE, open
  * connections go on, one that is closed makes room for another, and a request to such a process waits.
- * Argument: for so many ms; longer than WSD_TCP_BANNER_LIMIT shows that a process without descriptors is not
- * taken for one that has nothing to do with us.
+ * Argument: for so many ms, longer than the other process's WSD_TCP_BANNER_LIMIT: a process without descriptors is
+ * not taken for one that has nothing to do with us.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -17,6 +17,7 @@
 #define SETTLE_MS 10000
 
 static struct sockaddr_in at;
+static unsigned wait_ms;
 
 static void set_limit(rlim_t files)
 {
@@ -97,7 +98,10 @@ static void other_process(void)
 	SOCKET listener, s;
 	pthread_t thread;
 	uint32_t port;
+	char limit[16];
 
+	snprintf(limit, sizeof(limit), "%u", wait_ms * 2 / 3);
+	PEER_CHECK(setenv("WSD_TCP_BANNER_LIMIT", limit, 1) == 0);
 	set_limit(4000);
 	peer_winsock();
 	listener = peer_listen(&port);
@@ -207,7 +211,7 @@ static void calls_without_descriptors(void)
 	PEER_CHECK(closesocket(s) == 0);
 }
 
-static void request_that_waits(unsigned wait_ms)
+static void request_that_waits(void)
 {
 	int taken[LIMIT];
 	uint32_t port;
@@ -230,6 +234,7 @@ int main(int argc, char **argv)
 	peer_start(100, 4000);
 	if (argc < 2)
 		peer_fail("usage: test_descriptors MILLISECONDS");
+	wait_ms = (unsigned)strtoul(argv[1], NULL, 10) * peer_slow_factor();
 	peer_fork(other_process);
 	set_limit(LIMIT);
 	peer_winsock();
@@ -239,7 +244,7 @@ int main(int argc, char **argv)
 	set_limit(4000); /* counting needs one */
 	peer_settle(LIMIT / 2, 1000);
 	set_limit(LIMIT);
-	request_that_waits((unsigned)strtoul(argv[1], NULL, 10));
+	request_that_waits();
 	peer_tell(0);
 	peer_join();
 	PEER_CHECK(WSACleanup() == 0);

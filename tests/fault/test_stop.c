@@ -14,9 +14,9 @@
 
 #define BIG	     PEER_PATTERN_MOST
 #define SHORT_MS     300u
-#define WITHIN_MS    5000u  /* a call of SHORT_MS, on a busy machine */
-#define ARRIVES_MS   5000u  /* a ring of 2 MiB */
-#define CLEANUP_MS   15000u /* the documented limits add up to 3.5 s */
+#define WITHIN_MS    20000u /* a call of SHORT_MS, on a busy machine */
+#define ARRIVES_MS   20000u /* a ring of 2 MiB */
+#define CLEANUP_MS   20000u /* the documented limits add up to 3.5 s */
 #define TRAFFIC_MS   300u
 #define LEND_MINIMUM 65536u
 

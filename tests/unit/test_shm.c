@@ -2,16 +2,13 @@
 /* test_shm.c - the shm backend inside one process: every operation, its order and its errors. */
 
 #include <poll.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "rdma_backend/base/base.h"
 #include "rdma_backend/base/platform.h"
+#include "tests/lib/test.h"
 #include "tests/unit/test_shm.h"
 
 #define OPS wsd_backend_shm
@@ -26,7 +23,7 @@ static unsigned fds_before;
 static int setup(void **state)
 {
 	(void)state;
-	alarm(60);
+	test_deadline(60);
 	fds_before = world_fds();
 	world_open();
 	return 0;

@@ -211,7 +211,7 @@ static pid_t start_flipping(int segment, size_t length, int inbox, unsigned seed
 
 	if (pid)
 		return pid;
-	alarm(60);
+	test_deadline(60);
 	words = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, segment, 0);
 	hints = mmap(NULL, SHM_INBOX_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, inbox, 0);
 	if (words == MAP_FAILED || hints == MAP_FAILED)
@@ -255,7 +255,7 @@ static pid_t start_erasing(int inbox)
 
 	if (pid)
 		return pid;
-	alarm(60);
+	test_deadline(60);
 	words = mmap(NULL, SHM_INBOX_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, inbox, 0);
 	if ((void *)words == MAP_FAILED)
 		_exit(1);
@@ -266,7 +266,7 @@ static pid_t start_erasing(int inbox)
 static void exchange_asleep(struct end *end)
 {
 	intptr_t object = OPS.wait_object(shm_queue);
-	uint64_t limit = wsd_clock_ns() + 4000000000u;
+	uint64_t limit = wsd_clock_ns() + test_slow_factor() * UINT64_C(20000000000);
 	char in[SHM_BUFFER] = { 0 };
 
 	post_recv(end, 9, in, sizeof(in), NULL);
@@ -486,7 +486,7 @@ static pid_t start_ringing(int link)
 
 	if (pid)
 		return pid;
-	alarm(60);
+	test_deadline(60);
 	for (;;)
 		(void)send(link, &bell, sizeof(bell), MSG_NOSIGNAL);
 }

@@ -4,16 +4,13 @@
  * segment, the ring of completions that grows with use, and regions, which are made and announced when needed.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "rdma_backend/base/base.h"
 #include "rdma_backend/base/platform.h"
 #include "rdma_backend/shm/shm_internal.h"
+#include "tests/lib/test.h"
 #include "tests/unit/test_shm.h"
 
 #define OPS	   wsd_backend_shm
@@ -31,7 +28,7 @@ static int setup(void **state)
 	struct wsd_endpoint_attr deep = shm_attr;
 
 	(void)state;
-	alarm(60);
+	test_deadline(60);
 	world_open();
 	listener = end_new(world_queue());
 	listen_on(listener, remote.port, 4);

@@ -5,9 +5,7 @@
  * listeners that answer with something else than they should.
  */
 
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +13,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "rdma_backend/base/base.h"
 #include "rdma_backend/base/platform.h"
 #include "rdma_backend/shm/shm_internal.h"
+#include "tests/lib/test.h"
 #include "tests/unit/test_shm.h"
 
 #define OPS    wsd_backend_shm
@@ -60,7 +57,7 @@ static pid_t stranger_with_name(uint16_t port)
 	assert_int_equal(pipe(ends), 0);
 	pid = fork();
 	if (pid == 0) {
-		alarm(60);
+		test_deadline(60);
 		if (setgid(NOBODY) || setuid(NOBODY) ||
 		    take_name(SOCK_SEQPACKET, user, port, 8) < 0 || write(ends[1], "r", 1) != 1)
 			_exit(1);

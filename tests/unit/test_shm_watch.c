@@ -6,16 +6,13 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #include "rdma_backend/base/base.h"
 #include "rdma_backend/base/platform.h"
 #include "rdma_backend/shm/shm_internal.h"
+#include "tests/lib/test.h"
 #include "tests/unit/test_shm.h"
 
 #define OPS	    wsd_backend_shm
@@ -43,7 +40,7 @@ static struct end *connect_pair(struct end **connector)
 static int setup(void **state)
 {
 	(void)state;
-	alarm(120);
+	test_deadline(120);
 	world_open();
 	port = world_port();
 	listener = end_new(world_queue());

@@ -13,7 +13,7 @@
 #include "rdma_backend/base/platform.h"
 #include "tests/unit/test_shm.h"
 
-#define LIMIT_NS UINT64_C(5000000000)
+#define LIMIT_NS UINT64_C(20000000000)
 #define QUEUES	 4u
 
 static struct wsd_queue *queues[QUEUES];

@@ -72,17 +72,20 @@ unsigned short os_free_port(bool v6)
 	return port;
 }
 
-/* Who has the first number as a port of UDP has the range. The system takes it back with the process. */
+/* Who has the first number as a port of UDP has the range. The system takes it back with the process: when all are
+ * taken, wait for one, until the program's deadline. */
 unsigned short os_port_range(void)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
+	if (fd < 0)
+		_exit(3);
 	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	for (unsigned first = FIRST_RANGE; first < END_OF_RANGES; first += RANGE) {
-		at.sin_port = htons((unsigned short)first);
-		if (bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
-			return (unsigned short)first;
-	}
-	_exit(3);
+	for (;; usleep(10000))
+		for (unsigned first = FIRST_RANGE; first < END_OF_RANGES; first += RANGE) {
+			at.sin_port = htons((unsigned short)first);
+			if (bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
+				return (unsigned short)first;
+		}
 }

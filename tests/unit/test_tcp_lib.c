@@ -21,17 +21,49 @@ struct served {
 struct side me;
 static struct wsd_listener_ep *listener;
 
-uint16_t free_port(uint16_t family, int *holder)
+/* A socket with that port, or any for 0; -1: somebody has it. */
+static int bound(uint16_t family, uint16_t *port)
 {
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback };
-	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
+				   .sin6_port = htons(*port),
+				   .sin6_addr = in6addr_loopback };
+	struct sockaddr_in v4 = { .sin_family = AF_INET,
+				  .sin_port = htons(*port),
+				  .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	socklen_t length = family == WSD_FAMILY_IPV6 ? sizeof(v6) : sizeof(v4);
 	struct sockaddr *sa = family == WSD_FAMILY_IPV6 ? (void *)&v6 : (void *)&v4;
+	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	*holder = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(*holder, sa, length), 0);
-	assert_int_equal(getsockname(*holder, sa, &length), 0);
-	return ntohs(family == WSD_FAMILY_IPV6 ? v6.sin6_port : v4.sin_port);
+	assert_true(fd >= 0);
+	if (bind(fd, sa, length) != 0) {
+		close(fd);
+		return -1;
+	}
+	assert_int_equal(getsockname(fd, sa, &length), 0);
+	*port = ntohs(family == WSD_FAMILY_IPV6 ? v6.sin6_port : v4.sin_port);
+	return fd;
+}
+
+/* One whose first candidate is free as well: other tests listen, too. */
+uint16_t free_port(uint16_t family, int *holder)
+{
+	for (;;) {
+		uint16_t port = 0, candidate;
+		int fd;
+
+		*holder = bound(family, &port);
+		assert_true(*holder >= 0);
+		candidate = tcp_candidate_port(port, 0);
+		fd = bound(family, &candidate);
+		if (fd >= 0) {
+			bool free = listen(fd, 1) == 0;
+
+			close(fd);
+			if (free)
+				return port;
+		}
+		close(*holder);
+	}
 }
 
 struct wsd_addr address(uint16_t family, uint16_t port)
@@ -184,7 +216,7 @@ static void serve(struct wsd_addr addr, int ready)
 	struct lend lend;
 	uint8_t *big = calloc(1, BIG);
 
-	alarm(60);
+	test_deadline(60);
 	side_open(&me);
 	if (OPS->reg(me.queue, big, BIG, WSD_ACCESS_REMOTE_READ | WSD_ACCESS_REMOTE_WRITE, 0,
 		     &region) != WSD_OK ||

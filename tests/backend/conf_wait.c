@@ -104,7 +104,7 @@ static void test_arm_timeout(void)
 
 	bc_pair_nodes(&p, NULL);
 	bc_endpoint(&p.c, &p.a, NULL, NULL);
-	BC_OK(bc_ops->connect(p.c.ep, &bc_any, &p.addr, NULL, 0, 300 * BC_MS));
+	BC_OK(bc_ops->connect(p.c.ep, &bc_any, &p.addr, NULL, 0, BC_SHORT));
 	bc_expect(&p.b, &p.listener, WSD_EV_REQUEST);
 	while (!bc_peek(&p.a, &p.c)) {
 		if (bc_ops->arm(p.a.queue) != WSD_AGAIN)

@@ -12,9 +12,11 @@
 
 #include <openwsd/backend.h>
 
-#define BC_MS	     1000000ull
-#define BC_SECOND    1000000000ull
-#define BC_LIMIT     (10u * BC_SECOND) /* for one expected event */
+#define BC_MS	  1000000ull
+#define BC_SECOND 1000000000ull
+#define BC_LIMIT  (10u * BC_SECOND) /* for one expected event */
+#define BC_SHORT \
+	(2u * BC_SECOND) /* of a connect that is to fail with it, but after its request has come */
 #define BC_LOG_MAX   8192u
 #define BC_NODES_MAX 4u
 

@@ -26,10 +26,34 @@ static int ask(SOCKET s, DWORD code, WSAOVERLAPPED *o)
 	return WSAIoctl(s, code, NULL, 0, NULL, 0, &bytes, o, NULL);
 }
 
-/* The notices of a change may come one by one: let them pass before the next check. */
+/* The notices of a change may come one by one: let them pass before the next check, until none comes any more. */
 static void settle(void)
 {
-	Sleep(SHORT_MS);
+	static const DWORD codes[2] = { SIO_ADDRESS_LIST_CHANGE, SIO_ROUTING_INTERFACE_CHANGE };
+	uint64_t end = now_ms() + LONG_MS;
+	SOCKET s = stream_socket();
+	WSAOVERLAPPED o[2];
+	bool news;
+
+	for (unsigned i = 0; i < 2; i++) {
+		overlapped_init(&o[i], WSACreateEvent());
+		NEED(PENDS(ask(s, codes[i], &o[i])));
+	}
+	do {
+		news = false;
+		for (unsigned i = 0; i < 2; i++) {
+			if (!event_within(o[i].hEvent, QUIET / 2))
+				continue;
+			news = true;
+			WSAResetEvent(o[i].hEvent);
+			NEED(PENDS(ask(s, codes[i], &o[i])));
+		}
+	} while (news && now_ms() < end);
+	closesocket(s);
+	for (unsigned i = 0; i < 2; i++) {
+		NEED(event_within(o[i].hEvent, LONG_MS));
+		WSACloseEvent(o[i].hEvent);
+	}
 }
 
 /* Is an address of this text among those that are told? */
@@ -140,6 +164,7 @@ static void blocked_call(void *arg)
 {
 	struct blocked *b = arg;
 
+	thread_will_wait();
 	b->result = ask(b->s, SIO_ADDRESS_LIST_CHANGE, NULL);
 	b->error = WSAGetLastError();
 }
@@ -149,13 +174,13 @@ static void check_blocking(void)
 	struct blocked b = { .s = stream_socket() };
 	struct conf_thread *thread = thread_run(blocked_call, &b);
 
-	settle();
+	thread_until_waiting(thread);
 	NEED(netns_address(own, address_of(own), true));
 	thread_join(thread);
 	CHECK(b.result == 0);
 	settle();
 	thread = thread_run(blocked_call, &b);
-	settle();
+	thread_until_waiting(thread);
 	CHECK(closesocket(b.s) == 0);
 	thread_join(thread);
 	CHECK(b.result == SOCKET_ERROR && (b.error == WSAEINTR || b.error == WSAENOTSOCK));

@@ -293,7 +293,7 @@ static void check_timeout(int argc, char **argv)
 	struct address at;
 	SOCKET listener, s;
 
-	set_variable("WSD_CONNECT_TIMEOUT", "1500"); /* enough for one that is answered */
+	set_limit("WSD_CONNECT_TIMEOUT", 1500); /* enough for one that is answered */
 	conf_start(argc, argv);
 	listener = conditional_listener(&at, 4);
 	s = stream_socket();

@@ -173,8 +173,7 @@ static SOCKET leaver_connect(void)
 	struct address at = loopback((u_short)atoi(conf_argument()));
 	SOCKET s = stream_socket();
 
-	if (getenv("WSD_TEST_SLOW") && atoi(getenv("WSD_TEST_SLOW")) > 1)
-		set_variable("WSD_EXIT_LINGER", "60000"); /* all of it has to leave in that time */
+	set_variable("WSD_EXIT_LINGER", "60000"); /* all of it has to leave in that time */
 	NEED(connect_to(s, &at) == 0);
 	return s;
 }

@@ -11,7 +11,7 @@ pid=$!
 i=0
 while ! grep -q 'listening on port' "$out"; do
 	i=$((i + 1))
-	[ $i -lt 100 ] || { echo "run_echo.sh: the server does not listen"; exit 1; }
+	[ $i -lt 400 ] || { echo "run_echo.sh: the server does not listen"; exit 1; }
 	sleep 0.05
 done
 port=$(sed -n 's/listening on port //p' "$out")

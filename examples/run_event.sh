@@ -14,7 +14,7 @@ exec 9>"$out.input"
 i=0
 while ! grep -q 'listening on port' "$out"; do
 	i=$((i + 1))
-	[ $i -lt 100 ] || { echo "run_event.sh: the server does not listen"; exit 1; }
+	[ $i -lt 400 ] || { echo "run_event.sh: the server does not listen"; exit 1; }
 	sleep 0.05
 done
 port=$(sed -n 's/listening on port //p' "$out")

@@ -47,8 +47,8 @@ for victim in sender receiver; do
 	i=0
 	while [ "$(stat -c %s "$dir"/to/.wsdcp.*.part 2>/dev/null || echo 0)" -lt 10000000 ]; do
 		i=$((i + 1))
-		[ $i -lt 200 ] || { bad "no byte arrives"; break; }
-		sleep 0.02
+		[ $i -lt 400 ] || { bad "no byte arrives"; break; }
+		sleep 0.05
 	done
 	if [ $victim = sender ]; then
 		kill -9 $sender

@@ -4,12 +4,14 @@
 state and on every path, with the reasons and the quality of service, and is not misled by what else lies there."""
 
 import contextlib
+import fcntl
 import json
 import os
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 FOLDER = "/dev/shm"
@@ -221,6 +223,15 @@ def check_ends(tool, program):
                 check(list(table(tool, holder)[0]) == ["listening"], how)
 
 
+@contextlib.contextmanager
+def alone():
+    """What there is of all processes of this user is looked at by one of these programs at a time."""
+    path = os.path.join(tempfile.gettempdir(), f"openwsd-check-sockets-{os.geteuid()}.lock")
+    with open(path, "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def check_full(tool, program):
     with holding(program, "tcp") as holder:
         if holder.do("many", SLOTS + 3) < SLOTS + 3:
@@ -300,8 +311,9 @@ def main():
         check_san(tool, program)
         check_fall_back(tool, program)
         check_ends(tool, program)
-        check_full(tool, program)
-        check_foreign(tool, program)
+        with alone():
+            check_full(tool, program)
+            check_foreign(tool, program)
         check_scribbled(tool, program)
     finally:
         ledger = f"{FOLDER}/openwsd-{environment('')['WSD_QOS_LEDGER']}-{os.geteuid()}"

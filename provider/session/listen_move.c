@@ -44,6 +44,22 @@ static void drop_dead(struct wsd_listener *l)
 	}
 }
 
+/* Nobody accepts them here, and another process has no use for them. */
+static void drop_over(struct wsd_listener *l)
+{
+	struct wsd_list *node, *after;
+
+	wsd_list_for_each_safe(node, after, &l->ready) {
+		struct wsd_stream *s = stream_at(node);
+
+		if (!wsd_listener_is_over(s))
+			continue;
+		l->ready_count--;
+		wsd_listener_discard(s);
+		wsd_listener_room(l);
+	}
+}
+
 /* Where both ends ask at once the peer's goes first: ask again. */
 static struct wsd_stream *next_to_go(struct wsd_listener *l)
 {
@@ -105,6 +121,8 @@ enum wsd_status wsd_listener_suspend(struct wsd_listener *l, bool more)
 
 	l->shared = true;
 	drop_dead(l);
+	if (more)
+		drop_over(l);
 	if (next_to_go(l))
 		return WSD_OK;
 	if (!more)

@@ -39,7 +39,8 @@ void wsd_listener_ready(struct wsd_listener *l, struct wsd_stream *s)
 	wsd_list_remove(&s->link);
 	wsd_list_append(&l->ready, &s->link);
 	l->ready_count++;
-	if (l->ready_count == 1)
+	/* Of those that are there before it some cannot go to another process. */
+	if (l->ready_count == 1 || l->shared)
 		l->ops->arrived(l->owner);
 }
 
@@ -137,6 +138,17 @@ const struct wsd_stream_owner wsd_listener_queue_ops = {
 
 /* --- requests --- */
 
+/* There are no descriptors: accept, or who asks for it next, answers it when there are again. */
+static void unanswered(struct wsd_stream *s, struct wsd_engine *engine)
+{
+	struct wsd_listener *l = atomic_load(&s->owner);
+
+	wsd_stream_drop(s);
+	wsd_engine_set_timer(engine, &s->timer, 0);
+	l->answering_count--;
+	wsd_listener_ready(l, s);
+}
+
 /* By the engine's owner, the stream's owner's lock held: answer the request. Without descriptors a
  * request that is still in the queue stays unanswered there. */
 void wsd_accept_run(struct wsd_stream *s, struct wsd_engine *engine)
@@ -148,7 +160,7 @@ void wsd_accept_run(struct wsd_stream *s, struct wsd_engine *engine)
 		return;
 	status = wsd_stream_setup(s, engine);
 	if (status == WSD_ENOFILES && s->orphan) {
-		wsd_stream_drop(s);
+		unanswered(s, engine);
 		return;
 	}
 	if (status == WSD_OK) {
@@ -251,13 +263,8 @@ static void on_request(struct wsd_listener *l, struct wsd_engine *engine,
 	l->answering_count++;
 	wsd_listener_answering(s);
 	wsd_accept_run(s, engine);
-	if (s->state == WSD_STREAM_FAILED) {
+	if (s->state == WSD_STREAM_FAILED)
 		queue_changed(l, WSD_CHANGE_CONNECTED);
-	} else if (s->request) { /* accept answers it, when there are descriptors again */
-		wsd_engine_set_timer(engine, &s->timer, 0);
-		l->answering_count--;
-		wsd_listener_ready(l, s);
-	}
 }
 
 /* A request that no queued stream has is in other hands already (an acceptor's, or being discarded):
@@ -488,7 +495,7 @@ unsigned wsd_listener_pending(const struct wsd_listener *l)
 }
 
 /* Withdrawn, or opened by us and reset before anybody took it, and before its peer had said all. */
-static bool is_over(const struct wsd_stream *s)
+bool wsd_listener_is_over(const struct wsd_stream *s)
 {
 	return s->state == WSD_STREAM_FAILED || (s->state == WSD_STREAM_RESET && !s->rx.fin);
 }
@@ -505,7 +512,7 @@ enum wsd_status wsd_listener_peek(struct wsd_listener *l, struct wsd_addr *local
 		*local = s->local;
 	if (remote)
 		*remote = s->remote;
-	return is_over(s) ? WSD_ERESET : WSD_OK;
+	return wsd_listener_is_over(s) ? WSD_ERESET : WSD_OK;
 }
 
 enum wsd_status wsd_listener_accept(struct wsd_listener *l, const struct wsd_stream_owner *ops,
@@ -516,7 +523,7 @@ enum wsd_status wsd_listener_accept(struct wsd_listener *l, const struct wsd_str
 	if (wsd_list_empty(&l->ready))
 		return WSD_AGAIN;
 	s = wsd_container(l->ready.next, struct wsd_stream, link);
-	if (is_over(s)) {
+	if (wsd_listener_is_over(s)) {
 		wsd_listener_reject(l);
 		return WSD_ERESET;
 	}

@@ -30,7 +30,8 @@ extern const struct wsd_stream_owner wsd_listener_queue_ops;
 void wsd_listener_discard(struct wsd_stream *stream);
 struct orphan *wsd_listener_orphan(void); /* what discard will need; NULL: no memory */
 void wsd_listener_ready(struct wsd_listener *listener, struct wsd_stream *stream);
-void wsd_listener_room(struct wsd_listener *listener); /* there is some in the queue again */
+bool wsd_listener_is_over(const struct wsd_stream *stream); /* who takes it hears of a reset */
+void wsd_listener_room(struct wsd_listener *listener);	    /* there is some in the queue again */
 void wsd_listener_answering(
 	struct wsd_stream *stream); /* it is accepted next, and may not take for ever */
 

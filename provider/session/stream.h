@@ -252,7 +252,7 @@ enum wsd_status wsd_stream_import(struct wsd_stream **stream, const struct wsd_s
 struct wsd_listener_owner {
 	void (*lock)(void *owner);
 	void (*unlock)(void *owner, struct wsd_engine *engine);
-	void (*arrived)(void *owner); /* lock held: the queue was empty or its head changed */
+	void (*arrived)(void *owner); /* lock held: there is something new in the queue */
 	void (*gone)(void *owner);    /* lock held: after wsd_listener_close, last call; free it */
 };
 struct wsd_listener_options {

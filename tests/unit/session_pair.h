@@ -36,6 +36,7 @@ struct end {
 struct server {
 	struct wsd_mutex mutex;
 	struct wsd_listener *listener;
+	unsigned arrived; /* how often that was told */
 	bool gone;
 };
 
@@ -108,7 +109,7 @@ static inline void server_unlock(void *owner, struct wsd_engine *engine)
 
 static inline void server_arrived(void *owner)
 {
-	(void)owner;
+	((struct server *)owner)->arrived++;
 }
 
 static inline void server_gone(void *owner)

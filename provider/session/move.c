@@ -422,6 +422,7 @@ enum wsd_status wsd_stream_import(struct wsd_stream **stream, const struct wsd_s
 				  const uint8_t *unread)
 {
 	struct wsd_engine *engine;
+	enum wsd_status status;
 	struct wsd_stream *s;
 
 	if (!image_holds(image))
@@ -430,9 +431,10 @@ enum wsd_status wsd_stream_import(struct wsd_stream **stream, const struct wsd_s
 	if (!engine)
 		return WSD_EUNREACHABLE;
 	s = wsd_stream_new(ops, owner);
-	if (!s || !moving(s) || fill(s, image, unread) != WSD_OK) {
+	status = s && moving(s) ? fill(s, image, unread) : WSD_ENOMEM;
+	if (status != WSD_OK) {
 		wsd_stream_free(s);
-		return WSD_ENOMEM;
+		return status;
 	}
 	atomic_store(&s->engine, engine);
 	s->active = true;

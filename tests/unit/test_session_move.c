@@ -306,12 +306,12 @@ static void it_closes_while_it_waits(void **state)
 static void an_image_that_lies_is_refused(void **state)
 {
 	static const struct wsd_stream_image good = { .port = 1, .path = "none" };
-	struct wsd_stream_image bad[6];
+	struct wsd_stream_image bad[7];
 	struct wsd_stream *stream;
 	struct end e;
 
 	(void)state;
-	for (unsigned i = 0; i < 6; i++)
+	for (unsigned i = 0; i < 7; i++)
 		bad[i] = good;
 	bad[0].unread = 1;
 	bad[1].unread = UINT32_MAX, bad[1].received = UINT64_MAX;
@@ -319,8 +319,10 @@ static void an_image_that_lies_is_refused(void **state)
 	bad[3].urgent_taken = 1;
 	bad[4].port = 0;
 	memset(bad[5].path, 'x', sizeof(bad[5].path));
+	memset(bad[6].qos, 1, sizeof(bad[6].qos)); /* a rate of no service */
+	strcpy(bad[6].path, wsd_engine_name(wsd_engine_at(0)));
 	memset(&e, 0, sizeof(e));
-	for (unsigned i = 0; i < 6; i++)
+	for (unsigned i = 0; i < 7; i++)
 		assert_int_equal(wsd_stream_import(&stream, &end_ops, &e, &bad[i], NULL),
 				 WSD_EINVAL);
 	assert_int_equal(wsd_stream_import(&stream, &end_ops, &e, &good, NULL), WSD_EUNREACHABLE);

@@ -126,7 +126,7 @@ bool wsd_share_listen_begin(const struct wsd_share_record *record, const struct 
 /* With the seat. When to look again. */
 uint64_t wsd_share_listen_held(const struct wsd_share_record *record, struct wsd_socket *sock,
 			       struct wsd_share_listen *listen);
-/* Another one has it: a keeper gives what it is asked for. When to look again. */
+/* Another one has it: a keeper gives what it is asked for, each what it could not give before. When to look again. */
 uint64_t wsd_share_listen_away(const struct wsd_share_record *record, struct wsd_socket *sock,
 			       const struct wsd_share_listen *listen);
 /* Not of the keeper itself: nobody listens who should. */

@@ -5,7 +5,7 @@
  * the keeper puts it into the record (listen_move.c). So does one that gives the seat up with what it had not
  * accepted yet, and a keeper that leaves with all that waits. The next with the seat listens then.
  *
- * The area behind GIFTS_AT has one writer at a time: who has the seat, but the keeper while it is asked.
+ * Connections are added behind GIFTS_AT by whoever has some that leave, under a lock; only who has the seat takes them.
  */
 #include "provider/session/wire.h"
 #include "provider/winsock/share.h"
@@ -17,6 +17,7 @@
 #include "rdma_backend/base/base.h"
 
 #define KEEPER	   (WSD_SHARE_MEMBERS + 1) /* the lock */
+#define ADDING	   (WSD_SHARE_MEMBERS + 2) /* the lock of `end`, for moments */
 #define GIFTS_AT   2048u
 #define GIFTS_FROM 8192u
 #define PART_LIMIT (2000 * WSD_NS_PER_MS) /* peers that do not answer must not keep the seat */
@@ -50,6 +51,7 @@ static struct gifts read_gifts(const struct wsd_share_record *record)
 	return gifts;
 }
 
+/* Of a new record. */
 static bool write_gifts(const struct wsd_share_record *record, const struct gifts *gifts)
 {
 	return wsd_record_write(record->record, GIFTS_AT, gifts, sizeof(*gifts));
@@ -61,6 +63,7 @@ static void set_asked(const struct wsd_share_record *record, uint32_t asked)
 			       sizeof(asked));
 }
 
+/* [ADDING] */
 static bool append(const struct wsd_share_record *record, const void *gift, size_t length)
 {
 	struct gifts gifts = read_gifts(record);
@@ -73,7 +76,7 @@ static bool append(const struct wsd_share_record *record, const void *gift, size
 				sizeof(gifts.end));
 }
 
-/* [lock] The one that may go. False: no memory, try again. */
+/* [lock] The one that may go. False: no memory, or another process is adding one; try again. */
 static bool put(const struct wsd_share_record *record, struct wsd_socket *sock)
 {
 	uint32_t unread = wsd_listener_unread(sock->listener);
@@ -81,12 +84,17 @@ static bool put(const struct wsd_share_record *record, struct wsd_socket *sock)
 
 	if (gift == NULL)
 		return false;
+	if (!wsd_record_lock(record->record, ADDING)) {
+		wsd_free(gift);
+		return false;
+	}
 	gift->length = unread;
 	wsd_listener_export(sock->listener, &gift->stream, (uint8_t *)(gift + 1));
 	sock->kick_all = true;
 	if (!append(record, gift, sizeof(*gift) + unread))
 		wsd_log(WSD_LOG_WARNING, "winsock",
 			"no room for a connection of a shared listener");
+	wsd_record_unlock(record->record, ADDING);
 	wsd_free(gift);
 	return true;
 }
@@ -120,6 +128,22 @@ static bool take_one(const struct wsd_share_record *record, struct wsd_socket *s
 	return true;
 }
 
+/* Where all is taken the next one comes to the begin again. */
+static void rewind_gifts(const struct wsd_share_record *record)
+{
+	struct gifts gifts;
+
+	if (!wsd_record_lock(record->record, ADDING))
+		return;
+	gifts = read_gifts(record);
+	if (gifts.begin == gifts.end) {
+		gifts.begin = gifts.end = GIFTS_FROM;
+		(void)wsd_record_write(record->record, GIFTS_AT + offsetof(struct gifts, begin),
+				       &gifts.begin, 2 * sizeof(gifts.begin));
+	}
+	wsd_record_unlock(record->record, ADDING);
+}
+
 /* [lock] All that there is into the queue. True: there was something, or is something on its way. */
 static bool take_all(const struct wsd_share_record *record, struct wsd_socket *sock)
 {
@@ -130,14 +154,9 @@ static bool take_all(const struct wsd_share_record *record, struct wsd_socket *s
 		;
 	if (!some)
 		return gifts.asked != 0;
-	/* The keeper may be adding to it, if it was asked. */
-	if (gifts.asked == 0 && gifts.begin == gifts.end) {
-		gifts.begin = gifts.end = GIFTS_FROM;
-		(void)write_gifts(record, &gifts);
-	} else {
-		(void)wsd_record_write(record->record, GIFTS_AT + offsetof(struct gifts, begin),
-				       &gifts.begin, sizeof(gifts.begin));
-	}
+	(void)wsd_record_write(record->record, GIFTS_AT + offsetof(struct gifts, begin),
+			       &gifts.begin, sizeof(gifts.begin));
+	rewind_gifts(record);
 	return true;
 }
 
@@ -146,14 +165,11 @@ static bool take_all(const struct wsd_share_record *record, struct wsd_socket *s
 /* [lock] */
 static bool keep(const struct wsd_share_record *record, struct wsd_share_listen *listen)
 {
-	struct gifts gifts;
+	static const struct gifts begins = { .listens = 1, .asked = 0 /* of one who is gone */ };
 
 	if (!wsd_record_lock(record->record, KEEPER))
 		return false;
-	gifts = read_gifts(record);
-	gifts.listens = 1;
-	gifts.asked = 0; /* of one who is gone */
-	if (!write_gifts(record, &gifts)) {
+	if (!wsd_record_write(record->record, GIFTS_AT, &begins, offsetof(struct gifts, begin))) {
 		wsd_record_unlock(record->record, KEEPER);
 		return false;
 	}
@@ -222,8 +238,7 @@ uint64_t wsd_share_listen_held(const struct wsd_share_record *record, struct wsd
 	if (listen->keeper && read_gifts(record).asked != 0)
 		set_asked(record, 0);
 	/* What was on its way to another one when the seat came here. */
-	while (listen->keeper &&
-	       (status = wsd_listener_suspend(sock->listener, false)) != WSD_AGAIN) {
+	while ((status = wsd_listener_suspend(sock->listener, false)) != WSD_AGAIN) {
 		if (status == WSD_OK && put(record, sock))
 			continue;
 		when = now + RETRY;
@@ -243,18 +258,22 @@ uint64_t wsd_share_listen_away(const struct wsd_share_record *record, struct wsd
 			       const struct wsd_share_listen *listen)
 {
 	enum wsd_status status;
+	bool asked;
 
-	if (!listen->keeper || sock->listener == NULL || read_gifts(record).asked == 0)
+	if (sock->listener == NULL)
 		return WSD_FOREVER;
-	status = wsd_listener_suspend(sock->listener, true);
-	sock->kick_all = true;
+	/* Whose peers have been asked to wait go, whether or not anybody asks for them: they do not wait for ever. */
+	asked = listen->keeper && read_gifts(record).asked != 0;
+	status = wsd_listener_suspend(sock->listener, asked);
+	sock->kick_all = sock->kick_all || asked || status != WSD_AGAIN;
 	if (status == WSD_AGAIN)
 		return WSD_FOREVER; /* the next one that arrives wakes us */
 	if (status != WSD_OK || !put(record, sock))
 		return wsd_clock_ns() + RETRY;
-	set_asked(record, 0);
+	if (asked)
+		set_asked(record, 0);
 	wsd_share_ring(record);
-	return WSD_FOREVER;
+	return wsd_clock_ns(); /* more may have to */
 }
 
 bool wsd_share_listen_lost(const struct wsd_share_record *record)

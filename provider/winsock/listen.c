@@ -157,6 +157,8 @@ static int listen_entered(struct wsd_socket *sock, int backlog, LPINT lpErrno)
 		}
 		error = sock->closed ? WSAENOTSOCK
 				     : wsd_socket_listen(sock, clamp_backlog(backlog));
+		if (error != 0 && sock->share != NULL)
+			wsd_share_listens_not(sock);
 		(void)wsd_socket_return(sock, error, lpErrno);
 		wsd_socket_unref(sock);
 		return error == 0 ? 0 : SOCKET_ERROR;

@@ -2,10 +2,6 @@
 /*
  * share.c - the seat of a shared socket. In each process one thread looks after each shared socket: it asks for
  * the seat when the socket is used here, and gives it up when another process wants it.
- *
- * The one who has the seat gives it up at once when it is not used just now, else at the end of a turn. Turns get
- * longer while each ends in the middle of a call that waits, so that two processes which wait for the same
- * bytes do not move the connection all the time.
  */
 #include "provider/winsock/share.h"
 #include "provider/winsock/spi_calls.h"
@@ -15,9 +11,6 @@
 #include "provider/transport/resume.h"
 #include "rdma_backend/base/base.h"
 
-#define TURN_LEAST  (10 * WSD_NS_PER_MS)
-#define TURN_MOST   (160 * WSD_NS_PER_MS)
-#define TURN_SEND   (500 * WSD_NS_PER_MS) /* a send that has begun is not cut by others' before */
 #define POLITE	    (200 * WSD_NS_PER_MS) /* for so long others may take what we gave up for them */
 #define RETRY	    (20 * WSD_NS_PER_MS)
 #define ASK_AGAIN   (2 * WSD_NS_PER_MS)	   /* a bell may have been missed */
@@ -44,7 +37,8 @@ struct wsd_share {
 	bool leaving, abort;
 	unsigned callers; /* in wsd_share_enter */
 	uint32_t selector;
-	uint64_t turn, until; /* length of a turn; end of this one */
+	struct wsd_share_turn turn;
+	enum wsd_share_want want; /* what the others know of us */
 	uint64_t polite_until;
 	uint64_t leave_by;
 	struct wsd_share_listen listen;
@@ -62,32 +56,27 @@ void wsd_shares_init(void)
 
 /* --- what the socket waits for here [lock] --- */
 
-static bool has_ops(const struct wsd_socket *sock)
-{
-	for (unsigned q = 0; q < WSD_Q_COUNT; q++)
-		if (!wsd_list_empty(&sock->queues[q]))
-			return true;
-	return false;
-}
-
 /* A call is in the middle of it. */
 static bool is_busy(const struct wsd_share *share)
 {
-	const struct wsd_socket *sock = share->sock;
-
-	return share->callers > 0 || has_ops(sock) || !wsd_list_empty(&sock->waiters);
+	return share->callers > 0 || wsd_share_waits(share->sock);
 }
 
-static bool is_sending(const struct wsd_socket *sock)
+static enum wsd_share_want wanted_here(const struct wsd_share *share)
 {
-	const struct wsd_list *queue = &sock->queues[WSD_Q_SEND];
-
-	return !wsd_list_empty(queue) && wsd_container(queue->next, struct wsd_op, link)->moved > 0;
+	if (share->leaving)
+		return WSD_SHARE_WANT_NOTHING;
+	return share->callers > 0 ? WSD_SHARE_WANT_NOW : wsd_share_waits_for(share->sock);
 }
 
-static bool is_wanted_here(const struct wsd_share *share)
+/* [lock] True: the others may not have heard of it. */
+static bool say_want(struct wsd_share *share, enum wsd_share_want want)
 {
-	return !share->leaving && (is_busy(share) || share->sock->fd.mask != 0);
+	bool more = want > share->want;
+
+	wsd_share_want(&share->record, want);
+	share->want = want;
+	return more;
 }
 
 /* [lock, dropped meanwhile] */
@@ -110,6 +99,15 @@ void wsd_share_poke(struct wsd_socket *sock)
 		wsd_waker_wake(waker);
 }
 
+void wsd_share_news(struct wsd_socket *sock)
+{
+	struct wsd_share *share = sock->share;
+
+	share->turn.news = true;
+	if (share->turn.patient)
+		wsd_share_poke(sock);
+}
+
 void wsd_share_selected(struct wsd_socket *sock)
 {
 	sock->share->selector = sock->share->record.slot;
@@ -123,9 +121,9 @@ static void seated(struct wsd_share *share)
 	struct wsd_socket *sock = share->sock;
 
 	share->seat = SEAT_HELD;
-	share->until = wsd_clock_ns() + share->turn;
+	wsd_share_turn_begin(&share->turn);
 	sock->away = false;
-	wsd_share_want(&share->record, false);
+	(void)say_want(share, WSD_SHARE_WANT_NOTHING);
 	if (share->selector != share->record.slot && !sock->closed)
 		wsd_fd_init(&sock->fd);
 	/* Others may have read, and met a full window. */
@@ -145,39 +143,6 @@ static void give_up(struct wsd_share *share)
 static bool can_go(const struct wsd_socket *sock)
 {
 	return sock->stream == NULL || wsd_stream_can_move(sock->stream);
-}
-
-/* In the middle of something that has to end here. */
-static bool is_stuck(const struct wsd_socket *sock)
-{
-	return sock->state == WSD_SOCK_CONNECTING || sock->reserved || sock->deciding ||
-	       !can_go(sock);
-}
-
-/* Is it the turn of another one? Sets *when to look again. */
-static bool is_over(struct wsd_share *share, uint64_t *when)
-{
-	uint64_t now = wsd_clock_ns(), end = share->until;
-
-	*when = WSD_FOREVER;
-	if (!wsd_share_wanted(&share->record))
-		return false;
-	if (is_stuck(share->sock)) {
-		*when = now + RETRY;
-		return false;
-	}
-	if (!is_busy(share)) {
-		share->turn = TURN_LEAST;
-		return true;
-	}
-	if (is_sending(share->sock) && end < share->until + TURN_SEND)
-		end = share->until + TURN_SEND;
-	if (now < end) {
-		*when = now + ASK_AGAIN < end ? now + ASK_AGAIN : end;
-		return false;
-	}
-	share->turn = share->turn * 2 < TURN_MOST ? share->turn * 2 : TURN_MOST;
-	return true;
 }
 
 /* [lock] Nobody else has it, or can have it: what it is from here on, or its end. */
@@ -210,7 +175,8 @@ static void held(struct wsd_share *share)
 		wsd_socket_close_end(sock, share->abort);
 		return;
 	}
-	if (is_over(share, &when))
+	if (wsd_share_turn_over(&share->turn, sock, is_busy(share),
+				wsd_share_wanted(&share->record), &when))
 		give_up(share);
 	else
 		rest(share, when < next ? when : next);
@@ -326,38 +292,44 @@ static void away(struct wsd_share *share)
 {
 	uint64_t when = wsd_share_listen_away(&share->record, share->sock, &share->listen);
 	uint64_t look = wsd_clock_ns() + LOOK_AGAIN;
-	bool want = is_wanted_here(share);
+	enum wsd_share_want want = wanted_here(share);
+	bool ring, may = false;
 	uint32_t payload;
 
 	wsd_share_port_away(&share->record, share->sock);
 	if (share->leaving && share->listen.keeper && !leave_time_over(share)) {
-		want = true; /* to hand over what waits */
+		want = WSD_SHARE_WANT_NOW; /* to hand over what waits */
 	} else if (share->leaving) {
 		/* The last one ends the connection, though it does not use it. */
 		wsd_share_quit(&share->record);
-		want = !wsd_share_others(&share->record) && !leave_time_over(share);
-		if (!want) {
+		if (!wsd_share_others(&share->record) && !leave_time_over(share)) {
+			want = WSD_SHARE_WANT_NOW;
+		} else {
 			share->seat = SEAT_ENDED;
 			wsd_socket_close_end(share->sock, true);
 			return;
 		}
 	}
 	/* One that nobody wants is taken by anyone: its peer does not wait for ever. */
-	want = want ||
-	       (wsd_share_state(&share->record, &payload) == WSD_SHARE_PARKED &&
-		!wsd_share_wanted(&share->record)) ||
-	       (!share->listen.keeper && wsd_share_listen_lost(&share->record));
-	wsd_share_want(&share->record, want);
-	if (!want) {
-		rest(share, when < look ? when : look);
-		return;
+	if (want == WSD_SHARE_WANT_NOTHING &&
+	    wsd_share_state(&share->record, &payload) == WSD_SHARE_PARKED &&
+	    wsd_share_wanted(&share->record) == WSD_SHARE_WANT_NOTHING)
+		want = WSD_SHARE_WANT_NEWS;
+	if (!share->listen.keeper && wsd_share_listen_lost(&share->record))
+		want = WSD_SHARE_WANT_NOW;
+	ring = say_want(share, want) || want == WSD_SHARE_WANT_NOW;
+	if (want != WSD_SHARE_WANT_NOTHING) {
+		may = may_sit(share);
+		if (may && wsd_share_sit(&share->record)) {
+			take(share);
+			return;
+		}
+		if (ring)
+			wsd_share_ring(&share->record);
+		if (!may || want == WSD_SHARE_WANT_NOW)
+			look = wsd_clock_ns() + ASK_AGAIN;
 	}
-	if (may_sit(share) && wsd_share_sit(&share->record)) {
-		take(share);
-		return;
-	}
-	wsd_share_ring(&share->record);
-	rest(share, wsd_clock_ns() + ASK_AGAIN);
+	rest(share, when < look ? when : look);
 }
 
 static void taking(struct wsd_share *share)
@@ -431,8 +403,8 @@ static int start(struct wsd_socket *sock, const struct wsd_share_record *record,
 	share->listen = *listen;
 	share->seat = seat;
 	share->selector = record->slot;
-	share->turn = TURN_LEAST;
-	share->until = wsd_clock_ns();
+	wsd_share_turn_begin(&share->turn);
+	share->turn.until = wsd_clock_ns(); /* it has been ours all the time */
 	share->remembered = WSD_SOCK_STATES;
 	wsd_list_init(&share->link);
 	wsd_socket_ref(sock);
@@ -515,6 +487,11 @@ int wsd_share_enter(struct wsd_socket *sock)
 void wsd_share_listens(struct wsd_socket *sock)
 {
 	wsd_share_port_room(&sock->share->record, sock);
+}
+
+void wsd_share_listens_not(struct wsd_socket *sock)
+{
+	wsd_share_port_keep(&sock->share->record);
 }
 
 bool wsd_share_dissolve(struct wsd_socket *sock)

@@ -43,6 +43,9 @@ struct wsd_share_token {
 	uint64_t expires;
 };
 
+/* What a process wants of the seat. News are what arrives: who has the seat need not give it up before. */
+enum wsd_share_want { WSD_SHARE_WANT_NOTHING, WSD_SHARE_WANT_NEWS, WSD_SHARE_WANT_NOW };
+
 /* How a process holds the port of a bound one. */
 enum wsd_share_port { WSD_SHARE_PORT_NONE, WSD_SHARE_PORT_SHARED, WSD_SHARE_PORT_ALONE };
 
@@ -73,8 +76,9 @@ bool wsd_share_sit(struct wsd_share_record *share); /* take the seat, if it is f
 void wsd_share_stand(struct wsd_share_record *share);
 /* Is any other process there, or on its way? */
 bool wsd_share_others(struct wsd_share_record *share);
-void wsd_share_want(struct wsd_share_record *share, bool want);
-bool wsd_share_wanted(struct wsd_share_record *share);	   /* by another one that lives */
+void wsd_share_want(struct wsd_share_record *share, enum wsd_share_want want);
+/* The most that another one says who lives. */
+enum wsd_share_want wsd_share_wanted(struct wsd_share_record *share);
 void wsd_share_ring(const struct wsd_share_record *share); /* all others */
 
 /* Are those who keep the port to themselves asked to share it? */
@@ -106,6 +110,8 @@ enum wsd_status wsd_share_unpark(struct wsd_share_record *share, struct wsd_sock
 
 /* With the seat, before it binds or listens: the others let it. */
 void wsd_share_port_room(struct wsd_share_record *record, struct wsd_socket *sock);
+/* It could not: they keep it to themselves again. */
+void wsd_share_port_keep(const struct wsd_share_record *record);
 /* With the seat: a socket that is bound has its port here. 0 or a WSA code. */
 int wsd_share_port_take(struct wsd_share_record *record, struct wsd_socket *sock);
 /* The seat goes; leaving: the descriptor is closed. */
@@ -138,6 +144,23 @@ bool wsd_share_listen_alone(const struct wsd_share_record *record, const struct 
 void wsd_share_listen_part(const struct wsd_share_record *record, struct wsd_socket *sock,
 			   struct wsd_share_listen *listen, bool leaving);
 
+/* --- whose turn it is: share_turn.c. All [lock]. --- */
+
+struct wsd_share_turn {
+	uint64_t length, until; /* of turns, and the end of this one */
+	bool news;		/* something has arrived in it */
+	bool patient;		/* we wait for that, and the others do */
+};
+
+/* Is a call or an operation in the middle of it here? */
+bool wsd_share_waits(const struct wsd_socket *sock);
+/* For what. NEWS, too, while events are selected. */
+enum wsd_share_want wsd_share_waits_for(const struct wsd_socket *sock);
+void wsd_share_turn_begin(struct wsd_share_turn *turn);
+/* It is ours: is it over, if others want the seat so? Else *when to look again. */
+bool wsd_share_turn_over(struct wsd_share_turn *turn, struct wsd_socket *sock, bool busy,
+			 enum wsd_share_want others, uint64_t *when);
+
 /* --- the seat: share.c. sock->away: another process has it, or it is on its way. --- */
 
 struct wsd_share;
@@ -154,10 +177,13 @@ int wsd_share_enter(struct wsd_socket *sock);
 bool wsd_share_dissolve(struct wsd_socket *sock);
 /* [lock, released] The descriptor is closed; the connection goes to another process, or ends with its last. */
 void wsd_share_leave(struct wsd_socket *sock, bool abort, bool quiet);
-/* [lock, dropped meanwhile] It begins to listen. */
+/* [lock, dropped meanwhile] It begins to listen; [lock] it could not. */
 void wsd_share_listens(struct wsd_socket *sock);
+void wsd_share_listens_not(struct wsd_socket *sock);
 /* [lock] Something waits for the seat, or does not any more. */
 void wsd_share_poke(struct wsd_socket *sock);
+/* [lock] Something has arrived. */
+void wsd_share_news(struct wsd_socket *sock);
 /* [lock] WSPEventSelect: it replaces what another process had asked for. */
 void wsd_share_selected(struct wsd_socket *sock);
 /* WSPSocket with a token. INVALID_SOCKET with *error. */

@@ -247,7 +247,7 @@ uint64_t wsd_share_listen_held(const struct wsd_share_record *record, struct wsd
 	coming = take_all(record, sock) || coming;
 	if (listen->keeper)
 		return when;
-	if (!coming && wsd_listener_idle(sock->listener)) {
+	if (!coming && wsd_listener_idle(sock->listener) && read_gifts(record).asked == 0) {
 		set_asked(record, 1);
 		wsd_share_ring(record);
 	}

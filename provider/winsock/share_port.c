@@ -36,6 +36,12 @@ void wsd_share_port_room(struct wsd_share_record *record, struct wsd_socket *soc
 	}
 }
 
+void wsd_share_port_keep(const struct wsd_share_record *record)
+{
+	wsd_share_port_ask(record, false);
+	wsd_share_ring(record);
+}
+
 int wsd_share_port_take(struct wsd_share_record *record, struct wsd_socket *sock)
 {
 	int error;

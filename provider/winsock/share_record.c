@@ -26,7 +26,7 @@ struct header {
 
 struct member {
 	uint32_t process;
-	uint32_t want;
+	uint32_t want; /* enum wsd_share_want */
 	uint8_t bell[WSD_BELL_NAME];
 	uint32_t port; /* enum wsd_share_port */
 	uint8_t unused[12];
@@ -148,7 +148,7 @@ bool wsd_share_others(struct wsd_share_record *share)
 	return false;
 }
 
-void wsd_share_want(struct wsd_share_record *share, bool want)
+void wsd_share_want(struct wsd_share_record *share, enum wsd_share_want want)
 {
 	uint32_t value = want;
 
@@ -158,16 +158,17 @@ void wsd_share_want(struct wsd_share_record *share, bool want)
 				       &value, sizeof(value));
 }
 
-bool wsd_share_wanted(struct wsd_share_record *share)
+enum wsd_share_want wsd_share_wanted(struct wsd_share_record *share)
 {
 	struct member members[WSD_SHARE_MEMBERS];
+	uint32_t most = WSD_SHARE_WANT_NOTHING;
 
 	if (!read_members(share, members))
-		return false;
+		return WSD_SHARE_WANT_NOTHING;
 	for (unsigned i = 1; i <= WSD_SHARE_MEMBERS; i++)
-		if (i != share->slot && members[i - 1].want != 0 && lives(share, i))
-			return true;
-	return false;
+		if (i != share->slot && members[i - 1].want > most && lives(share, i))
+			most = members[i - 1].want;
+	return most < WSD_SHARE_WANT_NOW ? (enum wsd_share_want)most : WSD_SHARE_WANT_NOW;
 }
 
 void wsd_share_port_say(struct wsd_share_record *share, enum wsd_share_port how)
@@ -222,7 +223,7 @@ void wsd_share_quit(struct wsd_share_record *share)
 {
 	if (share->slot == 0)
 		return;
-	wsd_share_want(share, false);
+	wsd_share_want(share, WSD_SHARE_WANT_NOTHING);
 	wsd_record_unlock(share->record, share->slot);
 	share->slot = 0;
 }

@@ -9,6 +9,7 @@
 #include "rdma_backend/base/base.h"
 
 #define LIFE_OFFSET offsetof(struct wsd_socket, refs)
+#define NEWS	    (WSD_CHANGE_READABLE | WSD_CHANGE_URGENT | WSD_CHANGE_DIRECT | WSD_CHANGE_DEAD)
 
 /* What is told after the lock has been dropped. */
 struct delivery {
@@ -515,6 +516,8 @@ static void stream_changed(void *owner, unsigned changes)
 	struct wsd_socket *sock = owner;
 
 	sock->changes |= changes;
+	if (sock->share != NULL && (changes & NEWS))
+		wsd_share_news(sock);
 	if (sock->in_settle)
 		return;
 	/* A peer's offer is refused unless a posted receive takes it before we return, and an urgent
@@ -560,6 +563,8 @@ static void listener_arrived(void *owner)
 	struct wsd_socket *sock = owner;
 
 	sock->changes |= WSD_CHANGE_ARRIVED;
+	if (sock->share != NULL)
+		wsd_share_news(sock);
 }
 
 static void listener_gone(void *owner)

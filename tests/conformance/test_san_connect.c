@@ -189,7 +189,7 @@ static int CALLBACK condition(LPWSABUF caller_id, LPWSABUF caller_data, LPQOS sq
 	memcpy(&seen->remote.sa, caller_id->buf, caller_id->len);
 	memcpy(&seen->local.sa, callee_id->buf, callee_id->len);
 	seen->room = (unsigned)callee_data->len;
-	if (seen->reply_length > 0)
+	if (seen->reply_length > 0 && seen->reply_length <= seen->room)
 		memset(callee_data->buf, 'r', seen->reply_length);
 	callee_data->len = seen->reply_length;
 	if (seen->peer != NULL) {
@@ -311,6 +311,15 @@ static void check_reject(void)
 	seen.peer = NULL;
 	server = san_take(listener, condition, (DWORD_PTR)&seen);
 	CHECK_R(81, server != INVALID_SOCKET && seen.calls == 2);
+	san_close(client);
+	san_close(server);
+	/* Nor does an answer with more data than there was room for. */
+	seen = (struct seen){ .answer = CF_ACCEPT, .reply_length = CALLEE_MOST + 1 };
+	CHECK(attempt(listener, &at, &seen, NULL, NULL, &client, &server) == -2 &&
+	      host_error == WSAEINVAL);
+	seen = (struct seen){ .answer = CF_ACCEPT };
+	server = san_take(listener, condition, (DWORD_PTR)&seen);
+	CHECK(server != INVALID_SOCKET && seen.calls == 1);
 	san_close(client);
 	san_close(server);
 	host_close(listener);

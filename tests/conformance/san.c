@@ -6,6 +6,7 @@
 
 struct san_functions san;
 atomic_uint san_completions[HOST_TABLES];
+void (*san_in_upcall)(LPWSAOVERLAPPED overlapped);
 
 static bool v6(void)
 {
@@ -32,6 +33,8 @@ u_short free_port(void)
 static int WSPAPI complete_0(SOCKET s, LPWSAOVERLAPPED o, DWORD error, DWORD bytes, LPINT lpErrno)
 {
 	san_completions[0]++;
+	if (san_in_upcall != NULL)
+		san_in_upcall(o);
 	return WPUCompleteOverlappedRequest(s, o, error, bytes, lpErrno);
 }
 

@@ -43,6 +43,8 @@ struct san_pair {
 
 extern struct san_functions san;
 extern atomic_uint san_completions[HOST_TABLES]; /* through slot 16 of which table */
+/* What the switch does in a completion upcall, of table 0. */
+extern void (*san_in_upcall)(LPWSAOVERLAPPED overlapped);
 
 /* A copy of the table of 16. */
 WSPUPCALLTABLEEX san_table(unsigned table);

@@ -6,6 +6,8 @@
 #define POOL 65536u
 #define MANY 200u
 
+#define CHAIN 50u
+
 static char out_pool[POOL], in_pool[POOL];
 
 static struct san_pair pair;
@@ -462,6 +464,78 @@ static void check_other_process(void)
 	san_close(listener);
 }
 
+/* The result is waited for by the event, whose low bit is not its own; without one there is no waiting. */
+static void check_wait(void)
+{
+	WSAEVENT event = WSACreateEvent();
+	struct san_op recv[2], send[2];
+	DWORD bytes = 0;
+
+	open_all();
+	for (unsigned i = 0; i < 2; i++) {
+		san_begin_op(&recv[i], SAN_POLL);
+		if (i == 1)
+			recv[i].o.hEvent = (HANDLE)((uintptr_t)event | 1);
+		CHECK(san_recv(pair.server, in_pool + i * 100, 100, &recv[i]) == 0);
+	}
+	host_error = 0;
+	CHECK(!spi.lpWSPGetOverlappedResult(pair.server, &recv[0].o, &bytes, TRUE, &recv[0].flags,
+					    &host_error) &&
+	      host_error == WSA_INVALID_HANDLE);
+	for (unsigned i = 0; i < 2; i++) {
+		san_begin_op(&send[i], SAN_POLL);
+		CHECK(san_send(pair.client, out_pool, 3 + i, &send[i]) == 0);
+	}
+	CHECK_R(171, spi.lpWSPGetOverlappedResult(pair.server, &recv[1].o, &bytes, TRUE,
+						  &recv[1].flags, &host_error) &&
+			     bytes == 4);
+	CHECK(san_result(pair.server, &recv[0], &bytes) == 0 && bytes == 3);
+	for (unsigned i = 0; i < 2; i++)
+		CHECK(san_result(pair.client, &send[i], &bytes) == 0 && bytes == 3 + i);
+	san_close_pair(&pair);
+	WSACloseEvent(event);
+}
+
+/* --- a switch goes on from its upcall --- */
+
+static struct san_op chain[CHAIN];
+static atomic_uint chained, chain_errors;
+
+static void send_next(LPWSAOVERLAPPED ended)
+{
+	unsigned n = chained;
+
+	if (n == CHAIN || (n > 0 && ended != &chain[n - 1].o))
+		return;
+	chained = n + 1;
+	san_begin_op(&chain[n], SAN_UPCALL);
+	if (san_send(pair.client, out_pool + n + 1, n + 1, &chain[n]) != 0)
+		chain_errors++;
+}
+
+static void check_from_upcall(void)
+{
+	struct san_op recv[CHAIN];
+	DWORD bytes = 0;
+
+	open_all();
+	fill(out_pool, 2 * CHAIN, 5);
+	for (unsigned i = 0; i < CHAIN; i++) {
+		san_begin_op(&recv[i], SAN_POLL);
+		CHECK(san_recv(pair.server, in_pool + i * CHAIN, CHAIN, &recv[i]) == 0);
+	}
+	san_in_upcall = send_next;
+	send_next(NULL);
+	for (unsigned i = 0; i < CHAIN; i++)
+		CHECK_R(136, san_result(pair.server, &recv[i], &bytes) == 0 && bytes == i + 1 &&
+				     memcmp(in_pool + i * CHAIN, out_pool + i + 1, i + 1) == 0);
+	for (unsigned i = 0; i < CHAIN; i++)
+		CHECK_R(136, san_upcalls(&chain[i], SAN_WAIT_MS) == 1);
+	CHECK_R(136, chained == CHAIN && chain_errors == 0);
+	san_in_upcall = NULL;
+	san_close_pair(&pair);
+}
+
 int main(int argc, char **argv)
 {
 	host_begin(argc, argv);
@@ -482,6 +556,8 @@ int main(int argc, char **argv)
 	check_too_long();
 	check_close();
 	check_memory_after_close();
+	check_wait();
+	check_from_upcall();
 	if (conf_two_processes())
 		check_other_process();
 	host_cleanup();

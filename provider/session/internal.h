@@ -36,11 +36,13 @@
 #define WSD_RESERVE_FIN	   1u
 #define WSD_RESERVE_CREDIT 0u
 
-/* Ids of signalled work: READ, or up to where the stage has been taken when it was posted. */
-#define WSD_ID_SENT	 0ull
-#define WSD_ID_READ	 (1ull << 62)
-#define WSD_ID_READ_LAST (WSD_ID_READ | 1u) /* completes all of a direct read */
-#define WSD_ID_VALUE	 ((1ull << 62) - 1)
+/* Ids of signalled work: how many bytes of a direct read have come with this READ, or up to where the stage has been
+ * taken when it was posted. */
+#define WSD_ID_SENT  0ull
+#define WSD_ID_READ  (1ull << 62)
+#define WSD_ID_VALUE ((1ull << 62) - 1)
+
+#define WSD_READS 4u /* of a direct read on their way; even */
 
 /* Control messages that wait to be posted: one bit each, so that nothing is queued or allocated. */
 #define WSD_SEND_START	       (1u << 0)
@@ -163,8 +165,9 @@ struct wsd_rx {
 		uint8_t *into;
 		struct wsd_region *region;
 		struct wsd_direct *direct;
-		uint32_t reading; /* bytes of the READs in flight */
-		uint32_t asked;	  /* those that have been posted */
+		uint32_t reading; /* bytes of the direct read that is under way */
+		uint32_t asked;	  /* bytes of those that have been posted */
+		uint32_t come;	  /* and of those that are known to have completed */
 		bool offered;
 	} source;
 };
@@ -279,9 +282,9 @@ bool wsd_tx_ring_ready(struct wsd_stream *stream, uint32_t bytes);
 enum wsd_status wsd_tx_message(struct wsd_stream *stream, struct wsd_header *header,
 			       uint8_t *payload, uint32_t length, uint32_t reserve);
 bool wsd_tx_room(const struct wsd_stream *stream);
-/* One of the READs of a direct read; they are carried out one behind the other, and the last one completes all. */
+/* One of the READs of a direct read, of which come bytes are there when it has completed. */
 enum wsd_status wsd_tx_read_work(struct wsd_stream *stream, const struct wsd_sge *sge,
-				 uint64_t addr, uint32_t key, bool first, bool last);
+				 uint64_t addr, uint32_t key, uint32_t flags, uint32_t come);
 
 /* stage.c */
 /* Or a larger one. False: there is none. */
@@ -336,7 +339,8 @@ void wsd_source_settle(struct wsd_stream *stream);	   /* refuse what nobody read
 enum wsd_status wsd_source_ask(struct wsd_stream *stream); /* WSD_SEND_READ */
 enum wsd_status wsd_source_read(struct wsd_stream *stream, const struct wsd_iovec *iov,
 				struct wsd_direct *direct);
-void wsd_source_read_done(struct wsd_stream *stream, enum wsd_status status);
+/* So many bytes of it have come, or it failed. */
+void wsd_source_read_done(struct wsd_stream *stream, uint32_t come, enum wsd_status status);
 void wsd_zcopy_free(struct wsd_stream *stream, enum wsd_status status);
 
 /* qos.c */

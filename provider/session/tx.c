@@ -400,8 +400,8 @@ void wsd_tx_completed(struct wsd_stream *s, const struct wsd_event *event)
 {
 	if ((event->id & ~WSD_ID_VALUE) == WSD_ID_SENT)
 		wsd_stage_done(s, event->id & WSD_ID_VALUE);
-	else if (event->id == WSD_ID_READ_LAST || event->status != WSD_OK)
-		wsd_source_read_done(s, event->status);
+	else
+		wsd_source_read_done(s, (uint32_t)(event->id & WSD_ID_VALUE), event->status);
 	/* WSD_EREMOTE_ACCESS, too: the system takes a dead process's memory back before its connections, and what we
 	 * post until we hear of its death is refused. */
 	if (event->status != WSD_OK)
@@ -409,12 +409,11 @@ void wsd_tx_completed(struct wsd_stream *s, const struct wsd_event *event)
 }
 
 enum wsd_status wsd_tx_read_work(struct wsd_stream *s, const struct wsd_sge *sge, uint64_t addr,
-				 uint32_t key, bool first, bool last)
+				 uint32_t key, uint32_t flags, uint32_t come)
 {
 	struct wsd_work work = { .op = WSD_OP_READ,
-				 .id = last ? WSD_ID_READ_LAST : WSD_ID_READ,
-				 .flags = (last ? WSD_WORK_SIGNALLED : 0) |
-					  (first ? 0 : WSD_WORK_FENCE),
+				 .id = WSD_ID_READ | come,
+				 .flags = flags,
 				 .sge = sge,
 				 .sge_count = 1,
 				 .remote_addr = addr,

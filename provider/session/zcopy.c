@@ -142,23 +142,33 @@ static uint32_t piece_most(const struct wsd_device_attr *device)
 									 : device->max_rdma;
 }
 
-/* Post what has not been yet; without room in the send queue the rest follows later. */
+/*
+ * Post what has not been yet; the rest follows later. Only some at a time: as each is fenced behind the one before, all
+ * that is posted behind them waits for all but the last, and a message of this side shall not wait for a whole buffer.
+ */
 enum wsd_status wsd_source_ask(struct wsd_stream *s)
 {
 	uint32_t most = piece_most(wsd_engine_attr(atomic_load(&s->engine)));
-	enum wsd_status status = WSD_OK;
 
-	while (s->rx.source.asked < s->rx.source.reading && status == WSD_OK) {
+	while (s->rx.source.asked < s->rx.source.reading) {
 		uint32_t asked = s->rx.source.asked, left = s->rx.source.reading - asked;
 		struct wsd_sge sge = { s->rx.source.into + asked, left < most ? left : most,
 				       s->rx.source.region };
+		uint32_t flags = asked == 0 ? 0 : WSD_WORK_FENCE;
+		enum wsd_status status;
 
+		if (asked - s->rx.source.come >= (uint64_t)WSD_READS * most)
+			return WSD_AGAIN;
+		/* There is news of each half of those on their way, and of the last one. */
+		if (sge.length == left || (asked / most + 1) % (WSD_READS / 2) == 0)
+			flags |= WSD_WORK_SIGNALLED;
 		status = wsd_tx_read_work(s, &sge, s->rx.source.addr + s->rx.source.moved + asked,
-					  s->rx.source.key, asked == 0, sge.length == left);
-		if (status == WSD_OK)
-			s->rx.source.asked += sge.length;
+					  s->rx.source.key, flags, asked + sge.length);
+		if (status != WSD_OK)
+			return status;
+		s->rx.source.asked += sge.length;
 	}
-	return status;
+	return WSD_OK;
 }
 
 enum wsd_status wsd_source_read(struct wsd_stream *s, const struct wsd_iovec *iov,
@@ -175,7 +185,7 @@ enum wsd_status wsd_source_read(struct wsd_stream *s, const struct wsd_iovec *io
 	}
 	s->rx.source.into = iov->base;
 	s->rx.source.reading = want;
-	s->rx.source.asked = 0;
+	s->rx.source.asked = s->rx.source.come = 0;
 	if (wsd_source_ask(s) != WSD_OK) {
 		if (s->rx.source.asked == 0) {
 			wsd_mr_end(cache, s->rx.source.region);
@@ -207,12 +217,15 @@ static void read_end(struct wsd_stream *s, enum wsd_status status)
 	s->changes |= WSD_CHANGE_DIRECT | WSD_CHANGE_READABLE;
 }
 
-void wsd_source_read_done(struct wsd_stream *s, enum wsd_status status)
+void wsd_source_read_done(struct wsd_stream *s, uint32_t come, enum wsd_status status)
 {
 	uint32_t got = s->rx.source.reading;
 
 	if (!s->rx.source.direct)
 		return;
+	s->rx.source.come = come;
+	if (status == WSD_OK && come < got)
+		return; /* the pieces that are left are asked for when the events have been looked at */
 	read_end(s, status);
 	if (status != WSD_OK)
 		return;

@@ -95,6 +95,59 @@ static void a_loan_is_read_into_a_posted_receive(void **state)
 	free(to);
 }
 
+static enum wsd_status said;
+
+static void reader_speaks(struct end *e)
+{
+	char message[64] = "";
+	struct wsd_iovec iov = { message, sizeof(message) };
+	size_t n = 0;
+
+	said = wsd_stream_write(e->stream, &iov, 1, &n);
+	if (said == WSD_OK && n < sizeof(message))
+		said = WSD_AGAIN;
+}
+
+/* Full duplex: what the reader sends meanwhile does not wait until all has been read. */
+static void a_reader_can_send(void **state)
+{
+	struct server sv;
+	struct end c, a;
+	struct wsd_loan loan = { 0 };
+	size_t total = 3u << 20;
+	uint8_t *from = calloc(1, total), *to = calloc(1, total), heard[64];
+	enum wsd_status status = WSD_AGAIN;
+
+	(void)state;
+	pair(&sv, &c, &a, 65536);
+	transfer(&c, &a, 100000, 1000, 5000);
+	said = WSD_PENDING;
+	end_lock(&a);
+	a.want = (struct wsd_iovec){ to, total };
+	a.reading = reader_speaks;
+	end_unlock(&a, NULL);
+	loan.data = (struct wsd_iovec){ from, total };
+	end_lock(&c);
+	c.want = (struct wsd_iovec){ heard, sizeof(heard) };
+	if (wsd_stream_can_lend(c.stream, total))
+		status = wsd_stream_lend(c.stream, &loan);
+	end_unlock(&c, NULL);
+	if (status == WSD_PENDING) {
+		WAIT_FOR(loan_done(&c, &loan));
+		assert_int_equal(said, WSD_OK);
+		assert_int_equal(c.got, sizeof(heard)); /* it was there before the end */
+	} else {
+		print_message("this device cannot READ\n");
+	}
+	end_close(&a, true);
+	end_close(&c, true);
+	end_free(&c);
+	end_free(&a);
+	server_close(&sv);
+	free(from);
+	free(to);
+}
+
 /* The peer vanishes while it reads: the lender gets its memory back with an error. */
 static void a_loan_ends_with_the_connection(void **state)
 {
@@ -201,6 +254,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_loan_nobody_reads_directly_is_refused),
 		cmocka_unit_test(a_loan_is_read_into_a_posted_receive),
+		cmocka_unit_test(a_reader_can_send),
 		cmocka_unit_test(a_loan_ends_with_the_connection),
 		cmocka_unit_test(a_direct_read_ends_with_its_stream),
 	};

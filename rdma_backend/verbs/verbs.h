@@ -57,7 +57,7 @@ struct wsd_device {
 	struct wsd_addr seen[VERBS_ADDRESSES];
 	uint32_t seen_count;
 	uint32_t max_send, max_recv, max_sge, max_inline, max_bytes, max_cqe;
-	uint64_t speed; /* of the port; 0: unknown */
+	uint64_t speed; /* of its ports; 0: unknown */
 	uint8_t max_read_out, max_read_in;
 	uint8_t port;	     /* one that works, until the route of a connection is known */
 	uint8_t ack_timeout; /* 0: what the connection manager computes */

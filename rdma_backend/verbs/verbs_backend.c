@@ -3,6 +3,7 @@
  * verbs_backend.c - the module's entry, its table, and opening adapters.
  */
 #include "rdma_backend/verbs/verbs.h"
+#include "rdma_backend/verbs/verbs_port.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -124,47 +125,19 @@ static enum wsd_status learn_inline(struct wsd_device *device)
 	return qp ? WSD_OK : WSD_EDEVICE;
 }
 
-/* Both are codes, one bit each: lanes, and what a lane carries. Bytes per second; 0: unknown. */
-static uint64_t port_speed(const struct ibv_port_attr *attr)
+static enum wsd_status read_ports(struct wsd_device *device, unsigned count)
 {
-	static const struct {
-		uint8_t code;
-		uint32_t mbits;
-	} rates[] = { { 1, 2500 },   { 2, 5000 },   { 4, 10000 },  { 8, 10000 },
-		      { 16, 14000 }, { 32, 25000 }, { 64, 50000 }, { 128, 100000 } };
-	static const struct {
-		uint8_t code, lanes;
-	} widths[] = { { 1, 1 }, { 2, 4 }, { 4, 8 }, { 8, 12 }, { 16, 2 } };
-	uint64_t mbits = 0, lanes = 0;
-	size_t i;
-
-	for (i = 0; i < sizeof(rates) / sizeof(rates[0]); i++)
-		if (rates[i].code == attr->active_speed)
-			mbits = rates[i].mbits;
-	for (i = 0; i < sizeof(widths) / sizeof(widths[0]); i++)
-		if (widths[i].code == attr->active_width)
-			lanes = widths[i].lanes;
-	return mbits * lanes * 125000;
-}
-
-static enum wsd_status read_ports(struct wsd_device *device, unsigned ports)
-{
+	struct verbs_ports ports = { 0 };
 	struct ibv_port_attr attr;
 	unsigned port;
 
-	for (port = 1; port <= ports; port++) {
-		if (ibv_query_port(device->context, (uint8_t)port, &attr) != 0)
-			continue;
-		if (device->port == 0 || attr.state == IBV_PORT_ACTIVE) {
-			device->port = (uint8_t)port;
-			device->max_bytes = least(attr.max_msg_sz, 1u << 30);
-			device->speed = port_speed(&attr);
-		}
-		if (attr.state == IBV_PORT_ACTIVE)
-			return WSD_OK;
-	}
-	/* A port without a link may get one; until then it serves no address. */
-	return device->port ? WSD_OK : WSD_EDEVICE;
+	for (port = 1; port <= count; port++)
+		if (ibv_query_port(device->context, (uint8_t)port, &attr) == 0)
+			verbs_ports_add(&ports, (uint8_t)port, &attr);
+	device->port = ports.first;
+	device->max_bytes = least(ports.max_bytes, 1u << 30);
+	device->speed = ports.speed;
+	return ports.first ? WSD_OK : WSD_EDEVICE;
 }
 
 static enum wsd_status read_limits(struct wsd_device *device, bool *software)

@@ -137,18 +137,73 @@ static void test_abi_and_size_must_match(void **state)
 {
 	struct wsd_backend_ops ops = wsd_backend_one, full;
 	const struct wsd_backend_ops *found;
+	char expected[64];
 
 	(void)state;
+	ops.abi--; /* a module of an earlier library, whose table may well be as large */
+	assert_int_equal(wsd_ops_complete(&ops, &full, reason, sizeof(reason)), WSD_EABI);
+	ops.abi++;
 	ops.size -= 1;
 	assert_int_equal(wsd_ops_complete(&ops, &full, reason, sizeof(reason)), WSD_EABI);
 	ops.size += 2;
 	assert_int_equal(wsd_ops_complete(&ops, &full, reason, sizeof(reason)), WSD_EABI);
 	assert_int_equal(find("otherabi", &found), WSD_EABI);
-	assert_reason("ABI 2");
+	snprintf(expected, sizeof(expected), "ABI %u", WSD_BACKEND_ABI + 1);
+	assert_reason(expected);
 	assert_int_equal(find("refuses", &found), WSD_EABI);
-	assert_reason("does not support ABI 1");
+	snprintf(expected, sizeof(expected), "does not support ABI %u", WSD_BACKEND_ABI);
+	assert_reason(expected);
 	assert_int_equal(find("empty", &found), WSD_EABI);
 	assert_reason("exports no wsd_backend_query");
+}
+
+/*
+ * A module says only ABI and size of its table; everything else that backend.h lays out hangs on the number. Whoever
+ * changes one of these has to raise it, and this.
+ */
+static void test_layout_belongs_to_the_number(void **state)
+{
+#define AT(type, member) offsetof(struct type, member)
+	static const size_t attr[] = {
+		AT(wsd_device_attr, size),	  AT(wsd_device_attr, caps),
+		AT(wsd_device_attr, name),	  AT(wsd_device_attr, max_sge),
+		AT(wsd_device_attr, max_message), AT(wsd_device_attr, max_rdma),
+		AT(wsd_device_attr, max_send),	  AT(wsd_device_attr, max_recv),
+		AT(wsd_device_attr, max_read),	  AT(wsd_device_attr, max_inline),
+		AT(wsd_device_attr, hint_zcopy),  AT(wsd_device_attr, hint_ring),
+		AT(wsd_device_attr, hint_read),	  AT(wsd_device_attr, cost_poll),
+		AT(wsd_device_attr, cost_post),	  AT(wsd_device_attr, speed),
+	};
+	static const size_t attr_then[] = { 0,	4,  8,	40, 44, 48, 52, 56,
+					    60, 64, 68, 72, 76, 80, 84, 88 };
+	static const size_t ops[] = {
+		AT(wsd_backend_ops, open),	AT(wsd_backend_ops, queue_create),
+		AT(wsd_backend_ops, poll),	AT(wsd_backend_ops, busy),
+		AT(wsd_backend_ops, reg),	AT(wsd_backend_ops, bind),
+		AT(wsd_backend_ops, mem_alloc), AT(wsd_backend_ops, listen),
+		AT(wsd_backend_ops, connect),	AT(wsd_backend_ops, set_traffic_class),
+		AT(wsd_backend_ops, post_send), AT(wsd_backend_ops, post_recv),
+		sizeof(struct wsd_backend_ops),
+	};
+	static const size_t ops_then[] = { 24,	56,  72,  112, 120, 136, 144,
+					   160, 192, 224, 232, 240, 248 };
+#undef AT
+
+	(void)state;
+	assert_int_equal(WSD_BACKEND_ABI, 2);
+	if (sizeof(void *) != 8)
+		return;
+	assert_memory_equal(attr, attr_then, sizeof(attr_then));
+	assert_memory_equal(ops, ops_then, sizeof(ops_then));
+	assert_int_equal(sizeof(struct wsd_device_attr), 96);
+	assert_int_equal(sizeof(struct wsd_addr), 24);
+	assert_int_equal(sizeof(struct wsd_region), 32);
+	assert_int_equal(sizeof(struct wsd_sge), 24);
+	assert_int_equal(sizeof(struct wsd_work), 56);
+	assert_int_equal(sizeof(struct wsd_recv), 40);
+	assert_int_equal(sizeof(struct wsd_event), 104);
+	assert_int_equal(sizeof(struct wsd_host), 88);
+	assert_int_equal(sizeof(struct wsd_endpoint_attr), 24);
 }
 
 static void test_names_cannot_leave_the_folder(void **state)
@@ -219,6 +274,7 @@ int main(void)
 		cmocka_unit_test(test_every_operation_is_checked),
 		cmocka_unit_test(test_own_traffic_class_is_told_from_the_filler),
 		cmocka_unit_test(test_abi_and_size_must_match),
+		cmocka_unit_test(test_layout_belongs_to_the_number),
 		cmocka_unit_test(test_names_cannot_leave_the_folder),
 		cmocka_unit_test(test_module_is_found_by_name),
 		cmocka_unit_test(test_module_is_loaded_by_path),

@@ -30,7 +30,7 @@ extern "C" {
 #endif
 
 /* Any change to a structure or an operation of this header bumps it. */
-#define WSD_BACKEND_ABI 1u
+#define WSD_BACKEND_ABI 2u
 
 /* The one symbol that a module (openwsd-backend-<name>.so or .dll) exports. */
 #define WSD_BACKEND_QUERY_SYMBOL "wsd_backend_query"

@@ -139,11 +139,11 @@ static void stopped(void)
 {
 	peer_signal(SIGSTOP);
 	if (fork() == 0) {
-		Sleep(2 * LIMIT_MS);
+		Sleep(3 * LIMIT_MS); /* this process may take a while to its connect */
 		peer_signal(SIGCONT);
 		_exit(0);
 	}
-	check_connect("verbs", 2 * LIMIT_MS - 1, 5 * LIMIT_MS, NULL);
+	check_connect("verbs", 2 * LIMIT_MS - 1, 10 * LIMIT_MS, NULL);
 }
 
 int main(int argc, char **argv)

@@ -18,7 +18,7 @@
 #define BYTES	    100000
 #define SOON	    10000u /* ms, for what should be done at once */
 #define AGAIN_MS    200u
-#define AGAIN_MOST  (SOON / AGAIN_MS + 1)
+#define AGAIN_MOST  50u
 
 static unsigned kib;
 static bool limited_acceptor, alone;
@@ -176,11 +176,10 @@ static unsigned all_at_once(void)
 /* What was closed is given back a little later. */
 static void again(void)
 {
-	uint64_t end = GetTickCount64() + SOON;
 	bool good = false;
 	SOCKET s;
 
-	while (!good && GetTickCount64() < end) {
+	for (unsigned tries = 0; !good && tries < AGAIN_MOST; tries++) {
 		s = try_connect();
 		good = s != INVALID_SOCKET && on_verbs(s);
 		if (s != INVALID_SOCKET) {

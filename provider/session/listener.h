@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* listener.h - the queue of a listening address, shared by listener.c and listen_move.c. */
+/* listener.h - the queue of a listening address, shared by listener.c, listen_move.c and orphan.c. */
 #ifndef WSD_SESSION_LISTENER_H
 #define WSD_SESSION_LISTENER_H
 

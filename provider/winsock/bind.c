@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "provider/transport/listen.h"
+#include "provider/winsock/routine.h"
 #include "provider/winsock/share.h"
 #include "rdma_backend/base/base.h"
 
@@ -65,6 +66,7 @@ static SOCKET make_socket(unsigned mode, int af, int type, int protocol,
 		*out = WSANOTINITIALISED;
 		return INVALID_SOCKET;
 	}
+	(void)wsd_due_reap();
 	error = resolve(&af, &type, &protocol, lpProtocolInfo);
 	if (error == 0)
 		error = check_kind(af, type, protocol, g, dwFlags);
@@ -206,6 +208,7 @@ static int bind_entered(struct wsd_socket *sock, const struct sockaddr *name, in
 
 int WSPAPI wsd_spi_bind(SOCKET s, const struct sockaddr *name, int namelen, LPINT lpErrno)
 {
+	(void)wsd_due_reap(); /* one of them may hold the port */
 	return bind_entered(wsd_socket_enter(s, lpErrno), name, namelen, lpErrno);
 }
 

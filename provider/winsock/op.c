@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "provider/winsock/routine.h"
 #include "rdma_backend/base/base.h"
 
 #define POOL_MAX 64u
@@ -145,31 +146,15 @@ unsigned wsd_op_rest(const struct wsd_op *op, struct wsd_iovec *rest, unsigned r
 
 /* --- life --- */
 
-/* A completion routine that runs in this thread. */
-struct routine_frame {
-	SOCKET handle;
-	struct routine_frame *outer;
-};
-
-/* Finished operations are kept outside of the frames, because a routine may end its thread. */
-struct routines {
-	struct routine_frame *frames;
-	struct wsd_list kept; /* of sockets that have a frame; all zero until the first */
-};
-WSD_THREAD_LOCAL(struct routines, own_routines, WSD_ROOM_ROUTINES);
-
 struct wsd_op *wsd_op_take(struct wsd_socket *home, enum wsd_op_kind kind,
 			   const struct wsd_op_request *request)
 {
-	struct wsd_list *node = wsd_list_pop(&home->pool);
+	struct wsd_list *node;
 	struct wsd_op *op;
 
-	/* A routine needs room in the thread in which it will run: mostly this one. */
-	if (home->op_count >= OPS_MAX || (request->routine != NULL && own_routines() == NULL)) {
-		if (node != NULL)
-			wsd_list_append(&home->pool, node);
+	if (home->op_count >= OPS_MAX)
 		return NULL;
-	}
+	node = wsd_list_pop(&home->pool);
 	if (node != NULL) {
 		op = wsd_container(node, struct wsd_op, link);
 		home->pool_count--;
@@ -179,6 +164,10 @@ struct wsd_op *wsd_op_take(struct wsd_socket *home, enum wsd_op_kind kind,
 			return NULL;
 	}
 	wsd_op_init(op, kind, home);
+	if (request->routine != NULL && !wsd_routine_prepare(op)) {
+		wsd_free(op);
+		return NULL;
+	}
 	op->overlapped = request->overlapped;
 	op->routine = request->routine;
 	if (request->thread != NULL)
@@ -201,6 +190,7 @@ static void give_back(struct wsd_op *op)
 	struct wsd_socket *home = op->home;
 
 	wsd_list_remove(&op->parked_link);
+	wsd_due_forget(op);
 	home->op_count--;
 	if (home->pool_count < POOL_MAX && !home->closed) {
 		home->pool_count++;
@@ -270,7 +260,7 @@ int wsd_op_wait(struct wsd_socket *sock, struct wsd_op *op, uint64_t deadline)
 	return op->error == WSA_OPERATION_ABORTED ? WSAEINTR : op->error;
 }
 
-static void release(struct wsd_op *op)
+void wsd_op_release(struct wsd_op *op)
 {
 	struct wsd_socket *home = op->home;
 
@@ -278,89 +268,6 @@ static void release(struct wsd_op *op)
 	give_back(op);
 	wsd_mutex_unlock(&home->lock);
 	wsd_socket_unref(home);
-}
-
-/* The operation is free before the routine runs, which may post. */
-static void run_routine(struct wsd_op *op)
-{
-	LPWSAOVERLAPPED_COMPLETION_ROUTINE routine = op->routine;
-	LPWSAOVERLAPPED overlapped = op->overlapped;
-	DWORD error = (DWORD)op->error, bytes = (DWORD)op->moved, flags = op->result_flags;
-
-	release(op);
-	routine(error, bytes, overlapped, flags);
-}
-
-static struct wsd_op *take_kept(struct routines *own, SOCKET handle)
-{
-	struct wsd_list *node;
-
-	wsd_list_for_each(node, &own->kept) {
-		struct wsd_op *op = wsd_container(node, struct wsd_op, link);
-
-		if (op->home->handle == handle) {
-			wsd_list_remove(node);
-			return op;
-		}
-	}
-	return NULL;
-}
-
-/* The one value an APC carries is the operation. Routines of one socket are never nested: what comes
- * up while one of them waits alertably is kept until that one has returned. */
-static VOID CALLBACK trampoline(DWORD_PTR context)
-{
-	struct wsd_op *op = (struct wsd_op *)context;
-	struct routines *own = own_routines();
-	struct routine_frame frame = { op->home->handle, NULL };
-
-	if (own == NULL) { /* not the thread that posted, and it has no memory */
-		run_routine(op);
-		return;
-	}
-	if (own->kept.next == NULL)
-		wsd_list_init(&own->kept);
-	for (struct routine_frame *f = own->frames; f != NULL; f = f->outer) {
-		if (f->handle == frame.handle) {
-			wsd_list_append(&own->kept, &op->link);
-			return;
-		}
-	}
-	frame.outer = own->frames;
-	own->frames = &frame;
-	do
-		run_routine(op);
-	while ((op = take_kept(own, frame.handle)) != NULL);
-	own->frames = frame.outer;
-}
-
-void wsd_provider_thread_ended(void)
-{
-	struct routines *own = own_routines();
-	struct wsd_list *node;
-
-	if (own == NULL)
-		return;
-	own->frames = NULL;
-	if (own->kept.next == NULL)
-		return;
-	while ((node = wsd_list_pop(&own->kept)) != NULL)
-		release(wsd_container(node, struct wsd_op, link));
-}
-
-void wsd_ops_fork_child(void)
-{
-	struct routines *own = own_routines();
-
-	/* The parent's; its other threads may have held their sockets' locks. */
-	if (own != NULL)
-		wsd_list_init(&own->kept);
-}
-
-void wsd_provider_apc_dropped(LPWSAUSERAPC routine, DWORD_PTR context)
-{
-	if (routine == trampoline)
-		release((struct wsd_op *)context);
 }
 
 static void wake_result_waiters(struct wsd_socket *home)
@@ -410,12 +317,8 @@ void wsd_op_deliver(struct wsd_op *op)
 		if (!wsd_provider_exiting())
 			wsd_overlapped_store(op->overlapped, op->error, bytes, op->result_flags);
 	} else if (op->routine != NULL) {
-		WSATHREADID thread = op->thread;
-
 		wsd_overlapped_store(op->overlapped, op->error, bytes, op->result_flags);
-		queued = wsd_upcalls(home->mode)
-				 ->table.lpWPUQueueApc(&thread, trampoline, (DWORD_PTR)op,
-						       &ignored) == 0;
+		queued = wsd_routine_queue(op);
 	} else if (home->mode == WSD_MODE_SAN && ((ULONG_PTR)op->overlapped->hEvent & 1) != 0) {
 		wsd_overlapped_store(op->overlapped, op->error, bytes, op->result_flags);
 	} else {
@@ -426,7 +329,7 @@ void wsd_op_deliver(struct wsd_op *op)
 	wake_result_waiters(home);
 	wsd_handle_unref(home);
 	if (!queued)
-		release(op);
+		wsd_op_release(op);
 	wsd_socket_unref(home);
 }
 

@@ -34,8 +34,9 @@ enum wsd_op_kind {
 struct wsd_transmit; /* extension.c */
 
 struct wsd_op {
-	struct wsd_list link;	     /* in a queue, then in the list of finished ones */
-	struct wsd_list parked_link; /* AcceptEx that waits for data: in its listener's list */
+	struct wsd_list link; /* in a queue, then in the list of finished ones */
+	struct wsd_list
+		parked_link; /* AcceptEx that waits for data: in its listener's list; a routine that is due */
 	enum wsd_op_kind kind;
 	bool sync; /* on a caller's stack: no indication */
 	bool finished;
@@ -51,6 +52,8 @@ struct wsd_op {
 	LPWSAOVERLAPPED overlapped;
 	LPWSAOVERLAPPED_COMPLETION_ROUTINE routine;
 	WSATHREADID thread;
+	struct wsd_waker
+		*waker; /* of the thread that the routine runs in, where it has to be kept */
 	struct wsd_transmit *transmit;
 	char *accept_buffer;
 	DWORD accept_receive, accept_local, accept_remote;
@@ -101,6 +104,8 @@ void wsd_op_cancel(struct wsd_socket *on, struct wsd_op *op, int error);
 int wsd_op_wait(struct wsd_socket *sock, struct wsd_op *op, uint64_t deadline);
 /* [no lock] Make the indication of a finished operation and free it. */
 void wsd_op_deliver(struct wsd_op *op);
+/* [no lock] Free one whose indication was made, or can never be made. */
+void wsd_op_release(struct wsd_op *op);
 /* [no lock] The indication of a call that finished at once, without an operation. The caller holds
  * a reference on the handle. */
 void wsd_op_indicate(struct wsd_socket *sock, const struct wsd_op_request *request, DWORD bytes,

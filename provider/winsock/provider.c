@@ -11,6 +11,7 @@
 
 #include "provider/winsock/netwatch.h"
 #include "provider/winsock/roster.h"
+#include "provider/winsock/routine.h"
 #include "provider/winsock/share.h"
 #include "provider/winsock/spi_calls.h"
 
@@ -434,6 +435,8 @@ static int cleanup(unsigned mode, LPINT lpErrno)
 	if (mode == WSD_MODE_STREAM)
 		wsd_streams_drain(wsd_clock_ns() + exit_linger());
 	wait_for_streams(host, wsd_clock_ns() + 1500 * WSD_NS_PER_MS);
+	if (!wsd_due_reap())
+		wsd_code_stays(); /* a routine that is queued begins here */
 	/* What does not end in time still uses its engine: then the next start finds it running. */
 	if (no_streams(host)) {
 		wsd_engines_stop();

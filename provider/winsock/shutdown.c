@@ -12,6 +12,7 @@
  * indication, blocked calls of other threads with WSAEINTR (Windows answers WSAEINTR or, when the
  * transport was faster, WSAECONNABORTED), and WPUCloseSocketHandle comes after all of them.
  */
+#include "provider/winsock/routine.h"
 #include "provider/winsock/share.h"
 #include "provider/winsock/spi_calls.h"
 
@@ -280,9 +281,11 @@ static bool linger_wait(struct wsd_socket *sock)
 
 int WSPAPI wsd_spi_close_socket(SOCKET s, LPINT lpErrno)
 {
-	struct wsd_socket *sock = wsd_socket_find(WSD_MODE_STREAM, s, lpErrno);
 	bool abort_it = false, lingers;
+	struct wsd_socket *sock;
 
+	(void)wsd_due_reap();
+	sock = wsd_socket_find(WSD_MODE_STREAM, s, lpErrno);
 	if (sock == NULL)
 		return SOCKET_ERROR;
 	if (sock->share != NULL && !wsd_share_dissolve(sock)) {

@@ -119,6 +119,16 @@ void wsd_waker_reset(struct wsd_waker *waker);
 void wsd_waker_sleep(struct wsd_waker *waker, const intptr_t *objects, unsigned count,
 		     uint64_t deadline);
 
+#ifdef _WIN32
+/*
+ * One that is kept outlives its thread, with what else the thread has here, so that it can be asked whether the thread
+ * has ended. The first to keep it is the thread itself; false: out of handles.
+ */
+bool wsd_waker_keep(struct wsd_waker *waker);
+void wsd_waker_drop(struct wsd_waker *waker);
+bool wsd_waker_orphaned(const struct wsd_waker *waker); /* [kept] */
+#endif
+
 /*
  * A variable of each thread, zero at first: WSD_THREAD_LOCAL(type, name, place); makes name(), the address of this
  * thread's. On Windows a compiler's own may take a slot of the process for ever in each load of the DLL: there it is

@@ -15,7 +15,9 @@ enum waker_state { WAKER_IDLE, WAKER_SLEEPING, WAKER_WOKEN };
 
 struct wsd_waker {
 	atomic_int state;
-	HANDLE event; /* resets itself */
+	atomic_uint refs;
+	HANDLE event;  /* resets itself */
+	HANDLE thread; /* its owner, as soon as somebody keeps it */
 	struct wsd_room rooms[WSD_ROOMS];
 };
 
@@ -23,14 +25,39 @@ struct wsd_waker {
 static INIT_ONCE slot_once = INIT_ONCE_STATIC_INIT;
 static DWORD slot = FLS_OUT_OF_INDEXES;
 
-static void NTAPI waker_free(void *arg)
+void wsd_waker_drop(struct wsd_waker *waker)
 {
-	struct wsd_waker *waker = arg;
-
-	if (!waker)
+	/* acq_rel: the last one sees what all others did */
+	if (atomic_fetch_sub_explicit(&waker->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	CloseHandle(waker->event);
+	if (waker->thread)
+		CloseHandle(waker->thread);
 	wsd_raw_free(waker);
+}
+
+/* The end of a thread, or of a fiber. The system may hold locks of its own, and what a thread has here is gone already:
+ * nothing else of ours may be done. */
+static void NTAPI owner_ended(void *arg)
+{
+	if (arg)
+		wsd_waker_drop(arg);
+}
+
+bool wsd_waker_keep(struct wsd_waker *waker)
+{
+	if (!waker->thread)
+		waker->thread = OpenThread(SYNCHRONIZE, FALSE, GetCurrentThreadId());
+	if (!waker->thread)
+		return false;
+	/* relaxed: a reference is only made from one that exists */
+	atomic_fetch_add_explicit(&waker->refs, 1, memory_order_relaxed);
+	return true;
+}
+
+bool wsd_waker_orphaned(const struct wsd_waker *waker)
+{
+	return WaitForSingleObject(waker->thread, 0) == WAIT_OBJECT_0;
 }
 
 static BOOL CALLBACK slot_make(PINIT_ONCE once, void *arg, void **context)
@@ -38,7 +65,7 @@ static BOOL CALLBACK slot_make(PINIT_ONCE once, void *arg, void **context)
 	(void)once;
 	(void)arg;
 	(void)context;
-	slot = FlsAlloc(waker_free);
+	slot = FlsAlloc(owner_ended);
 	return TRUE;
 }
 
@@ -55,6 +82,7 @@ static struct wsd_waker *waker_new(void)
 
 	if (!waker)
 		return NULL;
+	atomic_init(&waker->refs, 1);
 	waker->event = CreateEventW(NULL, FALSE, FALSE, NULL);
 	if (waker->event && FlsSetValue(slot, waker))
 		return waker;

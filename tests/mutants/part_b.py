@@ -86,7 +86,7 @@ MUTANTS = [
     ),
     (
         182,
-        "provider/winsock/op.c",
+        "provider/winsock/routine.c",
         "		if (f->handle == frame.handle) {",
         "		if (f->handle == INVALID_SOCKET) {",
         "routine",

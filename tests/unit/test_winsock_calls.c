@@ -3,13 +3,26 @@
  * test_winsock_calls.c - provider/winsock over a real backend (WSD_BACKENDS), both ends in one
  * process: condition function, close from another thread, linger, select, options, clean-up.
  */
-#include <pthread.h>
 #include <stdatomic.h>
-#include <unistd.h>
+#include <stdio.h>
 
 #include "tests/unit/winsock_pair.h"
 
 static char big_out[BIG], big_in[BIG];
+
+static HANDLE start(LPTHREAD_START_ROUTINE run, void *arg)
+{
+	HANDLE thread = CreateThread(NULL, 0, run, arg, 0, NULL);
+
+	assert_non_null(thread);
+	return thread;
+}
+
+static void join(HANDLE thread)
+{
+	assert_int_equal(WaitForSingleObject(thread, INFINITE), WAIT_OBJECT_0);
+	CloseHandle(thread);
+}
 
 static int condition_calls;
 
@@ -49,26 +62,26 @@ static void test_condition_function(void **state)
 	closesocket(listener);
 }
 
-static void *close_later(void *arg)
+static DWORD WINAPI close_later(LPVOID arg)
 {
 	/* Long enough that the other thread is most likely inside; either order must work. */
 	Sleep(20);
 	closesocket(*(SOCKET *)arg);
-	return NULL;
+	return 0;
 }
 
 static void test_close_wakes_a_blocked_receive(void **state)
 {
-	pthread_t thread;
+	HANDLE thread;
 	struct pair p;
 	char c;
 
 	(void)state;
 	open_pair(&p);
-	assert_int_equal(pthread_create(&thread, NULL, close_later, &p.server), 0);
+	thread = start(close_later, &p.server);
 	assert_int_equal(recv(p.server, &c, 1, 0), SOCKET_ERROR);
 	assert_true(WSAGetLastError() == WSAEINTR || WSAGetLastError() == WSAENOTSOCK);
-	pthread_join(thread, NULL);
+	join(thread);
 	closesocket(p.client);
 	closesocket(p.listener);
 }
@@ -203,22 +216,22 @@ static void test_transmit_file(void **state)
 	assert_int_equal(recv(p.server, c, 4, 0), 0);
 	close_pair(&p);
 	CloseHandle(file);
-	unlink(path);
+	remove(path);
 	WSACloseEvent(ov.hEvent);
 }
 
-static void *send_all(void *arg)
+static DWORD WINAPI send_all(LPVOID arg)
 {
 	struct pair *p = arg;
 
 	assert_int_equal(send(p->client, big_out, BIG, 0), BIG);
 	shutdown(p->client, SD_SEND);
-	return NULL;
+	return 0;
 }
 
 static void test_blocking_bulk(void **state)
 {
-	pthread_t thread;
+	HANDLE thread;
 	struct pair p;
 	size_t got = 0;
 	int n;
@@ -228,11 +241,11 @@ static void test_blocking_bulk(void **state)
 		big_out[i] = (char)(i * 13 + (i >> 9));
 	memset(big_in, 0, BIG);
 	open_pair(&p);
-	assert_int_equal(pthread_create(&thread, NULL, send_all, &p), 0);
+	thread = start(send_all, &p);
 	while ((n = recv(p.server, big_in + got, (int)(BIG - got), 0)) > 0)
 		got += (size_t)n;
 	assert_int_equal(got, BIG);
-	pthread_join(thread, NULL);
+	join(thread);
 	assert_memory_equal(big_in, big_out, BIG);
 	close_pair(&p);
 }
@@ -306,67 +319,130 @@ static void test_cleanup_with_open_sockets(void **state)
 	close_pair(&p);
 }
 
-/* --- a thread that ends inside of a completion routine --- */
+/* --- a thread that ends with completion routines that never run --- */
 
 static SOCKET routine_socket;
 static atomic_int routines_run;
 
-/* The second routine comes up in here and is kept until this one returns, which never happens. */
-static void CALLBACK end_thread(DWORD error, DWORD bytes, LPWSAOVERLAPPED ov, DWORD flags)
+static void CALLBACK count_only(DWORD error, DWORD bytes, LPWSAOVERLAPPED ov, DWORD flags)
 {
 	(void)error;
 	(void)bytes;
 	(void)ov;
 	(void)flags;
 	atomic_fetch_add(&routines_run, 1);
+}
+
+/* The second routine comes up in here and is kept until this one returns, which never happens. */
+static void CALLBACK end_thread(DWORD error, DWORD bytes, LPWSAOVERLAPPED ov, DWORD flags)
+{
+	count_only(error, bytes, ov, flags);
 	while (SleepEx(5000, TRUE) != WAIT_IO_COMPLETION)
 		;
 	ExitThread(0);
 }
 
-static void *receive_by_routine(void *arg)
+static WSAOVERLAPPED routine_ov[2];
+
+static void receive_two(LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
 {
-	static WSAOVERLAPPED ov[2];
 	static char bytes[2];
 
-	(void)arg;
+	memset(routine_ov, 0, sizeof(routine_ov));
 	for (int i = 0; i < 2; i++) {
 		WSABUF buffer = { 1, &bytes[i] };
 		DWORD flags = 0;
 
-		assert_true(WSARecv(routine_socket, &buffer, 1, NULL, &flags, &ov[i], end_thread) ==
-				    0 ||
+		assert_true(WSARecv(routine_socket, &buffer, 1, NULL, &flags, &routine_ov[i],
+				    routine) == 0 ||
 			    WSAGetLastError() == WSA_IO_PENDING);
 	}
+}
+
+static DWORD WINAPI end_in_routine(LPVOID arg)
+{
+	(void)arg;
+	receive_two(end_thread);
 	while (SleepEx(5000, TRUE) != WAIT_IO_COMPLETION)
 		;
-	return arg; /* never: the first routine does not return */
+	return 1; /* never: the first routine does not return */
+}
+
+/* The operations end in time, the thread does not wait for the routines. */
+static DWORD WINAPI end_before_routine(LPVOID arg)
+{
+	DWORD bytes, flags;
+
+	(void)arg;
+	receive_two(count_only);
+	for (int i = 0; i < 2; i++) {
+		while (!WSAGetOverlappedResult(routine_socket, &routine_ov[i], &bytes, FALSE,
+					       &flags))
+			SleepEx(1, FALSE);
+	}
+	return 0;
+}
+
+/* The operations end when the thread has. */
+static DWORD WINAPI end_before_data(LPVOID arg)
+{
+	(void)arg;
+	receive_two(count_only);
+	return 0;
 }
 
 /* Nothing of the socket is left: its port is free. */
-static void test_thread_ends_in_routine(void **state)
+static void expect_end(struct pair *p, const struct sockaddr_in *at)
+{
+	SOCKET s = new_socket();
+	struct sockaddr_in any = *at;
+
+	close_pair(p);
+	any.sin_addr.s_addr = htonl(INADDR_ANY);
+	/* The connection ends in the background; the deadline of the program tells when it does not. */
+	while (bind(s, (struct sockaddr *)&any, sizeof(any)) != 0)
+		SleepEx(5, FALSE);
+	assert_int_equal(closesocket(s), 0);
+}
+
+static void end_thread_with_routines(LPTHREAD_START_ROUTINE run, bool data_first, int expected)
 {
 	struct sockaddr_in at;
 	int length = sizeof(at);
-	pthread_t thread;
+	HANDLE thread;
 	struct pair p;
-	SOCKET s;
 
-	(void)state;
+	atomic_store(&routines_run, 0);
 	open_pair(&p);
 	routine_socket = p.client;
 	assert_int_equal(getsockname(p.client, (struct sockaddr *)&at, &length), 0);
-	assert_int_equal(pthread_create(&thread, NULL, receive_by_routine, NULL), 0);
-	assert_int_equal(send(p.server, "ab", 2, 0), 2);
-	pthread_join(thread, NULL);
-	assert_int_equal(atomic_load(&routines_run), 1);
-	close_pair(&p);
-	s = new_socket();
-	at.sin_addr.s_addr = htonl(INADDR_ANY);
-	/* The connection ends in the background; the deadline of the program tells when it does not. */
-	while (bind(s, (struct sockaddr *)&at, sizeof(at)) != 0)
-		SleepEx(5, FALSE);
-	assert_int_equal(closesocket(s), 0);
+	thread = start(run, NULL);
+	if (data_first)
+		assert_int_equal(send(p.server, "ab", 2, 0), 2);
+	join(thread);
+	if (!data_first)
+		assert_int_equal(send(p.server, "ab", 2, 0), 2);
+	assert_int_equal(atomic_load(&routines_run), expected);
+	expect_end(&p, &at);
+	assert_int_equal(atomic_load(&routines_run), expected);
+}
+
+static void test_thread_ends_in_routine(void **state)
+{
+	(void)state;
+	end_thread_with_routines(end_in_routine, true, 1);
+}
+
+static void test_thread_ends_before_routine(void **state)
+{
+	(void)state;
+	end_thread_with_routines(end_before_routine, true, 0);
+}
+
+static void test_thread_ends_before_data(void **state)
+{
+	(void)state;
+	end_thread_with_routines(end_before_data, false, 0);
 }
 
 int main(void)
@@ -383,6 +459,8 @@ int main(void)
 		cmocka_unit_test(test_blocking_bulk),
 		cmocka_unit_test(test_options_and_ioctls),
 		cmocka_unit_test(test_thread_ends_in_routine),
+		cmocka_unit_test(test_thread_ends_before_routine),
+		cmocka_unit_test(test_thread_ends_before_data),
 		cmocka_unit_test(test_cleanup_with_open_sockets),
 	};
 	WSADATA data;

@@ -346,6 +346,9 @@ int WSAAPI send(SOCKET s, const char *bytes, int length, int flags)
 	WSABUF buffer = { (ULONG)length, (char *)(ULONG_PTR)bytes };
 	DWORD sent = 0;
 
+	/* Windows asks this first, Wine not at all. */
+	if (!host_is_started())
+		return fail_with(WSANOTINITIALISED);
 	ROUTE(s, sys.send(s, bytes, length, flags));
 	if (provider->lpWSPSend(s, &buffer, 1, &sent, (DWORD)flags, NULL, NULL, NULL, &error) != 0)
 		return fail_with(error);
@@ -370,6 +373,8 @@ int WSAAPI recv(SOCKET s, char *bytes, int length, int flags)
 	WSABUF buffer = { (ULONG)length, bytes };
 	DWORD received = 0, inout = (DWORD)flags;
 
+	if (!host_is_started())
+		return fail_with(WSANOTINITIALISED);
 	ROUTE(s, sys.recv(s, bytes, length, flags));
 	if (provider->lpWSPRecv(s, &buffer, 1, &received, &inout, NULL, NULL, NULL, &error) != 0)
 		return fail_with(error);

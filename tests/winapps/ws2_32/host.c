@@ -13,7 +13,7 @@
 
 static struct {
 	SRWLOCK lock;
-	unsigned started;
+	volatile unsigned started;
 	HMODULE module;
 	WSPPROC_TABLE table;
 	const WSPPROC_TABLE *volatile active;
@@ -188,6 +188,11 @@ int WSAAPI WSACleanup(void)
 	return sys.WSACleanup();
 }
 
+bool host_is_started(void)
+{
+	return host.started > 0;
+}
+
 int fail_with(int error)
 {
 	host_trace("call failed", 0, (DWORD)error, __builtin_return_address(0));
@@ -208,7 +213,7 @@ BOOL WINAPI DllMain(HINSTANCE instance, DWORD reason, LPVOID reserved)
 	(void)reserved;
 	if (reason == DLL_PROCESS_ATTACH) {
 		fill_entries();
-		return system_load();
+		return threads_begin() && system_load();
 	}
 	if (reason == DLL_THREAD_DETACH)
 		thread_forget();

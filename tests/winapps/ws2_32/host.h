@@ -30,6 +30,7 @@ bool system_load(void);
 /* host.c: start and stop, the provider. */
 const WSPPROC_TABLE *host_provider(
 	void); /* loaded by the first use; NULL with the last error set */
+bool host_is_started(void);
 bool host_wants(int family, int type, int protocol);
 const WSAPROTOCOL_INFOW *host_entry(int family);	/* NULL: not a family of the provider */
 const WSAPROTOCOL_INFOW *host_entry_at(unsigned index); /* NULL: no more, or no provider */
@@ -59,6 +60,7 @@ void call_end(struct call *call, bool succeeded);
 extern const WSPUPCALLTABLE host_upcalls;
 /* The calling thread as a provider knows it, for a call with a completion routine. */
 bool thread_id(WSATHREADID *id);
+bool threads_begin(void); /* once */
 void thread_forget(void); /* at the end of the thread */
 
 /* open.c */

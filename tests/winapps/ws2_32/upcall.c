@@ -6,27 +6,38 @@
 
 #include <string.h>
 
-static __thread HANDLE own_thread;
+/* A handle of each thread. The compiler's variables of a thread are gone when DllMain hears of its end. */
+static DWORD own_thread = TLS_OUT_OF_INDEXES;
+
+bool threads_begin(void)
+{
+	own_thread = TlsAlloc();
+	return own_thread != TLS_OUT_OF_INDEXES;
+}
 
 bool thread_id(WSATHREADID *id)
 {
-	HANDLE self = GetCurrentProcess();
+	HANDLE process = GetCurrentProcess(), own = TlsGetValue(own_thread);
 
-	if (own_thread == NULL && !DuplicateHandle(self, GetCurrentThread(), self, &own_thread, 0,
-						   FALSE, DUPLICATE_SAME_ACCESS)) {
-		SetLastError(WSAENOBUFS);
-		return false;
+	if (own == NULL) {
+		if (!DuplicateHandle(process, GetCurrentThread(), process, &own, 0, FALSE,
+				     DUPLICATE_SAME_ACCESS)) {
+			SetLastError(WSAENOBUFS);
+			return false;
+		}
+		TlsSetValue(own_thread, own);
 	}
-	id->ThreadHandle = own_thread;
+	id->ThreadHandle = own;
 	id->Reserved = GetCurrentThreadId();
 	return true;
 }
 
 void thread_forget(void)
 {
-	if (own_thread != NULL)
-		CloseHandle(own_thread);
-	own_thread = NULL;
+	HANDLE own = TlsGetValue(own_thread);
+
+	if (own != NULL)
+		CloseHandle(own);
 }
 
 static WSAEVENT WSPAPI create_event(LPINT error)

@@ -67,8 +67,6 @@ DWORD conf_long(void);
 
 /* sim lives inside one process: what needs a second one is not checked on it. */
 int conf_two_processes(void);
-/* A closed socket's value may be that of what another thread opens next. */
-int conf_values_return(void);
 /* A normal exit closes the sockets that are open; where it does not, they end with the process. */
 int conf_exit_closes(void);
 /* The path under test is TCP of the system alone. There the system says when a connection is open, what a full

@@ -261,8 +261,3 @@ bool threads_become(unsigned before)
 		fprintf(stderr, "%u threads, there were %u\n", threads_now() - 2, before - 2);
 	return threads_now() == before;
 }
-
-int conf_values_return(void)
-{
-	return 0;
-}

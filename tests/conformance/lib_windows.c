@@ -257,8 +257,3 @@ bool threads_become(unsigned before)
 		fprintf(stderr, "%u threads, there were %u\n", threads_now(), before);
 	return threads_now() == before;
 }
-
-int conf_values_return(void)
-{
-	return 1;
-}

@@ -42,6 +42,15 @@ static void wrong(const char *what)
 	abort();
 }
 
+/* WSD_TEST_BASE_FAULT says what goes wrong, and is no mistake of who uses it. */
+static bool fails(const char *what)
+{
+	char fault[16] = "";
+
+	GetEnvironmentVariableA("WSD_TEST_BASE_FAULT", fault, sizeof(fault));
+	return strcmp(fault, what) == 0;
+}
+
 static void WSPAPI unused(void)
 {
 	wrong("a procedure that nobody should need");
@@ -61,8 +70,13 @@ static SOCKET counted(SOCKET s)
 static SOCKET WSPAPI make_socket(int family, int type, int protocol, LPWSAPROTOCOL_INFOW entry,
 				 GROUP group, DWORD flags, LPINT error)
 {
-	SOCKET s = system_table.lpWSPSocket(family, type, protocol, entry, group, flags, error);
+	SOCKET s;
 
+	if (fails("socket")) {
+		*error = WSAENOBUFS;
+		return INVALID_SOCKET;
+	}
+	s = system_table.lpWSPSocket(family, type, protocol, entry, group, flags, error);
 	if (s != INVALID_SOCKET &&
 	    upcalls.lpWPUModifyIFSHandle(entry->dwCatalogEntryId, s, error) != s)
 		wrong("WPUModifyIFSHandle refuses the handle");
@@ -213,6 +227,10 @@ int WSPAPI WSPStartup(WORD version, LPWSPDATA data, LPWSAPROTOCOL_INFOW entry, W
 
 	if (version != MAKEWORD(2, 2) || memcmp(&entry->ProviderId, &openwsd, sizeof(GUID)) == 0)
 		wrong("started for another entry than ours");
+	if (entry->ProtocolChain.ChainLen != BASE_PROTOCOL)
+		wrong("started for the entry of a layer");
+	if (fails("startup"))
+		return WSASYSNOTREADY;
 	if (!system_table.lpWSPSocket && !wsd_ws2_provider(&system_table))
 		return WSASYSNOTREADY;
 	atomic_fetch_add(&started, 1);
@@ -220,5 +238,9 @@ int WSPAPI WSPStartup(WORD version, LPWSPDATA data, LPWSAPROTOCOL_INFOW entry, W
 	memset(data, 0, sizeof(*data));
 	data->wVersion = data->wHighVersion = MAKEWORD(2, 2);
 	fill(procedures);
+	if (fails("version"))
+		data->wVersion = MAKEWORD(2, 0);
+	if (fails("table"))
+		procedures->lpWSPSend = NULL;
 	return 0;
 }

@@ -81,6 +81,50 @@ static bool load_and_use(void)
 	return ok && GetModuleHandleA("openwsd.dll") == NULL;
 }
 
+/* --- the base provider --- */
+
+/* The catalogue with layers in front of its base providers: a layer's own entry, and a chain of it. */
+int WSPAPI WSCEnumProtocols(LPINT protocols, LPWSAPROTOCOL_INFOW entries, LPDWORD length,
+			    LPINT error)
+{
+	const DWORD layers = 2;
+	HMODULE system = GetModuleHandleA("ws2_32.dll");
+	FARPROC symbol = GetProcAddress(system, "WSCEnumProtocols");
+	DWORD rest = *length > layers * sizeof(*entries)
+			     ? *length - layers * (DWORD)sizeof(*entries)
+			     : 0;
+	int(WSPAPI * enumerate)(LPINT, LPWSAPROTOCOL_INFOW, LPDWORD, LPINT);
+	int count;
+
+	memcpy(&enumerate, &symbol, sizeof(enumerate));
+	count = enumerate(protocols, rest > 0 ? entries + layers : NULL, &rest, error);
+	*length = rest + layers * (DWORD)sizeof(*entries);
+	if (count == SOCKET_ERROR)
+		return count;
+	for (DWORD i = 0; i < layers; i++) {
+		entries[i] = entries[layers];
+		entries[i].ProviderId.Data1 += i + 1;
+		entries[i].ProtocolChain.ChainLen = i == 0 ? LAYERED_PROTOCOL : 2;
+	}
+	return count + (int)layers;
+}
+
+/* One that does not start, or not as it has to, is left, and the system's calls are used; without sockets nothing
+ * works. Whatever it was, nothing stays behind, and the next time it is used again. */
+static bool base_may_fail(const char *fault, bool works, int (*started)(void),
+			  unsigned (*sockets)(void))
+{
+	unsigned before = sockets();
+	bool ok;
+
+	SetEnvironmentVariableA("WSD_TEST_BASE_FAULT", fault);
+	ok = load_and_use() == works && started() == 0 && sockets() == before;
+	SetEnvironmentVariableA("WSD_TEST_BASE_FAULT", NULL);
+	if (!ok)
+		printf("base provider with a fault: %s\n", fault);
+	return ok;
+}
+
 /* The base provider has been used, and is as it was before. */
 static bool leaves_base_alone(void)
 {
@@ -98,7 +142,11 @@ static bool leaves_base_alone(void)
 	memcpy(&started, &started_symbol, sizeof(started));
 	memcpy(&sockets, &sockets_symbol, sizeof(sockets));
 	before = sockets();
-	ok = load_and_use() && started() == 0 && sockets() > before;
+	ok = base_may_fail("startup", true, started, sockets) &&
+	     base_may_fail("version", true, started, sockets) &&
+	     base_may_fail("table", true, started, sockets) &&
+	     base_may_fail("socket", false, started, sockets);
+	ok = ok && load_and_use() && started() == 0 && sockets() > before;
 	FreeLibrary(base);
 	return ok && GetModuleHandleA("base_provider.dll") == NULL;
 }

@@ -9,10 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define FIRST_RANGE   21000u
-#define RANGE	      2000u
-#define END_OF_RANGES 41000u
-
 void os_address(bool v6, bool from, unsigned char *bytes)
 {
 	static const char *const names[2][2] = { { "WSD_TEST_IPV4", "WSD_TEST_FROM_IPV4" },

@@ -8,15 +8,17 @@
 
 #include <stdbool.h>
 
+#define FIRST_RANGE   21000u
+#define RANGE	      2000u
+#define END_OF_RANGES 41000u
+
 /* The 4 or 16 bytes of WSD_TEST_IPV4 or WSD_TEST_IPV6, or of loopback; from: the address from which this machine
  * connects to it. */
 void os_address(bool v6, bool from, unsigned char *bytes);
 unsigned short os_port(bool v6, bool listening); /* held as long as the process lives */
 unsigned short os_free_port(bool v6);		 /* held by nobody */
-#ifndef _WIN32
 /* The first of 2000 numbers that no other test of this host gets while the process lives: where the ports of the
  * system are not asked for, and two programs with one number would meet each other. */
 unsigned short os_port_range(void);
-#endif
 
 #endif

@@ -68,3 +68,23 @@ unsigned short os_free_port(bool v6)
 	closesocket(bound(v6, &port));
 	return port;
 }
+
+unsigned short os_port_range(void)
+{
+	struct sockaddr_in at;
+	WSADATA data;
+	SOCKET s;
+
+	memset(&at, 0, sizeof(at));
+	at.sin_family = AF_INET;
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (WSAStartup(MAKEWORD(2, 2), &data) != 0)
+		exit(3);
+	s = socket(AF_INET, SOCK_DGRAM, 0);
+	for (unsigned first = FIRST_RANGE; first < END_OF_RANGES; first += RANGE) {
+		at.sin_port = htons((unsigned short)first);
+		if (bind(s, (struct sockaddr *)&at, sizeof(at)) == 0)
+			return (unsigned short)first;
+	}
+	exit(3);
+}

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 static void too_late(int signal_number)
@@ -54,6 +55,29 @@ const char *test_write_file(const char *name, const char *text)
 		abort();
 	}
 	return path;
+}
+
+intptr_t test_object_new(void)
+{
+	return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+}
+
+void test_object_set(intptr_t object)
+{
+	if (eventfd_write((int)object, 1) != 0)
+		abort();
+}
+
+void test_object_clear(intptr_t object)
+{
+	eventfd_t ignored;
+
+	(void)eventfd_read((int)object, &ignored);
+}
+
+void test_object_free(intptr_t object)
+{
+	close((int)object);
 }
 
 unsigned test_open_descriptors(pid_t pid)

@@ -24,6 +24,12 @@ const char *test_path(const char *name);
 /* Write a file and return its path as test_path does. */
 const char *test_write_file(const char *name, const char *text);
 
+/* A wait object of the system: set, until it is cleared. */
+intptr_t test_object_new(void);
+void test_object_set(intptr_t object);
+void test_object_clear(intptr_t object);
+void test_object_free(intptr_t object);
+
 /* How many another process has open, with "." and "..": to be compared. */
 unsigned test_open_descriptors(pid_t pid);
 

@@ -14,11 +14,17 @@ static unsigned __stdcall watch(void *seconds)
 	abort();
 }
 
-void test_deadline(unsigned seconds)
+unsigned test_slow_factor(void)
 {
 	const char *slow = getenv("WSD_TEST_SLOW");
 	unsigned factor = slow ? (unsigned)strtoul(slow, NULL, 10) : 1;
-	uintptr_t whole = (uintptr_t)seconds * (factor ? factor : 1);
+
+	return factor ? factor : 1;
+}
+
+void test_deadline(unsigned seconds)
+{
+	uintptr_t whole = (uintptr_t)seconds * test_slow_factor();
 	HANDLE thread = (HANDLE)_beginthreadex(NULL, 0, watch, (void *)whole, 0, NULL);
 
 	if (!thread)
@@ -54,4 +60,31 @@ int setenv(const char *name, const char *value, int overwrite)
 	if (!overwrite && GetEnvironmentVariableA(name, NULL, 0) > 0)
 		return 0;
 	return SetEnvironmentVariableA(name, value) ? 0 : -1;
+}
+
+int unsetenv(const char *name)
+{
+	return SetEnvironmentVariableA(name, NULL) || GetLastError() == ERROR_ENVVAR_NOT_FOUND ? 0
+											       : -1;
+}
+
+intptr_t test_object_new(void)
+{
+	return (intptr_t)CreateEventW(NULL, TRUE, FALSE, NULL);
+}
+
+void test_object_set(intptr_t object)
+{
+	if (!SetEvent((HANDLE)object))
+		abort();
+}
+
+void test_object_clear(intptr_t object)
+{
+	ResetEvent((HANDLE)object);
+}
+
+void test_object_free(intptr_t object)
+{
+	CloseHandle((HANDLE)object);
 }

@@ -364,6 +364,29 @@ static inline bool read_becomes(struct end *e, enum wsd_status wanted)
 	return read_one(e, &byte) == wanted;
 }
 
+/* Bytes that a writer gets rid of while nobody reads: the window, which is the reader's ring. */
+static inline size_t window(struct end *from, struct end *to)
+{
+	static uint8_t bytes[65536];
+	struct wsd_iovec iov = { bytes, sizeof(bytes) };
+	uint64_t until = wsd_clock_ns() + 200000000ull;
+	size_t sum = 0, n;
+
+	while (wsd_clock_ns() < until) {
+		end_lock(from);
+		if (wsd_stream_write(from->stream, &iov, 1, &n) == WSD_OK)
+			sum += n;
+		end_unlock(from, NULL);
+		(void)wsd_engine_wait(NULL, 0, always_false, NULL, wsd_clock_ns() + 100000,
+				      wsd_waker_self());
+	}
+	end_lock(to);
+	while (wsd_stream_read(to->stream, &iov, 1, 0, NULL, &n) == WSD_OK)
+		;
+	end_unlock(to, NULL);
+	return sum;
+}
+
 /* What the programs of streams begin and end with. */
 static inline int start_engines(void **state)
 {

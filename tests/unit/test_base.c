@@ -3,10 +3,7 @@
 
 #include "tests/lib/test.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "rdma_backend/base/base.h"
 #include "rdma_backend/base/list.h"
@@ -217,41 +214,6 @@ static void test_host_table_is_complete(void **state)
 	assert_string_equal(host->param_text("nosuch", "thing", "x"), "x");
 }
 
-/* Which of two descriptors are open in a child? A bit each. */
-static int open_in_child(const int *fds)
-{
-	int status;
-	pid_t child = fork();
-
-	assert_true(child >= 0);
-	if (child == 0)
-		_exit((fcntl(fds[0], F_GETFD) >= 0) | (fcntl(fds[1], F_GETFD) >= 0) << 1);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-static void test_a_child_closes_what_a_backend_names(void **state)
-{
-	const struct wsd_host *host = wsd_host_table();
-	int fds[2];
-
-	(void)state;
-	assert_int_equal(pipe(fds), 0);
-	assert_int_equal(open_in_child(fds), 3);
-	host->child_closes(fds[0], true);
-	assert_int_equal(open_in_child(fds), 2);
-	host->child_closes(fds[0], false);
-	host->child_closes(fds[1], true);
-	assert_int_equal(open_in_child(fds), 1);
-	host->child_closes(fds[1], false);
-	host->child_closes(-1, true);
-	host->child_closes(-1, false);
-	assert_int_equal(open_in_child(fds), 3);
-	close(fds[0]);
-	close(fds[1]);
-}
-
 struct item {
 	int value;
 	struct wsd_list link;
@@ -293,7 +255,6 @@ int main(void)
 		cmocka_unit_test(test_alloc_is_zeroed_and_counted),
 		cmocka_unit_test(test_alloc_fails_once_on_demand),
 		cmocka_unit_test(test_host_table_is_complete),
-		cmocka_unit_test(test_a_child_closes_what_a_backend_names),
 		cmocka_unit_test(test_list),
 	};
 

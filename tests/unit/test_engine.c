@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* test_engine.c - dispatch, tasks, timers, cover by the background thread, and the poll budget. */
-#include <sys/wait.h>
-
 #include "tests/unit/test_engine_fake.h"
 
 #define SECOND 1000000000ull
@@ -501,28 +499,6 @@ static void left_to_one_who_cannot_enter(void **state)
 	fake_engine_end(engine);
 }
 
-/* The parent has ended an engine, and a thread that the child does not have is still busy with it. */
-static void a_child_makes_engines_of_its_own(void **state)
-{
-	struct wsd_engine *engine = fake_engine();
-	int result = 0;
-	pid_t child;
-
-	(void)state;
-	fake_engine_end(engine);
-	wsd_mutex_lock(&engine->leaf);
-	child = fork();
-	assert_true(child >= 0);
-	if (child == 0) {
-		alarm(20);
-		wsd_engines_fork_child();
-		_exit(fake_engine() != engine ? 0 : 1);
-	}
-	wsd_mutex_unlock(&engine->leaf);
-	assert_int_equal(waitpid(child, &result, 0), child);
-	assert_int_equal(result, 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -540,7 +516,6 @@ int main(void)
 		cmocka_unit_test(rare_visits_arm_again),
 		cmocka_unit_test(frequent_visits_between_events_count),
 		cmocka_unit_test(left_to_one_who_cannot_enter),
-		cmocka_unit_test(a_child_makes_engines_of_its_own),
 	};
 
 	/* A loaded machine may stop the test for longer than the standard tick. */

@@ -6,18 +6,12 @@
 #ifndef WSD_TEST_ENGINE_FAKE_H
 #define WSD_TEST_ENGINE_FAKE_H
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include <cmocka.h>
+#include "tests/lib/test.h"
 
 #include "provider/transport/engine_internal.h"
 #include "rdma_backend/base/base.h"
@@ -30,7 +24,7 @@ struct fake {
 	struct wsd_event events[FAKE_EVENTS];
 	unsigned head, tail; /* lock */
 	bool armed;	     /* lock */
-	int descriptor;
+	intptr_t object;
 	atomic_uint inside, overlaps, polls, arms, disarms, regs, deregs;
 	atomic_bool busy;
 	enum wsd_status reg_answer;
@@ -105,15 +99,12 @@ static enum wsd_status fake_arm(struct wsd_queue *queue)
 
 static void fake_disarm(struct wsd_queue *queue)
 {
-	uint64_t value;
-
 	(void)queue;
 	fake_enter();
 	atomic_fetch_add(&fake.disarms, 1);
 	wsd_mutex_lock(&fake.lock);
 	fake.armed = false;
-	if (read(fake.descriptor, &value, sizeof(value)) < 0)
-		assert_int_equal(errno, EAGAIN);
+	test_object_clear(fake.object);
 	wsd_mutex_unlock(&fake.lock);
 	fake_leave();
 }
@@ -121,7 +112,7 @@ static void fake_disarm(struct wsd_queue *queue)
 static wsd_wait_object fake_wait_object(struct wsd_queue *queue)
 {
 	(void)queue;
-	return fake.descriptor;
+	return fake.object;
 }
 
 static uint64_t fake_clock(struct wsd_queue *queue)
@@ -147,7 +138,6 @@ static bool fake_busy(struct wsd_queue *queue)
 static inline void fake_post(void *context, enum wsd_event_type type, uint64_t id)
 {
 	struct wsd_event event;
-	uint64_t one = 1;
 
 	memset(&event, 0, sizeof(event));
 	event.type = type;
@@ -158,7 +148,7 @@ static inline void fake_post(void *context, enum wsd_event_type type, uint64_t i
 	fake.events[fake.tail++ % FAKE_EVENTS] = event;
 	if (fake.armed) {
 		fake.armed = false;
-		assert_int_equal(write(fake.descriptor, &one, sizeof(one)), sizeof(one));
+		test_object_set(fake.object);
 	}
 	wsd_mutex_unlock(&fake.lock);
 }
@@ -208,7 +198,7 @@ static struct wsd_engine *fake_engine(void)
 	ops.dereg = fake_dereg;
 	memset(&fake, 0, sizeof(fake));
 	wsd_mutex_init(&fake.lock);
-	fake.descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	fake.object = test_object_new();
 	memset(&attr, 0, sizeof(attr));
 	assert_int_equal(
 		wsd_engine_create(&ops, (struct wsd_device *)(void *)&fake, &attr, "fake", &engine),
@@ -219,7 +209,7 @@ static struct wsd_engine *fake_engine(void)
 static void fake_engine_end(struct wsd_engine *engine)
 {
 	wsd_engine_destroy(engine);
-	close(fake.descriptor);
+	test_object_free(fake.object);
 	wsd_mutex_fini(&fake.lock);
 	assert_int_equal(atomic_load(&fake.overlaps), 0);
 	assert_int_equal(wsd_alloc_live(),

@@ -234,7 +234,7 @@ static void test_module_is_found_by_name(void **state)
 	assert_int_equal(find("good", &again), WSD_OK);
 	assert_ptr_equal(again, ops);
 	assert_int_equal(find("absent", &ops), WSD_NOTFOUND);
-	assert_reason("openwsd-backend-absent.so");
+	assert_reason("openwsd-backend-absent" TEST_SUFFIX);
 	assert_int_equal(find("liar", &ops), WSD_EINVAL);
 	assert_reason("calls itself honest");
 }
@@ -245,7 +245,8 @@ static void test_module_is_loaded_by_path(void **state)
 	char path[1024];
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/openwsd-backend-good.so", getenv("WSD_MODULE_DIR"));
+	snprintf(path, sizeof(path), "%s/openwsd-backend-good" TEST_SUFFIX,
+		 getenv("WSD_MODULE_DIR"));
 	assert_int_equal(wsd_registry_load(path, &ops, reason, sizeof(reason)), WSD_OK);
 	assert_string_equal(ops->name, "good");
 	assert_int_equal(wsd_registry_load("/nonexistent.so", &ops, reason, sizeof(reason)),

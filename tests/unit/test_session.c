@@ -5,9 +5,6 @@
  */
 #include "tests/unit/session_pair.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 /* --- tests --- */
 
 static void bytes_cross_both_ways(void **state)
@@ -284,29 +281,6 @@ static void urgent_room_is_told_to_a_silent_readers_peer(void **state)
 	close_both(&sv, &c, &a);
 }
 
-/* Bytes that a writer gets rid of while nobody reads: the window, which is the reader's ring. */
-static size_t window(struct end *from, struct end *to)
-{
-	static uint8_t bytes[65536];
-	struct wsd_iovec iov = { bytes, sizeof(bytes) };
-	uint64_t until = wsd_clock_ns() + 200000000ull;
-	size_t sum = 0, n;
-
-	while (wsd_clock_ns() < until) {
-		end_lock(from);
-		if (wsd_stream_write(from->stream, &iov, 1, &n) == WSD_OK)
-			sum += n;
-		end_unlock(from, NULL);
-		(void)wsd_engine_wait(NULL, 0, always_false, NULL, wsd_clock_ns() + 100000,
-				      wsd_waker_self());
-	}
-	end_lock(to);
-	while (wsd_stream_read(to->stream, &iov, 1, 0, NULL, &n) == WSD_OK)
-		;
-	end_unlock(to, NULL);
-	return sum;
-}
-
 static bool fill(struct end *e)
 {
 	uint8_t bytes[1024] = { 0 };
@@ -379,39 +353,6 @@ static void a_ring_that_was_not_made_costs_no_budget(void **state)
 	close_both(&sv, &c, &a);
 }
 
-/* The parent has used its budget up: the child begins with its own. */
-static void a_child_has_a_budget_of_its_own(void **state)
-{
-	struct server sv[2];
-	struct end c[2], a[2];
-	int result = 0;
-	pid_t child;
-
-	setenv("WSD_RING_MEMORY", "1", 1);
-	for (unsigned i = 0; i < 2; i++) {
-		pair(&sv[i], &c[i], &a[i], UINT32_MAX);
-		transfer(&c[i], &a[i], 2u << 20, 65536, 65536);
-		transfer(&a[i], &c[i], 2u << 20, 65536, 65536);
-	}
-	child = fork();
-	assert_true(child >= 0);
-	if (child == 0) {
-		wsd_engines_fork_child();
-		wsd_streams_fork_child();
-		next_port = (uint16_t)(next_port + 100);
-		if (start_engines(state) != 0)
-			_exit(1);
-		pair(&sv[0], &c[0], &a[0], UINT32_MAX);
-		transfer(&c[0], &a[0], 2u << 20, 65536, 65536);
-		_exit(window(&c[0], &a[0]) > 65536 ? 0 : 2);
-	}
-	assert_int_equal(waitpid(child, &result, 0), child);
-	assert_int_equal(result, 0);
-	unsetenv("WSD_RING_MEMORY");
-	for (unsigned i = 0; i < 2; i++)
-		close_both(&sv[i], &c[i], &a[i]);
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -429,7 +370,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(urgent_room_is_told_to_a_silent_readers_peer),
 		cmocka_unit_test(who_filled_the_window_exactly_is_told_of_room),
 		cmocka_unit_test(a_ring_that_was_not_made_costs_no_budget),
-		cmocka_unit_test(a_child_has_a_budget_of_its_own),
 	};
 
 	if (argc < 2) {

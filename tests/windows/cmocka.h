@@ -14,6 +14,7 @@
 #include <string.h>
 
 int setenv(const char *name, const char *value, int overwrite); /* test_windows.c */
+int unsetenv(const char *name);
 
 typedef void (*CMUnitTestFunction)(void **state);
 typedef int (*CMFixtureFunction)(void **state);

@@ -50,6 +50,7 @@ static int setup(void **state)
 {
 	(void)state;
 	snprintf(log_path, sizeof(log_path), "%s", test_path("log"));
+	wsd_log_reset(); /* it is open, and Windows removes no such file */
 	unlink(log_path);
 	setenv("WSD_LOG", "warning", 1);
 	setenv("WSD_LOG_FILE", log_path, 1);

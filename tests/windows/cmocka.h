@@ -55,13 +55,12 @@ static inline void cm_leave(const char *file, int line, int result)
 	} while (0)
 #define cm_value(v) ((long long)(v))
 
-#define assert_true(c)	       cm_check(c, "%s", #c)
-#define assert_false(c)	       cm_check(!(c), "not %s", #c)
-#define assert_null(c)	       cm_check((c) == NULL, "%s is NULL", #c)
-#define assert_non_null(c)     cm_check((c) != NULL, "%s is not NULL", #c)
-#define assert_ptr_equal(a, b) cm_check((const void *)(a) == (const void *)(b), "%s == %s", #a, #b)
-#define assert_ptr_not_equal(a, b) \
-	cm_check((const void *)(a) != (const void *)(b), "%s != %s", #a, #b)
+#define assert_true(c)		   cm_check(c, "%s", #c)
+#define assert_false(c)		   cm_check(!(c), "not %s", #c)
+#define assert_null(c)		   cm_check((c) == NULL, "%s is NULL", #c)
+#define assert_non_null(c)	   cm_check((c) != NULL, "%s is not NULL", #c)
+#define assert_ptr_equal(a, b)	   cm_check((uintptr_t)(a) == (uintptr_t)(b), "%s == %s", #a, #b)
+#define assert_ptr_not_equal(a, b) cm_check((uintptr_t)(a) != (uintptr_t)(b), "%s != %s", #a, #b)
 #define assert_int_equal(a, b)                                                      \
 	do {                                                                        \
 		long long cm_a = cm_value(a), cm_b = cm_value(b);                   \

@@ -16,6 +16,11 @@
 #define TCP_MAXRT 5 /* not in every SDK, as what follows */
 #define TCP_INFO  _WSAIORW(IOC_VENDOR, 39)
 
+/* TCPSTATE */
+#define STATE_CLOSED	 0
+#define STATE_FIN_WAIT_2 6
+#define STATE_TIME_WAIT	 10
+
 /* TCP_INFO_v0 */
 struct tcp_info {
 	int state;
@@ -270,11 +275,14 @@ static enum wsd_status moved(int result, int error, DWORD n, size_t *bytes)
 static enum wsd_status send_some(intptr_t number, const struct wsd_os_buffer *buffers,
 				 unsigned count, DWORD flags, size_t *bytes)
 {
+	struct wsd_os_socket *socket = wsd_os_socket_of(number);
 	WSABUF list[WSD_OS_BUFFERS];
 	DWORD n = 0, used = to_wsabufs(list, buffers, count, SEND_MOST);
-	int error = 0, result = net()->lpWSPSend(wsd_os_socket_of(number)->s, list, used, &n, flags,
-						 NULL, NULL, NULL, &error);
+	int error = 0,
+	    result = net()->lpWSPSend(socket->s, list, used, &n, flags, NULL, NULL, NULL, &error);
 
+	if (result == 0)
+		socket->sent += n;
 	return moved(result, error, n, bytes);
 }
 
@@ -340,24 +348,34 @@ bool wsd_os_tcp_at_mark(intptr_t number)
 	return ask(number, (DWORD)SIOCATMARK, NULL, 0, &at) && at;
 }
 
-/* What no segment has carried yet waits behind those that are on their way. Since Windows 10; before that it is
- * not told, and the system goes on by itself. */
+/*
+ * Since Windows 10; before that it is not told, and the system goes on by itself. Behind the end the state says it:
+ * that is where all has been acknowledged. Before, what is on its way is told, and nothing of what waits for the peer's
+ * window: that is what was taken beyond all that ever went out.
+ */
 bool wsd_os_tcp_unsent(intptr_t number)
 {
+	const struct wsd_os_socket *socket = wsd_os_socket_of(number);
 	DWORD version = 0, bytes;
 	struct tcp_info info = { 0 };
 	int ignored;
 
-	return net()->lpWSPIoctl(wsd_os_socket_of(number)->s, TCP_INFO, &version, sizeof(version),
-				 &info, sizeof(info), &bytes, NULL, NULL, NULL, &ignored) == 0 &&
-	       info.in_flight > 0;
+	if (net()->lpWSPIoctl(socket->s, TCP_INFO, &version, sizeof(version), &info, sizeof(info),
+			      &bytes, NULL, NULL, NULL, &ignored) != 0)
+		return false;
+	if (socket->ended)
+		return info.state != STATE_CLOSED && info.state != STATE_FIN_WAIT_2 &&
+		       info.state != STATE_TIME_WAIT;
+	return info.in_flight > 0 || socket->sent > info.bytes_out;
 }
 
 void wsd_os_tcp_shutdown_send(intptr_t number)
 {
+	struct wsd_os_socket *socket = wsd_os_socket_of(number);
 	int ignored;
 
-	(void)net()->lpWSPShutdown(wsd_os_socket_of(number)->s, SD_SEND, &ignored);
+	if (net()->lpWSPShutdown(socket->s, SD_SEND, &ignored) == 0)
+		socket->ended = true;
 }
 
 /* --- options --- */

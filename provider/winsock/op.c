@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "provider/winsock/routine.h"
+#include "provider/winsock/share.h"
 #include "rdma_backend/base/base.h"
 
 #define POOL_MAX 64u
@@ -215,6 +216,8 @@ void wsd_op_untake(struct wsd_op *op)
 void wsd_op_finish(struct wsd_socket *on, struct wsd_op *op, int error)
 {
 	wsd_list_remove(&op->link);
+	if (on->share != NULL)
+		wsd_share_ended(on);
 	op->error = op->cancelled ? op->cancel_error : error;
 	op->finished = true;
 	on->changes |= WSD_CHANGE_OP;

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "provider/winsock/share.h"
 #include "rdma_backend/base/base.h"
 
 #define INLINE_NODES 64u
@@ -105,6 +106,8 @@ static void unwatch(struct select_wait *wait)
 
 		wsd_mutex_lock(&sock->lock);
 		wsd_list_remove(&wait->nodes[i].link);
+		if (sock->share != NULL)
+			wsd_share_ended(sock);
 		wsd_mutex_unlock(&sock->lock);
 		wsd_socket_unref(sock);
 	}

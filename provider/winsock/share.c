@@ -108,6 +108,12 @@ void wsd_share_news(struct wsd_socket *sock)
 		wsd_share_poke(sock);
 }
 
+void wsd_share_ended(struct wsd_socket *sock)
+{
+	if (sock->share->turn.patient)
+		wsd_share_poke(sock);
+}
+
 void wsd_share_selected(struct wsd_socket *sock)
 {
 	sock->share->selector = sock->share->record.slot;

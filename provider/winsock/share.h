@@ -184,6 +184,8 @@ void wsd_share_listens_not(struct wsd_socket *sock);
 void wsd_share_poke(struct wsd_socket *sock);
 /* [lock] Something has arrived. */
 void wsd_share_news(struct wsd_socket *sock);
+/* [lock] Something that waited here does no longer. */
+void wsd_share_ended(struct wsd_socket *sock);
 /* [lock] WSPEventSelect: it replaces what another process had asked for. */
 void wsd_share_selected(struct wsd_socket *sock);
 /* WSPSocket with a token. INVALID_SOCKET with *error. */

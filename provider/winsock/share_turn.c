@@ -53,9 +53,16 @@ static bool has_control(const struct wsd_socket *sock)
 	return false;
 }
 
+/* What is in the queue here may be such as cannot go to another process: plain TCP. */
+static bool has_arrived(const struct wsd_socket *sock)
+{
+	return sock->listener != NULL && wsd_listener_pending(sock->listener) > 0 &&
+	       (wsd_share_waits(sock) || (sock->fd.mask & FD_ACCEPT));
+}
+
 enum wsd_share_want wsd_share_waits_for(const struct wsd_socket *sock)
 {
-	if (waits_for_room(sock) || has_control(sock))
+	if (waits_for_room(sock) || has_control(sock) || has_arrived(sock))
 		return WSD_SHARE_WANT_NOW;
 	return wsd_share_waits(sock) || sock->fd.mask != 0 ? WSD_SHARE_WANT_NEWS
 							   : WSD_SHARE_WANT_NOTHING;
@@ -71,14 +78,20 @@ void wsd_share_turn_begin(struct wsd_share_turn *turn)
 	turn->news = turn->patient = false;
 }
 
+/* Nothing is there that another one may wait for. */
+static bool is_quiet(const struct wsd_socket *sock)
+{
+	return !wsd_socket_readable(sock) &&
+	       (sock->stream == NULL || !wsd_stream_urgent_pending(sock->stream));
+}
+
 /* Whoever has the seat hears of what arrives, and has a turn then before the others have theirs. */
 static bool is_patient(struct wsd_share_turn *turn, struct wsd_socket *sock, bool busy,
 		       enum wsd_share_want others)
 {
 	bool before = turn->patient;
 
-	turn->patient =
-		busy && others == WSD_SHARE_WANT_NEWS && !turn->news && !wsd_socket_readable(sock);
+	turn->patient = busy && others == WSD_SHARE_WANT_NEWS && !turn->news && is_quiet(sock);
 	if (turn->patient && !before && sock->stream != NULL)
 		wsd_stream_watch(sock->stream); /* it may be no read that waits here */
 	if (before && !turn->patient && others == WSD_SHARE_WANT_NEWS)

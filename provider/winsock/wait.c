@@ -132,6 +132,8 @@ static int socket_wait(struct wsd_socket *sock, unsigned interest, uint64_t dead
 		error = WSAETIMEDOUT;
 	wsd_mutex_lock(&sock->lock);
 	wsd_list_remove(&node.link);
+	if (sock->share != NULL)
+		wsd_share_ended(sock);
 	return error;
 }
 

@@ -57,8 +57,8 @@ static bool nothing_works(SOCKET s, const struct address *at)
 	return ok;
 }
 
-/* A connect that has come as far as its listener, and stays there: while the values of closed handles are looked at, none
- * is to be given to what a connect in the background opens. */
+/* A connect that has come as far as its listener, and stays there: while the values of closed handles are looked at,
+ * none is to be given to what a connect in the background opens. */
 static SOCKET held_connect(SOCKET *listener)
 {
 	SOCKET connecting = stream_socket();

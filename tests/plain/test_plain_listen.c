@@ -279,12 +279,37 @@ static void check_shared_backlog(void)
 	closesocket(other);
 }
 
+/* A plain peer waits for the process that listens, while another one waits for whatever comes. */
+static void check_shared_accepts(void)
+{
+	SOCKET listener, other, s;
+	pthread_t threads[2];
+	uint32_t port;
+	char byte;
+	int plain;
+
+	over("shm,tcp,plain");
+	listener = peer_listen(&port);
+	other = another(listener);
+	PEER_CHECK(pthread_create(&threads[0], NULL, accept_one, &listener) == 0);
+	Sleep(250); /* until it waits; too short, it shows less */
+	PEER_CHECK(pthread_create(&threads[1], NULL, accept_one, &other) == 0);
+	Sleep(750); /* until this one waits, and the turn is its own */
+	plain = system_connect(port);
+	PEER_CHECK(plain >= 0 && system_receive(plain, &byte, 1) == 1 && byte == 'x');
+	s = connected(port);
+	PEER_CHECK(recv(s, &byte, 1, 0) == 1 && byte == 'x');
+	for (int i = 0; i < 2; i++)
+		PEER_CHECK(pthread_join(threads[i], NULL) == 0);
+	system_close(plain);
+	closesocket(s);
+	closesocket(listener);
+	closesocket(other);
+}
+
 const struct plain_case plain_cases[] = {
-	{ "both_kinds", check_both_kinds },
-	{ "backlog", check_backlog },
-	{ "port_again", check_port_again },
-	{ "shared_end", check_shared_end },
-	{ "shared_backlog", check_shared_backlog },
-	{ "not_shared", check_not_shared },
-	{ NULL, NULL },
+	{ "both_kinds", check_both_kinds },	    { "backlog", check_backlog },
+	{ "port_again", check_port_again },	    { "shared_end", check_shared_end },
+	{ "shared_backlog", check_shared_backlog }, { "shared_accepts", check_shared_accepts },
+	{ "not_shared", check_not_shared },	    { NULL, NULL },
 };

@@ -201,6 +201,49 @@ static void test_two_accepts(void **state)
 	closesocket(other);
 }
 
+static void *receive_nothing(void *arg)
+{
+	char byte;
+
+	return recv(*(SOCKET *)arg, &byte, 1, 0) == SOCKET_ERROR &&
+			       WSAGetLastError() == WSAETIMEDOUT
+		       ? arg
+		       : NULL;
+}
+
+/* Who has the connection waits no longer, and nothing arrives: it is given up to the other one. */
+static void test_a_wait_that_ends(void **state)
+{
+	unsigned long before;
+	DWORD limit = 5 * WINDOW_MS;
+	struct receive second;
+	pthread_t thread;
+	struct pair p;
+	void *timed_out;
+	SOCKET other;
+
+	(void)state;
+	open_pair(&p);
+	other = shared(p.server);
+	post(other, &second);
+	assert_int_equal(
+		setsockopt(p.server, SOL_SOCKET, SO_RCVTIMEO, (char *)&limit, sizeof(limit)), 0);
+	assert_int_equal(pthread_create(&thread, NULL, receive_nothing, &p.server), 0);
+	Sleep(WINDOW_MS); /* it has come here to wait; too short, it shows less */
+	before = atomic_load(&takes);
+	pthread_join(thread, &timed_out);
+	assert_non_null(timed_out);
+	for (unsigned i = 0; i < STEPS && atomic_load(&takes) == before; i++)
+		Sleep(STEP_MS);
+	assert_int_not_equal(atomic_load(&takes), before);
+	assert_int_equal(send(p.client, "x", 1, 0), 1);
+	wait_event(second.overlapped.hEvent);
+	assert_int_equal(second.byte, 'x');
+	WSACloseEvent(second.overlapped.hEvent);
+	closesocket(other);
+	close_pair(&p);
+}
+
 /* Could a program get the port that says that it shares? */
 static bool is_to_be_had(const struct sockaddr_in *at)
 {
@@ -243,6 +286,7 @@ int main(void)
 		cmocka_unit_test(test_two_receives),
 		cmocka_unit_test(test_a_receive_and_a_selection),
 		cmocka_unit_test(test_two_accepts),
+		cmocka_unit_test(test_a_wait_that_ends),
 		cmocka_unit_test(test_a_listen_that_fails),
 	};
 	WSADATA data;

@@ -95,6 +95,9 @@ static enum wsd_status peek(struct wsd_socket *sock, struct wsd_caller *caller)
 		return wsd_acceptor_peek(sock->acceptor, caller);
 	caller->data = NULL;
 	caller->data_length = 0;
+	if (sock->listener ==
+	    NULL) /* it is being given away; of a shared socket another process may listen */
+		return sock->mode == WSD_MODE_SAN ? WSD_EINVAL : WSD_AGAIN;
 	return wsd_listener_peek(sock->listener, &caller->local, &caller->remote);
 }
 
@@ -138,7 +141,9 @@ static int wait_for_request(struct wsd_socket *sock, struct wsd_caller *caller)
 			wsd_mutex_lock(&sock->lock);
 			continue;
 		}
-		error = wsd_socket_wait(sock, WSD_CHANGE_ARRIVED | WSD_CHANGE_OP | WSD_CHANGE_SEAT,
+		error = wsd_socket_wait(sock,
+					WSD_CHANGE_ARRIVED | WSD_CHANGE_OP | WSD_CHANGE_SEAT |
+						WSD_CHANGE_GONE,
 					WSD_FOREVER);
 		if (error != 0)
 			return error;

@@ -227,6 +227,39 @@ static void a_listener_goes_on(void)
 	WSACloseEvent(event);
 }
 
+struct accepting {
+	SOCKET listener;
+	int in_vain;
+};
+
+static void accept_in_vain(void *arg)
+{
+	struct accepting *a = arg;
+
+	thread_will_wait();
+	a->in_vain = SPI_NO_SOCKET(host_accept(a->listener), WSAEINVAL);
+}
+
+/* A switch ends its accepts first. One that does not keeps its thread. */
+static void an_accept_that_waits_ends(void)
+{
+	struct accepting a;
+	struct conf_thread *thread;
+	WSAPROTOCOL_INFOW info;
+	struct address at;
+	SOCKET next;
+
+	a.listener = san_listener(&at, 4);
+	thread = thread_run(accept_in_vain, &a);
+	thread_until_waiting(thread);
+	CHECK(give(a.listener, GetCurrentProcessId(), &info));
+	thread_join(thread);
+	CHECK(a.in_vain);
+	next = take(info.dwProviderReserved);
+	CHECK(next != INVALID_SOCKET && host_close(a.listener) == 0);
+	san_close(next);
+}
+
 /* --- another process --- */
 
 /* Takes what it is given; a connection: answers each message of length 5 until it is told to end. */
@@ -391,6 +424,7 @@ int main(int argc, char **argv)
 	what_cannot_be_given();
 	what_was_exposed_stays_hidden();
 	a_listener_goes_on();
+	an_accept_that_waits_ends();
 	if (conf_two_processes()) {
 		it_goes_to_another_process();
 		only_the_process_that_is_meant();

@@ -207,7 +207,8 @@ int main(int argc, char **argv)
 			device = argv[++i];
 		else if (strcmp(argv[i], "--peer") == 0 && more)
 			peer = argv[++i];
-		else if (strcmp(argv[i], "--serve") == 0 && more)
+		else if ((strcmp(argv[i], "--serve") == 0 || strcmp(argv[i], "--begun") == 0) &&
+			 more)
 			i++; /* bc_os_begin's */
 		else if (strcmp(argv[i], "--test") == 0 && more && only_count < BC_ONLY_MAX)
 			only[only_count++] = argv[++i];

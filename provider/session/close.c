@@ -178,7 +178,8 @@ void wsd_stream_waits_for_peer(struct wsd_stream *s)
 	wsd_stream_arm_timer(s);
 }
 
-/* An acceptor may send once the connector has; the first ring follows a first window that is full. */
+/* An acceptor may send once the connector has; the first ring follows a first window that is full, and all of it is
+ * the sender's (see ask_for_room). */
 bool wsd_stream_room_comes(struct wsd_stream *s)
 {
 	struct wsd_tx *tx = &s->tx;
@@ -187,10 +188,14 @@ bool wsd_stream_room_comes(struct wsd_stream *s)
 	if (s->plain || s->state != WSD_STREAM_OPEN || s->move || tx->loan || tx->paced_until ||
 	    tx->urgent_waits)
 		return false;
+	if (wsd_tx_room(s))
+		return !s->disconnected; /* the queue or the stage was full: completions are on their way */
 	if (!s->active && !tx->started)
 		what = WSD_ROOM_START;
 	else if (!tx->ring.bytes || tx->limit <= tx->ring.from)
 		what = WSD_ROOM_RING;
+	else if (tx->ring.bytes <= WSD_FIRST_RING && tx->limit < tx->ring.from + tx->ring.bytes)
+		what = WSD_ROOM_LIMIT;
 	what &= (uint8_t)~tx->awaited;
 	tx->awaited |= what;
 	return what != 0;

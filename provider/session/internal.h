@@ -97,6 +97,7 @@ struct wsd_stage {
 /* What gives room to a sender without a reader. */
 #define WSD_ROOM_START 0x1u /* the connector's first message */
 #define WSD_ROOM_RING  0x2u /* the first ring */
+#define WSD_ROOM_LIMIT 0x4u /* what was not told of that ring */
 
 struct wsd_tx {
 	uint64_t position;

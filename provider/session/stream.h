@@ -157,8 +157,9 @@ enum wsd_status wsd_stream_read(struct wsd_stream *stream, const struct wsd_iove
 enum wsd_status wsd_stream_write(struct wsd_stream *stream, const struct wsd_iovec *iov,
 				 unsigned count, size_t *bytes);
 /*
- * [lock] Of a write that found no room: is some on its way that the peer gives whether it is read or not? Says so once
- * of the right to send and once of the first ring: it may have none to give.
+ * [lock] Of a write that found no room: is some on its way that needs no reader? Says so while the peer has room and
+ * the device is behind, and once each of the right to send, of the first ring, and of the rest of that: the peer may
+ * have none to give.
  */
 bool wsd_stream_room_comes(struct wsd_stream *stream);
 /* [lock] Would lending this much pay, now? */

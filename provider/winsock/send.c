@@ -6,8 +6,8 @@
 #include "provider/winsock/spi_calls.h"
 
 #define LEGAL_FLAGS (MSG_OOB | MSG_DONTROUTE)
-/* A nonblocking call waits no longer, and twice in a connection's life; after a wait in vain nobody waits for a
- * second, so that peers which say nothing cannot hold up a program that serves others. */
+/* A nonblocking call waits no longer; after a wait in vain nobody waits for a second, so that peers which say nothing
+ * cannot hold up a program that serves others. */
 #define ROOM_NS (10 * WSD_NS_PER_MS)
 #define VAIN_NS (1000 * WSD_NS_PER_MS)
 
@@ -236,39 +236,45 @@ static int send_queued(struct wsd_socket *sock, struct send_call *call)
 }
 
 /*
- * [lock, dropped meanwhile] Look at the device, credits may have come. A program that has heard WSAEWOULDBLOCK takes
- * room as a sign that its peer reads, so what comes before is waited for, and not long.
+ * [lock, dropped meanwhile] A program that has heard WSAEWOULDBLOCK takes room as a sign that its peer reads, so what
+ * comes before is waited for, and not long. *until is 0 at first. False: nothing is on its way, or not in time.
  */
-static void look_for_room(struct wsd_socket *sock)
+static bool await_room(struct wsd_socket *sock, uint64_t *until)
+{
+	uint64_t now = wsd_clock_ns();
+
+	if (*until == 0) {
+		/* relaxed: a time, nothing is published by it */
+		if (sock->away || sock->stream == NULL ||
+		    !wsd_list_empty(&sock->queues[WSD_Q_SEND]) ||
+		    !wsd_stream_room_comes(sock->stream) ||
+		    now < atomic_load_explicit(&room_waits_from, memory_order_relaxed))
+			return false;
+		*until = now + ROOM_NS;
+	} else if (now >= *until) {
+		atomic_store_explicit(&room_waits_from, now + VAIN_NS, memory_order_relaxed);
+		return false;
+	}
+	wsd_socket_own_wait(sock, WSD_CHANGE_WRITABLE | WSD_CHANGE_CLOSED, *until);
+	return true;
+}
+
+/* [lock, dropped meanwhile] First a look at the device: credits may have come. */
+static int send_nonblocking(struct wsd_socket *sock, struct send_call *call)
 {
 	struct wsd_engine *engine = sock->stream != NULL ? wsd_stream_engine(sock->stream) : NULL;
-	uint64_t now;
+	enum wsd_status status;
+	uint64_t until = 0;
 
 	wsd_socket_leave(sock);
 	if (engine != NULL)
 		(void)wsd_engine_poll(engine);
 	wsd_mutex_lock(&sock->lock);
-	if (sock->closed || sock->stream == NULL || wsd_stream_writable(sock->stream) ||
-	    !wsd_stream_room_comes(sock->stream))
-		return;
-	now = wsd_clock_ns();
-	/* relaxed: a time, nothing is published by it */
-	if (now < atomic_load_explicit(&room_waits_from, memory_order_relaxed))
-		return;
-	wsd_socket_own_wait(sock, WSD_CHANGE_WRITABLE | WSD_CHANGE_CLOSED, now + ROOM_NS);
-	if (!sock->closed && sock->stream != NULL && !wsd_stream_writable(sock->stream))
-		atomic_store_explicit(&room_waits_from, now + VAIN_NS, memory_order_relaxed);
-}
-
-/* [lock, dropped meanwhile] */
-static int send_nonblocking(struct wsd_socket *sock, struct send_call *call)
-{
-	enum wsd_status status;
-
-	look_for_room(sock);
-	if (sock->closed)
-		return WSAENOTSOCK;
-	status = try_once(sock, call);
+	do {
+		if (sock->closed)
+			return WSAENOTSOCK;
+		status = try_once(sock, call);
+	} while (status == WSD_AGAIN && await_room(sock, &until));
 	if (status == WSD_AGAIN) {
 		/* The one thing that makes FD_WRITE come again. */
 		wsd_fd_arm(&sock->fd, FD_WRITE);

@@ -330,6 +330,56 @@ static void who_filled_the_window_exactly_is_told_of_room(void **state)
 	close_both(&sv, &c, &a);
 }
 
+/* All that a write takes before it finds no room. False: no room either, though the engines have not run since. */
+static bool write_all_room(struct end *e)
+{
+	uint8_t bytes[1024] = { 0 };
+	struct wsd_iovec iov = { bytes, sizeof(bytes) };
+	bool wrote = false;
+	size_t n = 0;
+
+	end_lock(e);
+	while (wsd_stream_write(e->stream, &iov, 1, &n) == WSD_OK)
+		wrote = true;
+	e->changes = 0;
+	end_unlock(e, NULL);
+	return wrote;
+}
+
+static bool room_comes(struct end *e)
+{
+	bool comes;
+
+	end_lock(e);
+	comes = wsd_stream_room_comes(e->stream);
+	end_unlock(e, NULL);
+	return comes;
+}
+
+/* No write hears that there is no room and that none is to come, and finds some later: of peers, and of devices that
+ * are behind. */
+static void room_without_a_reader_is_foretold(void **state)
+{
+	struct server sv;
+	struct end c, a;
+	uint64_t until;
+
+	(void)state;
+	pair(&sv, &c, &a, UINT32_MAX);
+	WAIT_FOR(write_all_room(&c));
+	assert_true(room_comes(&c)); /* the first window is full */
+	do {
+		WAIT_FOR(write_all_room(&c));
+	} while (room_comes(&c));
+	until = wsd_clock_ns() + 50000000;
+	while (wsd_clock_ns() < until) {
+		(void)wsd_engine_wait(NULL, 0, always_false, NULL, wsd_clock_ns() + 100000,
+				      wsd_waker_self());
+		assert_false(write_all_room(&c));
+	}
+	close_both(&sv, &c, &a);
+}
+
 /* Traffic for several grants of a larger ring, with the memory for one of them refused each time. */
 static void a_ring_that_was_not_made_costs_no_budget(void **state)
 {
@@ -369,6 +419,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(urgent_byte_and_its_mark),
 		cmocka_unit_test(urgent_room_is_told_to_a_silent_readers_peer),
 		cmocka_unit_test(who_filled_the_window_exactly_is_told_of_room),
+		cmocka_unit_test(room_without_a_reader_is_foretold),
 		cmocka_unit_test(a_ring_that_was_not_made_costs_no_budget),
 	};
 

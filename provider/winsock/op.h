@@ -52,8 +52,7 @@ struct wsd_op {
 	LPWSAOVERLAPPED overlapped;
 	LPWSAOVERLAPPED_COMPLETION_ROUTINE routine;
 	WSATHREADID thread;
-	struct wsd_waker
-		*waker; /* of the thread that the routine runs in, where it has to be kept */
+	struct wsd_thread_ref *runs_in; /* the same, where it has to be kept */
 	struct wsd_transmit *transmit;
 	char *accept_buffer;
 	DWORD accept_receive, accept_local, accept_remote;

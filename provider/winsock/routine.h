@@ -12,7 +12,7 @@ bool wsd_routine_queue(struct wsd_op *op);
 
 /*
  * An operation is due from the time when its routine is queued until that begins. On Linux the shim tells of the end
- * of a thread, and drops what is queued for it. Windows says nothing, so there such an operation keeps the waker of its
+ * of a thread, and drops what is queued for it. Windows says nothing, so there such an operation refers to its
  * thread, those that are due have a list, and who comes by with time to spare frees those whose thread has ended.
  */
 bool wsd_due_prepare(struct wsd_op *op); /* [lock of home] */

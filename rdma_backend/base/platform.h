@@ -121,12 +121,14 @@ void wsd_waker_sleep(struct wsd_waker *waker, const intptr_t *objects, unsigned 
 
 #ifdef _WIN32
 /*
- * One that is kept outlives its thread, with what else the thread has here, so that it can be asked whether the thread
- * has ended. The first to keep it is the thread itself; false: out of handles.
+ * The thread that calls, counted, so that it can be asked whether it has ended. A waker, with what else its owner has,
+ * outlives both for as long: a fiber has a waker of its own, and may have it in one thread after another.
  */
-bool wsd_waker_keep(struct wsd_waker *waker);
-void wsd_waker_drop(struct wsd_waker *waker);
-bool wsd_waker_orphaned(const struct wsd_waker *waker); /* [kept] */
+struct wsd_thread_ref;
+struct wsd_thread_ref *wsd_thread_ref_self(void); /* NULL: out of handles or memory */
+struct wsd_thread_ref *wsd_thread_ref_keep(struct wsd_thread_ref *ref);
+void wsd_thread_ref_drop(struct wsd_thread_ref *ref);
+bool wsd_thread_ref_ended(const struct wsd_thread_ref *ref);
 #endif
 
 /*

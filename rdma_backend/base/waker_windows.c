@@ -16,48 +16,98 @@ enum waker_state { WAKER_IDLE, WAKER_SLEEPING, WAKER_WOKEN };
 struct wsd_waker {
 	atomic_int state;
 	atomic_uint refs;
-	HANDLE event;  /* resets itself */
-	HANDLE thread; /* its owner, as soon as somebody keeps it */
+	HANDLE event;		     /* resets itself */
+	struct wsd_thread_ref *last; /* the thread where its owner asked for one */
 	struct wsd_room rooms[WSD_ROOMS];
+};
+
+struct wsd_thread_ref {
+	atomic_uint refs;
+	DWORD id; /* no other thread's while there is the handle */
+	HANDLE thread;
+	struct wsd_waker *waker; /* counted */
 };
 
 /* Local storage with a destructor that works for threads that are not ours, and for an unload. */
 static INIT_ONCE slot_once = INIT_ONCE_STATIC_INIT;
 static DWORD slot = FLS_OUT_OF_INDEXES;
 
-void wsd_waker_drop(struct wsd_waker *waker)
+static void waker_drop(struct wsd_waker *waker)
 {
 	/* acq_rel: the last one sees what all others did */
 	if (atomic_fetch_sub_explicit(&waker->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	CloseHandle(waker->event);
-	if (waker->thread)
-		CloseHandle(waker->thread);
 	wsd_raw_free(waker);
+}
+
+struct wsd_thread_ref *wsd_thread_ref_keep(struct wsd_thread_ref *ref)
+{
+	/* relaxed: a reference is only made from one that exists */
+	atomic_fetch_add_explicit(&ref->refs, 1, memory_order_relaxed);
+	return ref;
+}
+
+void wsd_thread_ref_drop(struct wsd_thread_ref *ref)
+{
+	if (atomic_fetch_sub_explicit(&ref->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	CloseHandle(ref->thread);
+	waker_drop(ref->waker);
+	wsd_raw_free(ref);
 }
 
 /* The end of a thread, or of a fiber. The system may hold locks of its own, and what a thread has here is gone already:
  * nothing else of ours may be done. */
 static void NTAPI owner_ended(void *arg)
 {
-	if (arg)
-		wsd_waker_drop(arg);
+	struct wsd_waker *waker = arg;
+
+	if (waker == NULL)
+		return;
+	if (waker->last)
+		wsd_thread_ref_drop(waker->last);
+	waker_drop(waker);
 }
 
-bool wsd_waker_keep(struct wsd_waker *waker)
+/* A handle of one's own thread needs no right of the client that the thread may act as. */
+static struct wsd_thread_ref *ref_new(struct wsd_waker *waker)
 {
-	if (!waker->thread)
-		waker->thread = OpenThread(SYNCHRONIZE, FALSE, GetCurrentThreadId());
-	if (!waker->thread)
-		return false;
-	/* relaxed: a reference is only made from one that exists */
+	struct wsd_thread_ref *ref = wsd_raw_alloc(sizeof(*ref));
+	HANDLE process = GetCurrentProcess();
+
+	if (!ref)
+		return NULL;
+	if (!DuplicateHandle(process, GetCurrentThread(), process, &ref->thread, SYNCHRONIZE, FALSE,
+			     0)) {
+		wsd_raw_free(ref);
+		return NULL;
+	}
+	atomic_init(&ref->refs, 1);
+	ref->id = GetCurrentThreadId();
 	atomic_fetch_add_explicit(&waker->refs, 1, memory_order_relaxed);
-	return true;
+	ref->waker = waker;
+	return ref;
 }
 
-bool wsd_waker_orphaned(const struct wsd_waker *waker)
+struct wsd_thread_ref *wsd_thread_ref_self(void)
 {
-	return WaitForSingleObject(waker->thread, 0) == WAIT_OBJECT_0;
+	struct wsd_waker *own = wsd_waker_self();
+
+	if (own == NULL)
+		return NULL;
+	if (own->last && own->last->id != GetCurrentThreadId()) {
+		wsd_thread_ref_drop(own->last); /* a fiber, and the thread it was in */
+		own->last = NULL;
+	}
+	if (!own->last)
+		own->last = ref_new(own);
+	return own->last ? wsd_thread_ref_keep(own->last) : NULL;
+}
+
+bool wsd_thread_ref_ended(const struct wsd_thread_ref *ref)
+{
+	return WaitForSingleObject(ref->thread, 0) == WAIT_OBJECT_0;
 }
 
 static BOOL CALLBACK slot_make(PINIT_ONCE once, void *arg, void **context)

@@ -88,6 +88,51 @@ static void check_other_thread(void)
 	close_pair(&p);
 }
 
+#ifdef _WIN32
+static struct {
+	void *poster, *caller; /* fibers */
+	struct pair p[2];
+	WSAOVERLAPPED o[2];
+	bool pending[2];
+} posts;
+
+static void CALLBACK post_twice(void *arg)
+{
+	(void)arg;
+	for (int i = 0;; i = 1) {
+		posts.pending[i] = PENDS(receive(posts.p[i].server, &posts.o[i], 0, tell));
+		SwitchToFiber(posts.caller);
+	}
+}
+
+static void post_once(void *arg)
+{
+	(void)arg;
+	posts.caller = ConvertThreadToFiber(NULL);
+	SwitchToFiber(posts.poster);
+	ConvertFiberToThread();
+}
+
+/* A fiber posts in one thread and then in another: the end of the first is nothing to the routine of the second. */
+static void check_fiber_of_two_threads(void)
+{
+	posts.p[0] = need_pair();
+	posts.p[1] = need_pair();
+	posts.poster = CreateFiber(0, post_twice, NULL);
+	NEED(posts.poster != NULL);
+	thread_join(thread_run(post_once, NULL));
+	post_once(NULL);
+	NEED(posts.pending[0] && posts.pending[1]);
+	told.calls = 0;
+	NEED(send(posts.p[1].client, "abc", 3, 0) == 3);
+	CHECK_R(180, SleepEx(LONG_MS, TRUE) == WAIT_IO_COMPLETION && told.calls == 1 &&
+			     told.thread == GetCurrentThreadId() && told.overlapped == &posts.o[1]);
+	DeleteFiber(posts.poster);
+	close_pair(&posts.p[0]);
+	close_pair(&posts.p[1]);
+}
+#endif
+
 static void check_values(void)
 {
 	struct linger hard = { 1, 0 };
@@ -291,6 +336,9 @@ int main(int argc, char **argv)
 	conf_start(argc, argv);
 	check_where();
 	check_other_thread();
+#ifdef _WIN32
+	check_fiber_of_two_threads();
+#endif
 	check_values();
 	check_close();
 	check_calls_inside();

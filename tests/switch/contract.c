@@ -179,9 +179,13 @@ static void find(const GUID *id, void *function, bool needed)
 
 static void find_all(void)
 {
-	static const GUID ids[] = { WSAID_REGISTERMEMORY,     WSAID_DEREGISTERMEMORY,
-				    WSAID_REGISTERRDMAMEMORY, WSAID_DEREGISTERRDMAMEMORY,
-				    WSAID_RDMAWRITE,	      WSAID_RDMAREAD };
+	static const GUID ids[] = { WSAID_REGISTERMEMORY,
+				    WSAID_DEREGISTERMEMORY,
+				    WSAID_REGISTERRDMAMEMORY,
+				    WSAID_DEREGISTERRDMAMEMORY,
+				    WSAID_RDMAWRITE,
+				    WSAID_RDMAREAD,
+				    WSAID_MEMORYREGISTRATIONCACHECALLBACK };
 
 	find(&ids[0], &sw_ext.register_memory, true);
 	find(&ids[1], &sw_ext.deregister_memory, true);
@@ -189,6 +193,17 @@ static void find_all(void)
 	find(&ids[3], &sw_ext.deregister_rdma, true);
 	find(&ids[4], &sw_ext.rdma_write, true);
 	find(&ids[5], &sw_ext.rdma_read, false);
+	find(&ids[6], &sw_ext.cache_callback, false);
+}
+
+static bool has_all(void)
+{
+	return sw_spi.lpWSPAccept && sw_spi.lpWSPBind && sw_spi.lpWSPCleanup &&
+	       sw_spi.lpWSPCloseSocket && sw_spi.lpWSPConnect && sw_spi.lpWSPDuplicateSocket &&
+	       sw_spi.lpWSPEnumNetworkEvents && sw_spi.lpWSPEventSelect &&
+	       sw_spi.lpWSPGetOverlappedResult && sw_spi.lpWSPGetQOSByName &&
+	       sw_spi.lpWSPGetSockOpt && sw_spi.lpWSPIoctl && sw_spi.lpWSPListen &&
+	       sw_spi.lpWSPRecv && sw_spi.lpWSPSend && sw_spi.lpWSPSetSockOpt && sw_spi.lpWSPSocket;
 }
 
 void sw_load(const char *path)
@@ -222,14 +237,10 @@ void sw_load(const char *path)
 		exit(2);
 	}
 	RULE(data.wVersion == 0x0202, "2.2 is agreed on");
-	RULE(sw_spi.lpWSPAccept && sw_spi.lpWSPBind && sw_spi.lpWSPCleanup &&
-		     sw_spi.lpWSPCloseSocket && sw_spi.lpWSPConnect &&
-		     sw_spi.lpWSPDuplicateSocket && sw_spi.lpWSPEnumNetworkEvents &&
-		     sw_spi.lpWSPEventSelect && sw_spi.lpWSPGetOverlappedResult &&
-		     sw_spi.lpWSPGetQOSByName && sw_spi.lpWSPGetSockOpt && sw_spi.lpWSPIoctl &&
-		     sw_spi.lpWSPListen && sw_spi.lpWSPRecv && sw_spi.lpWSPSend &&
-		     sw_spi.lpWSPSetSockOpt && sw_spi.lpWSPSocket,
-	     "the 17 procedures are there");
+	if (!has_all()) {
+		RULE(false, "the 17 procedures are there");
+		exit(sw_summary());
+	}
 	find_all();
 }
 

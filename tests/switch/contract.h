@@ -39,7 +39,8 @@ struct sw_extensions {
 	LPFN_WSPREGISTERRDMAMEMORY register_rdma;
 	LPFN_WSPDEREGISTERRDMAMEMORY deregister_rdma;
 	LPFN_WSPRDMAWRITE rdma_write;
-	LPFN_WSPRDMAREAD rdma_read; /* NULL: the provider has none */
+	LPFN_WSPRDMAREAD rdma_read;				/* NULL: the provider has none */
+	LPFN_WSPMEMORYREGISTRATIONCACHECALLBACK cache_callback; /* likewise */
 };
 extern WSPPROC_TABLE sw_spi;
 extern struct sw_extensions sw_ext;

@@ -243,12 +243,29 @@ static int WSPAPI get_option(SOCKET s, int level, int name, char *value, LPINT l
 	int result = real.lpWSPGetSockOpt(s, level, name, value, length, out);
 	DWORD limit;
 
+	if (is("room-for-nothing") && result != 0 && *out == WSAEFAULT)
+		return 0;
+	if (is("any-option") && result != 0 && *out == WSAENOPROTOOPT)
+		*out = WSAEINVAL;
 	if (is("other-limits") && took && result == 0 && name == SO_MAX_MSG_SIZE) {
 		memcpy(&limit, value, sizeof(limit));
 		limit--;
 		memcpy(value, &limit, sizeof(limit));
 	}
 	return result;
+}
+
+static int WSPAPI set_option(SOCKET s, int level, int name, const char *value, int length,
+			     LPINT out)
+{
+	int result = real.lpWSPSetSockOpt(s, level, name, value, length, out);
+
+	return is("limit-set") && name == SO_MAX_MSG_SIZE ? 0 : result;
+}
+
+static BOOL WSPAPI get_template(SOCKET s, LPWSABUF name, LPQOS qos, LPINT out)
+{
+	return is("any-template") ? TRUE : real.lpWSPGetQOSByName(s, name, qos, out);
 }
 
 static int WSPAPI close_socket(SOCKET s, LPINT out)
@@ -263,7 +280,7 @@ static int WSPAPI close_socket(SOCKET s, LPINT out)
 
 static int WSPAPI listen_socket(SOCKET s, int backlog, LPINT out)
 {
-	int result = real.lpWSPListen(s, backlog, out);
+	int result = real.lpWSPListen(s, is("endless-backlog") ? 64 : backlog, out);
 
 	return is("stale-descriptor") ? 0 : result;
 }
@@ -363,6 +380,14 @@ static int WSPAPI keep_exposed(SOCKET s, LPVOID descriptor, DWORD length, LPINT 
 	return 0;
 }
 
+static int WSPAPI always_cached(PVOID at, SIZE_T size, LPINT out)
+{
+	(void)at;
+	(void)size;
+	(void)out;
+	return 0;
+}
+
 /* Put ours in the place of what was found, and keep that in *kept. */
 static void replace(const void *in, const GUID *id, void *found, void *kept, const void *ours)
 {
@@ -378,7 +403,9 @@ static int WSPAPI control(SOCKET s, DWORD code, LPVOID in, DWORD in_size, LPVOID
 			  LPINT out)
 {
 	static const GUID dereg = WSAID_DEREGISTERMEMORY, expose = WSAID_REGISTERRDMAMEMORY,
-			  hide = WSAID_DEREGISTERRDMAMEMORY, read = WSAID_RDMAREAD;
+			  hide = WSAID_DEREGISTERRDMAMEMORY, read = WSAID_RDMAREAD,
+			  cache = WSAID_MEMORYREGISTRATIONCACHECALLBACK;
+	LPFN_WSPMEMORYREGISTRATIONCACHECALLBACK my_cache = always_cached, ignored;
 	LPFN_WSPDEREGISTERMEMORY my_dereg = keep_memory;
 	LPFN_WSPREGISTERRDMAMEMORY my_expose = expose_all;
 	LPFN_WSPDEREGISTERRDMAMEMORY my_hide = keep_exposed;
@@ -393,6 +420,8 @@ static int WSPAPI control(SOCKET s, DWORD code, LPVOID in, DWORD in_size, LPVOID
 		replace(in, &expose, found, &register_rdma, &my_expose);
 	if (is("still-exposed"))
 		replace(in, &hide, found, &deregister_rdma, &my_hide);
+	if (is("always-cached"))
+		replace(in, &cache, found, &ignored, &my_cache);
 	/* No fault: a provider may have no READ, if it says so. */
 	if ((is("no-read") || is("no-read-code")) && memcmp(in, &read, sizeof(read)) == 0) {
 		*out = is("no-read") ? WSAEOPNOTSUPP : WSAEINVAL;
@@ -424,10 +453,12 @@ int WSPAPI WSPStartupEx(WORD version, LPWSPDATA data, LPWSAPROTOCOL_INFOW info,
 	table->lpWSPEnumNetworkEvents = enum_events;
 	table->lpWSPGetOverlappedResult = get_result;
 	table->lpWSPGetSockOpt = get_option;
+	table->lpWSPGetQOSByName = get_template;
 	table->lpWSPIoctl = control;
 	table->lpWSPListen = listen_socket;
 	table->lpWSPRecv = receive;
 	table->lpWSPSend = send_message;
+	table->lpWSPSetSockOpt = set_option;
 	table->lpWSPSocket = open_socket;
 	if (is("old-version"))
 		data->wVersion = 0x0101;

@@ -43,6 +43,8 @@ bool sw_says_reset(int code);
 void sw_duplicate(enum sw_way way, bool two_processes);
 int sw_other_process(int channel); /* what that one does; the exit status */
 
-void sw_check_memory(void); /* memory.c: who reaches which memory, and until when */
+void sw_check_requests(void); /* requests.c: connects that come to nothing */
+void sw_check_calls(void);    /* calls.c: what a switch asks beside all that */
+void sw_check_memory(void);   /* memory.c: who reaches which memory, and until when */
 
 #endif

@@ -141,40 +141,6 @@ static void cut(uint32_t seed, enum sw_way way)
 	}
 }
 
-static void refusals(void)
-{
-	struct sw_link l;
-	u_short port;
-	int code = -1;
-
-	sw_make_listener(&l, 1, &port);
-	sw_dial(&l, port);
-	AWAIT(sw_requested(l.listener, &l.accepts), "a request sets the listener's event");
-	AWAIT(code >= 0 || (sw_try_accept(&l, true), sw_outcome(&l, &code)),
-	      "a refusal ends a connect");
-	RULE(code == WSAECONNREFUSED, "a refused connect says WSAECONNREFUSED");
-	sw_end_socket(l.connector);
-	sw_end_socket(l.listener);
-	/* Nobody is there: the switch may be told anything but success. */
-	code = -1;
-	sw_dial(&l, os_free_port(sw_family == AF_INET6));
-	AWAIT(code >= 0 || sw_outcome(&l, &code), "a connect to nobody ends");
-	RULE(code > 0, "a connect to nobody fails");
-	sw_end_socket(l.connector);
-}
-
-/* Closing during a connect gives up at once. */
-static void given_up(void)
-{
-	struct sw_link l;
-	u_short port;
-
-	sw_make_listener(&l, 4, &port);
-	sw_dial(&l, port);
-	sw_end_socket(l.connector);
-	sw_end_socket(l.listener);
-}
-
 static void usage(FILE *to)
 {
 	fprintf(to,
@@ -249,8 +215,8 @@ int main(int argc, char **argv)
 	     "large data is read by the receiver, or written by the sender where there is no READ");
 	cut(3, SW_UPCALL);
 	cut(4, SW_POLL);
-	refusals();
-	given_up();
+	sw_check_requests();
+	sw_check_calls();
 	sw_check_memory();
 	sw_duplicate(SW_UPCALL, !one_process);
 	sw_duplicate(SW_POLL, !one_process);

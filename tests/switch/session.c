@@ -3,9 +3,12 @@
 #include "tests/switch/session.h"
 
 #include "tests/switch/link.h"
+
+#include <stdlib.h>
 #include <string.h>
 
-#define HEAD 24u
+#define HEAD  24u
+#define LEAST (HEAD + sizeof(((struct sw_memory *)0)->descriptor) + 1u) /* bytes of a message */
 /* Messages that data leaves to control, and everything to CREDIT: a CREDIT gives the peer more than it takes. */
 #define RESERVE_DATA	2u
 #define RESERVE_CONTROL 1u
@@ -70,7 +73,7 @@ static void post_receive(struct sn_end *e, unsigned i)
 {
 	int error;
 
-	if (sw_recv(&e->receives[i], e->sock, receive_slot(e, i), SN_MESSAGE, &error))
+	if (sw_recv(&e->receives[i], e->sock, receive_slot(e, i), e->message, &error))
 		e->posted++;
 	else
 		e->failed = error;
@@ -119,16 +122,18 @@ static bool say(struct sn_end *e, enum kind kind, const char *payload, uint32_t 
 
 /* --- large data --- */
 
-/* The first part goes with the announcement, then the descriptor if the peer is to READ. */
+/* The first part of up to length bytes goes with the announcement, then the descriptor if the peer is to READ. */
 static bool offer(struct sn_end *e, uint32_t length)
 {
 	bool read = sw_can_read();
 	char first[SN_MESSAGE];
-	uint32_t room = SN_MESSAGE - HEAD - (uint32_t)sizeof(e->out_memory.descriptor), n;
+	uint32_t room = e->message - HEAD - (uint32_t)sizeof(e->out_memory.descriptor), n;
 
 	if (free_send(e) < 0 || !may_send(e, LARGE))
 		return false;
 	n = length < room ? length : room;
+	if (length - n > e->large)
+		length = n + e->large;
 	fill(first, n, e->seed_out, e->sent);
 	fill(e->out_bytes, length - n, e->seed_out, e->sent + n);
 	if (!(read ? sw_expose : sw_register)(&e->out_memory, e->sock, e->out_bytes, length - n,
@@ -152,7 +157,7 @@ static void offered(struct sn_end *e, const struct head *head, const char *paylo
 	uint32_t first = head->length - head->descriptor;
 	int error;
 
-	RULE(e->in == SN_NONE && head->size <= SN_LARGE, "one large transfer at a time");
+	RULE(e->in == SN_NONE && head->size <= e->large, "one large transfer at a time");
 	take(e, payload, first);
 	e->in_length = head->size;
 	if (!(head->descriptor > 0 ? sw_register : sw_expose)(&e->in_memory, e->sock, e->in_bytes,
@@ -302,6 +307,7 @@ static void step_messages(struct sn_end *e)
 static void step_data(struct sn_end *e)
 {
 	char payload[SN_MESSAGE - HEAD];
+	uint32_t least = e->large < 4096 ? 1 + e->large / 2 : 4096;
 
 	while (!e->failed && e->pause == SN_GOES && e->out == SN_NONE && e->sent < e->to_send) {
 		uint64_t left = e->to_send - e->sent;
@@ -309,13 +315,13 @@ static void step_data(struct sn_end *e)
 
 		if (e->urgent_left > 0 && r % 64 == 0 && say(e, URGENT, "!", 1, 0, 0))
 			e->urgent_left--;
-		if (r % 4 == 0 && left > 8192) {
-			n = 4096 + (r >> 8) % (SN_LARGE - 4096);
+		if (r % 4 == 0 && left > 2 * e->message + least) {
+			n = e->message + least + (r >> 8) % (e->large - least + 1);
 			if (!offer(e, n < left ? n : (uint32_t)left))
 				return;
 			continue;
 		}
-		n = 1 + (r >> 8) % (uint32_t)sizeof(payload);
+		n = 1 + (r >> 8) % (e->message - HEAD);
 		if (n > left)
 			n = (uint32_t)left;
 		fill(payload, n, e->seed_out, e->sent);
@@ -350,12 +356,27 @@ static void step_pause(struct sn_end *e)
 		e->pause = SN_HELD;
 }
 
+static uint32_t limit(struct sw_socket *sock, int option, uint32_t most)
+{
+	DWORD value = sw_limit(sock, option);
+
+	return value < most ? value : most;
+}
+
 /* The socket is connected: memory, and receives before anything is said. */
 static void arm(struct sn_end *e, struct sw_socket *sock)
 {
 	size_t half = sizeof(e->memory) / 2;
 
 	e->sock = sock;
+	e->message = limit(sock, SO_MAX_MSG_SIZE, SN_MESSAGE);
+	e->large = limit(sock, SO_MAX_RDMA_SIZE, SN_LARGE);
+	RULE(e->message >= LEAST,
+	     "a message has room for a descriptor and what a switch says of it");
+	if (e->message < LEAST) {
+		(void)sw_summary(); /* nothing can be said */
+		exit(1);
+	}
 	for (unsigned i = 0; i < SN_POOL; i++) {
 		e->receives[i].way = e->way;
 		e->sends[i].way = e->way == SW_POLL ? SW_UPCALL : SW_POLL;

@@ -5,7 +5,7 @@
  * Pools of control messages are registered once; each message carries how many receives its sender has posted
  * so far. Small data goes inside a message. Large data is announced with its first part; then the receiver
  * READs the rest, or, where the provider cannot, exposes a buffer and the sender WRITEs. The bytes are a pattern
- * of their position, so each end knows what it should get.
+ * of their position, so each end knows what it should get. Nothing is larger than the provider's limits.
  */
 #ifndef WSD_SWITCH_SESSION_H
 #define WSD_SWITCH_SESSION_H
@@ -14,11 +14,11 @@
 
 #include "tests/switch/contract.h"
 
-#define SN_MESSAGE 1024u
+#define SN_MESSAGE 1024u /* bytes, or what the provider takes if that is less */
 #define SN_STRIDE  (SN_MESSAGE + SW_GUARD)
 #define SN_POOL	   16u
-#define SN_LARGE   (256u << 10)
-#define SN_URGENT  20u /* bytes that each end sends */
+#define SN_LARGE   (256u << 10) /* likewise */
+#define SN_URGENT  20u		/* bytes that each end sends */
 
 enum sn_large { SN_NONE, SN_OFFERED, SN_WRITING, SN_READING, SN_EXPOSED, SN_AWAITING };
 
@@ -44,7 +44,8 @@ struct sn_end {
 	struct sw_socket *sock;
 	enum sn_pause pause;
 	int failed;
-	unsigned order; /* of the receive that comes next */
+	uint32_t message, large; /* most bytes of one message, and of one READ or WRITE */
+	unsigned order;		 /* of the receive that comes next */
 	struct sw_memory in_pool, out_pool;
 	struct sw_op receives[SN_POOL], sends[SN_POOL];
 	bool send_used[SN_POOL];

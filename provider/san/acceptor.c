@@ -27,6 +27,7 @@ struct caller {
 	struct wsd_task task;
 	struct wsd_engine *engine;
 	struct wsd_request *request; /* NULL: withdrawn */
+	enum wsd_status why;	     /* refused */
 	struct wsd_addr local, remote;
 	struct wsd_san_hello hello;
 };
@@ -35,29 +36,33 @@ static void refuse_task(struct wsd_task *task, struct wsd_engine *engine)
 {
 	struct caller *c = wsd_container(task, struct caller, task);
 
-	wsd_request_refuse(engine, c->request, WSD_EREFUSED);
+	wsd_request_refuse(engine, c->request, c->why);
 	wsd_free(c);
 }
 
 /* Out of the queue, towards its end. */
-static void refuse(struct wsd_acceptor *a, struct caller *c)
+static void refuse(struct wsd_acceptor *a, struct caller *c, enum wsd_status why)
 {
 	wsd_list_remove(&c->link);
 	a->count--;
+	c->why = why;
 	if (c->request)
 		wsd_engine_queue_task(c->engine, &c->task);
 	else
 		wsd_free(c);
 }
 
+/* WSD_EREFUSED keeps the other switch from TCP: for what TCP would refuse as well. A listener that ends here may go on
+ * elsewhere, and TCP may have the memory. */
 static void on_request(struct wsd_acceptor *a, struct wsd_engine *engine,
 		       const struct wsd_event *ev)
 {
-	enum wsd_status status = WSD_EREFUSED;
+	enum wsd_status status = a->closing ? WSD_ENOLISTENER : WSD_EREFUSED;
 	struct caller *c = NULL;
 
 	if (!a->closing && a->count < a->backlog) {
 		c = wsd_alloc(sizeof(*c));
+		status = WSD_ENOLISTENER;
 		if (c)
 			status = wsd_san_hello_decode(ev->data, ev->data_length, &c->hello);
 		if (status == WSD_OK && (c->hello.features & WSD_FEATURE_RESUME))
@@ -147,7 +152,7 @@ void wsd_acceptor_set_backlog(struct wsd_acceptor *a, unsigned backlog)
 {
 	a->backlog = backlog;
 	while (a->count > backlog) /* the newest go */
-		refuse(a, wsd_container(a->waiting.prev, struct caller, link));
+		refuse(a, wsd_container(a->waiting.prev, struct caller, link), WSD_EREFUSED);
 }
 
 void wsd_acceptor_paths(const struct wsd_acceptor *a, char *text, size_t size)
@@ -185,7 +190,7 @@ enum wsd_status wsd_acceptor_accept(struct wsd_acceptor *a, const struct wsd_cha
 		return WSD_AGAIN;
 	c = wsd_container(a->waiting.next, struct caller, link);
 	if (!c->request) {
-		refuse(a, c);
+		refuse(a, c, WSD_ERESET);
 		return WSD_ERESET;
 	}
 	if (data_length > WSD_CALLEE_DATA_MAX)
@@ -214,14 +219,14 @@ enum wsd_status wsd_acceptor_accept(struct wsd_acceptor *a, const struct wsd_cha
 void wsd_acceptor_reject(struct wsd_acceptor *a)
 {
 	if (!wsd_list_empty(&a->waiting))
-		refuse(a, wsd_container(a->waiting.next, struct caller, link));
+		refuse(a, wsd_container(a->waiting.next, struct caller, link), WSD_EREFUSED);
 }
 
 void wsd_acceptor_close(struct wsd_acceptor *a)
 {
 	a->closing = true;
 	while (!wsd_list_empty(&a->waiting))
-		refuse(a, wsd_container(a->waiting.next, struct caller, link));
+		refuse(a, wsd_container(a->waiting.next, struct caller, link), WSD_ENOLISTENER);
 	wsd_listen_close(a->listen);
 }
 

@@ -309,7 +309,8 @@ static void run_task(struct wsd_task *task, struct wsd_engine *engine)
 	if (ch->closing)
 		todo = WSD_CH_DESTROY;
 	if (ch->closing && ch->request) {
-		wsd_request_refuse(engine, ch->request, WSD_EREFUSED);
+		wsd_request_refuse(engine, ch->request,
+				   WSD_ENOLISTENER); /* as acceptor.c, on_request */
 		ch->request = NULL;
 	}
 	if (todo & WSD_CH_CONNECT)

@@ -227,6 +227,36 @@ static void a_listener_goes_on(void)
 	WSACloseEvent(event);
 }
 
+/* It waits for one who may be the next to accept by TCP: its switch may try that. */
+static void a_request_that_waited_is_not_refused(void)
+{
+	WSAEVENT event = WSACreateEvent(), arrived = WSACreateEvent();
+	SOCKET listener, next = INVALID_SOCKET, client;
+	WSAPROTOCOL_INFOW info;
+	struct address at;
+
+	for (int closed = 0; closed < 2; closed++) {
+		client = san_bound();
+		listener = san_listener(&at, 4);
+		WSAResetEvent(arrived);
+		spi.lpWSPEventSelect(listener, arrived, FD_ACCEPT, &host_error);
+		spi.lpWSPEventSelect(client, event, FD_CONNECT, &host_error);
+		(void)host_connect(client, &at);
+		CHECK(WSAWaitForMultipleEvents(1, &arrived, FALSE, SAN_WAIT_MS, FALSE) ==
+		      WSA_WAIT_EVENT_0);
+		if (!closed)
+			CHECK(give(listener, GetCurrentProcessId(), &info));
+		CHECK(host_close(listener) == 0);
+		CHECK_R(114, san_connect_outcome(client, event) == WSAETIMEDOUT);
+		if (!closed)
+			next = take(info.dwProviderReserved);
+		san_close(client);
+	}
+	san_close(next);
+	WSACloseEvent(event);
+	WSACloseEvent(arrived);
+}
+
 struct accepting {
 	SOCKET listener;
 	int in_vain;
@@ -424,6 +454,7 @@ int main(int argc, char **argv)
 	what_cannot_be_given();
 	what_was_exposed_stays_hidden();
 	a_listener_goes_on();
+	a_request_that_waited_is_not_refused();
 	an_accept_that_waits_ends();
 	if (conf_two_processes()) {
 		it_goes_to_another_process();

@@ -492,7 +492,9 @@ void wsd_channel_limits(const struct wsd_channel *ch, struct wsd_channel_limits 
 					       .read = true };
 	if (ch) {
 		limit(limits, atomic_load(&ch->engine));
-		if (ch->state != WSD_CHANNEL_CONNECTING && ch->message < limits->message)
+		/* Who accepts has the peer's limit with the request. */
+		if ((ch->state != WSD_CHANNEL_CONNECTING || !ch->active) &&
+		    ch->message < limits->message)
 			limits->message = ch->message;
 	} else {
 		for (unsigned i = 0; i < wsd_engine_count(); i++)

@@ -255,6 +255,9 @@ enum wsd_status verbs_source_of(const struct wsd_addr *local, const struct wsd_a
 enum wsd_status verbs_reachable(struct wsd_device *device, const struct wsd_addr *local,
 				const struct wsd_addr *remote);
 bool verbs_same_device(const struct wsd_device *device, const struct rdma_cm_id *id);
+/* WSD_EADDRINUSE: another id has the port, of this process or of any other on this host. */
+enum wsd_status verbs_bind(struct wsd_device *device, struct rdma_cm_id *id,
+			   const struct wsd_addr *addr);
 
 /* verbs_queue.c */
 enum wsd_status verbs_queue_create(struct wsd_device *device, uint32_t depth, void *context,

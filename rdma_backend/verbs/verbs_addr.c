@@ -84,6 +84,21 @@ static bool serves(struct wsd_device *device, const struct wsd_addr *addr)
 	return ours;
 }
 
+/* The kernel says of a port that is taken what it says of an address that is not there, if one of the two ids has it
+ * at every address. */
+enum wsd_status verbs_bind(struct wsd_device *device, struct rdma_cm_id *id,
+			   const struct wsd_addr *addr)
+{
+	union verbs_sockaddr sa;
+
+	verbs_to_sockaddr(&sa, addr);
+	if (rdma_bind_addr(id, &sa.generic) == 0)
+		return WSD_OK;
+	if (errno == EADDRNOTAVAIL && (verbs_is_any(addr) || serves(device, addr)))
+		return WSD_EADDRINUSE;
+	return verbs_status(errno);
+}
+
 /* [lock] Look again; without a descriptor for that, what was seen last counts. */
 static void see_addresses(struct wsd_device *device)
 {

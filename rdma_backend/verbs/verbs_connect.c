@@ -252,11 +252,10 @@ static void set_options(struct wsd_endpoint *endpoint)
 		rdma_set_option(id, RDMA_OPTION_ID, RDMA_OPTION_ID_TOS, &tos, sizeof(tos));
 }
 
-static enum wsd_status bind_local(struct rdma_cm_id *id, const struct wsd_addr *local,
-				  const struct wsd_addr *remote)
+static enum wsd_status bind_local(struct wsd_device *device, struct rdma_cm_id *id,
+				  const struct wsd_addr *local, const struct wsd_addr *remote)
 {
 	struct wsd_addr from = *local;
-	union verbs_sockaddr sa;
 	int one = 1;
 
 	if (local->family == WSD_FAMILY_NONE || (verbs_is_any(local) && local->port == 0))
@@ -271,8 +270,7 @@ static enum wsd_status bind_local(struct rdma_cm_id *id, const struct wsd_addr *
 			return status;
 		from.port = local->port;
 	}
-	verbs_to_sockaddr(&sa, &from);
-	return rdma_bind_addr(id, &sa.generic) == 0 ? WSD_OK : verbs_status(errno);
+	return verbs_bind(device, id, &from);
 }
 
 static enum wsd_status start(struct wsd_endpoint *endpoint, const struct wsd_addr *local,
@@ -287,7 +285,7 @@ static enum wsd_status start(struct wsd_endpoint *endpoint, const struct wsd_add
 		return verbs_status(errno);
 	}
 	set_options(endpoint);
-	status = bind_local(endpoint->id, local, remote);
+	status = bind_local(endpoint->queue->device, endpoint->id, local, remote);
 	verbs_to_sockaddr(&sa, remote);
 	if (status == WSD_OK &&
 	    rdma_resolve_addr(endpoint->id, NULL, &sa.generic, timeout_ms(endpoint)) != 0)

@@ -49,8 +49,7 @@ static enum wsd_status listen_one(struct verbs_listen_id *listen)
 {
 	struct wsd_queue *queue = listen->listener->queue;
 	struct verbs_listen_id *other = find_own(queue, &listen->addr, true);
-	enum wsd_status status = WSD_OK;
-	union verbs_sockaddr sa;
+	enum wsd_status status;
 	int one = 1;
 
 	listen->source.kind = VERBS_LISTENER;
@@ -63,12 +62,10 @@ static enum wsd_status listen_one(struct verbs_listen_id *listen)
 	if (listen->addr.family == WSD_FAMILY_IPV6)
 		rdma_set_option(listen->id, RDMA_OPTION_ID, RDMA_OPTION_ID_AFONLY, &one,
 				sizeof(one));
-	verbs_to_sockaddr(&sa, &listen->addr);
-	if (rdma_bind_addr(listen->id, &sa.generic) != 0)
-		status = verbs_status(errno);
-	else if (!verbs_same_device(queue->device, listen->id))
+	status = verbs_bind(queue->device, listen->id, &listen->addr);
+	if (status == WSD_OK && !verbs_same_device(queue->device, listen->id))
 		status = WSD_EADDRNOTAVAIL;
-	else if (rdma_listen(listen->id, BACKLOG) != 0)
+	if (status == WSD_OK && rdma_listen(listen->id, BACKLOG) != 0)
 		status = verbs_status(errno);
 	if (status != WSD_OK) {
 		rdma_destroy_id(listen->id);

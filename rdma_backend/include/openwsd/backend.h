@@ -299,7 +299,8 @@ struct wsd_backend_ops {
 	 * mem_alloc is gone. An open connection is cut, the peer sees WSD_EV_DISCONNECTED. */
 	void (*endpoint_destroy)(struct wsd_endpoint *endpoint);
 	/* * [owner] Start connecting; WSD_EV_CONNECTED or WSD_EV_CONNECT_FAILED follows within timeout.
-	 * data_length <= WSD_REQUEST_DATA_MAX. A failure returned here gives no event. */
+	 * data_length <= WSD_REQUEST_DATA_MAX. A failure returned here gives no event. WSD_EADDRINUSE: the
+	 * device has given local's port to somebody else. */
 	enum wsd_status (*connect)(struct wsd_endpoint *endpoint, const struct wsd_addr *local,
 				   const struct wsd_addr *remote, const void *data,
 				   uint32_t data_length, uint64_t timeout);

@@ -7,6 +7,7 @@
  */
 #include "provider/session/plain.h"
 
+#include "provider/transport/os_port.h"
 #include "provider/transport/plain.h"
 
 #define STANDARD_TIMEOUT_NS 21000000000ull
@@ -19,7 +20,7 @@ static enum wsd_status start_messages(struct wsd_stream *s)
 
 	s->carrier = &wsd_message_carrier;
 	if (ops->hold_port)
-		status = ops->hold_port(atomic_load(&s->owner), &s->local);
+		status = ops->hold_port(atomic_load(&s->owner), false, &s->local);
 	if (status == WSD_OK)
 		wsd_stream_do(s, WSD_DO_CONNECT);
 	return status;
@@ -70,6 +71,7 @@ enum wsd_status wsd_stream_connect(struct wsd_stream **stream, const struct wsd_
 		return WSD_ENOMEM;
 	s->active = true;
 	s->state = WSD_STREAM_CONNECTING;
+	s->any_port = local->port == 0;
 	s->local = *local;
 	s->remote = *remote;
 	wsd_paths_begin(&s->paths, remote, true);
@@ -129,6 +131,24 @@ void wsd_connect_run(struct wsd_stream *s, struct wsd_engine *engine)
 		wsd_connect_failed(s, status);
 }
 
+/* The device has given the port to somebody who did not ask the system for it. Another one, then, unless the program
+ * has chosen this one or knows it. False: this path did not work. */
+static bool try_another_port(struct wsd_stream *s, enum wsd_status status, uint64_t now)
+{
+	const struct wsd_stream_owner *ops = atomic_load(&s->ops);
+
+	if (status != WSD_EADDRINUSE || s->carrier != &wsd_message_carrier || !s->any_port ||
+	    !ops->hold_port || now >= s->deadline || s->closing || s->ports == WSD_PORTS_TRIED)
+		return false;
+	wsd_log(WSD_LOG_DEBUG, "session", "%s: port %u is in use there",
+		wsd_engine_name(atomic_load(&s->engine)), s->local.port);
+	s->ports++;
+	if (ops->hold_port(atomic_load(&s->owner), true, &s->local) != WSD_OK)
+		return false;
+	wsd_stream_do(s, WSD_DO_CONNECT);
+	return true;
+}
+
 /* By the owner of the engine: this path did not work. */
 void wsd_connect_failed(struct wsd_stream *s, enum wsd_status status)
 {
@@ -147,6 +167,10 @@ void wsd_connect_failed(struct wsd_stream *s, enum wsd_status status)
 		s->state = WSD_STREAM_RESET;
 		s->error = WSD_ERESET;
 		s->changes |= WSD_CHANGE_CONNECTED;
+		return;
+	}
+	if (try_another_port(s, status, now)) {
+		s->changes |= WSD_CHANGE_PATH;
 		return;
 	}
 	if (s->active)

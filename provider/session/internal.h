@@ -215,6 +215,8 @@ struct wsd_stream {
 	uint16_t features;
 	bool queued;	   /* task is in the engine's queue */
 	bool active;	   /* we connected */
+	bool any_port;	   /* and nobody has chosen from where */
+	uint8_t ports;	   /* that the device had given to others */
 	bool closing;	   /* the owner has let go */
 	bool disconnected; /* no work will complete any more */
 	bool disconnecting;

@@ -51,8 +51,9 @@ struct wsd_stream_owner {
 	/* Lock held: a socket of the system to be connected, which holds the local port or, if nobody bound
 	 * one, none: the stream's from now on. May be NULL in an owner that never connects. */
 	enum wsd_status (*take_port)(void *owner, intptr_t *socket);
-	/* Lock held, before a path that cannot choose one: hold a local port. NULL: it is held. */
-	enum wsd_status (*hold_port)(void *owner, struct wsd_addr *local);
+	/* Lock held, before a path that cannot choose one: hold a local port; another: and let go of the one that
+	 * was held. NULL: it is held, and there is no other. */
+	enum wsd_status (*hold_port)(void *owner, bool another, struct wsd_addr *local);
 };
 
 struct wsd_stream_options {

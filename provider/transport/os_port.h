@@ -8,6 +8,9 @@
 
 #include <openwsd/backend.h>
 
+/* The system has a port free that the device may not: of so many one must be. */
+#define WSD_PORTS_TRIED 8u
+
 /* Hold want (port 0 = choose one); *port is the one held. WSD_EADDRINUSE, WSD_EACCESS, WSD_EADDRNOTAVAIL,
  * WSD_ENOFILES, WSD_ENOMEM. */
 enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr_t *holder,

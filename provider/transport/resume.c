@@ -5,8 +5,7 @@
 #include "provider/transport/os_port.h"
 #include "rdma_backend/base/base.h"
 
-#define PORTS_TRIED 8u /* the system has a port free that the device may not */
-#define REQUESTS    4u
+#define REQUESTS 4u
 
 struct wsd_resume {
 	struct wsd_event_sink sink; /* first: the listener's context */
@@ -57,7 +56,7 @@ enum wsd_status wsd_resume_open(struct wsd_resume **resume, struct wsd_engine *e
 	r->engine = engine;
 	r->ops = ops;
 	r->owner = owner;
-	for (unsigned i = 0; i < PORTS_TRIED && status == WSD_EADDRINUSE; i++) {
+	for (unsigned i = 0; i < WSD_PORTS_TRIED && status == WSD_EADDRINUSE; i++) {
 		at = (struct wsd_addr){ .family = family };
 		status = listen_once(r, &at);
 	}

@@ -124,17 +124,30 @@ void wsd_socket_give_port(struct wsd_socket *sock)
 	sock->port = NULL;
 }
 
-enum wsd_status wsd_socket_hold_port(struct wsd_socket *sock)
+static enum wsd_status hold_any_port(struct wsd_socket *sock)
 {
 	struct wsd_addr any = { .family = sock->family };
-	enum wsd_status status;
+	enum wsd_status status = wsd_port_hold(&any, sharing_of(sock), &sock->port, &sock->local);
 
-	if (sock->port != NULL) {
-		wsd_port_restore(sock->port); /* it may have been lent to the system's TCP */
-		return WSD_OK;
-	}
-	status = wsd_port_hold(&any, sharing_of(sock), &sock->port, &sock->local);
 	return status == WSD_EADDRINUSE ? WSD_ENOMEM : status; /* all are taken */
+}
+
+enum wsd_status wsd_socket_hold_port(struct wsd_socket *sock)
+{
+	if (sock->port == NULL)
+		return hold_any_port(sock);
+	wsd_port_restore(sock->port); /* it may have been lent to the system's TCP */
+	return WSD_OK;
+}
+
+enum wsd_status wsd_socket_change_port(struct wsd_socket *sock)
+{
+	struct wsd_port *before = sock->port;
+	enum wsd_status status = hold_any_port(sock);
+
+	if (status == WSD_OK)
+		wsd_port_release(before); /* not earlier, or it could be the same again */
+	return status;
 }
 
 /* What the system has chosen when it connected only the stream knows. */

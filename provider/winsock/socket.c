@@ -541,10 +541,11 @@ static enum wsd_status stream_take_port(void *owner, intptr_t *socket)
 	return *socket < 0 ? WSD_EADDRINUSE : WSD_OK;
 }
 
-static enum wsd_status stream_hold_port(void *owner, struct wsd_addr *local)
+static enum wsd_status stream_hold_port(void *owner, bool another, struct wsd_addr *local)
 {
 	struct wsd_socket *sock = owner;
-	enum wsd_status status = wsd_socket_hold_port(sock);
+	enum wsd_status status =
+		another ? wsd_socket_change_port(sock) : wsd_socket_hold_port(sock);
 
 	*local = sock->local;
 	return status;

@@ -271,7 +271,8 @@ int wsd_socket_take_port(struct wsd_socket *sock);
 void wsd_socket_give_port(struct wsd_socket *sock);
 /* [lock] A socket that the program does not bind needs a port of ours; none if the system's TCP connects it. */
 enum wsd_status wsd_socket_hold_port(struct wsd_socket *sock);
-struct wsd_addr wsd_socket_local(struct wsd_socket *sock); /* [lock] */
+enum wsd_status wsd_socket_change_port(struct wsd_socket *sock); /* [lock] it gets another one */
+struct wsd_addr wsd_socket_local(struct wsd_socket *sock);	 /* [lock] */
 /* [lock] The same without a call of the system: its address may be missing still. */
 struct wsd_addr wsd_socket_known_local(const struct wsd_socket *sock);
 /* [lock] Start connecting, with that quality of service; 0 or a WSA code. */

@@ -174,22 +174,31 @@ static void answered(struct wsd_endpoint *endpoint, const struct rdma_conn_param
 	verbs_opened(endpoint, sink, bytes + VERBS_ACCEPT_GREETING, endpoint->peer.length);
 }
 
+/* Without a greeting of ours it is another program's listener that rejects, or the kernel, which says why. */
+static enum wsd_status reject_status(const struct rdma_cm_event *event, bool greeted)
+{
+	if (event->status == REJECT_NO_SERVICE)
+		return WSD_ENOLISTENER;
+	if (greeted)
+		return WSD_EREFUSED;
+	return event->status == REJECT_CONSUMER ? WSD_EVERSION : WSD_ERESET;
+}
+
 static void rejected(struct wsd_endpoint *endpoint, const struct rdma_cm_event *event,
 		     struct verbs_sink *sink)
 {
 	const struct rdma_conn_param *param = &event->param.conn;
 	const uint8_t *bytes = param->private_data;
 	struct verbs_greeting greeting = { 0 };
-	enum wsd_status status = WSD_EREFUSED;
+	bool greeted = verbs_greeting_decode(bytes, VERBS_GREETING, param->private_data_len,
+					     WSD_REPLY_DATA_MAX, &greeting);
+	enum wsd_status status = atomic_load(&endpoint->state) == VERBS_ACCEPTING
+					 ? WSD_ERESET
+					 : reject_status(event, greeted);
+	uint32_t length = status == WSD_EREFUSED ? greeting.length : 0;
 
-	if (event->status == REJECT_NO_SERVICE)
-		status = WSD_ENOLISTENER;
-	else if (atomic_load(&endpoint->state) == VERBS_ACCEPTING)
-		status = WSD_ERESET;
-	else if (!verbs_greeting_decode(bytes, VERBS_GREETING, param->private_data_len,
-					WSD_REPLY_DATA_MAX, &greeting))
-		greeting.length = 0; /* by the kernel, in place of a listener that is ending */
-	verbs_connect_failed(endpoint, sink, status, bytes + VERBS_GREETING, greeting.length);
+	verbs_connect_failed(endpoint, sink, status, length ? bytes + VERBS_GREETING : NULL,
+			     length);
 }
 
 static enum wsd_status unreachable(const struct rdma_cm_event *event)

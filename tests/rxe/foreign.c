@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,4 +134,36 @@ void foreign_leave(struct foreign *f)
 		rdma_destroy_id(f->listener);
 	rdma_destroy_event_channel(f->events);
 	free(f);
+}
+
+static void *refuse(void *arg)
+{
+	struct foreign *f = arg;
+	struct rdma_cm_event *event;
+
+	while (rdma_get_cm_event(f->events, &event) == 0) {
+		if (event->event == RDMA_CM_EVENT_CONNECT_REQUEST) {
+			need(rdma_reject(event->id, "login rejected", 14) == 0, "rdma_reject");
+			f->accepted = event->id;
+		}
+		rdma_ack_cm_event(event);
+		if (f->accepted)
+			rdma_destroy_id(f->accepted);
+		f->accepted = NULL;
+	}
+	return NULL;
+}
+
+void foreign_refuse(const char *address, uint16_t port)
+{
+	struct foreign *f = calloc(1, sizeof(*f));
+	pthread_t thread;
+
+	need(f != NULL, "memory");
+	f->events = rdma_create_event_channel();
+	need(f->events != NULL, "rdma_create_event_channel");
+	f->id = bound(f, address, port);
+	need(rdma_listen(f->id, 8) == 0, "rdma_listen");
+	need(pthread_create(&thread, NULL, refuse, f) == 0 && pthread_detach(thread) == 0,
+	     "pthread_create");
 }

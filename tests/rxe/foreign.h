@@ -21,4 +21,7 @@ struct foreign *foreign_take(enum foreign_kind kind, const char *address, const 
 			     uint16_t port);
 void foreign_leave(struct foreign *foreign);
 
+/* Listens there until the process ends, and refuses everybody in words of its own. */
+void foreign_refuse(const char *address, uint16_t port);
+
 #endif

@@ -8,11 +8,13 @@
  *   defer              a condition function that thinks for longer than the limit
  *   stopped            a process that is stopped for longer than the limit
  *   gone PATH CUT REASON   after CUT connects of the same process go over PATH, and tell the reason
+ *   foreign            a plain TCP server, and another program's listener over RDMA at the same port, which rejects
  *   over PATH [REASON]     one connect goes there, with that reason
  */
 #include <signal.h>
 #include <stdio.h>
 
+#include "tests/rxe/foreign.h"
 #include "tests/rxe/held.h"
 
 #define LIMIT_MS  3000u /* standard value of WSD_VERBS_ANSWER_LIMIT */
@@ -39,7 +41,7 @@ static SOCKET accept_late(SOCKET listener)
 	return WSAAccept(listener, NULL, NULL, decide, CF_ACCEPT);
 }
 
-static void serve(BOOL late)
+static void serve(BOOL late, BOOL foreign)
 {
 	SOCKET listener = peer_socket(), s;
 	int length = sizeof(at), on = 1;
@@ -52,6 +54,8 @@ static void serve(BOOL late)
 	PEER_CHECK(bind(listener, (struct sockaddr *)&at, sizeof(at)) == 0 &&
 		   listen(listener, 5) == 0 &&
 		   getsockname(listener, (struct sockaddr *)&at, &length) == 0);
+	if (foreign)
+		foreign_refuse(getenv("WSD_TEST_IPV4"), ntohs(at.sin_port));
 	peer_tell(ntohs(at.sin_port));
 	while (peer_hear()) {
 		s = late ? accept_late(listener) : accept(listener, NULL, NULL);
@@ -66,13 +70,20 @@ static void serve(BOOL late)
 static void acceptor(void)
 {
 	peer_winsock();
-	serve(FALSE);
+	serve(FALSE, FALSE);
 }
 
 static void late_acceptor(void)
 {
 	peer_winsock();
-	serve(TRUE);
+	serve(TRUE, FALSE);
+}
+
+static void foreign_acceptor(void)
+{
+	setenv("WSD_BACKENDS", "plain", 1);
+	peer_winsock();
+	serve(FALSE, TRUE);
 }
 
 /* --- the connector --- */
@@ -135,6 +146,14 @@ static void gone(const char *path, const char *cut, const char *reason)
 		      reason); /* that is no matter of the peer, to be remembered */
 }
 
+/* That there is no OpenWSD is known the second time. */
+static void foreign(void)
+{
+	check_connect("plain", 0, LIMIT_MS,
+		      "the peer speaks another protocol version or mode (-68)");
+	check_connect("plain", 0, LIMIT_MS, "openwsd: nothing answers there by this path (-70)");
+}
+
 static void stopped(void)
 {
 	peer_signal(SIGSTOP);
@@ -156,7 +175,9 @@ int main(int argc, char **argv)
 	setenv("WSD_ANSWER_MEMORY", text, 1);
 	peer_start(90, 1000);
 	before = held();
-	peer_fork(strcmp(what, "defer") == 0 ? late_acceptor : acceptor);
+	peer_fork(strcmp(what, "defer") == 0	 ? late_acceptor
+		  : strcmp(what, "foreign") == 0 ? foreign_acceptor
+						 : acceptor);
 	peer_winsock();
 	at = peer_address(peer_hear());
 	if (strcmp(what, "silent") == 0 && argc == 4)
@@ -165,13 +186,15 @@ int main(int argc, char **argv)
 		check_connect("verbs", 2 * LIMIT_MS - 1, 5 * LIMIT_MS, NULL);
 	else if (strcmp(what, "stopped") == 0)
 		stopped();
+	else if (strcmp(what, "foreign") == 0)
+		foreign();
 	else if (strcmp(what, "gone") == 0 && argc == 5)
 		gone(argv[2], argv[3], argv[4]);
 	else if (strcmp(what, "over") == 0 && argc > 2)
 		check_connect(argv[2], 0, 2 * LIMIT_MS,
 			      argc > 3 ? argv[3] : ""); /* the other adapter may have its reason */
 	else
-		peer_fail("usage: test_answer silent CUT REPAIR | defer | stopped | "
+		peer_fail("usage: test_answer silent CUT REPAIR | defer | stopped | foreign | "
 			  "gone PATH CUT REASON | over PATH [REASON]");
 	peer_tell(0);
 	peer_join();

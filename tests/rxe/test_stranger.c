@@ -292,7 +292,7 @@ static void check_answers(void)
 				     garbage(i, data, REJECT_BYTES, VERBS_GREETING,
 					     WSD_REPLY_DATA_MAX)) == 0,
 			 "reject");
-		check_failed(&conn, WSD_EREFUSED, wrongs[i]);
+		check_failed(&conn, WSD_EVERSION, wrongs[i]);
 		rdma_destroy_id(s.id);
 	}
 	ask_stranger(&s, &addr, &conn);

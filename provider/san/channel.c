@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "provider/transport/listen.h"
+#include "provider/transport/plain.h"
 
 #define STANDARD_TIMEOUT_NS 21000000000ull
 #define ACCEPT_NS	    10000000000ull
@@ -498,7 +499,8 @@ void wsd_channel_limits(const struct wsd_channel *ch, struct wsd_channel_limits 
 			limits->message = ch->message;
 	} else {
 		for (unsigned i = 0; i < wsd_engine_count(); i++)
-			limit(limits, wsd_engine_at(i));
+			if (!wsd_engine_is_plain(wsd_engine_at(i))) /* no channel uses that one */
+				limit(limits, wsd_engine_at(i));
 	}
 	/* One message less than what fits in it: a switch adds a header of its own. */
 	limits->threshold = limits->message / 2;

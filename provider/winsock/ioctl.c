@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* ioctl.c - WSPIoctl: one table from code to handler. */
+#include "provider/transport/plain.h"
 #include "provider/winsock/netwatch.h"
 #include "provider/winsock/qos.h"
 #include "provider/winsock/spi_calls.h"
@@ -128,17 +129,21 @@ static bool known(const struct wsd_addr *list, unsigned count, const struct wsd_
 	return false;
 }
 
-/* Local addresses of every engine, each once, of one family, without loopback ones if asked. */
-static unsigned local_addresses(uint16_t family, bool loopback, struct wsd_addr *list)
+/* Local addresses of every engine that the mode uses, each once, of one family, without loopback ones if asked. */
+static unsigned local_addresses(unsigned mode, uint16_t family, bool loopback,
+				struct wsd_addr *list)
 {
 	struct wsd_addr found[ADDRESSES_MAX];
 	unsigned count = 0;
 
 	for (unsigned e = 0; e < wsd_engine_count(); e++) {
 		struct wsd_engine *engine = wsd_engine_at(e);
-		uint32_t n = wsd_engine_ops(engine)->addresses(wsd_engine_device(engine), found,
-							       ADDRESSES_MAX);
+		uint32_t n;
 
+		if (mode == WSD_MODE_SAN && wsd_engine_is_plain(engine))
+			continue; /* what only the system serves is its own */
+		n = wsd_engine_ops(engine)->addresses(wsd_engine_device(engine), found,
+						      ADDRESSES_MAX);
 		for (uint32_t i = 0; i < n && i < ADDRESSES_MAX && count < ADDRESSES_MAX; i++) {
 			if (found[i].family != family || known(list, count, &found[i]) ||
 			    (!loopback && wsd_addr_is_loopback(&found[i])))
@@ -151,17 +156,17 @@ static unsigned local_addresses(uint16_t family, bool loopback, struct wsd_addr 
 }
 
 /* Windows leaves the loopback addresses out; a host that has no other keeps them. */
-static unsigned listed_addresses(uint16_t family, struct wsd_addr *list)
+static unsigned listed_addresses(const struct wsd_socket *sock, struct wsd_addr *list)
 {
-	unsigned count = local_addresses(family, false, list);
+	unsigned count = local_addresses(sock->mode, sock->family, false, list);
 
-	return count > 0 ? count : local_addresses(family, true, list);
+	return count > 0 ? count : local_addresses(sock->mode, sock->family, true, list);
 }
 
 static int do_address_list(struct wsd_socket *sock, struct ioctl_call *call)
 {
 	struct wsd_addr list[ADDRESSES_MAX];
-	unsigned count = listed_addresses(sock->family, list);
+	unsigned count = listed_addresses(sock, list);
 	size_t size = (size_t)wsd_sockaddr_size(sock->family);
 	size_t head = offsetof(SOCKET_ADDRESS_LIST, Address) + count * sizeof(SOCKET_ADDRESS);
 	SOCKET_ADDRESS_LIST *out = call->out;
@@ -196,9 +201,8 @@ struct interface_row {
 static int do_interface_list(struct wsd_socket *sock, struct ioctl_call *call)
 {
 	struct wsd_addr list[ADDRESSES_MAX];
-	unsigned count = local_addresses(WSD_FAMILY_IPV4, true, list);
+	unsigned count = local_addresses(sock->mode, WSD_FAMILY_IPV4, true, list);
 
-	(void)sock;
 	call->bytes = (DWORD)(count * sizeof(struct interface_row));
 	if (call->out == NULL || call->out_size < call->bytes)
 		return WSAEFAULT;

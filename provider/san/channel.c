@@ -371,6 +371,7 @@ struct wsd_channel *wsd_channel_new(const struct wsd_channel_owner *ops, void *o
 	wsd_list_init(&ch->rx_waiting);
 	wsd_list_init(&ch->rx_posted);
 	wsd_list_init(&ch->tx);
+	wsd_list_init(&ch->kept);
 	return ch;
 }
 

@@ -118,6 +118,7 @@ struct wsd_channel {
 	struct wsd_list tx; /* in call order: being carried out, then not yet posted */
 	struct wsd_memory_slot *slots;
 	uint32_t slot_count, slot_room, first_free;
+	struct wsd_list kept; /* memory for wsd_bounce_new that is being registered */
 	struct wsd_range_tree by_right[2];
 };
 
@@ -160,7 +161,8 @@ struct wsd_registration *wsd_memory_of(const struct wsd_channel *channel, uintpt
 void wsd_memory_bind(struct wsd_channel *channel); /* what was exposed, to the new endpoint */
 void wsd_memory_hide(struct wsd_channel *channel); /* what was exposed */
 void wsd_memory_free(struct wsd_channel *channel);
-/* Memory of our own, for the device; length > 0. */
+/* Memory of our own, for the device; length > 0. WSD_EREGISTER from a device that registers in the background: the
+ * next call may find it done. */
 enum wsd_status wsd_bounce_new(struct wsd_channel *channel, uint32_t length, uint8_t **memory,
 			       struct wsd_region **region);
 void wsd_bounce_free(struct wsd_channel *channel, uint8_t *memory, uint32_t length,

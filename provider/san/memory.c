@@ -318,29 +318,71 @@ void wsd_memory_hide(struct wsd_channel *ch)
 	}
 }
 
-void wsd_memory_free(struct wsd_channel *ch)
+/* --- memory of our own --- */
+
+/* Of a call that was told to come again: what the device registers in the background must not be freed. */
+struct kept {
+	struct wsd_list link;
+	uint8_t *memory;
+	uint32_t length;
+};
+
+static struct kept *find_kept(const struct wsd_channel *ch, uint32_t length)
 {
-	for (uint32_t i = 0; i < ch->slot_count; i++)
-		if (ch->slots[i].registration)
-			drop(ch, ch->slots[i].registration);
-	wsd_free(ch->slots);
-	ch->slots = NULL;
-	ch->slot_count = ch->slot_room = ch->first_free = 0;
+	struct wsd_list *node;
+
+	wsd_list_for_each(node, &ch->kept) {
+		struct kept *k = wsd_container(node, struct kept, link);
+
+		if (k->length >= length)
+			return k;
+	}
+	return NULL;
 }
 
-/* --- memory of our own --- */
+static void drop_kept(struct wsd_channel *ch, struct kept *k)
+{
+	(void)wsd_mr_invalidate(cache_of(ch), k->memory, k->length);
+	wsd_list_remove(&k->link);
+	wsd_free(k->memory);
+	wsd_free(k);
+}
+
+static struct kept *new_memory(struct wsd_channel *ch, uint32_t length)
+{
+	struct kept *k = wsd_alloc(sizeof(*k));
+
+	if (!k)
+		return NULL;
+	k->memory = wsd_alloc(length);
+	if (!k->memory) {
+		wsd_free(k);
+		return NULL;
+	}
+	k->length = length;
+	wsd_list_append(&ch->kept, &k->link);
+	return k;
+}
 
 enum wsd_status wsd_bounce_new(struct wsd_channel *ch, uint32_t length, uint8_t **memory,
 			       struct wsd_region **region)
 {
+	bool later = wsd_engine_attr(atomic_load(&ch->engine))->caps & WSD_CAP_ASYNC_REG;
+	struct kept *k = find_kept(ch, length);
 	enum wsd_status status;
 
-	*memory = wsd_alloc(length);
-	if (!*memory)
+	if (!k)
+		k = new_memory(ch, length);
+	if (!k)
 		return WSD_ENOMEM;
-	status = wsd_mr_get(cache_of(ch), *memory, length, WSD_ACCESS_LOCAL_WRITE, region);
-	if (status != WSD_OK)
-		wsd_free(*memory);
+	status = wsd_mr_get(cache_of(ch), k->memory, k->length, WSD_ACCESS_LOCAL_WRITE, region);
+	if (status == WSD_OK) {
+		*memory = k->memory;
+		wsd_list_remove(&k->link);
+		wsd_free(k);
+	} else if (status != WSD_EREGISTER || !later) {
+		drop_kept(ch, k);
+	}
 	return status;
 }
 
@@ -350,4 +392,18 @@ void wsd_bounce_free(struct wsd_channel *ch, uint8_t *memory, uint32_t length,
 	wsd_mr_put(cache_of(ch), region);
 	(void)wsd_mr_invalidate(cache_of(ch), memory, length); /* the heap will use it again */
 	wsd_free(memory);
+}
+
+/* --- the end --- */
+
+void wsd_memory_free(struct wsd_channel *ch)
+{
+	for (uint32_t i = 0; i < ch->slot_count; i++)
+		if (ch->slots[i].registration)
+			drop(ch, ch->slots[i].registration);
+	wsd_free(ch->slots);
+	ch->slots = NULL;
+	ch->slot_count = ch->slot_room = ch->first_free = 0;
+	while (!wsd_list_empty(&ch->kept))
+		drop_kept(ch, wsd_container(ch->kept.next, struct kept, link));
 }

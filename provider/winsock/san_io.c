@@ -73,16 +73,18 @@ static enum wsd_status post(struct wsd_channel *channel, struct wsd_transfer *tr
 				call->descriptor, call->descriptor_length, call->offset);
 }
 
-/* [lock] WSA_IO_PENDING, or why nothing was started. */
-static int begin(struct wsd_socket *sock, const struct san_call *call)
+/* [lock] WSA_IO_PENDING, or why nothing was started: *status, if the device said so. */
+static int begin(struct wsd_socket *sock, const struct san_call *call, enum wsd_status *status)
 {
 	struct wsd_op_request request = { .overlapped = call->overlapped };
 	struct wsd_san_buffer buffers[WSD_TRANSFER_BUFFERS];
 	bool receives = call->kind == WSD_TRANSFER_RECV;
-	enum wsd_status status;
 	struct wsd_op *op;
 	int error;
 
+	*status = WSD_OK;
+	if (sock->closed)
+		return WSAENOTSOCK;
 	if (call->overlapped == NULL || !sock->overlapped)
 		return WSAEINVAL;
 	error = not_connected(sock);
@@ -96,22 +98,31 @@ static int begin(struct wsd_socket *sock, const struct san_call *call)
 	memset(&op->transfer, 0, sizeof(op->transfer));
 	op->transferring = true;
 	wsd_list_append(&sock->queues[receives ? WSD_Q_RECV : WSD_Q_SEND], &op->link);
-	status = post(sock->channel, &op->transfer, call, buffers);
-	if (status == WSD_PENDING)
+	*status = post(sock->channel, &op->transfer, call, buffers);
+	if (*status == WSD_PENDING)
 		return WSA_IO_PENDING;
 	op->transferring = false;
 	wsd_list_remove(&op->link);
 	wsd_op_untake(op);
-	return wsd_san_error(status);
+	return wsd_san_error(*status);
 }
 
-static int run(SOCKET s, const struct san_call *call, LPINT error)
+static int run(SOCKET s, const struct san_call *call, LPINT lpErrno)
 {
-	struct wsd_socket *sock = wsd_san_enter(s, error);
+	struct wsd_socket *sock = wsd_san_enter(s, lpErrno);
+	enum wsd_status status;
+	uint64_t deadline = 0;
+	int error;
 
 	if (sock == NULL)
 		return SOCKET_ERROR;
-	return wsd_socket_return(sock, begin(sock, call), error);
+	wsd_socket_ref(sock);
+	do /* again: memory of ours was to be registered for it */
+		error = begin(sock, call, &status);
+	while (wsd_san_again(sock, status, &deadline));
+	error = wsd_socket_return(sock, error, lpErrno);
+	wsd_socket_unref(sock);
+	return error;
 }
 
 int WSPAPI wsd_san_send(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount,

@@ -36,24 +36,38 @@ static enum wsd_status register_once(struct wsd_socket *sock, struct registratio
 	return wsd_memory_register(sock->channel, r->base, r->length, r->flags, &r->handle);
 }
 
-/* [lock, dropped meanwhile] A device may register in the background: then the next call finds it. */
+bool wsd_san_again(struct wsd_socket *sock, enum wsd_status status, uint64_t *deadline)
+{
+	struct wsd_engine *engine;
+
+	if (status != WSD_EREGISTER)
+		return false;
+	engine = wsd_channel_engine(sock->channel);
+	if (!(wsd_engine_attr(engine)->caps & WSD_CAP_ASYNC_REG))
+		return false;
+	if (*deadline == 0)
+		*deadline = wsd_clock_ns() + REGISTER_WAIT_NS;
+	else if (wsd_clock_ns() >= *deadline)
+		return false;
+	wsd_mutex_unlock(&sock->lock);
+	(void)wsd_engine_poll(engine);
+	wsd_mutex_lock(&sock->lock);
+	return true;
+}
+
+/* [lock, dropped meanwhile] */
 static int register_memory(struct wsd_socket *sock, struct registration *r)
 {
-	struct wsd_engine *engine = wsd_channel_engine(sock->channel);
-	bool later = (wsd_engine_attr(engine)->caps & WSD_CAP_ASYNC_REG) != 0;
-	uint64_t deadline = later ? wsd_clock_ns() + REGISTER_WAIT_NS : 0;
-	enum wsd_status status = register_once(sock, r);
+	enum wsd_status status;
+	uint64_t deadline = 0;
 	int error;
 
-	while (status == WSD_EREGISTER && later && wsd_clock_ns() < deadline) {
-		wsd_mutex_unlock(&sock->lock);
-		(void)wsd_engine_poll(engine);
-		wsd_mutex_lock(&sock->lock);
+	do {
 		error = sock->closed ? WSAENOTSOCK : check(sock, r->base, r->length, r->flags);
 		if (error != 0)
 			return error;
 		status = register_once(sock, r);
-	}
+	} while (wsd_san_again(sock, status, &deadline));
 	return wsd_san_error(status);
 }
 
@@ -67,9 +81,7 @@ static HANDLE WSPAPI san_register(SOCKET s, PVOID lpBuffer, DWORD dwBufferLength
 	if (sock == NULL)
 		return NULL;
 	wsd_socket_ref(sock);
-	error = check(sock, lpBuffer, dwBufferLength, dwFlags);
-	if (error == 0)
-		error = register_memory(sock, &r);
+	error = register_memory(sock, &r);
 	(void)wsd_socket_return(sock, error, lpErrno);
 	wsd_socket_unref(sock);
 	return error == 0 ? (HANDLE)r.handle : NULL;

@@ -304,6 +304,9 @@ void wsd_san_changed(void *owner, unsigned changes);
 void wsd_san_done(void *owner, struct wsd_transfer *transfer);
 /* What an operation of mode S ends with. */
 int wsd_san_error(enum wsd_status status);
+/* [lock, dropped meanwhile] Mode S: a device registers memory in the background, and the call is to be tried again,
+ * after looking what has become of the socket. *deadline: 0 before the first time. */
+bool wsd_san_again(struct wsd_socket *sock, enum wsd_status status, uint64_t *deadline);
 /* [no lock] WSPCleanup, before any connection is cut: end the operations without indications. */
 void wsd_socket_silence(unsigned mode, unsigned start, struct wsd_socket *sock);
 /* [no lock] abort: reset. quiet: no indications (WSPCleanup). */

@@ -49,6 +49,19 @@ int WSPAPI wsd_spi_duplicate_socket(SOCKET s, DWORD dwProcessId, LPWSAPROTOCOL_I
 	return error;
 }
 
+/* [lock] Mode D. */
+static int join(struct wsd_socket *sock, const struct wsd_share_record *record,
+		const struct wsd_share_kind *kind, uint32_t index)
+{
+	int error = wsd_share_use(index);
+
+	if (error != 0)
+		return error;
+	if (kind->connected)
+		(void)wsd_socket_move(sock, WSD_SOCK_ON_ESTABLISHED);
+	return wsd_share_join(sock, record);
+}
+
 /* A descriptor for what the record holds; the token is used up when nothing can fail any more. */
 static int attach(const struct wsd_share_kind *kind, struct wsd_share_record *record,
 		  uint32_t index, DWORD catalog_id, SOCKET *descriptor)
@@ -61,14 +74,10 @@ static int attach(const struct wsd_share_kind *kind, struct wsd_share_record *re
 	if (sock == NULL)
 		return error;
 	wsd_mutex_lock(&sock->lock);
-	error = wsd_share_use(index);
-	if (error == 0 && kind->mode == WSD_MODE_SAN) {
-		error = wsd_san_take(sock, record);
-	} else if (error == 0) {
-		if (kind->connected)
-			(void)wsd_socket_move(sock, WSD_SOCK_ON_ESTABLISHED);
-		error = wsd_share_join(sock, record);
-	}
+	if (kind->mode == WSD_MODE_SAN)
+		error = wsd_san_take(sock, record, index);
+	else
+		error = join(sock, record, kind, index);
 	*descriptor = wsd_socket_descriptor(sock);
 	if (error != 0)
 		wsd_socket_close_now(sock, true, false);

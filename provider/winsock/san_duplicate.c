@@ -150,8 +150,8 @@ static bool read_image(struct wsd_share_record *record, uint16_t family, struct 
 {
 	uint32_t payload;
 
-	return wsd_share_sit(record) && wsd_share_state(record, &payload) == WSD_SHARE_PARKED &&
-	       payload == sizeof(*image) &&
+	return wsd_share_sit_soon(record) &&
+	       wsd_share_state(record, &payload) == WSD_SHARE_PARKED && payload == sizeof(*image) &&
 	       wsd_record_read(record->record, WSD_SHARE_PAYLOAD, image, sizeof(*image)) &&
 	       image->local.family == family && image->listening <= 1 &&
 	       (image->listening ||
@@ -177,13 +177,15 @@ static int take_channel(struct wsd_socket *sock, const struct wsd_channel_image 
 	return sock->state == WSD_SOCK_CONNECTED ? 0 : WSAENETDOWN;
 }
 
-int wsd_san_take(struct wsd_socket *sock, struct wsd_share_record *record)
+int wsd_san_take(struct wsd_socket *sock, struct wsd_share_record *record, uint32_t index)
 {
 	struct image image;
 	int error = WSAEINVAL;
 
-	if (!read_image(record, sock->family, &image))
-		return WSAEINVAL;
+	if (read_image(record, sock->family, &image))
+		error = wsd_share_use(index);
+	if (error != 0)
+		return error;
 	sock->local = image.local;
 	if (!image.listening) {
 		error = take_channel(sock, &image.channel);

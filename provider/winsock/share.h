@@ -73,6 +73,8 @@ void wsd_share_quit(struct wsd_share_record *share); /* no member any more; the 
 void wsd_share_close(struct wsd_share_record *share, bool remove);
 
 bool wsd_share_sit(struct wsd_share_record *share); /* take the seat, if it is free */
+/* The same of one that nobody has: another process may just look at it, which on Windows takes it for a moment. */
+bool wsd_share_sit_soon(struct wsd_share_record *share);
 void wsd_share_stand(struct wsd_share_record *share);
 /* Is any other process there, or on its way? */
 bool wsd_share_others(struct wsd_share_record *share);
@@ -190,8 +192,9 @@ void wsd_share_ended(struct wsd_socket *sock);
 void wsd_share_selected(struct wsd_socket *sock);
 /* WSPSocket with a token. INVALID_SOCKET with *error. */
 SOCKET wsd_duplicate_take(unsigned mode, const WSAPROTOCOL_INFOW *info, int *error);
-/* [lock, dropped meanwhile] Mode S: the socket is new, and becomes what the record says. 0 or a WSA code. */
-int wsd_san_take(struct wsd_socket *sock, struct wsd_share_record *record);
+/* [lock, dropped meanwhile] Mode S: the socket is new, and becomes what the record of that token says. The token is
+ * used when the seat has been taken. 0 or a WSA code. */
+int wsd_san_take(struct wsd_socket *sock, struct wsd_share_record *record, uint32_t index);
 void wsd_shares_reap(void);		  /* [no lock] join the threads that have ended */
 void wsd_shares_drain(uint64_t deadline); /* [no lock] wait for those that leave */
 void wsd_shares_init(void);		  /* before the first use, and in the child after a fork */

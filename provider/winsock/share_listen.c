@@ -278,10 +278,7 @@ uint64_t wsd_share_listen_away(const struct wsd_share_record *record, struct wsd
 
 bool wsd_share_listen_lost(const struct wsd_share_record *record)
 {
-	if (read_gifts(record).listens == 0 || !wsd_record_lock(record->record, KEEPER))
-		return false;
-	wsd_record_unlock(record->record, KEEPER);
-	return true;
+	return read_gifts(record).listens != 0 && !wsd_record_locked(record->record, KEEPER);
 }
 
 bool wsd_share_listen_alone(const struct wsd_share_record *record, const struct wsd_socket *sock,

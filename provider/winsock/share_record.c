@@ -16,6 +16,7 @@
 #define TOKEN_PREFIX  "openwsd-token-"
 #define RECORD_PREFIX "openwsd-share-"
 #define TOKENS_TRIED  64u
+#define SIT_SOON      (50 * WSD_NS_PER_MS)
 
 /* The same in processes of 32 and of 64 bits. */
 struct header {
@@ -83,11 +84,8 @@ static void look_at_record(const char *name, void *arg)
 	(void)arg;
 	if (wsd_record_open(name, &record) != WSD_OK)
 		return;
-	for (unsigned i = SEAT; i <= WSD_SHARE_MEMBERS && !alive; i++) {
-		alive = !wsd_record_lock(record, i);
-		if (!alive)
-			wsd_record_unlock(record, i);
-	}
+	for (unsigned i = SEAT; i <= WSD_SHARE_MEMBERS && !alive; i++)
+		alive = wsd_record_locked(record, i);
 	if (!alive && wsd_record_read(record, 0, &header, sizeof(header)) &&
 	    wsd_clock_ns() > header.expires)
 		(void)wsd_record_remove(name);
@@ -116,10 +114,7 @@ static bool enrol(struct wsd_share_record *share)
 
 static bool lives(const struct wsd_share_record *share, unsigned slot)
 {
-	if (!wsd_record_lock(share->record, slot))
-		return true;
-	wsd_record_unlock(share->record, slot);
-	return false;
+	return wsd_record_locked(share->record, slot);
 }
 
 static bool read_members(const struct wsd_share_record *share, struct member *members)
@@ -235,6 +230,19 @@ bool wsd_share_sit(struct wsd_share_record *share)
 	return wsd_record_lock(share->record, SEAT);
 }
 
+bool wsd_share_sit_soon(struct wsd_share_record *share)
+{
+	struct wsd_waker *waker = wsd_waker_self();
+	uint64_t deadline = wsd_clock_ns() + SIT_SOON;
+	bool seated = wsd_share_sit(share);
+
+	while (!seated && waker != NULL && wsd_clock_ns() < deadline) {
+		wsd_waker_sleep(waker, NULL, 0, wsd_clock_ns() + WSD_NS_PER_MS);
+		seated = wsd_share_sit(share);
+	}
+	return seated;
+}
+
 void wsd_share_stand(struct wsd_share_record *share)
 {
 	wsd_record_unlock(share->record, SEAT);
@@ -289,7 +297,7 @@ int wsd_share_create(struct wsd_share_record *share)
 		wsd_bell_close(share->bell);
 		return error_of(status);
 	}
-	if (wsd_share_sit(share) &&
+	if (wsd_share_sit_soon(share) &&
 	    wsd_record_write(share->record, MEMBERS_AT, nobody, sizeof(nobody)) && enrol(share) &&
 	    wsd_share_set_state(share, WSD_SHARE_HELD, 0))
 		return 0;

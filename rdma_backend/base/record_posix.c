@@ -182,12 +182,17 @@ void wsd_record_unmap(void *base, size_t length)
 	munmap(base, length);
 }
 
+static struct flock lock_of(unsigned number, short type)
+{
+	return (struct flock){ .l_type = type,
+			       .l_whence = SEEK_SET,
+			       .l_start = LOCKS_FROM + (off_t)number,
+			       .l_len = 1 };
+}
+
 static bool set_lock(intptr_t record, unsigned number, short type)
 {
-	struct flock lock = { .l_type = type,
-			      .l_whence = SEEK_SET,
-			      .l_start = LOCKS_FROM + (off_t)number,
-			      .l_len = 1 };
+	struct flock lock = lock_of(number, type);
 
 	return fcntl((int)record, F_OFD_SETLK, &lock) == 0;
 }
@@ -200,6 +205,13 @@ bool wsd_record_lock(intptr_t record, unsigned number)
 void wsd_record_unlock(intptr_t record, unsigned number)
 {
 	(void)set_lock(record, number, F_UNLCK);
+}
+
+bool wsd_record_locked(intptr_t record, unsigned number)
+{
+	struct flock lock = lock_of(number, F_WRLCK);
+
+	return fcntl((int)record, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }
 
 /* --- bells --- */

@@ -275,6 +275,17 @@ void wsd_record_unlock(intptr_t record, unsigned number)
 	(void)UnlockFileEx((HANDLE)record, 0, 1, 0, &where);
 }
 
+/* Two who look do not meet: their locks are shared ones. */
+bool wsd_record_locked(intptr_t record, unsigned number)
+{
+	OVERLAPPED where = at((uint64_t)LOCKS_FROM + number);
+
+	if (!LockFileEx((HANDLE)record, LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &where))
+		return true;
+	wsd_record_unlock(record, number);
+	return false;
+}
+
 /* --- bells --- */
 
 struct bell_path {

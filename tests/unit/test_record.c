@@ -112,6 +112,11 @@ static void a_lock_ends_with_its_opener(void **state)
 	assert_true(wsd_record_lock(second, 4));
 	assert_false(wsd_record_lock(second, 3));
 	assert_false(wsd_record_lock(first, 4));
+	/* Who looks has nothing afterwards. */
+	assert_true(wsd_record_locked(second, 3));
+	assert_true(wsd_record_locked(first, 4));
+	assert_false(wsd_record_locked(second, 5));
+	assert_true(wsd_record_lock(first, 5));
 	wsd_record_unlock(first, 3);
 	assert_true(wsd_record_lock(second, 3));
 	/* Locks do not hinder who reads and writes. */

@@ -178,7 +178,8 @@ static void held(struct wsd_share *share)
 		}
 		end_alone(share);
 		wsd_share_ring(&share->record); /* who has it too finds it closed */
-		wsd_socket_close_end(sock, share->abort);
+		/* Nobody waits here: of SO_LINGER only an interval of 0 is left. */
+		wsd_socket_close_end(sock, share->abort || wsd_socket_closes_hard(sock));
 		return;
 	}
 	if (wsd_share_turn_over(&share->turn, sock, is_busy(share),

@@ -207,6 +207,11 @@ void wsd_socket_close_end(struct wsd_socket *sock, bool abort_it)
 	sock->changes |= WSD_CHANGE_DIRECT;
 }
 
+bool wsd_socket_closes_hard(const struct wsd_socket *sock)
+{
+	return !sock->away && sock->options.linger_on && sock->options.linger_seconds == 0;
+}
+
 void wsd_socket_close_now(struct wsd_socket *sock, bool abort_it, bool quiet)
 {
 	if (sock->share != NULL && !wsd_share_dissolve(sock)) {
@@ -251,9 +256,7 @@ void wsd_socket_shut(unsigned mode, unsigned start, struct wsd_socket *sock, boo
 		wsd_mutex_unlock(&sock->lock);
 		return;
 	}
-	wsd_socket_close_now(
-		sock, abort_it || (sock->options.linger_on && sock->options.linger_seconds == 0),
-		quiet);
+	wsd_socket_close_now(sock, abort_it || wsd_socket_closes_hard(sock), quiet);
 }
 
 /* [lock, dropped meanwhile] Wait until the peer has everything. True: it has. */

@@ -314,6 +314,8 @@ void wsd_socket_shut(unsigned mode, unsigned start, struct wsd_socket *sock, boo
 		     bool quiet);
 /* [lock, released on return] */
 void wsd_socket_close_now(struct wsd_socket *sock, bool abort, bool quiet);
+/* [lock] Does SO_LINGER with an interval of 0 say so? Of one that another process has nobody knows here. */
+bool wsd_socket_closes_hard(const struct wsd_socket *sock);
 /* [lock] Its two halves: what the application had begun ends; the connection does. */
 void wsd_socket_close_begin(struct wsd_socket *sock, bool quiet);
 void wsd_socket_close_end(struct wsd_socket *sock, bool abort);

@@ -7,10 +7,11 @@
 #include "tests/conformance/share.h"
 #include "tests/qos/ledger_name.h"
 
-#define SOME  3000
-#define MANY  (1u << 20)
-#define TURNS 20
-#define NAMES 0x7fffffff /* to a worker: what it calls both ends */
+#define SOME   3000
+#define MANY   (1u << 20)
+#define TURNS  20
+#define ROUNDS 10
+#define NAMES  0x7fffffff /* to a worker: what it calls both ends */
 
 /* Both names of a connection as one number; turned: those of the other end. */
 static int names_of(SOCKET s, bool turned)
@@ -252,6 +253,26 @@ static void a_reset_reaches_both(void)
 	closesocket(other);
 	closesocket(p.server);
 	closesocket(p.listener);
+}
+
+/* Where the connection is when the last descriptor is closed does not matter: it may just be on its way. */
+static void the_last_one_resets(void)
+{
+	struct linger now = { 1, 0 };
+	char byte;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		struct pair p = need_pair();
+		SOCKET other = share_other(p.server);
+
+		NEED(setsockopt(p.server, SOL_SOCKET, SO_LINGER, (char *)&now, sizeof(now)) == 0);
+		NEED(share_moves(other, p.client, 1, 0));
+		closesocket(other);
+		closesocket(p.server);
+		CHECK_R(197, FAILS(recv(p.client, &byte, 1, 0), WSAECONNRESET));
+		closesocket(p.client);
+		closesocket(p.listener);
+	}
 }
 
 /* --- another process --- */
@@ -514,6 +535,7 @@ int main(int argc, char **argv)
 	names_stay();
 	options_are_shared();
 	the_last_one_closes();
+	the_last_one_resets();
 	pending_receives_stay();
 	events_go_to_the_last_who_asked();
 	quality_of_service_is_shared();

@@ -123,20 +123,32 @@ static bool read_members(const struct wsd_share_record *share, struct member *me
 			       WSD_SHARE_MEMBERS * sizeof(*members));
 }
 
+struct wanted {
+	const char *name; /* of the record; NULL: it was found */
+};
+
+static void look_for_token(const char *name, void *arg)
+{
+	struct wanted *wanted = arg;
+	struct token token;
+	intptr_t record;
+
+	if (wanted->name == NULL || wsd_record_open(name, &record) != WSD_OK)
+		return;
+	if (wsd_record_read(record, 0, &token, sizeof(token)) && wsd_clock_ns() <= token.expires &&
+	    strncmp(token.name, wanted->name, sizeof(token.name)) == 0)
+		wanted->name = NULL;
+	wsd_record_close(record);
+}
+
 bool wsd_share_others(struct wsd_share_record *share)
 {
-	char name[WSD_RECORD_NAME];
+	struct wanted wanted = { share->name };
 
-	/* Who uses a token becomes a member first: look for him behind it. */
-	for (unsigned i = 0; i < WSD_SHARE_TOKENS; i++) {
-		const struct wsd_share_token *token = &share->tokens[i];
-
-		if (token->index == 0 || wsd_clock_ns() > token->expires)
-			continue;
-		token_name(name, token->index);
-		if (wsd_record_exists(name))
-			return true;
-	}
+	/* Who uses a token becomes a member first: look for him behind it. Whoever gave it may be gone. */
+	wsd_record_each(TOKEN_PREFIX, look_for_token, &wanted);
+	if (wanted.name == NULL)
+		return true;
 	for (unsigned i = 1; i <= WSD_SHARE_MEMBERS; i++)
 		if (i != share->slot && lives(share, i))
 			return true;

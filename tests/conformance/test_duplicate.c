@@ -255,6 +255,23 @@ static void a_reset_reaches_both(void)
 	closesocket(p.listener);
 }
 
+/* A token is good when the one who gave it has left before the others do. */
+static void a_token_outlives_its_giver(void)
+{
+	struct pair p = need_pair();
+	SOCKET other = share_other(p.server);
+	WSAPROTOCOL_INFOW info;
+
+	NEED(share_moves(other, p.client, SOME, 0));
+	info = share_token(other, GetCurrentProcessId());
+	closesocket(other);
+	NEED(share_moves(p.server, p.client, SOME, SOME)); /* it is here, and nobody else has it */
+	closesocket(p.server);
+	p.server = share_attach(&info);
+	CHECK_R(330, p.server != INVALID_SOCKET && share_moves(p.server, p.client, SOME, 2 * SOME));
+	close_pair(&p);
+}
+
 /* Where the connection is when the last descriptor is closed does not matter: it may just be on its way. */
 static void the_last_one_resets(void)
 {
@@ -535,6 +552,7 @@ int main(int argc, char **argv)
 	names_stay();
 	options_are_shared();
 	the_last_one_closes();
+	a_token_outlives_its_giver();
 	the_last_one_resets();
 	pending_receives_stay();
 	events_go_to_the_last_who_asked();

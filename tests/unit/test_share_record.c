@@ -45,10 +45,38 @@ static void who_looks_takes_no_seat(void **state)
 	wsd_share_close(&share, true);
 }
 
+/* Whoever gave it out, and though he has left. */
+static void a_token_is_somebody_on_his_way(void **state)
+{
+	const struct wsd_share_kind kind = { .mode = WSD_MODE_STREAM, .family = WSD_FAMILY_IPV4 };
+	struct wsd_share_record first, second, stranger;
+	struct wsd_share_kind same;
+	uint32_t index, other;
+
+	(void)state;
+	assert_int_equal(wsd_share_create(&first), 0);
+	assert_int_equal(wsd_share_create(&stranger), 0);
+	assert_false(wsd_share_others(&first));
+	assert_int_equal(wsd_share_token(&first, &kind, wsd_process_id(), &index), 0);
+	assert_true(wsd_share_others(&first));
+	assert_int_equal(wsd_share_claim(&second, WSD_MODE_STREAM, index, &same), 0);
+	assert_int_equal(wsd_share_use(index), 0);
+	assert_true(wsd_share_others(&first)); /* a member now */
+	assert_int_equal(wsd_share_token(&second, &kind, wsd_process_id(), &other), 0);
+	wsd_share_close(&second, false);
+	assert_true(wsd_share_others(&first));
+	assert_false(wsd_share_others(&stranger));
+	assert_int_equal(wsd_share_use(other), 0);
+	assert_false(wsd_share_others(&first));
+	wsd_share_close(&first, true);
+	wsd_share_close(&stranger, true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_looks_takes_no_seat),
+		cmocka_unit_test(a_token_is_somebody_on_his_way),
 	};
 
 	test_deadline(100);

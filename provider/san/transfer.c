@@ -303,11 +303,22 @@ static enum wsd_status post_piece(struct wsd_channel *ch, struct wsd_transfer *t
 	return WSD_OK;
 }
 
+/* An event follows, unless nothing is on its way: then look again soon. */
+static void post_later(struct wsd_channel *ch)
+{
+	struct wsd_engine *engine = atomic_load(&ch->engine);
+	const struct wsd_transfer *front = wsd_container(ch->tx.next, struct wsd_transfer, link);
+
+	if (front->pieces == front->finished)
+		wsd_engine_set_timer(engine, &ch->timer, wsd_engine_now(engine) + RETRY_NS);
+}
+
 void wsd_tx_post(struct wsd_channel *ch)
 {
+	bool asked = ch->move == WSD_SAN_ASKED; /* what has begun here does not go on elsewhere */
 	struct wsd_list *node;
 
-	if (ch->state != WSD_CHANNEL_OPEN || !ch->endpoint || ch->move != WSD_SAN_STAYS)
+	if (ch->state != WSD_CHANNEL_OPEN || !ch->endpoint || (ch->move != WSD_SAN_STAYS && !asked))
 		return;
 	/* From the end: what is posted is at the front, and in the usual case there is one to post. */
 	for (node = ch->tx.prev; node != &ch->tx; node = node->prev)
@@ -315,14 +326,13 @@ void wsd_tx_post(struct wsd_channel *ch)
 			break;
 	for (node = node->next; node != &ch->tx;) {
 		struct wsd_transfer *t = wsd_container(node, struct wsd_transfer, link);
-		enum wsd_status status = post_piece(ch, t);
+		enum wsd_status status;
 
+		if (asked && t->pieces == 0)
+			return;
+		status = post_piece(ch, t);
 		if (status == WSD_AGAIN || status == WSD_ENOMEM) {
-			/* An event follows, unless nothing is on its way: then look again soon. */
-			if (wsd_container(ch->tx.next, struct wsd_transfer, link)->pieces == 0)
-				wsd_engine_set_timer(atomic_load(&ch->engine), &ch->timer,
-						     wsd_engine_now(atomic_load(&ch->engine)) +
-							     RETRY_NS);
+			post_later(ch);
 			return;
 		}
 		if (status == WSD_ESTATE)

@@ -3,80 +3,13 @@
  * test_san_duplicate.c - mode S: WSPDuplicateSocket moves a connection or a listener, R-316 to R-328. On sim the
  * next process is this one; it takes the same way.
  */
-#include "tests/conformance/san.h"
-
-#include <stdio.h>
-
-#define ROOM 300u
-
-/* A receive of so many bytes, posted. */
-struct posted {
-	struct san_op op;
-	HANDLE memory;
-	char bytes[ROOM];
-};
-
-static void post(SOCKET s, struct posted *r)
-{
-	memset(r->bytes, 0, sizeof(r->bytes));
-	r->memory = san_memory(s, r->bytes, ROOM, MEM_WRITE);
-	san_begin_op(&r->op, SAN_UPCALL);
-	if (san_recv(s, r->bytes, ROOM, &r->op) != 0)
-		abort();
-}
-
-/* The message that came into it. */
-static bool holds(SOCKET s, struct posted *r, const char *text)
-{
-	DWORD bytes = 0;
-
-	return san_result(s, &r->op, &bytes) == 0 && bytes == strlen(text) + 1 &&
-	       strcmp(r->bytes, text) == 0;
-}
-
-static bool send_text(SOCKET s, const char *text)
-{
-	DWORD length = (DWORD)strlen(text) + 1, sent = 0;
-	char bytes[ROOM];
-	HANDLE memory = san_memory(s, bytes, ROOM, MEM_READ);
-	struct san_op op;
-	bool good;
-
-	memcpy(bytes, text, length);
-	san_begin_op(&op, SAN_POLL);
-	good = san_send(s, bytes, length, &op) == 0 && san_result(s, &op, &sent) == 0 &&
-	       sent == length;
-	san.deregister_memory(s, memory, &host_error);
-	return good;
-}
-
-static void free_memory(SOCKET s, struct posted *r)
-{
-	san.deregister_memory(s, r->memory, &host_error);
-	san.cache_callback(r->bytes, ROOM, &host_error);
-}
-
-static bool give(SOCKET s, DWORD process, WSAPROTOCOL_INFOW *info)
-{
-	memset(info, 0, sizeof(*info));
-	return spi.lpWSPDuplicateSocket(s, process, info, &host_error) == 0;
-}
-
-static SOCKET take(DWORD token)
-{
-	WSAPROTOCOL_INFOW info = host_protocol;
-
-	info.dwProviderReserved = token;
-	host_error = 0;
-	return spi.lpWSPSocket(FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, &info, 0,
-			       WSA_FLAG_OVERLAPPED, &host_error);
-}
+#include "tests/conformance/san_share.h"
 
 /* --- within one process: what the call does --- */
 
 static void the_receives_end_and_the_connection_goes_on(void)
 {
-	struct posted mine[2], theirs[3];
+	struct san_posted mine[2], theirs[3];
 	WSAPROTOCOL_INFOW info;
 	struct san_pair p;
 	DWORD bytes = 1;
@@ -86,25 +19,27 @@ static void the_receives_end_and_the_connection_goes_on(void)
 	if (!san_open_pair(&p))
 		abort();
 	for (unsigned i = 0; i < 2; i++) {
-		post(p.server, &mine[i]);
-		post(p.client, &theirs[i]);
+		san_post(p.server, SAN_UPCALL, &mine[i]);
+		san_post(p.client, SAN_UPCALL, &theirs[i]);
 	}
-	CHECK_R(316, give(p.server, GetCurrentProcessId(), &info));
+	CHECK_R(316, san_give(p.server, GetCurrentProcessId(), &info));
 	CHECK_R(319, info.dwProviderReserved != 0);
 	for (unsigned i = 0; i < 2; i++) {
 		bytes = 1;
 		CHECK_R(320, san_upcalls(&mine[i].op, 0) == 1 &&
 				     san_result(p.server, &mine[i].op, &bytes) == 0 && bytes == 0);
 	}
-	post(p.client, &theirs[2]); /* while nobody has the other end */
+	san_post(p.client, SAN_UPCALL, &theirs[2]); /* while nobody has the other end */
 	handles = host_handles();
-	next = take(info.dwProviderReserved);
+	next = san_attach(info.dwProviderReserved);
 	CHECK_R(316, next != INVALID_SOCKET);
 	CHECK_R(322, host_handles() == handles + 1);
-	CHECK_R(317, take(info.dwProviderReserved) == INVALID_SOCKET && host_error == WSAEINVAL);
-	CHECK_R(324, send_text(next, "one") && send_text(next, "two") && send_text(next, "three"));
-	CHECK_R(324, holds(p.client, &theirs[0], "one") && holds(p.client, &theirs[1], "two") &&
-			     holds(p.client, &theirs[2], "three"));
+	CHECK_R(317,
+		san_attach(info.dwProviderReserved) == INVALID_SOCKET && host_error == WSAEINVAL);
+	CHECK_R(324, san_text(next, "one") && san_text(next, "two") && san_text(next, "three"));
+	CHECK_R(324, san_holds(p.client, &theirs[0], "one") &&
+			     san_holds(p.client, &theirs[1], "two") &&
+			     san_holds(p.client, &theirs[2], "three"));
 	CHECK_R(324, san_message(p.client, next, "back", 5, SAN_POLL));
 	CHECK_R(321, mine[0].bytes[0] == 0 && mine[1].bytes[0] == 0);
 	other = host_socket();
@@ -114,7 +49,7 @@ static void the_receives_end_and_the_connection_goes_on(void)
 			     san_message(next, p.client, "there", 6, SAN_POLL));
 	san_close(other);
 	for (unsigned i = 0; i < 3; i++)
-		free_memory(p.client, &theirs[i]);
+		san_unpost(p.client, &theirs[i]);
 	p.server = next;
 	p.server_handle = host_handle_at(handles).handle;
 	san_close_pair(&p);
@@ -133,19 +68,19 @@ static void both_ends_and_many_times(void)
 	ends[1] = &p.server;
 	for (unsigned i = 0; i < 10; i++) {
 		SOCKET *end = ends[i & 1], next, old = *end;
-		struct posted stays;
+		struct san_posted stays;
 
-		post(*ends[1 - (i & 1)], &stays);
-		CHECK_R(316, give(old, GetCurrentProcessId(), &info));
+		san_post(*ends[1 - (i & 1)], SAN_UPCALL, &stays);
+		CHECK_R(316, san_give(old, GetCurrentProcessId(), &info));
 		CHECK_R(319, info.dwProviderReserved != last);
 		last = info.dwProviderReserved;
-		next = take(last);
-		CHECK_R(324, next != INVALID_SOCKET && send_text(next, "hello") &&
-				     holds(*ends[1 - (i & 1)], &stays, "hello"));
+		next = san_attach(last);
+		CHECK_R(324, next != INVALID_SOCKET && san_text(next, "hello") &&
+				     san_holds(*ends[1 - (i & 1)], &stays, "hello"));
 		CHECK_R(326, host_close(old) == 0 && san_message(p.client == old ? next : p.client,
 								 p.server == old ? next : p.server,
 								 "abc", 4, SAN_POLL));
-		free_memory(*ends[1 - (i & 1)], &stays);
+		san_unpost(*ends[1 - (i & 1)], &stays);
 		*end = next;
 	}
 	p.client_handle = p.server_handle = INVALID_SOCKET;
@@ -160,12 +95,12 @@ static void what_cannot_be_given(void)
 
 	if (!san_open_pair(&p))
 		abort();
-	CHECK(!give(s, GetCurrentProcessId(), &info) && host_error == WSAEINVAL);
-	CHECK(!give(p.server, 0x7ffffff0, &info) && host_error == WSAEINVAL);
+	CHECK(!san_give(s, GetCurrentProcessId(), &info) && host_error == WSAEINVAL);
+	CHECK(!san_give(p.server, 0x7ffffff0, &info) && host_error == WSAEINVAL);
 	CHECK(SPI_FAILS(
 		spi.lpWSPDuplicateSocket(p.server, GetCurrentProcessId(), NULL, &host_error),
 		WSAEFAULT));
-	CHECK(take(4711) == INVALID_SOCKET && host_error == WSAEINVAL);
+	CHECK(san_attach(4711) == INVALID_SOCKET && host_error == WSAEINVAL);
 	CHECK(san_message(p.client, p.server, "same", 5, SAN_POLL)); /* nothing has changed */
 	san_close(s);
 	san_close_pair(&p);
@@ -174,7 +109,7 @@ static void what_cannot_be_given(void)
 /* A switch frees it before it answers; what one forgot is out of reach, and can be freed later. */
 static void what_was_exposed_stays_hidden(void)
 {
-	char memory[ROOM], descriptor[SAN_DESCRIPTOR_ROOM], local[ROOM];
+	char memory[SAN_ROOM], descriptor[SAN_DESCRIPTOR_ROOM], local[SAN_ROOM];
 	DWORD length = sizeof(descriptor);
 	WSAPROTOCOL_INFOW info;
 	struct san_pair p;
@@ -182,23 +117,23 @@ static void what_was_exposed_stays_hidden(void)
 	SOCKET next;
 	HANDLE handle;
 
-	if (!san_open_pair(&p) || san.register_rdma(p.client, memory, ROOM, MEM_READWRITE,
+	if (!san_open_pair(&p) || san.register_rdma(p.client, memory, SAN_ROOM, MEM_READWRITE,
 						    descriptor, &length, &host_error) != 0)
 		abort();
-	memset(memory, 'm', ROOM);
-	CHECK_R(316, give(p.server, GetCurrentProcessId(), &info));
-	next = take(info.dwProviderReserved);
+	memset(memory, 'm', SAN_ROOM);
+	CHECK_R(316, san_give(p.server, GetCurrentProcessId(), &info));
+	next = san_attach(info.dwProviderReserved);
 	CHECK_R(324, next != INVALID_SOCKET && san_message(p.client, next, "abc", 4, SAN_POLL));
 	CHECK(host_close(p.server) == 0);
 	p.server = next;
-	handle = san_memory(next, local, ROOM, MEM_READ);
+	handle = san_memory(next, local, SAN_ROOM, MEM_READ);
 	san_begin_op(&op, SAN_POLL);
-	if (san_rdma(next, true, local, ROOM, handle, descriptor, length, 0, &op) == 0) {
+	if (san_rdma(next, true, local, SAN_ROOM, handle, descriptor, length, 0, &op) == 0) {
 		DWORD bytes = 0;
 
 		CHECK(san_result(next, &op, &bytes) != 0);
 	}
-	for (unsigned i = 0; i < ROOM; i++)
+	for (unsigned i = 0; i < SAN_ROOM; i++)
 		CHECK(memory[i] == 'm');
 	CHECK(san.deregister_rdma(p.client, descriptor, length, &host_error) == 0);
 	san_close_pair(&p);
@@ -212,8 +147,8 @@ static void a_listener_goes_on(void)
 	struct address at;
 
 	listener = san_listener(&at, 4);
-	CHECK_R(327, give(listener, GetCurrentProcessId(), &info));
-	next = take(info.dwProviderReserved);
+	CHECK_R(327, san_give(listener, GetCurrentProcessId(), &info));
+	next = san_attach(info.dwProviderReserved);
 	CHECK_R(327, next != INVALID_SOCKET);
 	spi.lpWSPEventSelect(client, event, FD_CONNECT, &host_error);
 	(void)host_connect(client, &at);
@@ -282,10 +217,10 @@ static void an_accept_that_waits_ends(void)
 	a.listener = san_listener(&at, 4);
 	thread = thread_run(accept_in_vain, &a);
 	thread_until_waiting(thread);
-	CHECK(give(a.listener, GetCurrentProcessId(), &info));
+	CHECK(san_give(a.listener, GetCurrentProcessId(), &info));
 	thread_join(thread);
 	CHECK(a.in_vain);
-	next = take(info.dwProviderReserved);
+	next = san_attach(info.dwProviderReserved);
 	CHECK(next != INVALID_SOCKET && host_close(a.listener) == 0);
 	san_close(next);
 }
@@ -296,23 +231,23 @@ static void an_accept_that_waits_ends(void)
 static int taker(void)
 {
 	struct child parent = child_is_ready();
-	SOCKET s = take((DWORD)child_hear(&parent));
-	struct posted r;
+	SOCKET s = san_attach((DWORD)child_hear(&parent));
+	struct san_posted r;
 
 	child_tell(&parent, s == INVALID_SOCKET ? host_error : 0);
 	if (s != INVALID_SOCKET && strcmp(conf_argument(), "listener") == 0) {
 		SOCKET server = san_take(s, NULL, 0);
 
-		child_tell(&parent, server != INVALID_SOCKET && send_text(server, "from there"));
+		child_tell(&parent, server != INVALID_SOCKET && san_text(server, "from there"));
 		child_hear(&parent);
 		san_close(server);
 	}
 	while (s != INVALID_SOCKET && strcmp(conf_argument(), "channel") == 0 &&
 	       child_hear(&parent) == 1) {
-		post(s, &r);
+		san_post(s, SAN_UPCALL, &r);
 		child_tell(&parent, 1);
-		child_tell(&parent, holds(s, &r, "ping") && send_text(s, "pong"));
-		free_memory(s, &r);
+		child_tell(&parent, san_holds(s, &r, "ping") && san_text(s, "pong"));
+		san_unpost(s, &r);
 	}
 	san_close(s);
 	host_cleanup();
@@ -324,7 +259,7 @@ static struct child taker_of(SOCKET s, const char *what, int *error)
 	struct child c = child_start_ready("taker", what);
 	WSAPROTOCOL_INFOW info;
 
-	if (!give(s, child_id(&c), &info))
+	if (!san_give(s, child_id(&c), &info))
 		abort();
 	child_tell(&c, (int)info.dwProviderReserved);
 	*error = child_hear(&c);
@@ -333,21 +268,21 @@ static struct child taker_of(SOCKET s, const char *what, int *error)
 
 static bool taker_answers(struct child *c, SOCKET client)
 {
-	struct posted r;
+	struct san_posted r;
 	bool good;
 
-	post(client, &r);
+	san_post(client, SAN_UPCALL, &r);
 	child_tell(c, 1);
-	good = child_hear(c) == 1 && send_text(client, "ping") && child_hear(c) == 1 &&
-	       holds(client, &r, "pong");
-	free_memory(client, &r);
+	good = child_hear(c) == 1 && san_text(client, "ping") && child_hear(c) == 1 &&
+	       san_holds(client, &r, "pong");
+	san_unpost(client, &r);
 	return good;
 }
 
 static void it_goes_to_another_process(void)
 {
 	struct san_pair p;
-	struct posted pending;
+	struct san_posted pending;
 	DWORD bytes = 0;
 	struct child c;
 	int error;
@@ -360,7 +295,7 @@ static void it_goes_to_another_process(void)
 	CHECK_R(326, host_close(p.server) == 0);
 	p.server = INVALID_SOCKET;
 	CHECK_R(326, taker_answers(&c, p.client));
-	post(p.client, &pending);
+	san_post(p.client, SAN_UPCALL, &pending);
 	child_kill(&c);
 	CHECK(child_wait(&c) == conf_death);
 	CHECK_R(328, san_result(p.client, &pending.op, &bytes) == WSAECONNRESET);
@@ -377,11 +312,11 @@ static void only_the_process_that_is_meant(void)
 
 	if (!san_open_pair(&p))
 		abort();
-	CHECK(give(p.server, GetCurrentProcessId(), &info));
+	CHECK(san_give(p.server, GetCurrentProcessId(), &info));
 	child_tell(&c, (int)info.dwProviderReserved);
 	CHECK_R(318, child_hear(&c) == WSAEINVAL);
 	CHECK(child_wait(&c) == 0);
-	next = take(info.dwProviderReserved);
+	next = san_attach(info.dwProviderReserved);
 	CHECK_R(318, next != INVALID_SOCKET && san_message(p.client, next, "ours", 5, SAN_POLL));
 	san_close(next);
 	san_close_pair(&p);
@@ -391,7 +326,7 @@ static void a_listener_goes_to_another_process(void)
 {
 	struct address at;
 	SOCKET listener = san_listener(&at, 4), client = san_bound();
-	struct posted r;
+	struct san_posted r;
 	struct child c;
 	int error;
 
@@ -399,11 +334,11 @@ static void a_listener_goes_to_another_process(void)
 	CHECK_R(327, error == 0);
 	CHECK_R(326, host_close(listener) == 0);
 	CHECK_R(327, san_dial(client, &at) == 0);
-	post(client, &r);
-	CHECK_R(327, child_hear(&c) == 1 && holds(client, &r, "from there"));
+	san_post(client, SAN_UPCALL, &r);
+	CHECK_R(327, child_hear(&c) == 1 && san_holds(client, &r, "from there"));
 	child_tell(&c, 0);
 	CHECK(child_wait(&c) == 0);
-	free_memory(client, &r);
+	san_unpost(client, &r);
 	san_close(client);
 }
 
@@ -416,8 +351,9 @@ static void not_for_this_process(void)
 
 	if (!san_open_pair(&p))
 		abort();
-	CHECK(give(p.server, child_id(&c), &info));
-	CHECK_R(318, take(info.dwProviderReserved) == INVALID_SOCKET && host_error == WSAEINVAL);
+	CHECK(san_give(p.server, child_id(&c), &info));
+	CHECK_R(318,
+		san_attach(info.dwProviderReserved) == INVALID_SOCKET && host_error == WSAEINVAL);
 	child_tell(&c, -1);
 	CHECK(child_hear(&c) == WSAEINVAL);
 	CHECK(child_wait(&c) == 0);
@@ -429,16 +365,16 @@ static void nobody_takes_it(void)
 {
 	struct san_pair p;
 	WSAPROTOCOL_INFOW info;
-	struct posted pending;
+	struct san_posted pending;
 	DWORD bytes = 0;
 
 	if (!san_open_pair(&p))
 		abort();
 	set_variable("WSD_DUPLICATE_TIMEOUT", "3000");
-	post(p.client, &pending);
-	CHECK(give(p.server, GetCurrentProcessId(), &info));
+	san_post(p.client, SAN_UPCALL, &pending);
+	CHECK(san_give(p.server, GetCurrentProcessId(), &info));
 	CHECK_R(328, san_result(p.client, &pending.op, &bytes) == WSAECONNRESET);
-	CHECK(take(info.dwProviderReserved) == INVALID_SOCKET); /* it has expired as well */
+	CHECK(san_attach(info.dwProviderReserved) == INVALID_SOCKET); /* it has expired as well */
 	san_close_pair(&p);
 }
 

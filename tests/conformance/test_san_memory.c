@@ -438,26 +438,48 @@ static void check_foreign_key(void)
 	}
 }
 
-static void check_after_the_end(void)
+/* A second connection with the key of one that has ended, in a descriptor that claims to be of its own. */
+static bool is_out_of_reach(const struct exposed *old, bool write)
 {
-	struct exposed e;
-	struct san_op op;
+	struct exposed mine, theirs = *old;
+	DWORD bytes = 0;
 	HANDLE handle;
+	bool good;
 
 	open_all();
 	handle = san_memory(pair.client, local, POOL, MEM_READWRITE);
-	CHECK(expose(pair.server, remote, POOL, MEM_READWRITE, &e) == 0);
-	san_memory(pair.server, elsewhere, 64, MEM_WRITE);
-	san_begin_op(&op, SAN_UPCALL);
-	CHECK(san_recv(pair.server, elsewhere, 64, &op) == 0);
-	host_close(pair.client);
-	pair.client = INVALID_SOCKET;
-	CHECK_R(297, san_upcalls(&op, SAN_WAIT_MS) == 1);
-	/* The switch takes back what it still has, in peace. */
-	CHECK_R(297, hide(pair.server, &e) == 0);
-	CHECK_R(283, BAD_HANDLE(reg(pair.server, remote, 64, MEM_READ), WSAENOTCONN));
-	(void)handle;
+	CHECK(expose(pair.server, elsewhere, POOL, MEM_READWRITE, &mine) == 0);
+	memcpy(theirs.bytes + CLAIMED_NONCE, mine.bytes + CLAIMED_NONCE, 8);
+	memset(remote, 's', POOL);
+	memset(local, 'w', POOL);
+	good = transfer(write, local, 64, handle, &theirs, 0, &bytes) > 0 && remote[0] == 's' &&
+	       local[0] == 'w';
 	san_close_pair(&pair);
+	return good;
+}
+
+static void check_after_the_end(void)
+{
+	struct san_pair first;
+	struct exposed e;
+	struct san_op op;
+
+	for (unsigned write = 0; write < 2; write++) {
+		open_all();
+		CHECK(expose(pair.server, remote, POOL, MEM_READWRITE, &e) == 0);
+		san_memory(pair.server, elsewhere, 64, MEM_WRITE);
+		san_begin_op(&op, SAN_UPCALL);
+		CHECK(san_recv(pair.server, elsewhere, 64, &op) == 0);
+		host_close(pair.client);
+		pair.client = INVALID_SOCKET;
+		first = pair;
+		CHECK_R(297, san_upcalls(&op, SAN_WAIT_MS) == 1);
+		CHECK_R(297, is_out_of_reach(&e, write != 0));
+		/* The switch takes back what it still has, in peace. */
+		CHECK_R(297, hide(first.server, &e) == 0);
+		CHECK_R(283, BAD_HANDLE(reg(first.server, remote, 64, MEM_READ), WSAENOTCONN));
+		san_close_pair(&first);
+	}
 }
 
 /* --- the cache --- */

@@ -3,8 +3,8 @@
  * catalog_change.c - makes a state true, verified by reading it back, or else the one before.
  *
  * A provider's entries change as a whole: removed where they are, installed (in every catalogue: Windows
- * offers nothing else), and removed again where they are not wanted. The order comes last, because a new
- * entry stands at the end.
+ * offers nothing else), and removed again where they are not wanted. The order comes after them, because a new
+ * entry stands at the end. Files are put before entries and dropped behind them: programs start at any time.
  */
 #include "spi_shim/wsdctl/catalog_state.h"
 
@@ -139,40 +139,79 @@ static bool reach_switch(struct change *change)
 		    api->switch_set(api->self, &wanted->switch_provider));
 }
 
-static bool reach_files(struct change *change)
+/* --- files: whatever fails, no entry is in a catalogue whose programs do not find its DLL --- */
+
+static bool look_again(struct change *change)
 {
-	const struct wsd_catalog_api *api = change->api;
-	unsigned i;
+	return wsd_catalog_read(change->api, change->now, change->failure);
+}
 
-	for (i = 0; i < api->catalogs; i++) {
-		enum wsd_catalog_file now = change->now->files[i],
-				      wanted = change->wanted->files[i];
+static bool has_ours(const struct wsd_catalog_list *list)
+{
+	for (unsigned i = 0; i < list->count; i++)
+		if (wsd_catalog_owner(&list->entries[i].info) != WSD_CATALOG_PROVIDERS)
+			return true;
+	return false;
+}
 
-		if (now == wanted)
-			continue;
-		if (wanted == WSD_FILE_SAME &&
-		    !done(change, "copying the DLL", api->file_put(api->self, i)))
+/* What is wanted with its DLL may be entered. */
+static bool may_enter(const struct change *change, unsigned i)
+{
+	return !has_ours(&change->wanted->lists[i]) || change->wanted->files[i] == WSD_FILE_NONE ||
+	       change->now->files[i] != WSD_FILE_NONE;
+}
+
+/* The DLL may go: nobody is led to it, or it was not there before either. */
+static bool may_leave(const struct change *change, unsigned i)
+{
+	return !has_ours(&change->now->lists[i]) || has_ours(&change->wanted->lists[i]);
+}
+
+static bool each_catalog(const struct change *change,
+			 bool (*holds)(const struct change *change, unsigned i))
+{
+	for (unsigned i = 0; i < change->api->catalogs; i++)
+		if (!holds(change, i))
 			return false;
-		if (wanted == WSD_FILE_NONE &&
-		    !done(change, "removing the DLL", api->file_drop(api->self, i)))
-			return false;
-	}
 	return true;
 }
 
-/* The way back: whatever was put or dropped since. */
-static bool undo_files(struct change *change)
+static bool put_files(struct change *change)
 {
 	const struct wsd_catalog_api *api = change->api;
-	bool whole = true;
-	unsigned i;
 
-	for (i = 0; i < api->catalogs; i++)
-		if (change->now->files[i] != change->wanted->files[i])
-			whole = done(change, "putting the DLL back",
-				     api->file_undo(api->self, i)) &&
-				whole;
-	return whole;
+	for (unsigned i = 0; i < api->catalogs; i++)
+		if (change->wanted->files[i] == WSD_FILE_SAME &&
+		    change->now->files[i] != WSD_FILE_SAME &&
+		    !done(change, "copying the DLL", api->file_put(api->self, i)))
+			return false;
+	return look_again(change) && each_catalog(change, may_enter);
+}
+
+static bool drop_files(struct change *change)
+{
+	const struct wsd_catalog_api *api = change->api;
+
+	if (!look_again(change) || !each_catalog(change, may_leave))
+		return false;
+	for (unsigned i = 0; i < api->catalogs; i++)
+		if (change->wanted->files[i] == WSD_FILE_NONE &&
+		    change->now->files[i] != WSD_FILE_NONE &&
+		    !done(change, "removing the DLL", api->file_drop(api->self, i)))
+			return false;
+	return true;
+}
+
+/* The way back: whatever was dropped since, or whatever was put. */
+static void undo_files(struct change *change, bool dropped)
+{
+	const struct wsd_catalog_api *api = change->api;
+
+	for (unsigned i = 0; i < api->catalogs; i++)
+		if (change->now->files[i] != change->wanted->files[i] &&
+		    (change->now->files[i] == WSD_FILE_NONE) == dropped &&
+		    (dropped || may_leave(change, i)))
+			(void)done(change, "putting the DLL back", api->file_undo(api->self, i));
 }
 
 /* The entries; orders are of what is there after that. */
@@ -183,17 +222,17 @@ static bool reach_entries(struct change *change)
 
 	for (i = 0; i < WSD_CATALOG_PROVIDERS; i++)
 		whole = reach_provider(change, (enum wsd_catalog_provider)i) && whole;
-	if (!whole || !wsd_catalog_read(change->api, change->now, change->failure))
+	if (!whole || !look_again(change))
 		return false;
 	for (i = 0; i < change->api->catalogs; i++)
 		whole = reach_order(change, i) && whole;
 	return whole;
 }
 
-/* The DLL first: no entry ever names one that is not there. */
 static bool go(struct change *change)
 {
-	return reach_files(change) && reach_entries(change) && reach_switch(change);
+	return put_files(change) && reach_entries(change) && reach_switch(change) &&
+	       drop_files(change);
 }
 
 /* Everything that can be brought back is, whatever fails on the way. */
@@ -203,13 +242,15 @@ static bool go_back(struct change *change, const struct wsd_catalog_state *befor
 
 	change->wanted = before;
 	change->failure = &ignored;
-	if (!wsd_catalog_read(change->api, change->now, &ignored))
+	if (!look_again(change))
 		return false;
+	undo_files(change, true);
 	(void)reach_switch(change);
-	(void)reach_entries(change);
-	(void)undo_files(change);
-	return wsd_catalog_read(change->api, change->now, &ignored) &&
-	       wsd_catalog_equal(change->now, before);
+	if (look_again(change) && each_catalog(change, may_enter))
+		(void)reach_entries(change);
+	if (look_again(change))
+		undo_files(change, false);
+	return look_again(change) && wsd_catalog_equal(change->now, before);
 }
 
 bool wsd_catalog_change(const struct wsd_catalog_api *api, const struct wsd_catalog_state *before,
@@ -222,16 +263,13 @@ bool wsd_catalog_change(const struct wsd_catalog_api *api, const struct wsd_cata
 	*failure = (struct wsd_catalog_failure){ 0 };
 	*restored = false;
 	*after = *before;
-	if (go(&change) && wsd_catalog_read(api, after, failure)) {
-		if (wsd_catalog_equal(after, wanted)) {
-			for (i = 0; i < api->catalogs; i++)
-				api->file_settle(api->self, i);
-			return true;
-		}
-		*failure = (struct wsd_catalog_failure){
-			"the system took every call, and has not what was asked for", 0
-		};
+	if (go(&change) && look_again(&change) && wsd_catalog_equal(after, wanted)) {
+		for (i = 0; i < api->catalogs; i++)
+			api->file_settle(api->self, i);
+		return true;
 	}
+	if (failure->what == NULL)
+		failure->what = "the system took every call, and has not what was asked for";
 	*restored = go_back(&change, before);
 	return false;
 }

@@ -26,8 +26,16 @@ static enum turn next_turn(struct fake_system *system, bool changes)
 	return changes ? turns[system->how] : REFUSES;
 }
 
-static int result_of(enum turn turn)
+/* What each call that changes something ends with. */
+static int result_of(struct fake_system *system, enum turn turn)
 {
+	unsigned c, p;
+
+	for (c = 0; c < system->catalogs; c++)
+		for (p = 0; p < WSD_CATALOG_PROVIDERS; p++)
+			if (system->files[c] == WSD_FILE_NONE &&
+			    wsd_catalog_count(&system->lists[c], (enum wsd_catalog_provider)p) > 0)
+				system->homeless = true;
 	return turn == WORKS || turn == DOES_NOTHING ? 0 : FAILURE;
 }
 
@@ -88,7 +96,7 @@ static int install(void *self, const GUID *provider, const WCHAR *dll,
 			if (has(&system->lists[c].entries[i], provider))
 				return WSANO_RECOVERY;
 	if (!does_work(turn))
-		return result_of(turn);
+		return result_of(system, turn);
 	for (c = 0; c < catalogs; c++) {
 		for (i = 0; i < count; i++) {
 			struct wsd_catalog_entry *entry =
@@ -101,7 +109,7 @@ static int install(void *self, const GUID *provider, const WCHAR *dll,
 				entry->path[n] = dll[n];
 		}
 	}
-	return result_of(turn);
+	return result_of(system, turn);
 }
 
 static int remove_provider(void *self, unsigned catalog, const GUID *provider)
@@ -119,7 +127,7 @@ static int remove_provider(void *self, unsigned catalog, const GUID *provider)
 	}
 	if (does_work(turn))
 		list->count = to;
-	return result_of(turn);
+	return result_of(system, turn);
 }
 
 static int order(void *self, unsigned catalog, const DWORD *ids, unsigned count)
@@ -144,7 +152,7 @@ static int order(void *self, unsigned catalog, const DWORD *ids, unsigned count)
 			list->entries[i] = old.entries[j];
 		}
 	}
-	return result_of(turn);
+	return result_of(system, turn);
 }
 
 static int switch_get(void *self, bool *there, GUID *provider)
@@ -167,7 +175,7 @@ static int switch_set(void *self, const GUID *provider)
 		system->switch_there = true;
 		system->switch_provider = *provider;
 	}
-	return result_of(turn);
+	return result_of(system, turn);
 }
 
 static int switch_delete(void *self)
@@ -179,7 +187,7 @@ static int switch_delete(void *self)
 		system->switch_there = false;
 		memset(&system->switch_provider, 0, sizeof(system->switch_provider));
 	}
-	return result_of(turn);
+	return result_of(system, turn);
 }
 
 static int file_state(void *self, unsigned catalog, enum wsd_catalog_file *state)
@@ -201,7 +209,7 @@ static int replace_file(struct fake_system *system, unsigned catalog, enum wsd_c
 		system->is_kept[catalog] = true;
 		system->files[catalog] = by;
 	}
-	return result_of(turn);
+	return result_of(system, turn);
 }
 
 static int file_put(void *self, unsigned catalog)
@@ -223,7 +231,7 @@ static int file_undo(void *self, unsigned catalog)
 		system->files[catalog] = system->kept[catalog];
 		system->is_kept[catalog] = false;
 	}
-	return result_of(turn);
+	return result_of(system, turn);
 }
 
 static void file_settle(void *self, unsigned catalog)

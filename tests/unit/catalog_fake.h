@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * catalog_fake.h - a system to install on: two catalogues with strangers' entries, a registry value, DLL
- * files. Any call can fail before its work, after it or half way, or say that it did what it did not.
+ * files. Any call can fail before its work, after it or half way, or say that it did what it did not. After
+ * each one it is looked at as a program would that starts just then.
  */
 #ifndef WSD_TEST_CATALOG_FAKE_H
 #define WSD_TEST_CATALOG_FAKE_H
@@ -27,6 +28,7 @@ struct fake_system {
 	unsigned fail_at; /* the call with this number, from 1; 0: none */
 	bool fail_on;	  /* and each one after it */
 	enum fake_failure how;
+	bool homeless; /* an entry of ours was there while its DLL was not */
 };
 
 /* Five strangers in each catalogue. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Installing: what the catalogues have afterwards, and that every failure of every call leaves them as they
- * were, or says that it did not.
+ * were, or says that it did not, and never an entry without its DLL.
  */
 #include <stdio.h>
 #include <string.h>
@@ -354,6 +354,7 @@ static bool fail_once(const struct scenario *scenario, enum fake_failure how, un
 	done = change(&restored);
 	system_now.fail_at = 0;
 	read_into(&now);
+	assert_false(system_now.homeless);
 	if (done) {
 		assert_true(wsd_catalog_equal(&now, &wanted));
 		return system_now.calls >= n;

@@ -5,6 +5,7 @@
 Wine's WSCInstallProvider says that it installed and does nothing: wsdctl has to notice, to say so, and to take back
 what it did itself. Exit status 77: no Wine here.
 """
+import hashlib
 import json
 import os
 import shutil
@@ -26,12 +27,23 @@ def main(folder, wsdctl, dll):
             shutil.copy(dll, os.path.join(package, width))
         shutil.copy(wsdctl, package)
 
+        def ours():
+            """The files of ours in the system's folder, and what they hold."""
+            found = {}
+            for name in os.listdir(os.path.dirname(system)):
+                if name.lower().startswith("openwsd"):
+                    with open(os.path.join(os.path.dirname(system), name), "rb") as file:
+                        found[name] = hashlib.sha256(file.read()).hexdigest()
+            return found
+
         def run(command, status, *said):
+            before = ours()
             got, output = server.run(["wsdctl.exe"] + command, 60, package, {})
             if got != status or any(text not in output for text in said):
                 problems.append(f"wsdctl {' '.join(command)}: status {got}, not {status} with {said}:\n{output}")
-            if os.path.exists(system):
-                problems.append(f"wsdctl {' '.join(command)} left openwsd.dll behind")
+            problems.extend(f"wsdctl {' '.join(command)} left {name} behind: {held}" for name, held in ours().items()
+                            if before.get(name) != held)
+            problems.extend(f"wsdctl {' '.join(command)} took {name} away" for name in before.keys() - ours().keys())
 
         def record(name, result):
             with open(os.path.join(package, name), encoding="utf-8") as file:
@@ -55,6 +67,13 @@ def main(folder, wsdctl, dll):
         run(["status"], 1, "(TCP on SAN): none")
         run(["uninstall"], 0, "nothing to do")
         run(["doctor"], 1, "BAD", "wsdctl install", "ws2ifsl")
+
+        # Where there is another DLL it is there again; where there is none to copy nothing is touched.
+        with open(system, "wb") as file:
+            file.write(b"of another version")
+        run(["install"], 1, "has not what was asked for", "as it was before")
+        os.unlink(os.path.join(package, "x64/openwsd.dll"))
+        run(["install"], 1, "copying the DLL: error 2", "as it was before")
     for problem in problems:
         print(problem)
     return 1 if problems else 0

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * catalog_files.c - the DLL in the system directories. A DLL that programs use can be renamed, not
- * overwritten: what was there is set aside, and goes when it is known that it is not needed again.
+ * overwritten: what was there is set aside, and goes when it is known that it is not needed again. What comes
+ * is copied under another name first, so that there is a whole DLL at any time but between two renames.
  */
 #include "spi_shim/wsdctl/windows/catalog_windows.h"
 
@@ -90,11 +91,17 @@ int wsd_files_state(void *self, unsigned catalog, enum wsd_catalog_file *state)
 	return 0;
 }
 
+/* A name beside a file, for what comes or what goes. */
+static void name_beside(const WCHAR *path, const WCHAR *suffix, WCHAR to[PATH_SIZE])
+{
+	swprintf(to, PATH_SIZE, L"%ls.%08lx.%ls", path, (unsigned long)GetTickCount(), suffix);
+}
+
 static int set_aside(unsigned catalog, const WCHAR *path)
 {
 	WCHAR *to = done[catalog].aside_path;
 
-	swprintf(to, PATH_SIZE, L"%ls.%08lx.old", path, (unsigned long)GetTickCount());
+	name_beside(path, L"old", to);
 	if (!MoveFileExW(path, to, 0))
 		return (int)GetLastError();
 	done[catalog].aside = true;
@@ -110,23 +117,34 @@ int wsd_files_drop(void *self, unsigned catalog)
 	return code != 0 ? code : set_aside(catalog, path);
 }
 
-int wsd_files_put(void *self, unsigned catalog)
+/* The copy takes its place; what was there is set aside, or back in place when that fails. */
+static int move_in(unsigned catalog, const WCHAR *copy, const WCHAR *path)
 {
-	WCHAR path[PATH_SIZE], package[PATH_SIZE];
-	int code = system_path(catalog, path);
+	int code = exists(path) ? set_aside(catalog, path) : 0;
 
-	if (code != 0 || (code = package_path(catalog, package)) != 0)
+	if (code != 0)
 		return code;
-	if (!exists(package))
-		return ERROR_FILE_NOT_FOUND;
-	if (exists(path) && (code = set_aside(catalog, path)) != 0)
-		return code;
-	if (CopyFileW(package, path, TRUE)) {
+	if (MoveFileExW(copy, path, 0)) {
 		done[catalog].put = true;
 		return 0;
 	}
 	code = (int)GetLastError();
-	(void)wsd_files_undo(self, catalog);
+	(void)wsd_files_undo(NULL, catalog);
+	return code;
+}
+
+int wsd_files_put(void *self, unsigned catalog)
+{
+	WCHAR path[PATH_SIZE], package[PATH_SIZE], copy[PATH_SIZE];
+	int code = system_path(catalog, path);
+
+	(void)self;
+	if (code != 0 || (code = package_path(catalog, package)) != 0)
+		return code;
+	name_beside(path, L"new", copy);
+	code = CopyFileW(package, copy, TRUE) ? move_in(catalog, copy, path) : (int)GetLastError();
+	if (code != 0)
+		(void)DeleteFileW(copy);
 	return code;
 }
 
@@ -146,7 +164,7 @@ int wsd_files_undo(void *self, unsigned catalog)
 	if (code != 0)
 		return code;
 	if (done[catalog].put && exists(path) && !DeleteFileW(path)) {
-		swprintf(away, PATH_SIZE, L"%ls.%08lx.new", path, (unsigned long)GetTickCount());
+		name_beside(path, L"away", away);
 		if (!MoveFileExW(path, away, 0))
 			return (int)GetLastError();
 		remove_file(away);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "spi_shim/wsdctl/catalog_record.h"
+#include "spi_shim/wsdctl/catalog_save.h"
 #include "spi_shim/wsdctl/wsdctl.h"
 
 struct states {
@@ -64,21 +65,17 @@ static bool write_record(const struct wsd_catalog_run *run, const char *command,
 		command,	 result,	  changed,	  run->dry_run,
 		run->api->names, &states->before, &states->after,
 	};
-	FILE *file;
 	char *text;
-	bool whole;
+	bool saved;
 
 	if (run->record == NULL)
 		return true;
 	text = wsd_catalog_record_text(&record);
-	file = fopen(run->record, "wb");
-	whole = text != NULL && file != NULL && fputs(text, file) >= 0 && fputc('\n', file) >= 0;
-	if (file != NULL)
-		whole = fclose(file) == 0 && whole;
+	saved = text != NULL && wsd_catalog_save(run->record, text);
 	free(text);
-	if (!whole)
+	if (!saved)
 		fprintf(run->err, "wsdctl: cannot write the record %s\n", run->record);
-	return whole;
+	return saved;
 }
 
 /* Every change goes this way: say it, record it, do it, record how it went. */

@@ -43,7 +43,7 @@ static void usage(FILE *to)
 	fprintf(to, "\nwsdctl COMMAND --help lists the options; wsdctl --version the version.\n");
 }
 
-int main(int argc, char **argv)
+int wsdctl_main(int argc, char **argv)
 {
 	size_t i;
 
@@ -69,3 +69,10 @@ int main(int argc, char **argv)
 	fprintf(stderr, "wsdctl: there is no command %s; wsdctl --help lists them\n", argv[1]);
 	return WSDCTL_USAGE;
 }
+
+#ifndef _WIN32 /* there windows/main.c has it */
+int main(int argc, char **argv)
+{
+	return wsdctl_main(argc, argv);
+}
+#endif

@@ -5,6 +5,9 @@
 
 enum wsdctl_exit { WSDCTL_OK = 0, WSDCTL_FAILED = 1, WSDCTL_USAGE = 2 };
 
+/* The program; on Windows the arguments are UTF-8. */
+int wsdctl_main(int argc, char **argv);
+
 int wsdctl_info(int argc, char **argv);
 int wsdctl_params(int argc, char **argv);
 int wsdctl_rules(int argc, char **argv);

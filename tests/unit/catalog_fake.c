@@ -21,6 +21,8 @@ static enum turn next_turn(struct fake_system *system, bool changes)
 
 	if (changes)
 		system->changes++;
+	if (changes && system->on_change != NULL)
+		system->on_change();
 	if (!fails)
 		return WORKS;
 	return changes ? turns[system->how] : REFUSES;

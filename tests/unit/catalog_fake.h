@@ -28,7 +28,8 @@ struct fake_system {
 	unsigned fail_at; /* the call with this number, from 1; 0: none */
 	bool fail_on;	  /* and each one after it */
 	enum fake_failure how;
-	bool homeless; /* an entry of ours was there while its DLL was not */
+	void (*on_change)(void); /* before each call that changes something; NULL: nothing */
+	bool homeless;		 /* an entry of ours was there while its DLL was not */
 };
 
 /* Five strangers in each catalogue. */

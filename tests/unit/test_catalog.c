@@ -3,8 +3,10 @@
  * Installing: what the catalogues have afterwards, and that every failure of every call leaves them as they
  * were, or says that it did not, and never an entry without its DLL.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <jansson.h>
 
@@ -18,7 +20,8 @@ static struct fake_system system_now;
 static struct wsd_catalog_api api;
 static struct wsd_catalog_state before, wanted, after;
 
-#define RECORD "test_catalog_record.json"
+#define RECORD	   "test_catalog_record.json"
+#define RECORD_NEW RECORD ".new" /* until it is whole */
 
 static const struct wsd_catalog_options plain = { false, false };
 static const struct wsd_catalog_options everything = { true, true };
@@ -43,6 +46,7 @@ static int drop_record(void **state)
 {
 	(void)state;
 	remove(RECORD);
+	remove(RECORD_NEW);
 	return 0;
 }
 
@@ -261,6 +265,43 @@ static void test_record(void **state)
 	json_decref(root);
 }
 
+static void limit_files(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* From now on no file becomes longer than this. */
+static void fill_disk(void)
+{
+	system_now.on_change = NULL;
+	limit_files(100);
+}
+
+static void test_record_on_full_disk(void **state)
+{
+	struct wsd_catalog_run run = run_of(false);
+	json_t *root;
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	system_now.on_change = fill_disk;
+	assert_int_equal(wsd_catalog_install(&run, &plain), WSDCTL_FAILED);
+	limit_files(RLIM_INFINITY);
+	/* What was there before is still known, and nothing half is left. */
+	root = read_record();
+	assert_string_equal(json_string_value(json_object_get(root, "result")), "begun");
+	assert_int_equal(entries_of(root, "before", 0), 5);
+	json_decref(root);
+	assert_int_not_equal(remove(RECORD_NEW), 0);
+	/* The change itself was done. */
+	read_into(&after);
+	assert_int_equal(after.lists[0].count, 7);
+}
+
 static void test_narrow(void **state)
 {
 	static const WCHAR text[] = { 'a', 0xE9, 0x20AC, 0xD83D, 0xDE00, 0xD83D, 'z', 0 };
@@ -401,6 +442,7 @@ int main(void)
 		cmocka_unit_test_setup(test_repair, setup),
 		cmocka_unit_test_setup(test_refusals, setup),
 		cmocka_unit_test_setup(test_record, setup),
+		cmocka_unit_test_setup(test_record_on_full_disk, setup),
 		cmocka_unit_test_setup(test_narrow, setup),
 		cmocka_unit_test_setup(test_doctor, setup),
 		cmocka_unit_test(test_one_failure),

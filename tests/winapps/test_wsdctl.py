@@ -38,7 +38,7 @@ def main(folder, wsdctl, dll):
 
         def run(command, status, *said):
             before = ours()
-            got, output = server.run(["wsdctl.exe"] + command, 60, package, {})
+            got, output = server.run(["wsdctl.exe"] + command, 60, package, {"LC_ALL": "C.UTF-8"})
             if got != status or any(text not in output for text in said):
                 problems.append(f"wsdctl {' '.join(command)}: status {got}, not {status} with {said}:\n{output}")
             problems.extend(f"wsdctl {' '.join(command)} left {name} behind: {held}" for name, held in ours().items()
@@ -59,6 +59,9 @@ def main(folder, wsdctl, dll):
         run(["install", "frob"], 2, "frob")
         run(["status", "--record", "status.json"], 1, "not installed", "none of OpenWSD")
         record("status.json", "not installed")
+        run(["status", "--record", "каталог.json"], 1, "not installed")  # twice: over what is there
+        run(["status", "--record", "каталог.json"], 1, "not installed")
+        record("каталог.json", "not installed")
         run(["install", "--dry-run"], 0, "would change it to", "OpenWSD TCP/IPv4", "OpenWSD TCP/IPv6")
         run(["install", "--prefer"], 1, "has not what was asked for", "as it was before")
         run(["install", "--record", "install.json"], 1, "has not what was asked for", "as it was before")

@@ -26,6 +26,7 @@ enum wsd_catalog_service {
 	WSD_SERVICE_MISSING,
 	WSD_SERVICE_DISABLED,
 	WSD_SERVICE_STOPPED,
+	WSD_SERVICE_ONCE, /* runs, and will not after the next start of Windows */
 	WSD_SERVICE_RUNNING
 };
 
@@ -63,8 +64,9 @@ struct wsd_catalog_api {
 
 	int (*service)(void *self, enum wsd_catalog_service *state); /* ws2ifsl */
 	int (*load)(void *self); /* can the installed DLL be loaded, and has it WSPStartup? */
-	/* Does the installed provider reach peers without OpenWSD? Only then it may come first. */
-	bool (*reaches_plain_tcp)(void *self);
+	/* Do this catalogue's programs reach peers without OpenWSD by the installed entries? Tried by one of
+	 * them, which says what is wrong. Only then those may come first. */
+	int (*try_plain_tcp)(void *self, unsigned catalog);
 };
 
 #endif

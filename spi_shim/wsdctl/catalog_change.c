@@ -214,25 +214,45 @@ static void undo_files(struct change *change, bool dropped)
 			(void)done(change, "putting the DLL back", api->file_undo(api->self, i));
 }
 
-/* The entries; orders are of what is there after that. */
-static bool reach_entries(struct change *change)
+/* --- all of it --- */
+
+static bool reach_providers(struct change *change)
 {
 	bool whole = true;
-	unsigned i;
 
-	for (i = 0; i < WSD_CATALOG_PROVIDERS; i++)
+	for (unsigned i = 0; i < WSD_CATALOG_PROVIDERS; i++)
 		whole = reach_provider(change, (enum wsd_catalog_provider)i) && whole;
-	if (!whole || !look_again(change))
-		return false;
-	for (i = 0; i < change->api->catalogs; i++)
+	return look_again(change) && whole;
+}
+
+/* Of what is there then. */
+static bool reach_orders(struct change *change)
+{
+	bool whole = true;
+
+	for (unsigned i = 0; i < change->api->catalogs; i++)
 		whole = reach_order(change, i) && whole;
 	return whole;
 }
 
+/* Programs that choose nothing keep their network; found out while they do not land on us yet. */
+static bool may_come_first(struct change *change)
+{
+	const struct wsd_catalog_api *api = change->api;
+
+	for (unsigned i = 0; i < api->catalogs; i++)
+		if (wsd_catalog_comes_first(&change->wanted->lists[i]) &&
+		    !done(change,
+			  "reaching a peer without OpenWSD, which must work before it comes first",
+			  api->try_plain_tcp(api->self, i)))
+			return false;
+	return true;
+}
+
 static bool go(struct change *change)
 {
-	return put_files(change) && reach_entries(change) && reach_switch(change) &&
-	       drop_files(change);
+	return put_files(change) && reach_providers(change) && may_come_first(change) &&
+	       reach_orders(change) && reach_switch(change) && drop_files(change);
 }
 
 /* Everything that can be brought back is, whatever fails on the way. */
@@ -247,7 +267,7 @@ static bool go_back(struct change *change, const struct wsd_catalog_state *befor
 	undo_files(change, true);
 	(void)reach_switch(change);
 	if (look_again(change) && each_catalog(change, may_enter))
-		(void)reach_entries(change);
+		(void)(reach_providers(change) && reach_orders(change));
 	if (look_again(change))
 		undo_files(change, false);
 	return look_again(change) && wsd_catalog_equal(change->now, before);

@@ -151,6 +151,9 @@ static bool check_service(const struct wsd_catalog_run *run, FILE *out)
 		[WSD_SERVICE_STOPPED] =
 			"the service ws2ifsl does not run: run `sc start ws2ifsl`; for "
 			"every start of Windows `sc config ws2ifsl start= system`",
+		[WSD_SERVICE_ONCE] =
+			"the service ws2ifsl runs, but not after the next start of Windows: run "
+			"`sc config ws2ifsl start= system`",
 	};
 	enum wsd_catalog_service state = WSD_SERVICE_MISSING;
 	int code = run->api->service(run->api->self, &state);
@@ -162,26 +165,50 @@ static bool check_service(const struct wsd_catalog_run *run, FILE *out)
 	return code == 0 && state == WSD_SERVICE_RUNNING;
 }
 
+/* Programs that land on it must find a base provider for each kind of socket that it then has. */
+static bool check_bases(const struct wsd_catalog_run *run, const struct wsd_catalog_state *state)
+{
+	for (unsigned i = 0; i < state->catalogs; i++) {
+		for (unsigned e = 0; e < WSD_CATALOG_ENTRIES; e++) {
+			int family = wsd_catalog_entries[WSD_CATALOG_STREAM][e].iAddressFamily;
+
+			if (wsd_catalog_has_base(&state->lists[i], family))
+				continue;
+			fprintf(run->err,
+				"the catalogue of %s programs has no base provider of TCP over %s, "
+				"through which OpenWSD would reach peers without it\n",
+				run->api->names[i], family == AF_INET ? "IPv4" : "IPv6");
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool may_prefer(const struct wsd_catalog_run *run, const struct wsd_catalog_state *state)
+{
+	if (check_service(run, run->err) && check_bases(run, state))
+		return true;
+	fputs("wsdctl: --prefer is refused, and nothing was changed: programs that choose nothing "
+	      "would lose their TCP. Install without --prefer, see to what is said above, then "
+	      "again\n",
+	      run->err);
+	return false;
+}
+
 int wsd_catalog_install(const struct wsd_catalog_run *run,
 			const struct wsd_catalog_options *options)
 {
 	struct states *states;
 	int status;
 
-	if (options->prefer && !run->api->reaches_plain_tcp(run->api->self)) {
-		fprintf(run->err,
-			"wsdctl: --prefer is refused: this system has no provider of TCP/IP that "
-			"openwsd.dll could use, so programs that land on it unasked would lose all "
-			"peers without OpenWSD. Nothing was changed; without --prefer programs "
-			"choose it\n");
-		return WSDCTL_FAILED;
-	}
 	states = read_states(run);
 	if (states == NULL)
 		return WSDCTL_FAILED;
 	states->wanted = states->before;
 	wsd_catalog_want_installed(&states->wanted, options);
-	status = change(run, "install", states);
+	status = !options->prefer || may_prefer(run, &states->before)
+			 ? change(run, "install", states)
+			 : WSDCTL_FAILED;
 	free(states);
 	if (status == WSDCTL_OK) {
 		(void)check_service(run, run->err);

@@ -43,6 +43,25 @@ unsigned wsd_catalog_count(const struct wsd_catalog_list *list, enum wsd_catalog
 	return count;
 }
 
+bool wsd_catalog_comes_first(const struct wsd_catalog_list *list)
+{
+	return list->count > 0 && wsd_catalog_owner(&list->entries[0].info) == WSD_CATALOG_STREAM;
+}
+
+bool wsd_catalog_has_base(const struct wsd_catalog_list *list, int family)
+{
+	for (unsigned i = 0; i < list->count; i++) {
+		const WSAPROTOCOL_INFOW *info = &list->entries[i].info;
+
+		if (info->iAddressFamily == family && info->iSocketType == SOCK_STREAM &&
+		    info->iProtocol == IPPROTO_TCP &&
+		    info->ProtocolChain.ChainLen == BASE_PROTOCOL &&
+		    (info->dwServiceFlags1 & XP1_IFS_HANDLES) != 0)
+			return true;
+	}
+	return false;
+}
+
 /* --- read --- */
 
 static bool failed(struct wsd_catalog_failure *failure, const char *what, int code)

@@ -51,6 +51,10 @@ bool wsd_catalog_equal(const struct wsd_catalog_state *a, const struct wsd_catal
 /* The provider that an entry is of; WSD_CATALOG_PROVIDERS: somebody else's. */
 enum wsd_catalog_provider wsd_catalog_owner(const WSAPROTOCOL_INFOW *info);
 unsigned wsd_catalog_count(const struct wsd_catalog_list *list, enum wsd_catalog_provider provider);
+/* Do programs that choose nothing land on OpenWSD? */
+bool wsd_catalog_comes_first(const struct wsd_catalog_list *list);
+/* Has it a provider of TCP, over IPv4 or IPv6, that OpenWSD reaches other peers through? */
+bool wsd_catalog_has_base(const struct wsd_catalog_list *list, int family);
 
 void wsd_catalog_want_installed(struct wsd_catalog_state *state,
 				const struct wsd_catalog_options *options);

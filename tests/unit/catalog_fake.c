@@ -33,11 +33,14 @@ static int result_of(struct fake_system *system, enum turn turn)
 {
 	unsigned c, p;
 
-	for (c = 0; c < system->catalogs; c++)
+	for (c = 0; c < system->catalogs; c++) {
+		if (wsd_catalog_comes_first(&system->lists[c]) && !system->tried[c])
+			system->untried = true;
 		for (p = 0; p < WSD_CATALOG_PROVIDERS; p++)
 			if (system->files[c] == WSD_FILE_NONE &&
 			    wsd_catalog_count(&system->lists[c], (enum wsd_catalog_provider)p) > 0)
 				system->homeless = true;
+	}
 	return turn == WORKS || turn == DOES_NOTHING ? 0 : FAILURE;
 }
 
@@ -252,9 +255,17 @@ static int load(void *self)
 	return ((struct fake_system *)self)->files[0] == WSD_FILE_SAME ? 0 : FAILURE;
 }
 
-static bool reaches_plain_tcp(void *self)
+/* Only with its entries and its DLL it can be tried. */
+static int try_plain_tcp(void *self, unsigned catalog)
 {
-	return ((struct fake_system *)self)->plain_tcp;
+	struct fake_system *system = self;
+
+	if (next_turn(system, false) != WORKS || system->no_plain[catalog] ||
+	    system->files[catalog] == WSD_FILE_NONE ||
+	    wsd_catalog_count(&system->lists[catalog], WSD_CATALOG_STREAM) != WSD_CATALOG_ENTRIES)
+		return FAILURE;
+	system->tried[catalog] = true;
+	return 0;
 }
 
 void fake_init(struct fake_system *system, struct wsd_catalog_api *api)
@@ -280,7 +291,7 @@ void fake_init(struct fake_system *system, struct wsd_catalog_api *api)
 		.file_settle = file_settle,
 		.service = service,
 		.load = load,
-		.reaches_plain_tcp = reaches_plain_tcp,
+		.try_plain_tcp = try_plain_tcp,
 	};
 	system->catalogs = 2;
 	system->administrator = true;
@@ -292,7 +303,11 @@ void fake_init(struct fake_system *system, struct wsd_catalog_api *api)
 
 			entry->info.dwCatalogEntryId = system->next_id++;
 			entry->info.ProviderId.Data1 = 0xE70F1AA0 + i;
-			entry->info.iAddressFamily = AF_INET;
+			entry->info.iAddressFamily = i % 2 == 0 ? AF_INET : AF_INET6;
+			entry->info.iSocketType = i < 2 ? SOCK_STREAM : SOCK_DGRAM;
+			entry->info.iProtocol = i < 2 ? IPPROTO_TCP : IPPROTO_UDP;
+			entry->info.ProtocolChain.ChainLen = BASE_PROTOCOL;
+			entry->info.dwServiceFlags1 = XP1_IFS_HANDLES;
 			entry->info.szProtocol[0] = (WCHAR)('a' + i);
 			entry->path[0] = (WCHAR)('A' + i);
 		}

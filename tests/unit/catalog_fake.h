@@ -20,7 +20,7 @@ struct fake_system {
 	GUID switch_provider;
 	enum wsd_catalog_file files[WSD_CATALOGS_MAX], kept[WSD_CATALOGS_MAX];
 	bool is_kept[WSD_CATALOGS_MAX];
-	bool administrator, plain_tcp;
+	bool administrator;
 	enum wsd_catalog_service service;
 
 	unsigned calls;	  /* that can fail */
@@ -29,7 +29,10 @@ struct fake_system {
 	bool fail_on;	  /* and each one after it */
 	enum fake_failure how;
 	void (*on_change)(void); /* before each call that changes something; NULL: nothing */
-	bool homeless;		 /* an entry of ours was there while its DLL was not */
+	bool no_plain[WSD_CATALOGS_MAX]; /* peers without OpenWSD are not reached */
+	bool tried[WSD_CATALOGS_MAX];	 /* and they were */
+	bool untried;  /* an entry of ours came first in a catalogue without that */
+	bool homeless; /* an entry of ours was there while its DLL was not */
 };
 
 /* Five strangers in each catalogue. */

@@ -24,6 +24,7 @@ static struct wsd_catalog_state before, wanted, after;
 #define RECORD_NEW RECORD ".new" /* until it is whole */
 
 static const struct wsd_catalog_options plain = { false, false };
+static const struct wsd_catalog_options prefer = { true, false };
 static const struct wsd_catalog_options everything = { true, true };
 
 /* As the programs of tests/conformance say it, for their coverage: what was asserted before this holds. */
@@ -190,10 +191,6 @@ static void test_refusals(void **state)
 	struct wsd_catalog_run run = run_of(false), dry = run_of(true);
 
 	(void)state;
-	/* A program that lands on it must reach everybody. */
-	assert_int_equal(wsd_catalog_install(&run, &everything), WSDCTL_FAILED);
-	assert_int_equal(system_now.changes, 0);
-	system_now.plain_tcp = true;
 	system_now.administrator = false;
 	assert_int_equal(wsd_catalog_install(&run, &everything), WSDCTL_FAILED);
 	assert_int_equal(wsd_catalog_install(&dry, &everything), WSDCTL_OK);
@@ -208,6 +205,87 @@ static void test_refusals(void **state)
 	run.record = "no/such/folder/record.json";
 	assert_int_equal(wsd_catalog_uninstall(&run), WSDCTL_FAILED);
 	assert_int_equal(system_now.changes, 0);
+}
+
+/* --prefer is refused: nothing is as much as touched, and without it all is well. */
+static void must_refuse(void)
+{
+	struct wsd_catalog_run run = run_of(false);
+
+	system_now.changes = 0;
+	assert_int_equal(wsd_catalog_install(&run, &prefer), WSDCTL_FAILED);
+	assert_int_equal(system_now.changes, 0);
+	assert_int_equal(wsd_catalog_install(&run, &plain), WSDCTL_OK);
+	assert_int_equal(wsd_catalog_install(&run, &prefer), WSDCTL_FAILED);
+	assert_int_equal(wsd_catalog_uninstall(&run), WSDCTL_OK);
+	assert_false(system_now.untried);
+}
+
+static void test_prefer_needs_the_service(void **state)
+{
+	struct wsd_catalog_run run = run_of(false);
+
+	(void)state;
+	for (unsigned s = WSD_SERVICE_MISSING; s < WSD_SERVICE_RUNNING; s++) {
+		system_now.service = (enum wsd_catalog_service)s;
+		must_refuse();
+	}
+	system_now.service = WSD_SERVICE_RUNNING;
+	assert_int_equal(wsd_catalog_install(&run, &prefer), WSDCTL_OK);
+	/* Also where it is first already: what is there now would be called good. */
+	system_now.service = WSD_SERVICE_STOPPED;
+	assert_int_equal(wsd_catalog_install(&run, &prefer), WSDCTL_FAILED);
+	assert_int_equal(wsd_catalog_uninstall(&run), WSDCTL_OK);
+}
+
+/* In each catalogue, of each family: a stranger that is almost what is needed. */
+static void test_prefer_needs_bases(void **state)
+{
+	(void)state;
+	for (unsigned c = 0; c < 2; c++) {
+		for (unsigned i = 0; i < 2; i++) {
+			WSAPROTOCOL_INFOW *info = &system_now.lists[c].entries[i].info;
+
+			info->dwServiceFlags1 = 0;
+			must_refuse();
+			info->dwServiceFlags1 = XP1_IFS_HANDLES;
+			info->ProtocolChain.ChainLen = 2;
+			must_refuse();
+			info->ProtocolChain.ChainLen = BASE_PROTOCOL;
+			info->iProtocol = IPPROTO_UDP;
+			must_refuse();
+			info->iProtocol = IPPROTO_TCP;
+		}
+	}
+}
+
+/* A configuration without the path plain, a driver that does not work: whatever it is, it is tried. */
+static void test_prefer_is_tried(void **state)
+{
+	struct wsd_catalog_run run = run_of(false);
+	struct wsd_catalog_state first;
+
+	(void)state;
+	for (unsigned c = 0; c < 2; c++) {
+		setup(NULL);
+		read_into(&first);
+		system_now.no_plain[c] = true;
+		assert_int_equal(wsd_catalog_install(&run, &prefer), WSDCTL_FAILED);
+		read_into(&after);
+		assert_true(wsd_catalog_equal(&first, &after));
+		must_install(&plain);
+		assert_int_equal(wsd_catalog_install(&run, &prefer), WSDCTL_FAILED);
+		assert_false(wsd_catalog_comes_first(&system_now.lists[0]) || system_now.untried);
+		system_now.no_plain[c] = false;
+		assert_int_equal(wsd_catalog_install(&run, &prefer), WSDCTL_OK);
+		assert_true(wsd_catalog_comes_first(&system_now.lists[c]));
+		/* An update that would cut off those that land on it leaves them the old one. */
+		system_now.files[c] = WSD_FILE_OTHER;
+		system_now.no_plain[c] = true;
+		assert_int_equal(wsd_catalog_install(&run, &plain), WSDCTL_FAILED);
+		assert_int_equal(system_now.files[c], WSD_FILE_OTHER);
+		assert_int_equal(wsd_catalog_uninstall(&run), WSDCTL_OK);
+	}
 }
 
 static json_t *read_record(void)
@@ -395,7 +473,7 @@ static bool fail_once(const struct scenario *scenario, enum fake_failure how, un
 	done = change(&restored);
 	system_now.fail_at = 0;
 	read_into(&now);
-	assert_false(system_now.homeless);
+	assert_false(system_now.homeless || system_now.untried);
 	if (done) {
 		assert_true(wsd_catalog_equal(&now, &wanted));
 		return system_now.calls >= n;
@@ -441,6 +519,9 @@ int main(void)
 		cmocka_unit_test_setup(test_uninstall, setup),
 		cmocka_unit_test_setup(test_repair, setup),
 		cmocka_unit_test_setup(test_refusals, setup),
+		cmocka_unit_test_setup(test_prefer_needs_the_service, setup),
+		cmocka_unit_test_setup(test_prefer_needs_bases, setup),
+		cmocka_unit_test_setup(test_prefer_is_tried, setup),
 		cmocka_unit_test_setup(test_record, setup),
 		cmocka_unit_test_setup(test_record_on_full_disk, setup),
 		cmocka_unit_test_setup(test_narrow, setup),

@@ -16,10 +16,10 @@ import zipfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import wine  # noqa: E402
 
-FILES = {"LICENSE", "wsdctl.exe", "x64/openwsd.dll", "x86/openwsd.dll", "docs/windows.md", "docs/security.md",
+FILES = {"LICENSE", "wsdctl.exe", "x64/openwsd.dll", "x86/openwsd.dll", "x64/trial.exe", "x86/trial.exe", "docs/windows.md", "docs/security.md",
          "docs/LICENSE.popt", "docs/LICENSE.jansson"}
 OBJDUMP = {0x8664: "x86_64-w64-mingw32-objdump", 0x14C: "i686-w64-mingw32-objdump"}
-OF_WINDOWS = {"advapi32.dll", "bcrypt.dll", "kernel32.dll", "msvcrt.dll", "ws2_32.dll"}
+OF_WINDOWS = {"advapi32.dll", "bcrypt.dll", "kernel32.dll", "msvcrt.dll", "userenv.dll", "ws2_32.dll"}
 
 
 def machine_of(path):
@@ -75,9 +75,10 @@ def main(source, version, x64, x86):
         problems = [f"{entry}: should not be there, or should"
                     for entry in files ^ {f"{name}/{file}" for file in FILES}]
         package = os.path.join(folder, "unpacked", name)
-        problems += check_program(source, os.path.join(package, "x64/openwsd.dll"), 0x8664, version)
-        problems += check_program(source, os.path.join(package, "x86/openwsd.dll"), 0x14C, version)
-        problems += check_program(source, os.path.join(package, "wsdctl.exe"), 0x8664, version)
+        for program in ("x64/openwsd.dll", "x64/trial.exe", "wsdctl.exe"):
+            problems += check_program(source, os.path.join(package, program), 0x8664, version)
+        for program in ("x86/openwsd.dll", "x86/trial.exe"):
+            problems += check_program(source, os.path.join(package, program), 0x14C, version)
         problems += check_wsdctl(os.path.join(source, "build/winapps"), package)
     for problem in problems:
         print(problem)

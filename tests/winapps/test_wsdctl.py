@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""test_wsdctl.py FOLDER WSDCTL.EXE OPENWSD.DLL - wsdctl as a Windows program, on a system that lies.
+"""test_wsdctl.py FOLDER WSDCTL.EXE OPENWSD.DLL TRIAL.EXE - wsdctl as a Windows program, on a system that lies.
 
 Wine's WSCInstallProvider says that it installed and does nothing: wsdctl has to notice, to say so, and to take back
 what it did itself. Exit status 77: no Wine here.
@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import wine  # noqa: E402
 
 
-def main(folder, wsdctl, dll):
+def main(folder, wsdctl, dll, trial):
     if shutil.which("wine") is None:
         return 77
     problems = []
@@ -25,6 +25,7 @@ def main(folder, wsdctl, dll):
         for width in ("x64", "x86"):
             os.makedirs(os.path.join(package, width))
             shutil.copy(dll, os.path.join(package, width))
+            shutil.copy(trial, os.path.join(package, width))
         shutil.copy(wsdctl, package)
 
         def ours():
@@ -63,13 +64,44 @@ def main(folder, wsdctl, dll):
         run(["status", "--record", "каталог.json"], 1, "not installed")
         record("каталог.json", "not installed")
         run(["install", "--dry-run"], 0, "would change it to", "OpenWSD TCP/IPv4", "OpenWSD TCP/IPv6")
-        run(["install", "--prefer"], 1, "has not what was asked for", "as it was before")
         run(["install", "--record", "install.json"], 1, "has not what was asked for", "as it was before")
         record("install.json", "failed, as before")
         run(["install", "--switch"], 1, "as it was before")
         run(["status"], 1, "(TCP on SAN): none")
         run(["uninstall"], 0, "nothing to do")
         run(["doctor"], 1, "BAD", "wsdctl install", "ws2ifsl")
+
+        # It comes first only where sockets of its kind can be opened, now and after the next start. A driver of Wine
+        # with another task takes the name of the one that is needed.
+        def system_does(*command):
+            status, output = server.run(list(command), 60, package, {})
+            if status != 0:
+                problems.append(f"{' '.join(command)}: {status}\n{output}")
+
+        def service(start):
+            system_does("sc", "create", "ws2ifsl", "type=", "kernel", "start=", start, "binPath=",
+                        r"C:\windows\system32\drivers\tdi.sys")
+
+        def refused(*said):
+            run(["install", "--prefer"], 1, "--prefer is refused, and nothing was changed", *said)
+            run(["doctor"], 1, *said)
+
+        refused("ws2ifsl is not there")
+        service("disabled")
+        refused("ws2ifsl is disabled", "start= system")
+        system_does("sc", "delete", "ws2ifsl")
+        service("demand")
+        refused("ws2ifsl does not run", "sc start ws2ifsl")
+        system_does("sc", "start", "ws2ifsl")
+        refused("not after the next start of Windows")
+        # Wine has no `sc config`.
+        system_does("reg", "add", r"HKLM\System\CurrentControlSet\Services\ws2ifsl", "/v", "Start", "/t", "REG_DWORD",
+                    "/d", "1", "/f")
+        server.restart()
+        run(["doctor"], 1, "service ws2ifsl: runs")
+        run(["install", "--prefer", "--dry-run"], 0, "would change it to")
+        run(["install", "--prefer"], 1, "OpenWSD is not in the catalogue",  # says trial.exe
+            "reaching a peer without OpenWSD", "error 10043", "as it was before")
 
         # Where there is another DLL it is there again; where there is none to copy nothing is touched.
         with open(system, "wb") as file:

@@ -70,9 +70,13 @@ class Wine:
         return self
 
     def __exit__(self, *_):
+        self.restart()
+        shutil.rmtree(self.prefix, ignore_errors=True)
+
+    def restart(self):
+        """Ends everything; what runs next starts Windows again."""
         _run(["wineserver", "-k"], self.prefix, 20)
         _run(["wineserver", "-w"], self.prefix, 20)
-        shutil.rmtree(self.prefix, ignore_errors=True)
 
     def _start(self, command, folder, extra, output):
         return subprocess.Popen(["wine"] + command, cwd=folder, env={**self.env, **extra},

@@ -12,38 +12,39 @@
 
 #include <windows.h>
 
-#define PATH_SIZE (MAX_PATH + 64)
-#define CHUNK	  65536u
+#define DLL   L"openwsd.dll"
+#define CHUNK 65536u
 
 /* What this run did to each file. */
 static struct {
 	bool put, aside;
-	WCHAR aside_path[PATH_SIZE];
+	WCHAR aside_path[WSD_PATH_SIZE];
 } done[WSD_CATALOGS_MAX];
 
 /* 0 or an error code. */
-static int system_path(unsigned catalog, WCHAR path[PATH_SIZE])
+static int system_path(unsigned catalog, WCHAR path[WSD_PATH_SIZE])
 {
 	UINT length = catalog == 0 ? GetSystemDirectoryW(path, MAX_PATH)
 				   : GetSystemWow64DirectoryW(path, MAX_PATH);
 
 	if (length == 0 || length >= MAX_PATH)
 		return length == 0 ? (int)GetLastError() : ERROR_BUFFER_OVERFLOW;
-	wcscpy(path + length, L"\\openwsd.dll");
+	wcscpy(path + length, L"\\" DLL);
 	return 0;
 }
 
-/* Beside this program: x64\openwsd.dll and x86\openwsd.dll. */
-static int package_path(unsigned catalog, WCHAR path[PATH_SIZE])
+int wsd_files_package(unsigned catalog, const WCHAR *name, WCHAR path[WSD_PATH_SIZE])
 {
 	bool wide = sizeof(void *) == 8 && catalog == 0;
 	DWORD length = GetModuleFileNameW(NULL, path, MAX_PATH);
-	WCHAR *name;
+	WCHAR *here;
 
 	if (length == 0 || length >= MAX_PATH)
 		return ERROR_BUFFER_OVERFLOW;
-	name = wcsrchr(path, L'\\');
-	wcscpy(name != NULL ? name + 1 : path, wide ? L"x64\\openwsd.dll" : L"x86\\openwsd.dll");
+	here = wcsrchr(path, L'\\');
+	here = here != NULL ? here + 1 : path;
+	swprintf(here, (size_t)(path + WSD_PATH_SIZE - here), L"%ls\\%ls", wide ? L"x64" : L"x86",
+		 name);
 	return 0;
 }
 
@@ -79,11 +80,11 @@ static bool same_file(const WCHAR *a, const WCHAR *b)
 
 int wsd_files_state(void *self, unsigned catalog, enum wsd_catalog_file *state)
 {
-	WCHAR installed[PATH_SIZE], package[PATH_SIZE];
+	WCHAR installed[WSD_PATH_SIZE], package[WSD_PATH_SIZE];
 	int code = system_path(catalog, installed);
 
 	(void)self;
-	if (code != 0 || (code = package_path(catalog, package)) != 0)
+	if (code != 0 || (code = wsd_files_package(catalog, DLL, package)) != 0)
 		return code;
 	*state = !exists(installed)		 ? WSD_FILE_NONE
 		 : same_file(installed, package) ? WSD_FILE_SAME
@@ -92,9 +93,9 @@ int wsd_files_state(void *self, unsigned catalog, enum wsd_catalog_file *state)
 }
 
 /* A name beside a file, for what comes or what goes. */
-static void name_beside(const WCHAR *path, const WCHAR *suffix, WCHAR to[PATH_SIZE])
+static void name_beside(const WCHAR *path, const WCHAR *suffix, WCHAR to[WSD_PATH_SIZE])
 {
-	swprintf(to, PATH_SIZE, L"%ls.%08lx.%ls", path, (unsigned long)GetTickCount(), suffix);
+	swprintf(to, WSD_PATH_SIZE, L"%ls.%08lx.%ls", path, (unsigned long)GetTickCount(), suffix);
 }
 
 static int set_aside(unsigned catalog, const WCHAR *path)
@@ -110,7 +111,7 @@ static int set_aside(unsigned catalog, const WCHAR *path)
 
 int wsd_files_drop(void *self, unsigned catalog)
 {
-	WCHAR path[PATH_SIZE];
+	WCHAR path[WSD_PATH_SIZE];
 	int code = system_path(catalog, path);
 
 	(void)self;
@@ -135,11 +136,11 @@ static int move_in(unsigned catalog, const WCHAR *copy, const WCHAR *path)
 
 int wsd_files_put(void *self, unsigned catalog)
 {
-	WCHAR path[PATH_SIZE], package[PATH_SIZE], copy[PATH_SIZE];
+	WCHAR path[WSD_PATH_SIZE], package[WSD_PATH_SIZE], copy[WSD_PATH_SIZE];
 	int code = system_path(catalog, path);
 
 	(void)self;
-	if (code != 0 || (code = package_path(catalog, package)) != 0)
+	if (code != 0 || (code = wsd_files_package(catalog, DLL, package)) != 0)
 		return code;
 	name_beside(path, L"new", copy);
 	code = CopyFileW(package, copy, TRUE) ? move_in(catalog, copy, path) : (int)GetLastError();
@@ -157,7 +158,7 @@ static void remove_file(const WCHAR *path)
 
 int wsd_files_undo(void *self, unsigned catalog)
 {
-	WCHAR path[PATH_SIZE], away[PATH_SIZE];
+	WCHAR path[WSD_PATH_SIZE], away[WSD_PATH_SIZE];
 	int code = system_path(catalog, path);
 
 	(void)self;
@@ -186,7 +187,7 @@ void wsd_files_settle(void *self, unsigned catalog)
 
 int wsd_files_load(void *self)
 {
-	WCHAR path[PATH_SIZE];
+	WCHAR path[WSD_PATH_SIZE];
 	int code = system_path(0, path);
 	HMODULE module;
 

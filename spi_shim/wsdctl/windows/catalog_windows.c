@@ -196,14 +196,15 @@ static enum wsd_catalog_service state_of(SC_HANDLE service)
 		BYTE room[8192]; /* the most that there is */
 	} known;
 	SERVICE_STATUS status = { 0 };
-	DWORD size;
+	DWORD size, start = SERVICE_SYSTEM_START;
+	bool runs =
+		QueryServiceStatus(service, &status) && status.dwCurrentState == SERVICE_RUNNING;
 
-	if (QueryServiceStatus(service, &status) && status.dwCurrentState == SERVICE_RUNNING)
-		return WSD_SERVICE_RUNNING;
-	if (QueryServiceConfigW(service, &known.config, sizeof(known), &size) &&
-	    known.config.dwStartType == SERVICE_DISABLED)
-		return WSD_SERVICE_DISABLED;
-	return WSD_SERVICE_STOPPED;
+	if (QueryServiceConfigW(service, &known.config, sizeof(known), &size))
+		start = known.config.dwStartType;
+	if (runs)
+		return start <= SERVICE_AUTO_START ? WSD_SERVICE_RUNNING : WSD_SERVICE_ONCE;
+	return start == SERVICE_DISABLED ? WSD_SERVICE_DISABLED : WSD_SERVICE_STOPPED;
 }
 
 static int service_state(void *self, enum wsd_catalog_service *state)
@@ -225,22 +226,6 @@ static int service_state(void *self, enum wsd_catalog_service *state)
 	}
 	CloseServiceHandle(manager);
 	return code;
-}
-
-/* It does so through the base provider that the system has for TCP. */
-static bool reaches_plain_tcp(void *self)
-{
-	static WSAPROTOCOL_INFOW list[WSD_CATALOG_MAX];
-	unsigned count = 0;
-
-	if (enumerate(self, 0, list, WSD_CATALOG_MAX, &count) != 0)
-		return false;
-	for (unsigned i = 0; i < count; i++)
-		if (list[i].iAddressFamily == AF_INET && list[i].iProtocol == IPPROTO_TCP &&
-		    list[i].ProtocolChain.ChainLen == BASE_PROTOCOL &&
-		    (list[i].dwServiceFlags1 & XP1_IFS_HANDLES) != 0)
-			return true;
-	return false;
 }
 
 static bool is_wow64(void)
@@ -270,7 +255,7 @@ bool wsd_catalog_windows(struct wsd_catalog_api *api)
 		.file_settle = wsd_files_settle,
 		.service = service_state,
 		.load = wsd_files_load,
-		.reaches_plain_tcp = reaches_plain_tcp,
+		.try_plain_tcp = wsd_trial_run,
 	};
 
 	if (is_wow64())

@@ -22,6 +22,13 @@ enum wsd_catalog_file {
 	WSD_FILE_OTHER,
 };
 
+/* The value for switches, "TCP on SAN". */
+enum wsd_catalog_switch {
+	WSD_SWITCH_NONE,
+	WSD_SWITCH_ID,	  /* of a provider */
+	WSD_SWITCH_OTHER, /* of a type or size that no id has: somebody else's, who knows what for */
+};
+
 enum wsd_catalog_service {
 	WSD_SERVICE_MISSING,
 	WSD_SERVICE_DISABLED,
@@ -50,8 +57,8 @@ struct wsd_catalog_api {
 	int (*remove)(void *self, unsigned catalog, const GUID *provider);
 	int (*order)(void *self, unsigned catalog, const DWORD *ids, unsigned count); /* all ids */
 
-	/* "TCP on SAN": there names the value; false in *there is no failure. */
-	int (*switch_get)(void *self, bool *there, GUID *provider);
+	/* *provider: zeros without an id. */
+	int (*switch_get)(void *self, enum wsd_catalog_switch *found, GUID *provider);
 	int (*switch_set)(void *self, const GUID *provider);
 	int (*switch_delete)(void *self);
 

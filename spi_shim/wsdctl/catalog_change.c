@@ -129,10 +129,13 @@ static bool reach_switch(struct change *change)
 	const struct wsd_catalog_api *api = change->api;
 	const struct wsd_catalog_state *now = change->now, *wanted = change->wanted;
 
-	if (!wanted->switch_there)
-		return !now->switch_there || done(change, "deleting the value for switches",
-						  api->switch_delete(api->self));
-	if (now->switch_there &&
+	if (now->switch_found == WSD_SWITCH_OTHER || wanted->switch_found == WSD_SWITCH_OTHER)
+		return true; /* left alone */
+	if (wanted->switch_found == WSD_SWITCH_NONE)
+		return now->switch_found == WSD_SWITCH_NONE ||
+		       done(change, "deleting the value for switches",
+			    api->switch_delete(api->self));
+	if (now->switch_found == WSD_SWITCH_ID &&
 	    memcmp(&now->switch_provider, &wanted->switch_provider, sizeof(GUID)) == 0)
 		return true;
 	return done(change, "writing the value for switches",

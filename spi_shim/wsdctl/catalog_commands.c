@@ -38,6 +38,12 @@ static void print_entry(FILE *out, unsigned position, const struct wsd_catalog_e
 
 static void print_ours(const struct wsd_catalog_run *run, const struct wsd_catalog_state *state)
 {
+	static const char *const values[] = {
+		[WSD_SWITCH_NONE] = "none",
+		[WSD_SWITCH_ID] = "there",
+		[WSD_SWITCH_OTHER] = "no id of a provider: not of OpenWSD, and left alone",
+	};
+
 	for (unsigned i = 0; i < state->catalogs; i++) {
 		const struct wsd_catalog_list *list = &state->lists[i];
 		unsigned ours = 0, j;
@@ -53,8 +59,7 @@ static void print_ours(const struct wsd_catalog_run *run, const struct wsd_catal
 		if (ours == 0)
 			fprintf(run->out, "    none of OpenWSD\n");
 	}
-	fprintf(run->out, "  value for switches (TCP on SAN): %s\n",
-		state->switch_there ? "there" : "none");
+	fprintf(run->out, "  value for switches (TCP on SAN): %s\n", values[state->switch_found]);
 }
 
 /* False with a message: the record is asked for and cannot be had. */
@@ -195,6 +200,17 @@ static bool may_prefer(const struct wsd_catalog_run *run, const struct wsd_catal
 	return false;
 }
 
+static bool may_serve_switch(const struct wsd_catalog_run *run,
+			     const struct wsd_catalog_state *state)
+{
+	if (state->switch_found != WSD_SWITCH_OTHER)
+		return true;
+	fputs("wsdctl: --switch is refused, and nothing was changed: the value OpenWSD below TCP on "
+	      "SAN is no id of a provider. Somebody else wrote it: delete it if it is not needed\n",
+	      run->err);
+	return false;
+}
+
 int wsd_catalog_install(const struct wsd_catalog_run *run,
 			const struct wsd_catalog_options *options)
 {
@@ -206,7 +222,8 @@ int wsd_catalog_install(const struct wsd_catalog_run *run,
 		return WSDCTL_FAILED;
 	states->wanted = states->before;
 	wsd_catalog_want_installed(&states->wanted, options);
-	status = !options->prefer || may_prefer(run, &states->before)
+	status = (!options->prefer || may_prefer(run, &states->before)) &&
+				 (!options->for_switch || may_serve_switch(run, &states->before))
 			 ? change(run, "install", states)
 			 : WSDCTL_FAILED;
 	free(states);
@@ -289,8 +306,12 @@ static bool check_switch(const struct wsd_catalog_run *run, const struct wsd_cat
 {
 	unsigned count = wsd_catalog_count(&state->lists[0], WSD_CATALOG_SAN);
 	const GUID *guid = &wsd_catalog_entries[WSD_CATALOG_SAN][0].ProviderId;
-	bool ours =
-		state->switch_there && memcmp(&state->switch_provider, guid, sizeof(*guid)) == 0;
+	bool ours = state->switch_found == WSD_SWITCH_ID &&
+		    memcmp(&state->switch_provider, guid, sizeof(*guid)) == 0;
+
+	if (state->switch_found == WSD_SWITCH_OTHER)
+		fputs("     the value for switches is no id of a provider: not of OpenWSD, and left alone\n",
+		      run->out);
 
 	return check(run, (count > 0) == ours, "value for switches",
 		     "it and the hidden entries do not match: run `wsdctl install --switch`, or "

@@ -98,7 +98,9 @@ static json_t *state_json(const struct wsd_catalog_state *state, const char *con
 	for (unsigned i = 0; i < state->catalogs; i++)
 		json_array_append_new(catalogs,
 				      list_json(&state->lists[i], names[i], state->files[i]));
-	if (state->switch_there) {
+	if (state->switch_found == WSD_SWITCH_OTHER)
+		switch_value = json_string("other");
+	if (state->switch_found == WSD_SWITCH_ID) {
 		wsd_guid_text(&state->switch_provider, guid);
 		switch_value = json_string(guid);
 	}

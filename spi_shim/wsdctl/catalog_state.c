@@ -114,7 +114,7 @@ bool wsd_catalog_read(const struct wsd_catalog_api *api, struct wsd_catalog_stat
 			return false;
 	}
 	return !failed(failure, "reading the value for switches",
-		       api->switch_get(api->self, &state->switch_there, &state->switch_provider));
+		       api->switch_get(api->self, &state->switch_found, &state->switch_provider));
 }
 
 /* --- compare --- */
@@ -155,8 +155,8 @@ bool wsd_catalog_equal(const struct wsd_catalog_state *a, const struct wsd_catal
 	for (i = 0; i < a->catalogs; i++)
 		if (!same_list(&a->lists[i], &b->lists[i]) || a->files[i] != b->files[i])
 			return false;
-	return a->switch_there == b->switch_there &&
-	       (!a->switch_there ||
+	return a->switch_found == b->switch_found &&
+	       (a->switch_found != WSD_SWITCH_ID ||
 		memcmp(&a->switch_provider, &b->switch_provider, sizeof(GUID)) == 0);
 }
 
@@ -219,8 +219,8 @@ void wsd_catalog_want_installed(struct wsd_catalog_state *state,
 			want_first(&state->lists[i]);
 		state->files[i] = WSD_FILE_SAME;
 	}
-	if (options->for_switch) {
-		state->switch_there = true;
+	if (options->for_switch && state->switch_found != WSD_SWITCH_OTHER) {
+		state->switch_found = WSD_SWITCH_ID;
 		state->switch_provider = wsd_catalog_entries[WSD_CATALOG_SAN][0].ProviderId;
 	}
 }
@@ -238,6 +238,8 @@ void wsd_catalog_want_removed(struct wsd_catalog_state *state)
 		list->count = to;
 		state->files[i] = WSD_FILE_NONE;
 	}
-	state->switch_there = false;
+	if (state->switch_found == WSD_SWITCH_OTHER)
+		return;
+	state->switch_found = WSD_SWITCH_NONE;
 	memset(&state->switch_provider, 0, sizeof(state->switch_provider));
 }

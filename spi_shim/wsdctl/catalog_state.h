@@ -24,7 +24,7 @@ struct wsd_catalog_state {
 	unsigned catalogs;
 	struct wsd_catalog_list lists[WSD_CATALOGS_MAX];
 	enum wsd_catalog_file files[WSD_CATALOGS_MAX];
-	bool switch_there;
+	enum wsd_catalog_switch switch_found;
 	GUID switch_provider;
 };
 

@@ -160,13 +160,13 @@ static int order(void *self, unsigned catalog, const DWORD *ids, unsigned count)
 	return result_of(system, turn);
 }
 
-static int switch_get(void *self, bool *there, GUID *provider)
+static int switch_get(void *self, enum wsd_catalog_switch *found, GUID *provider)
 {
 	struct fake_system *system = self;
 
 	if (next_turn(system, false) != WORKS)
 		return FAILURE;
-	*there = system->switch_there;
+	*found = system->switch_found;
 	*provider = system->switch_provider;
 	return 0;
 }
@@ -177,7 +177,7 @@ static int switch_set(void *self, const GUID *provider)
 	enum turn turn = next_turn(system, true);
 
 	if (does_work(turn)) {
-		system->switch_there = true;
+		system->switch_found = WSD_SWITCH_ID;
 		system->switch_provider = *provider;
 	}
 	return result_of(system, turn);
@@ -189,7 +189,7 @@ static int switch_delete(void *self)
 	enum turn turn = next_turn(system, true);
 
 	if (does_work(turn)) {
-		system->switch_there = false;
+		system->switch_found = WSD_SWITCH_NONE;
 		memset(&system->switch_provider, 0, sizeof(system->switch_provider));
 	}
 	return result_of(system, turn);

@@ -16,7 +16,7 @@ struct fake_system {
 	struct wsd_catalog_list lists[WSD_CATALOGS_MAX];
 	unsigned catalogs;
 	DWORD next_id;
-	bool switch_there;
+	enum wsd_catalog_switch switch_found;
 	GUID switch_provider;
 	enum wsd_catalog_file files[WSD_CATALOGS_MAX], kept[WSD_CATALOGS_MAX];
 	bool is_kept[WSD_CATALOGS_MAX];

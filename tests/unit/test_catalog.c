@@ -25,6 +25,7 @@ static struct wsd_catalog_state before, wanted, after;
 
 static const struct wsd_catalog_options plain = { false, false };
 static const struct wsd_catalog_options prefer = { true, false };
+static const struct wsd_catalog_options for_switch = { false, true };
 static const struct wsd_catalog_options everything = { true, true };
 
 /* As the programs of tests/conformance say it, for their coverage: what was asserted before this holds. */
@@ -109,7 +110,7 @@ static void test_install(void **state)
 	holds(334);
 	holds(335);
 	holds(339);
-	assert_true(system_now.switch_there);
+	assert_int_equal(system_now.switch_found, WSD_SWITCH_ID);
 	assert_memory_equal(&system_now.switch_provider,
 			    &wsd_catalog_entries[WSD_CATALOG_SAN][0].ProviderId, sizeof(GUID));
 	holds(336);
@@ -122,7 +123,7 @@ static void test_order_untouched(void **state)
 	for (unsigned c = 0; c < 2; c++)
 		for (unsigned i = 0; i < 5; i++)
 			assert_int_equal(after.lists[c].entries[i].info.szProtocol[0], 'a' + i);
-	assert_false(system_now.switch_there);
+	assert_int_equal(system_now.switch_found, WSD_SWITCH_NONE);
 }
 
 static struct wsd_catalog_run run_of(bool dry)
@@ -133,6 +134,23 @@ static struct wsd_catalog_run run_of(bool dry)
 		sink = tmpfile();
 	assert_non_null(sink);
 	return (struct wsd_catalog_run){ &api, sink, sink, dry, RECORD };
+}
+
+/* Does the command say this, and end so? */
+static bool says(int (*command)(const struct wsd_catalog_run *), const char *text, int status)
+{
+	struct wsd_catalog_run run = run_of(false);
+	static char said[65536];
+	size_t length;
+
+	run.out = run.err = tmpfile();
+	assert_non_null(run.out);
+	assert_int_equal(command(&run), status);
+	rewind(run.out);
+	length = fread(said, 1, sizeof(said) - 1, run.out);
+	said[length] = '\0';
+	fclose(run.out);
+	return strstr(said, text) != NULL;
 }
 
 static void test_twice(void **state)
@@ -164,7 +182,7 @@ static void test_uninstall(void **state)
 	assert_true(wsd_catalog_equal(&first, &after));
 	for (unsigned c = 0; c < 2; c++)
 		assert_int_equal(system_now.files[c], WSD_FILE_NONE);
-	assert_false(system_now.switch_there);
+	assert_int_equal(system_now.switch_found, WSD_SWITCH_NONE);
 	holds(338);
 }
 
@@ -205,6 +223,30 @@ static void test_refusals(void **state)
 	run.record = "no/such/folder/record.json";
 	assert_int_equal(wsd_catalog_uninstall(&run), WSDCTL_FAILED);
 	assert_int_equal(system_now.changes, 0);
+}
+
+/* What somebody else has put where the value for switches stands. */
+static void test_foreign_value(void **state)
+{
+	struct wsd_catalog_run run = run_of(false);
+
+	(void)state;
+	system_now.switch_found = WSD_SWITCH_OTHER;
+	assert_int_equal(wsd_catalog_install(&run, &for_switch), WSDCTL_FAILED);
+	assert_int_equal(system_now.changes, 0);
+	assert_int_equal(wsd_catalog_install(&run, &plain), WSDCTL_OK);
+	assert_true(says(wsd_catalog_status, "left alone", WSDCTL_OK));
+	assert_true(says(wsd_catalog_doctor, "left alone", WSDCTL_OK));
+	assert_int_equal(wsd_catalog_uninstall(&run), WSDCTL_OK);
+	assert_int_equal(system_now.switch_found, WSD_SWITCH_OTHER);
+	/* It has come behind the hidden entries: they go, it stays. */
+	system_now.switch_found = WSD_SWITCH_NONE;
+	must_install(&everything);
+	system_now.switch_found = WSD_SWITCH_OTHER;
+	assert_true(says(wsd_catalog_doctor, "left alone", WSDCTL_FAILED));
+	assert_int_equal(wsd_catalog_uninstall(&run), WSDCTL_OK);
+	assert_int_equal(system_now.switch_found, WSD_SWITCH_OTHER);
+	assert_int_equal(system_now.lists[0].count, 5);
 }
 
 /* --prefer is refused: nothing is as much as touched, and without it all is well. */
@@ -407,10 +449,10 @@ static void test_doctor(void **state)
 		assert_int_equal(wsd_catalog_doctor(&run), WSDCTL_FAILED);
 	}
 	system_now.service = WSD_SERVICE_RUNNING;
-	system_now.switch_there = true;
+	system_now.switch_found = WSD_SWITCH_ID;
 	system_now.switch_provider = wsd_catalog_entries[WSD_CATALOG_SAN][0].ProviderId;
 	assert_int_equal(wsd_catalog_doctor(&run), WSDCTL_FAILED);
-	system_now.switch_there = false;
+	system_now.switch_found = WSD_SWITCH_NONE;
 	system_now.files[1] = WSD_FILE_OTHER;
 	assert_int_equal(wsd_catalog_doctor(&run), WSDCTL_FAILED);
 }
@@ -519,6 +561,7 @@ int main(void)
 		cmocka_unit_test_setup(test_uninstall, setup),
 		cmocka_unit_test_setup(test_repair, setup),
 		cmocka_unit_test_setup(test_refusals, setup),
+		cmocka_unit_test_setup(test_foreign_value, setup),
 		cmocka_unit_test_setup(test_prefer_needs_the_service, setup),
 		cmocka_unit_test_setup(test_prefer_needs_bases, setup),
 		cmocka_unit_test_setup(test_prefer_is_tried, setup),

@@ -46,6 +46,11 @@ def main(folder, wsdctl, dll, trial):
                             if before.get(name) != held)
             problems.extend(f"wsdctl {' '.join(command)} took {name} away" for name in before.keys() - ours().keys())
 
+        def system_does(*command):
+            status, output = server.run(list(command), 60, package, {})
+            if status != 0:
+                problems.append(f"{' '.join(command)}: {status}\n{output}")
+
         def record(name, result):
             with open(os.path.join(package, name), encoding="utf-8") as file:
                 tree = json.load(file)
@@ -71,13 +76,19 @@ def main(folder, wsdctl, dll, trial):
         run(["uninstall"], 0, "nothing to do")
         run(["doctor"], 1, "BAD", "wsdctl install", "ws2ifsl")
 
+        # A value of another type or size is somebody else's.
+        value = [r"HKLM\System\CurrentControlSet\Services\Winsock\Parameters\TCP on SAN", "/v", "OpenWSD"]
+        for kind, data in (("REG_SZ", "of another"), ("REG_BINARY", "0102"), ("REG_BINARY", "00" * 17)):
+            system_does("reg", "add", *value, "/t", kind, "/d", data, "/f")
+            run(["status"], 1, "left alone")
+            run(["doctor"], 1, "left alone")
+            run(["uninstall"], 0, "nothing to do", "left alone")
+            run(["install", "--switch"], 1, "--switch is refused")
+            system_does("reg", "query", *value)
+        system_does("reg", "delete", *value, "/f")
+
         # It comes first only where sockets of its kind can be opened, now and after the next start. A driver of Wine
         # with another task takes the name of the one that is needed.
-        def system_does(*command):
-            status, output = server.run(list(command), 60, package, {})
-            if status != 0:
-                problems.append(f"{' '.join(command)}: {status}\n{output}")
-
         def service(start):
             system_does("sc", "create", "ws2ifsl", "type=", "kernel", "start=", start, "binPath=",
                         r"C:\windows\system32\drivers\tdi.sys")

@@ -136,18 +136,26 @@ static int order(void *self, unsigned catalog, const DWORD *ids, unsigned count)
 
 /* --- the value for switches --- */
 
-static int switch_get(void *self, bool *there, GUID *provider)
+static int switch_get(void *self, enum wsd_catalog_switch *found, GUID *provider)
 {
-	DWORD size = sizeof(*provider);
-	LSTATUS status = RegGetValueW(HKEY_LOCAL_MACHINE, SWITCH_KEY, SWITCH_VALUE,
-				      RRF_RT_REG_BINARY, NULL, provider, &size);
+	DWORD size = sizeof(*provider), type = REG_NONE;
+	LSTATUS status = RegGetValueW(HKEY_LOCAL_MACHINE, SWITCH_KEY, SWITCH_VALUE, RRF_RT_ANY,
+				      &type, provider, &size);
 
 	(void)self;
-	*there = status == ERROR_SUCCESS && size == sizeof(*provider);
-	if (status == ERROR_FILE_NOT_FOUND || status == ERROR_PATH_NOT_FOUND)
+	if (status == ERROR_MORE_DATA ||
+	    (status == ERROR_SUCCESS && (type != REG_BINARY || size != sizeof(*provider)))) {
+		*found = WSD_SWITCH_OTHER;
 		status = ERROR_SUCCESS;
-	if (!*there)
-		memset(provider, 0, sizeof(*provider));
+	} else if (status == ERROR_SUCCESS) {
+		*found = WSD_SWITCH_ID;
+		return 0;
+	} else {
+		*found = WSD_SWITCH_NONE;
+		if (status == ERROR_FILE_NOT_FOUND || status == ERROR_PATH_NOT_FOUND)
+			status = ERROR_SUCCESS;
+	}
+	memset(provider, 0, sizeof(*provider));
 	return (int)status;
 }
 

@@ -45,6 +45,8 @@ struct wsd_catalog_api {
 	void *self;
 	unsigned catalogs; /* 1 where there is no other width */
 	const char *names[WSD_CATALOGS_MAX];
+	const char *
+		unhandled; /* one that the system has, and these functions do not reach; NULL: none */
 
 	bool (*may_change)(void *self); /* administrator */
 	int (*enumerate)(void *self, unsigned catalog, WSAPROTOCOL_INFOW *list, unsigned room,

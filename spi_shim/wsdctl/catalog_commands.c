@@ -36,6 +36,16 @@ static void print_entry(FILE *out, unsigned position, const struct wsd_catalog_e
 		(entry->info.dwProviderFlags & PFL_HIDDEN) != 0 ? " (hidden)" : "");
 }
 
+/* Said of what is not looked at, so that nobody takes it for clean. */
+static void print_unhandled(const struct wsd_catalog_run *run)
+{
+	if (run->api->unhandled != NULL)
+		fprintf(run->out,
+			"  catalogue of %s programs: not handled, this Windows lacks the functions for it; "
+			"only that of %s programs is\n",
+			run->api->unhandled, run->api->names[0]);
+}
+
 static void print_ours(const struct wsd_catalog_run *run, const struct wsd_catalog_state *state)
 {
 	static const char *const values[] = {
@@ -59,6 +69,7 @@ static void print_ours(const struct wsd_catalog_run *run, const struct wsd_catal
 		if (ours == 0)
 			fprintf(run->out, "    none of OpenWSD\n");
 	}
+	print_unhandled(run);
 	fprintf(run->out, "  value for switches (TCP on SAN): %s\n", values[state->switch_found]);
 }
 
@@ -331,6 +342,7 @@ int wsd_catalog_doctor(const struct wsd_catalog_run *run)
 	wsd_catalog_want_installed(&states->wanted, &as_it_is);
 	for (unsigned i = 0; i < states->before.catalogs; i++)
 		good = check_catalog(run, &states->before, &states->wanted, i) && good;
+	print_unhandled(run);
 	good = check_switch(run, &states->before) && good;
 	code = run->api->load(run->api->self);
 	good = check(run, code == 0, "openwsd.dll can be loaded",

@@ -457,6 +457,22 @@ static void test_doctor(void **state)
 	assert_int_equal(wsd_catalog_doctor(&run), WSDCTL_FAILED);
 }
 
+/* One that the system has, and no function for it. */
+static void test_unhandled_catalog(void **state)
+{
+	const char *text = "catalogue of 32-bit programs: not handled";
+	struct wsd_catalog_run run = run_of(false);
+
+	(void)state;
+	assert_false(says(wsd_catalog_status, text, WSDCTL_FAILED));
+	api.catalogs = system_now.catalogs = 1;
+	api.unhandled = "32-bit";
+	assert_int_equal(wsd_catalog_install(&run, &plain), WSDCTL_OK);
+	assert_true(says(wsd_catalog_status, text, WSDCTL_OK));
+	assert_true(says(wsd_catalog_doctor, text, WSDCTL_OK));
+	assert_true(says(wsd_catalog_uninstall, text, WSDCTL_OK));
+}
+
 /* --- every failure of every call --- */
 
 static void start_clean(void)
@@ -569,6 +585,7 @@ int main(void)
 		cmocka_unit_test_setup(test_record_on_full_disk, setup),
 		cmocka_unit_test_setup(test_narrow, setup),
 		cmocka_unit_test_setup(test_doctor, setup),
+		cmocka_unit_test_setup(test_unhandled_catalog, setup),
 		cmocka_unit_test(test_one_failure),
 		cmocka_unit_test(test_failures_to_the_end),
 	};

@@ -269,6 +269,7 @@ bool wsd_catalog_windows(struct wsd_catalog_api *api)
 	if (is_wow64())
 		return false;
 	table.catalogs = find_calls();
+	table.unhandled = sizeof(void *) == 8 && table.catalogs == 1 ? table.names[1] : NULL;
 	*api = table;
 	return table.catalogs > 0;
 }

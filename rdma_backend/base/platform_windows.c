@@ -261,10 +261,12 @@ const char *wsd_env(const char *name)
 	static struct wsd_mutex lock = WSD_MUTEX_INIT;
 	static struct variable *all;
 	char value[2048];
-	DWORD length = GetEnvironmentVariableA(name, value, sizeof(value));
 	struct variable *each;
+	DWORD length;
 
-	/* An empty value and none are told apart by the error only. */
+	/* An empty value and none are told apart by the error only, and an empty one leaves that as it is. */
+	SetLastError(ERROR_SUCCESS);
+	length = GetEnvironmentVariableA(name, value, sizeof(value));
 	if (length >= sizeof(value) || (!length && GetLastError() == ERROR_ENVVAR_NOT_FOUND))
 		return NULL;
 	wsd_mutex_lock(&lock);

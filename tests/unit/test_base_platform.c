@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* test_base_platform.c - locks, wakers, clock and chance of the operating system at hand. */
+/* test_base_platform.c - locks, wakers, clock, chance and environment of the operating system at hand. */
 
 #include "tests/lib/test.h"
 
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -158,6 +159,21 @@ static void test_random_and_clock(void **state)
 	assert_int_equal(wsd_process_id(), getpid());
 }
 
+/* An empty variable is there, whatever was asked for before. */
+static void test_empty_variable(void **state)
+{
+	const char *value;
+
+	(void)state;
+	assert_int_equal(setenv("WSD_TEST_EMPTY", "", 1), 0);
+	assert_int_equal(unsetenv("WSD_TEST_NONE"), 0);
+	assert_null(wsd_env("WSD_TEST_NONE"));
+	value = wsd_env("WSD_TEST_EMPTY");
+	assert_non_null(value);
+	assert_string_equal(value, "");
+	assert_null(wsd_env("WSD_TEST_NONE"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -166,6 +182,7 @@ int main(void)
 		cmocka_unit_test(test_waker_watches_more_objects_than_expected),
 		cmocka_unit_test(test_mutex_and_condition),
 		cmocka_unit_test(test_random_and_clock),
+		cmocka_unit_test(test_empty_variable),
 	};
 
 	test_deadline(30);

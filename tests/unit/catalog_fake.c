@@ -98,8 +98,10 @@ static int install(void *self, const GUID *provider, const WCHAR *dll,
 
 	for (c = 0; c < system->catalogs; c++)
 		for (i = 0; i < system->lists[c].count; i++)
-			if (has(&system->lists[c].entries[i], provider))
+			if (has(&system->lists[c].entries[i], provider)) {
+				system->twice++;
 				return WSANO_RECOVERY;
+			}
 	if (!does_work(turn))
 		return result_of(system, turn);
 	for (c = 0; c < catalogs; c++) {

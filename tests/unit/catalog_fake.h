@@ -31,7 +31,9 @@ struct fake_system {
 	void (*on_change)(void); /* before each call that changes something; NULL: nothing */
 	bool no_plain[WSD_CATALOGS_MAX]; /* peers without OpenWSD are not reached */
 	bool tried[WSD_CATALOGS_MAX];	 /* and they were */
-	bool untried;  /* an entry of ours came first in a catalogue without that */
+	bool untried; /* an entry of ours came first in a catalogue without that */
+	unsigned
+		twice; /* how often a provider was to be installed that was there: refused, as by Windows */
 	bool homeless; /* an entry of ours was there while its DLL was not */
 };
 

@@ -153,6 +153,15 @@ static bool says(int (*command)(const struct wsd_catalog_run *), const char *tex
 	return strstr(said, text) != NULL;
 }
 
+/* One catalogue has lost the provider, and one entry is of an older version. */
+static void damage(void)
+{
+	must_install(&plain);
+	system_now.lists[1].count -= 2;
+	system_now.lists[0].entries[5].info.dwServiceFlags1 = 0;
+	system_now.files[1] = WSD_FILE_OTHER;
+}
+
 static void test_twice(void **state)
 {
 	struct wsd_catalog_run run = run_of(false);
@@ -163,6 +172,11 @@ static void test_twice(void **state)
 	changes = system_now.changes;
 	assert_int_equal(wsd_catalog_install(&run, &plain), WSDCTL_OK);
 	assert_int_equal(system_now.changes, changes);
+	/* What is there in one catalogue only is there, too. */
+	damage();
+	must_install(&plain);
+	assert_int_equal(system_now.twice, 0);
+	holds(337);
 	assert_int_equal(wsd_catalog_uninstall(&run), WSDCTL_OK);
 	changes = system_now.changes;
 	assert_int_equal(wsd_catalog_uninstall(&run), WSDCTL_OK);
@@ -184,15 +198,6 @@ static void test_uninstall(void **state)
 		assert_int_equal(system_now.files[c], WSD_FILE_NONE);
 	assert_int_equal(system_now.switch_found, WSD_SWITCH_NONE);
 	holds(338);
-}
-
-/* One catalogue has lost the provider, and one entry is of an older version. */
-static void damage(void)
-{
-	must_install(&plain);
-	system_now.lists[1].count -= 2;
-	system_now.lists[0].entries[5].info.dwServiceFlags1 = 0;
-	system_now.files[1] = WSD_FILE_OTHER;
 }
 
 static void test_repair(void **state)

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What the commands of installing refuse, say and write down. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include <jansson.h>
+
+#include "spi_shim/wsdctl/catalog_record.h"
+#include "tests/unit/catalog_world.h"
+
+#define RECORD	   "test_catalog_record.json"
+#define RECORD_NEW RECORD ".new" /* until it is whole */
+
+/* What somebody else has put where the value for switches stands. */
+static void test_foreign_value(void **state)
+{
+	struct wsd_catalog_run run = run_of(false);
+
+	(void)state;
+	system_now.switch_found = WSD_SWITCH_OTHER;
+	assert_int_equal(wsd_catalog_install(&run, &for_switch), WSDCTL_FAILED);
+	assert_int_equal(system_now.changes, 0);
+	assert_int_equal(wsd_catalog_install(&run, &plain), WSDCTL_OK);
+	assert_true(says(wsd_catalog_status, "left alone", WSDCTL_OK));
+	assert_true(says(wsd_catalog_doctor, "left alone", WSDCTL_OK));
+	assert_int_equal(wsd_catalog_uninstall(&run), WSDCTL_OK);
+	assert_int_equal(system_now.switch_found, WSD_SWITCH_OTHER);
+	/* It has come behind the hidden entries: they go, it stays. */
+	system_now.switch_found = WSD_SWITCH_NONE;
+	must_install(&everything);
+	system_now.switch_found = WSD_SWITCH_OTHER;
+	assert_true(says(wsd_catalog_doctor, "left alone", WSDCTL_FAILED));
+	assert_int_equal(wsd_catalog_uninstall(&run), WSDCTL_OK);
+	assert_int_equal(system_now.switch_found, WSD_SWITCH_OTHER);
+	assert_int_equal(system_now.lists[0].count, 5);
+}
+
+static void test_refusals(void **state)
+{
+	struct wsd_catalog_run run = run_of(false), dry = run_of(true);
+
+	(void)state;
+	system_now.administrator = false;
+	assert_int_equal(wsd_catalog_install(&run, &everything), WSDCTL_FAILED);
+	assert_int_equal(wsd_catalog_install(&dry, &everything), WSDCTL_OK);
+	assert_int_equal(system_now.changes, 0);
+	system_now.administrator = true;
+	assert_int_equal(wsd_catalog_install(&run, &everything), WSDCTL_OK);
+	system_now.administrator = false;
+	assert_int_equal(wsd_catalog_uninstall(&run), WSDCTL_FAILED);
+	/* No change without a record that was asked for. */
+	system_now.administrator = true;
+	system_now.changes = 0;
+	run.record = "no/such/folder/record.json";
+	assert_int_equal(wsd_catalog_uninstall(&run), WSDCTL_FAILED);
+	assert_int_equal(system_now.changes, 0);
+}
+
+/* --prefer is refused: nothing is as much as touched, and without it all is well. */
+static void must_refuse(void)
+{
+	struct wsd_catalog_run run = run_of(false);
+
+	system_now.changes = 0;
+	assert_int_equal(wsd_catalog_install(&run, &prefer), WSDCTL_FAILED);
+	assert_int_equal(system_now.changes, 0);
+	assert_int_equal(wsd_catalog_install(&run, &plain), WSDCTL_OK);
+	assert_int_equal(wsd_catalog_install(&run, &prefer), WSDCTL_FAILED);
+	assert_int_equal(wsd_catalog_uninstall(&run), WSDCTL_OK);
+	assert_false(system_now.untried);
+}
+
+static void test_prefer_needs_the_service(void **state)
+{
+	struct wsd_catalog_run run = run_of(false);
+
+	(void)state;
+	for (unsigned s = WSD_SERVICE_MISSING; s < WSD_SERVICE_RUNNING; s++) {
+		system_now.service = (enum wsd_catalog_service)s;
+		must_refuse();
+	}
+	system_now.service = WSD_SERVICE_RUNNING;
+	assert_int_equal(wsd_catalog_install(&run, &prefer), WSDCTL_OK);
+	/* Also where it is first already: what is there now would be called good. */
+	system_now.service = WSD_SERVICE_STOPPED;
+	assert_int_equal(wsd_catalog_install(&run, &prefer), WSDCTL_FAILED);
+	assert_int_equal(wsd_catalog_uninstall(&run), WSDCTL_OK);
+}
+
+/* In each catalogue, of each family: a stranger that is almost what is needed. */
+static void test_prefer_needs_bases(void **state)
+{
+	(void)state;
+	for (unsigned c = 0; c < 2; c++) {
+		for (unsigned i = 0; i < 2; i++) {
+			WSAPROTOCOL_INFOW *info = &system_now.lists[c].entries[i].info;
+
+			info->dwServiceFlags1 = 0;
+			must_refuse();
+			info->dwServiceFlags1 = XP1_IFS_HANDLES;
+			info->ProtocolChain.ChainLen = 2;
+			must_refuse();
+			info->ProtocolChain.ChainLen = BASE_PROTOCOL;
+			info->iProtocol = IPPROTO_UDP;
+			must_refuse();
+			info->iProtocol = IPPROTO_TCP;
+		}
+	}
+}
+
+/* A configuration without the path plain, a driver that does not work: whatever it is, it is tried. */
+static void test_prefer_is_tried(void **state)
+{
+	struct wsd_catalog_run run = run_of(false);
+	struct wsd_catalog_state first;
+
+	(void)state;
+	for (unsigned c = 0; c < 2; c++) {
+		setup(NULL);
+		read_into(&first);
+		system_now.no_plain[c] = true;
+		assert_int_equal(wsd_catalog_install(&run, &prefer), WSDCTL_FAILED);
+		read_into(&after);
+		assert_true(wsd_catalog_equal(&first, &after));
+		must_install(&plain);
+		assert_int_equal(wsd_catalog_install(&run, &prefer), WSDCTL_FAILED);
+		assert_false(wsd_catalog_comes_first(&system_now.lists[0]) || system_now.untried);
+		system_now.no_plain[c] = false;
+		assert_int_equal(wsd_catalog_install(&run, &prefer), WSDCTL_OK);
+		assert_true(wsd_catalog_comes_first(&system_now.lists[c]));
+		/* An update that would cut off those that land on it leaves them the old one. */
+		system_now.files[c] = WSD_FILE_OTHER;
+		system_now.no_plain[c] = true;
+		assert_int_equal(wsd_catalog_install(&run, &plain), WSDCTL_FAILED);
+		assert_int_equal(system_now.files[c], WSD_FILE_OTHER);
+		assert_int_equal(wsd_catalog_uninstall(&run), WSDCTL_OK);
+	}
+}
+
+static struct wsd_catalog_run recorded_run(void)
+{
+	struct wsd_catalog_run run = run_of(false);
+
+	run.record = RECORD;
+	return run;
+}
+
+static json_t *read_record(void)
+{
+	json_error_t error;
+	json_t *root = json_load_file(RECORD, 0, &error);
+
+	assert_non_null(root);
+	return root;
+}
+
+static size_t entries_of(const json_t *root, const char *when, size_t catalog)
+{
+	json_t *catalogs = json_object_get(json_object_get(root, when), "catalogues");
+
+	return json_array_size(json_object_get(json_array_get(catalogs, catalog), "entries"));
+}
+
+static void test_record(void **state)
+{
+	struct wsd_catalog_run run = recorded_run();
+	const char *path;
+	json_t *root, *entry;
+
+	(void)state;
+	assert_int_equal(wsd_catalog_install(&run, &plain), WSDCTL_OK);
+	root = read_record();
+	assert_int_equal(json_integer_value(json_object_get(root, "schema")), 1);
+	assert_string_equal(json_string_value(json_object_get(root, "command")), "install");
+	assert_true(json_is_true(json_object_get(root, "changed")));
+	for (size_t c = 0; c < 2; c++) {
+		assert_int_equal(entries_of(root, "before", c), 5);
+		assert_int_equal(entries_of(root, "after", c), 7);
+	}
+	entry = json_object_get(json_object_get(root, "after"), "catalogues");
+	entry = json_object_get(json_array_get(entry, 0), "entries");
+	entry = json_array_get(entry, 5);
+	assert_string_equal(json_string_value(json_object_get(entry, "provider")),
+			    "{7D1F0C5A-3B64-4E0B-9A52-6F70656E5753}");
+	path = json_string_value(json_object_get(entry, "path"));
+	assert_string_equal(path, "%SystemRoot%\\System32\\openwsd.dll");
+	json_decref(root);
+
+	/* A failure is in it, too: what there was, and that it is so again. */
+	system_now.how = FAKE_LIES;
+	system_now.calls = 0;
+	system_now.fail_at = 0;
+	read_into(&before);
+	system_now.fail_at = system_now.calls * 2 + 1;
+	assert_int_equal(wsd_catalog_uninstall(&run), WSDCTL_FAILED);
+	root = read_record();
+	assert_string_equal(json_string_value(json_object_get(root, "result")),
+			    "failed, as before");
+	assert_int_equal(entries_of(root, "after", 0), 7);
+	json_decref(root);
+}
+
+static void limit_files(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* From now on no file becomes longer than this. */
+static void fill_disk(void)
+{
+	system_now.on_change = NULL;
+	limit_files(100);
+}
+
+static void test_record_on_full_disk(void **state)
+{
+	struct wsd_catalog_run run = recorded_run();
+	json_t *root;
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	system_now.on_change = fill_disk;
+	assert_int_equal(wsd_catalog_install(&run, &plain), WSDCTL_FAILED);
+	limit_files(RLIM_INFINITY);
+	/* What was there before is still known, and nothing half is left. */
+	root = read_record();
+	assert_string_equal(json_string_value(json_object_get(root, "result")), "begun");
+	assert_int_equal(entries_of(root, "before", 0), 5);
+	json_decref(root);
+	assert_int_not_equal(remove(RECORD_NEW), 0);
+	/* The change itself was done. */
+	read_into(&after);
+	assert_int_equal(after.lists[0].count, 7);
+}
+
+static void test_narrow(void **state)
+{
+	static const WCHAR text[] = { 'a', 0xE9, 0x20AC, 0xD83D, 0xDE00, 0xD83D, 'z', 0 };
+	char narrow[32];
+
+	(void)state;
+	wsd_narrow_text(text, narrow, sizeof(narrow));
+	assert_string_equal(narrow, "a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\xEF\xBF\xBDz");
+	wsd_narrow_text(text, narrow, 4); /* never half of one */
+	assert_string_equal(narrow, "a\xC3\xA9");
+}
+
+static void test_doctor(void **state)
+{
+	struct wsd_catalog_run run = run_of(false);
+
+	(void)state;
+	assert_int_equal(wsd_catalog_doctor(&run), WSDCTL_FAILED);
+	assert_int_equal(wsd_catalog_status(&run), WSDCTL_FAILED);
+	assert_int_equal(wsd_catalog_install(&run, &plain), WSDCTL_OK);
+	assert_int_equal(wsd_catalog_doctor(&run), WSDCTL_OK);
+	assert_int_equal(wsd_catalog_status(&run), WSDCTL_OK);
+	for (unsigned s = WSD_SERVICE_MISSING; s < WSD_SERVICE_RUNNING; s++) {
+		system_now.service = (enum wsd_catalog_service)s;
+		assert_int_equal(wsd_catalog_doctor(&run), WSDCTL_FAILED);
+	}
+	system_now.service = WSD_SERVICE_RUNNING;
+	system_now.switch_found = WSD_SWITCH_ID;
+	system_now.switch_provider = wsd_catalog_entries[WSD_CATALOG_SAN][0].ProviderId;
+	assert_int_equal(wsd_catalog_doctor(&run), WSDCTL_FAILED);
+	system_now.switch_found = WSD_SWITCH_NONE;
+	system_now.files[1] = WSD_FILE_OTHER;
+	assert_int_equal(wsd_catalog_doctor(&run), WSDCTL_FAILED);
+}
+
+/* One that the system has, and no function for it. */
+static void test_unhandled_catalog(void **state)
+{
+	const char *text = "catalogue of 32-bit programs: not handled";
+	struct wsd_catalog_run run = run_of(false);
+
+	(void)state;
+	assert_false(says(wsd_catalog_status, text, WSDCTL_FAILED));
+	api.catalogs = system_now.catalogs = 1;
+	api.unhandled = "32-bit";
+	assert_int_equal(wsd_catalog_install(&run, &plain), WSDCTL_OK);
+	assert_true(says(wsd_catalog_status, text, WSDCTL_OK));
+	assert_true(says(wsd_catalog_doctor, text, WSDCTL_OK));
+	assert_true(says(wsd_catalog_uninstall, text, WSDCTL_OK));
+}
+
+static int drop_record(void **state)
+{
+	(void)state;
+	remove(RECORD);
+	remove(RECORD_NEW);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_refusals, setup),
+		cmocka_unit_test_setup(test_foreign_value, setup),
+		cmocka_unit_test_setup(test_prefer_needs_the_service, setup),
+		cmocka_unit_test_setup(test_prefer_needs_bases, setup),
+		cmocka_unit_test_setup(test_prefer_is_tried, setup),
+		cmocka_unit_test_setup(test_record, setup),
+		cmocka_unit_test_setup(test_record_on_full_disk, setup),
+		cmocka_unit_test_setup(test_narrow, setup),
+		cmocka_unit_test_setup(test_doctor, setup),
+		cmocka_unit_test_setup(test_unhandled_catalog, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, drop_record);
+}

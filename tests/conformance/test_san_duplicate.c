@@ -180,11 +180,11 @@ static void a_request_that_waited_is_not_refused(void)
 		CHECK(WSAWaitForMultipleEvents(1, &arrived, FALSE, SAN_WAIT_MS, FALSE) ==
 		      WSA_WAIT_EVENT_0);
 		if (!closed)
-			CHECK(give(listener, GetCurrentProcessId(), &info));
+			CHECK(san_give(listener, GetCurrentProcessId(), &info));
 		CHECK(host_close(listener) == 0);
 		CHECK_R(114, san_connect_outcome(client, event) == WSAETIMEDOUT);
 		if (!closed)
-			next = take(info.dwProviderReserved);
+			next = san_attach(info.dwProviderReserved);
 		san_close(client);
 	}
 	san_close(next);

@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import wine  # noqa: E402
 
 FILES = {"LICENSE", "wsdctl.exe", "x64/openwsd.dll", "x86/openwsd.dll", "x64/trial.exe", "x86/trial.exe", "docs/windows.md", "docs/security.md",
+         "docs/san-provider.md", "docs/protocol-tcp.md", "docs/wsdctl.1.txt", "docs/openwsd.conf.5.txt",
          "docs/LICENSE.popt", "docs/LICENSE.jansson"}
 OBJDUMP = {0x8664: "x86_64-w64-mingw32-objdump", 0x14C: "i686-w64-mingw32-objdump"}
 OF_WINDOWS = {"advapi32.dll", "bcrypt.dll", "kernel32.dll", "msvcrt.dll", "userenv.dll", "ws2_32.dll"}
@@ -42,6 +43,24 @@ def check_program(source, path, machine, version):
     told = subprocess.run([objdump, "-p", path], text=True, stdout=subprocess.PIPE, check=True).stdout
     others = {name.lower() for name in re.findall(r"DLL Name: (\S+)", told)} - OF_WINDOWS
     return problems + ([f"{path}: needs {others}"] if others else [])
+
+
+def check_documents(package):
+    """Plain text, whole, and each document that windows.md names."""
+    problems = []
+    for name, words in (("wsdctl.1.txt", ("--prefer", "SEE ALSO")),
+                        ("openwsd.conf.5.txt", ("openwsd.conf beside openwsd.dll", "BACKENDS =", "SEE ALSO"))):
+        with open(os.path.join(package, "docs", name), encoding="ascii") as file:
+            text = file.read()
+        problems += [f"docs/{name}: no {word}" for word in words if word not in text]
+        if "\b" in text or "@" in text:
+            problems.append(f"docs/{name}: marks are left in it")
+    with open(os.path.join(package, "docs/windows.md"), encoding="utf-8") as file:
+        text = file.read()
+    named = set(re.findall(r"[\w-]+\.md\b", text)) | {f"{page}.{section}.txt" for page, section in
+                                                    re.findall(r"([\w.]+)\((\d)\)", text)}
+    return problems + [f"windows.md names {name}" for name in named
+                       if not os.path.exists(os.path.join(package, "docs", name))]
 
 
 def check_wsdctl(folder, package):
@@ -79,6 +98,7 @@ def main(source, version, x64, x86):
             problems += check_program(source, os.path.join(package, program), 0x8664, version)
         for program in ("x86/openwsd.dll", "x86/trial.exe"):
             problems += check_program(source, os.path.join(package, program), 0x14C, version)
+        problems += check_documents(package)
         problems += check_wsdctl(os.path.join(source, "build/winapps"), package)
     for problem in problems:
         print(problem)

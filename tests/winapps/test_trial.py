@@ -28,8 +28,8 @@ def main(folder, trial, host, dll, base):
         env = {"WSD_TEST_PROVIDER": windows_path(os.path.join(installed, "openwsd.dll")),
                "WSD_TEST_BASE": windows_path(base)}
 
-        def run(where, works, said, **more):
-            status, output = server.run(["trial.exe"], 60, where, {**env, **more})
+        def run(where, works, said, command=("trial.exe",), **more):
+            status, output = server.run(list(command), 60, where, {**env, **more})
             if status is None or (status == 0) != works or said not in output:
                 problems.append(f"{more}: status {status}, wanted {works} with {said!r}:\n{output}")
 
@@ -38,6 +38,8 @@ def main(folder, trial, host, dll, base):
                 file.write(text)
 
         run(installed, True, "")
+        # The environment that it gets has nothing of a user.
+        run(installed, True, "", ("cmd", "/c", "set LOCALAPPDATA=&& set USERPROFILE=&& trial.exe"))
         configure("backends = shm,tcp\n")
         run(installed, False, "IPv4: OpenWSD reaches no peer without it")
         configure("rule = connect ::1 shm tcp\n")

@@ -3,8 +3,8 @@
  * routine_windows.c - see routine.h: operations whose routine is due, and the end of their threads.
  *
  * The handle in a WSATHREADID is the host's and goes with its thread, so it cannot be asked, and its number may be
- * another object's by then. A reference to the thread has a handle of its own. Nothing is done in the thread that ends: the
- * system holds locks there, and what the thread has here is not to be used any more.
+ * another object's by then. A reference to the thread has a handle of its own. Nothing is done in the thread that ends:
+ * the system holds locks there, and what the thread has here is not to be used any more.
  */
 #include "provider/winsock/routine.h"
 

@@ -69,6 +69,20 @@ static SOCKET create_handle(unsigned table, DWORD catalog_id, DWORD_PTR context,
 	return s;
 }
 
+SOCKET host_foreign(DWORD_PTR context)
+{
+	SOCKET s;
+
+	pthread_mutex_lock(&lock);
+	if (handle_count == HANDLES)
+		abort();
+	s = FIRST_VALUE + 4 * handle_count;
+	handles[handle_count++] =
+		(struct host_handle){ .handle = s, .context = context, .open = true };
+	pthread_mutex_unlock(&lock);
+	return s;
+}
+
 static int close_handle(unsigned table, SOCKET s, LPINT error)
 {
 	struct host_handle *h;
@@ -87,6 +101,14 @@ static int close_handle(unsigned table, SOCKET s, LPINT error)
 	if (result != 0)
 		report(error, WSAENOTSOCK);
 	return result;
+}
+
+void host_foreign_close(SOCKET s)
+{
+	INT ignored;
+
+	if (close_handle(0, s, &ignored) != 0)
+		abort();
 }
 
 /* Whoever asks with a closed handle passes on what an application gave him: that is not late. */

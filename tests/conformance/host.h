@@ -55,6 +55,10 @@ extern atomic_int host_fail_create;	 /* not 0: WPUCreateSocketHandle fails with 
 extern LPBLOCKINGCALLBACK host_blocking; /* what WPUQueryBlockingCallback answers */
 extern DWORD_PTR host_blocking_context;
 
+/* An open socket of another provider, which has this context, too. */
+SOCKET host_foreign(DWORD_PTR context);
+void host_foreign_close(SOCKET s);
+
 /* The call failed, and with exactly this code; it stores its error in host_error. */
 #define SPI_FAILS(call, code) (host_error = 0, (int)(call) == SOCKET_ERROR && host_error == (code))
 /* The same for a call that returns a SOCKET. */

@@ -417,9 +417,10 @@ static void check_contexts(void)
 
 static void check_not_a_socket(void)
 {
-	SOCKET closed = host_socket(), other = host_socket(), never;
+	SOCKET closed = host_socket(), other = host_socket(), never, foreign;
 
 	host_close(closed);
+	foreign = host_foreign(host_find(other).context);
 	never = other + 4 * 1000;
 	somewhere = loopback(9);
 	for (size_t i = 0; i < CALLS; i++) {
@@ -427,7 +428,9 @@ static void check_not_a_socket(void)
 		CHECK_R(42, SPI_FAILS(calls[i](never), WSAENOTSOCK));
 		CHECK_R(42, SPI_FAILS(calls[i](INVALID_SOCKET), WSAENOTSOCK));
 		CHECK_R(42, SPI_FAILS(calls[i](0), WSAENOTSOCK));
+		CHECK_R(42, SPI_FAILS(calls[i](foreign), WSAENOTSOCK));
 	}
+	host_foreign_close(foreign);
 	/* Without a place for the error it does not crash either. */
 	CHECK_R(42, spi.lpWSPCloseSocket(closed, NULL) == SOCKET_ERROR);
 	CHECK_R(42, host_close(other) == 0);

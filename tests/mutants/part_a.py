@@ -47,6 +47,13 @@ MUTANTS = [
     (
         42,
         "provider/winsock/lookup.c",
+        "sock->mode != mode || wsd_socket_descriptor(sock) != s)",
+        "sock->mode != mode)",
+        "sockets",
+    ),
+    (
+        42,
+        "provider/winsock/lookup.c",
         "if (sock == NULL) {\n\t\t*error = WSAENOTSOCK;",
         "if (sock == NULL) {\n\t\t*error = WSAEINVAL;",
         "sockets",

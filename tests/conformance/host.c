@@ -7,6 +7,7 @@
 #define HANDLES	    16384u
 #define COMPLETIONS 16384u
 #define APCS	    1024u
+#define MESSAGES    1024u
 #define FIRST_VALUE 0x5A000000u /* unlike any value of the library's own host */
 
 struct apc {
@@ -21,6 +22,9 @@ WSAPROTOCOL_INFOW host_protocol;
 atomic_uint host_calls[HOST_TABLES][HOST_UPCALLS];
 atomic_int host_fail_create;
 atomic_uintptr_t host_refused;
+atomic_bool host_no_window;
+atomic_uint host_post_ms;
+atomic_bool host_posts;
 LPBLOCKINGCALLBACK host_blocking;
 DWORD_PTR host_blocking_context;
 
@@ -31,6 +35,8 @@ static struct host_completion completions[COMPLETIONS];
 static unsigned completion_count;
 static struct apc apcs[APCS];
 static unsigned apc_count;
+static struct host_message messages[MESSAGES];
+static unsigned message_count;
 static _Thread_local pthread_t self; /* its address names the thread */
 
 static void report(LPINT error, int code)
@@ -156,6 +162,34 @@ static int query_blocking(unsigned table, LPBLOCKINGCALLBACK *callback, PDWORD_P
 	return 0;
 }
 
+static BOOL WSPAPI post_message(HWND window, UINT message, WPARAM wparam, LPARAM lparam)
+{
+	unsigned ms = atomic_exchange(&host_post_ms, 0);
+	struct host_handle *h;
+	bool room;
+
+	if (ms > 0) {
+		host_posts = true;
+		Sleep(ms);
+		host_posts = false;
+	}
+	pthread_mutex_lock(&lock);
+	h = find((SOCKET)wparam);
+	if (h != NULL)
+		h->late += !h->open;
+	room = message_count < MESSAGES && !host_no_window;
+	if (room)
+		messages[message_count++] = (struct host_message){
+			window,
+			message,
+			(SOCKET)wparam,
+			(int)(lparam & 0xffff),
+			(int)(lparam >> 16),
+		};
+	pthread_mutex_unlock(&lock);
+	return room;
+}
+
 /* A base provider's sockets are what it says; ours are none of the system's. */
 static SOCKET WSPAPI modify_ifs(DWORD id, SOCKET proposed, LPINT error)
 {
@@ -216,7 +250,7 @@ TABLE(1)
 		.lpWPUCloseEvent = WPUCloseEvent, .lpWPUCloseSocketHandle = close_##n,     \
 		.lpWPUCreateEvent = WPUCreateEvent, .lpWPUCreateSocketHandle = create_##n, \
 		.lpWPUFDIsSet = WPUFDIsSet, .lpWPUGetProviderPath = WPUGetProviderPath,    \
-		.lpWPUModifyIFSHandle = modify_ifs, .lpWPUPostMessage = WPUPostMessage,    \
+		.lpWPUModifyIFSHandle = modify_ifs, .lpWPUPostMessage = post_message,      \
 		.lpWPUQueryBlockingCallback = blocking_##n,                                \
 		.lpWPUQuerySocketHandleContext = query_##n, .lpWPUQueueApc = apc_##n,      \
 		.lpWPUResetEvent = reset_##n, .lpWPUSetEvent = set_##n,                    \
@@ -369,6 +403,30 @@ unsigned host_wait_completion(LPWSAOVERLAPPED overlapped, unsigned ms)
 			return found;
 		Sleep(1);
 	}
+}
+
+static bool take_message(struct host_message *m)
+{
+	bool found;
+
+	pthread_mutex_lock(&lock);
+	found = message_count > 0;
+	if (found) {
+		*m = messages[0];
+		memmove(&messages[0], &messages[1], --message_count * sizeof(messages[0]));
+	}
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
+bool host_next_message(struct host_message *m, unsigned ms)
+{
+	for (unsigned waited = 0; !take_message(m); waited++) {
+		if (waited >= ms)
+			return false;
+		Sleep(1);
+	}
+	return true;
 }
 
 LPWSATHREADID host_thread(WSATHREADID *storage)

@@ -46,12 +46,23 @@ struct host_completion {
 	DWORD offset, offset_high;
 };
 
+/* One WPUPostMessage, with what its parameters mean. */
+struct host_message {
+	HWND window;
+	unsigned message;
+	SOCKET s;
+	int event, error;
+};
+
 extern WSPPROC_TABLE spi;	     /* what WSPStartup returned */
 extern _Thread_local INT host_error; /* pass &host_error as lpErrno */
 extern WSAPROTOCOL_INFOW host_protocol;
 extern atomic_uint host_calls[HOST_TABLES][HOST_UPCALLS];
 extern atomic_uintptr_t host_refused;	 /* the context that it refused last */
 extern atomic_int host_fail_create;	 /* not 0: WPUCreateSocketHandle fails with it */
+extern atomic_bool host_no_window;	 /* WPUPostMessage fails */
+extern atomic_uint host_post_ms;	 /* so long the next one takes */
+extern atomic_bool host_posts;		 /* it does just now */
 extern LPBLOCKINGCALLBACK host_blocking; /* what WPUQueryBlockingCallback answers */
 extern DWORD_PTR host_blocking_context;
 
@@ -81,6 +92,9 @@ unsigned host_completions(void);
 struct host_completion host_completion_at(unsigned n); /* the n-th */
 /* How many there were for this structure; waits at most ms for the first. */
 unsigned host_wait_completion(LPWSAOVERLAPPED overlapped, unsigned ms);
+
+/* Takes the oldest message; waits at most ms for one. */
+bool host_next_message(struct host_message *m, unsigned ms);
 
 /* The calling thread for lpThreadId; the structure is the caller's, to overwrite as he likes. */
 LPWSATHREADID host_thread(WSATHREADID *storage);

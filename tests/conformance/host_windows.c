@@ -90,12 +90,3 @@ int WSPAPI WPUGetProviderPath(LPGUID provider, WCHAR *path, LPINT length, LPINT 
 	*error = needed > 0 ? WSAEFAULT : WSAEINVAL;
 	return SOCKET_ERROR;
 }
-
-BOOL WSPAPI WPUPostMessage(HWND window, UINT message, WPARAM wparam, LPARAM lparam)
-{
-	(void)window;
-	(void)message;
-	(void)wparam;
-	(void)lparam;
-	return FALSE;
-}

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * event.c - FD_* events: the record and its re-enabling rules, WSPEventSelect,
+ * event.c - FD_* events: the record and its re-enabling rules, WSPEventSelect, WSPAsyncSelect,
  * WSPEnumNetworkEvents.
  *
  * Re-enabling: a receive call arms FD_READ and FD_OOB, WSPAccept arms FD_ACCEPT unless it deferred,
  * a send that failed WSAEWOULDBLOCK arms FD_WRITE, connecting arms FD_CONNECT and FD_CLOSE once,
- * the change ioctls arm theirs, and WSPEventSelect arms everything.
+ * the change ioctls arm theirs, and a selection arms everything.
  */
 #include "provider/winsock/netwatch.h"
 #include "provider/winsock/share.h"
@@ -30,9 +30,20 @@ void wsd_fd_select(struct wsd_fd_record *fd, WSAEVENT event, long mask)
 		fd->event = event;
 }
 
+void wsd_fd_select_window(struct wsd_fd_record *fd, HWND window, unsigned message, long mask)
+{
+	wsd_fd_select(fd, WSA_INVALID_EVENT, mask);
+	if (mask != 0)
+		fd->window = window;
+	fd->message = message;
+}
+
 void wsd_fd_inherit(struct wsd_fd_record *fd, const struct wsd_fd_record *from)
 {
-	wsd_fd_select(fd, from->event, from->mask);
+	if (from->window != NULL)
+		wsd_fd_select_window(fd, from->window, from->message, from->mask);
+	else
+		wsd_fd_select(fd, from->event, from->mask);
 	/* It was accepted, not connected: there is no result of connecting to report. */
 	fd->armed &= ~(long)FD_CONNECT;
 }
@@ -53,7 +64,7 @@ bool wsd_fd_raise(struct wsd_fd_record *fd, long bit, int error)
 	fd->armed &= ~bit;
 	fd->record |= bit;
 	fd->error[bit_number(bit)] = error;
-	fd->signal = true;
+	fd->signal = fd->window == NULL;
 	return true;
 }
 
@@ -64,10 +75,43 @@ void wsd_fd_arm(struct wsd_fd_record *fd, long bits)
 
 void wsd_fd_fetch(struct wsd_fd_record *fd, LPWSANETWORKEVENTS out)
 {
+	out->lNetworkEvents = 0;
+	if (fd->window != NULL)
+		return;
 	out->lNetworkEvents = (LONG)fd->record;
 	for (unsigned n = 0; n < FD_MAX_EVENTS; n++)
 		if (fd->record & (1L << n))
 			out->iErrorCode[n] = fd->error[n];
+	fd->record = 0;
+}
+
+void wsd_fd_take_messages(struct wsd_fd_record *fd, struct wsd_fd_messages *out)
+{
+	static const unsigned char order[FD_MAX_EVENTS] = {
+		FD_CONNECT_BIT,
+		FD_ACCEPT_BIT,
+		FD_OOB_BIT,
+		FD_READ_BIT,
+		FD_WRITE_BIT,
+		FD_QOS_BIT,
+		FD_GROUP_QOS_BIT,
+		FD_ROUTING_INTERFACE_CHANGE_BIT,
+		FD_ADDRESS_LIST_CHANGE_BIT,
+		FD_CLOSE_BIT,
+	};
+
+	out->count = 0;
+	if (!wsd_fd_has_messages(fd))
+		return;
+	out->window = fd->window;
+	out->message = fd->message;
+	for (unsigned i = 0; i < FD_MAX_EVENTS; i++) {
+		long bit = 1L << order[i];
+
+		/* The event in the lower half, its error in the upper one. */
+		if (fd->record & bit)
+			out->news[out->count++] = (LPARAM)(bit | (long)fd->error[order[i]] << 16);
+	}
 	fd->record = 0;
 }
 
@@ -181,7 +225,33 @@ void wsd_event_look(struct wsd_socket *sock)
 		(void)wsd_fd_raise(fd, FD_CLOSE, error);
 }
 
+/* Taken and posted by one thread at a time. A message that the window does not take, be it gone, is lost alone. */
+void wsd_event_tell(struct wsd_socket *sock)
+{
+	LPWPUPOSTMESSAGE post = wsd_upcalls(sock->mode)->table.lpWPUPostMessage;
+	struct wsd_fd_messages m;
+
+	wsd_mutex_lock(&sock->tell);
+	wsd_mutex_lock(&sock->lock);
+	wsd_fd_take_messages(&sock->fd, &m);
+	wsd_mutex_unlock(&sock->lock);
+	for (unsigned i = 0; i < m.count && post != NULL && !atomic_load(&sock->quiet); i++)
+		(void)post(m.window, m.message, (WPARAM)sock->handle, m.news[i]);
+	wsd_mutex_unlock(&sock->tell);
+}
+
 /* --- the calls --- */
+
+/* The selection has changed: that makes nonblocking, and what holds already is told at once. */
+static int selected(struct wsd_socket *sock, LPINT lpErrno)
+{
+	if (sock->share != NULL)
+		wsd_share_selected(sock);
+	sock->nonblocking = true;
+	sock->connect_told = false;
+	sock->changes |= WSD_CHANGE_LOOK;
+	return wsd_socket_return(sock, 0, lpErrno);
+}
 
 static int select_entered(struct wsd_socket *sock, WSAEVENT hEventObject, long lNetworkEvents,
 			  LPINT lpErrno)
@@ -196,12 +266,7 @@ static int select_entered(struct wsd_socket *sock, WSAEVENT hEventObject, long l
 	    (lNetworkEvents != 0 && hEventObject == WSA_INVALID_EVENT))
 		return wsd_socket_return(sock, WSAEINVAL, lpErrno);
 	wsd_fd_select(&sock->fd, hEventObject, lNetworkEvents);
-	if (sock->share != NULL)
-		wsd_share_selected(sock);
-	sock->nonblocking = true;
-	sock->connect_told = false;
-	sock->changes |= WSD_CHANGE_LOOK;
-	return wsd_socket_return(sock, 0, lpErrno);
+	return selected(sock, lpErrno);
 }
 
 int WSPAPI wsd_spi_event_select(SOCKET s, WSAEVENT hEventObject, long lNetworkEvents, LPINT lpErrno)
@@ -265,14 +330,17 @@ int WSPAPI wsd_san_enum_network_events(SOCKET s, WSAEVENT hEventObject,
 	return enum_entered(wsd_san_enter(s, lpErrno), hEventObject, lpNetworkEvents, lpErrno);
 }
 
+/* A window that is none is not noticed: only user32 could say so. Its messages are lost. */
 int WSPAPI wsd_spi_async_select(SOCKET s, HWND hWnd, unsigned int wMsg, long lEvent, LPINT lpErrno)
 {
 	struct wsd_socket *sock = wsd_socket_enter(s, lpErrno);
 
-	(void)hWnd;
-	(void)wMsg;
-	(void)lEvent;
 	if (sock == NULL)
 		return SOCKET_ERROR;
-	return wsd_socket_return(sock, WSAEOPNOTSUPP, lpErrno);
+	if (wsd_upcalls(sock->mode)->table.lpWPUPostMessage == NULL)
+		return wsd_socket_return(sock, WSAEOPNOTSUPP, lpErrno);
+	if ((lEvent & ~(long)FD_ALL_EVENTS) != 0 || (lEvent != 0 && hWnd == NULL))
+		return wsd_socket_return(sock, WSAEINVAL, lpErrno);
+	wsd_fd_select_window(&sock->fd, hWnd, wMsg, lEvent);
+	return selected(sock, lpErrno);
 }

@@ -180,6 +180,7 @@ static struct wsd_socket *grow(void)
 	if (sock == NULL)
 		return NULL;
 	wsd_mutex_init(&sock->lock);
+	wsd_mutex_init(&sock->tell);
 	sock->handle = INVALID_SOCKET;
 	sock->closed = true;
 	sock->context = (DWORD_PTR)index + 1;

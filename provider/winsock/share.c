@@ -529,9 +529,7 @@ void wsd_share_leave(struct wsd_socket *sock, bool abort_it, bool quiet)
 	share->abort = abort_it;
 	share->leave_by = wsd_clock_ns() + LEAVE_LIMIT;
 	wsd_share_poke(sock);
-	wsd_socket_leave(sock);
-	wsd_handle_unref(sock);
-	wsd_socket_unref(sock);
+	wsd_socket_close_leave(sock);
 }
 
 /* --- the end of threads --- */

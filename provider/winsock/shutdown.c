@@ -212,6 +212,16 @@ bool wsd_socket_closes_hard(const struct wsd_socket *sock)
 	return !sock->away && sock->options.linger_on && sock->options.linger_seconds == 0;
 }
 
+void wsd_socket_close_leave(struct wsd_socket *sock)
+{
+	wsd_socket_leave(sock);
+	/* No message names a descriptor that the program believes closed. */
+	wsd_mutex_lock(&sock->tell);
+	wsd_mutex_unlock(&sock->tell);
+	wsd_handle_unref(sock);
+	wsd_socket_unref(sock);
+}
+
 void wsd_socket_close_now(struct wsd_socket *sock, bool abort_it, bool quiet)
 {
 	if (sock->share != NULL && !wsd_share_dissolve(sock)) {
@@ -221,9 +231,7 @@ void wsd_socket_close_now(struct wsd_socket *sock, bool abort_it, bool quiet)
 	wsd_socket_ref(sock);
 	wsd_socket_close_begin(sock, quiet);
 	wsd_socket_close_end(sock, abort_it);
-	wsd_socket_leave(sock);
-	wsd_handle_unref(sock);
-	wsd_socket_unref(sock);
+	wsd_socket_close_leave(sock);
 }
 
 /* [lock] Is it open, and was it made in that start? */

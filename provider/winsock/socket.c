@@ -15,6 +15,7 @@
 struct delivery {
 	struct wsd_list ops;
 	WSAEVENT event; /* to be set, or WSA_INVALID_EVENT */
+	bool messages;	/* a window has to be told */
 	struct wsd_op *fill;
 	struct wsd_socket *children; /* each referenced */
 	struct wsd_stream *streams[WSD_ZOMBIES];
@@ -205,7 +206,8 @@ void wsd_socket_lock_child(struct wsd_socket *child)
 
 static bool has_work(const struct wsd_socket *sock)
 {
-	return !wsd_list_empty(&sock->finished) || sock->fd.signal || sock->zombie_count > 0 ||
+	return !wsd_list_empty(&sock->finished) || sock->fd.signal ||
+	       wsd_fd_has_messages(&sock->fd) || sock->zombie_count > 0 ||
 	       sock->dead_listener != NULL || sock->fill != NULL || sock->to_settle != NULL ||
 	       sock->dead_channel != NULL || sock->dead_acceptor != NULL;
 }
@@ -214,7 +216,8 @@ static bool has_work(const struct wsd_socket *sock)
  * deferred work, never by an application thread that happens to come first. */
 static void collect(struct wsd_socket *sock, struct delivery *d)
 {
-	d->event = WSA_INVALID_EVENT;
+	d->event = wsd_fd_take_signal(&sock->fd);
+	d->messages = wsd_fd_has_messages(&sock->fd);
 	d->stream_count = 0;
 	d->listener = NULL;
 	d->channel = NULL;
@@ -225,10 +228,6 @@ static void collect(struct wsd_socket *sock, struct delivery *d)
 	sock->to_settle = NULL;
 	wsd_list_init(&d->ops);
 	wsd_list_splice(&d->ops, &sock->finished);
-	if (sock->fd.signal) {
-		sock->fd.signal = false;
-		d->event = sock->fd.event;
-	}
 	if (sock->deferred_queued)
 		return;
 	for (unsigned i = 0; i < sock->zombie_count; i++)
@@ -266,6 +265,8 @@ static void deliver(struct wsd_socket *sock, struct delivery *d)
 		wsd_op_deliver(wsd_container(node, struct wsd_op, link));
 	if (d->event != WSA_INVALID_EVENT && !atomic_load(&sock->quiet))
 		(void)wsd_upcalls(sock->mode)->table.lpWPUSetEvent(d->event, &ignored);
+	if (d->messages)
+		wsd_event_tell(sock);
 	if (d->fill != NULL)
 		wsd_transmit_fill(d->fill);
 	for (unsigned i = 0; i < d->stream_count; i++)

@@ -6,6 +6,8 @@
  * Locks: wsd_socket.lock has rank 30. Two are held together only in accept, listener first. No
  * upcall, no completion routine and no wait happens with it held: what has to be told is collected,
  * and told by wsd_socket_leave (application threads) or by the deferred work of the engine's owner.
+ * wsd_socket.tell, taken before it, is held while a window is told: its messages stay in order, and close
+ * waits for the last. No other upcall may happen so: posting a message calls nobody back.
  *
  * References. `refs` keeps the object: one for the handle, one for each of stream, listener,
  * deferred work, operation and blocked caller. `handle_refs` keeps the host's handle open: one
@@ -100,6 +102,7 @@ struct wsd_share;
 
 struct wsd_socket {
 	struct wsd_mutex lock; /* lives as long as the memory */
+	struct wsd_mutex tell; /* likewise */
 	DWORD_PTR context;     /* likewise */
 	uint32_t life;	       /* likewise: how often it was used */
 	struct wsd_socket *next_free;
@@ -251,6 +254,7 @@ void wsd_accept_run_ops(struct wsd_socket *sock);
 void wsd_connect_settle(struct wsd_socket *sock);
 void wsd_control_run(struct wsd_socket *sock);
 void wsd_event_look(struct wsd_socket *sock); /* raise what holds and is armed */
+void wsd_event_tell(struct wsd_socket *sock); /* [no lock] tell the window what was raised */
 void wsd_transmit_fill(struct wsd_op *op);    /* [no lock] read the file */
 void wsd_transmit_free(struct wsd_transmit *transmit);
 /* [lock] All is sent and the socket is to be used again: goes on as a DisconnectEx. */
@@ -319,6 +323,8 @@ bool wsd_socket_closes_hard(const struct wsd_socket *sock);
 /* [lock] Its two halves: what the application had begun ends; the connection does. */
 void wsd_socket_close_begin(struct wsd_socket *sock, bool quiet);
 void wsd_socket_close_end(struct wsd_socket *sock, bool abort);
+/* leave, and wait until nothing more is told of it; gives back a reference and the host's handle. */
+void wsd_socket_close_leave(struct wsd_socket *sock);
 /* [lock] readiness for select and events */
 bool wsd_socket_readable(const struct wsd_socket *sock);
 bool wsd_socket_writable(const struct wsd_socket *sock);

@@ -14,10 +14,13 @@ QOS_NAMES = "provider/winsock/qos_names.c"
 MUTANTS = [
     # events and select
     (214, EVENT, "\twsd_fd_init(fd);\n\tfd->mask = mask;", "\tfd->mask = mask;", "events"),
-    (219, EVENT, "\tfd->record = 0;\n}", "}", "events"),
+    (219, EVENT, "fd->error[n];\n\tfd->record = 0;\n}", "fd->error[n];\n}", "events"),
     (221, EVENT, "\t\tif (fd->record & (1L << n))\n", "", "events"),
     (223, EVENT, "(fd->mask & fd->armed & bit)", "(fd->armed & bit)", "events"),
     (225, EVENT, "\tfd->armed &= ~bit;\n", "", "events"),
+    (201, "provider/winsock/shutdown.c",
+     "\twsd_mutex_lock(&sock->tell);\n\twsd_mutex_unlock(&sock->tell);\n", "", "messages"),
+    (234, EVENT, "from->window, from->message, from->mask", "from->window, 0, from->mask", "messages"),
     (231, EVENT, "\t*error = sock->broken_error;\n", "\t*error = 0;\n", "events"),
     (
         233,

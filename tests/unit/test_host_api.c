@@ -456,6 +456,8 @@ static void test_small_extras(void **state)
 	assert_int_equal(error, WSAEINVAL);
 	assert_int_equal(WPUGetProviderPath(&fake.protocol.ProviderId, path, &length, &error), 0);
 	assert_true(WPUModifyIFSHandle(1001, 5, &error) == INVALID_SOCKET);
+	/* No windows: the provider sees that, and so does who calls it in spite of that. */
+	assert_null(fake.upcalls.lpWPUPostMessage);
 	assert_false(WPUPostMessage(NULL, 0, 0, 0));
 }
 

@@ -219,6 +219,56 @@ static void test_selection_clears_and_inherits(void **state)
 	assert_false(wsd_fd_raise(&fd, FD_ACCEPT, 0));
 }
 
+static void test_window_gets_a_message_each(void **state)
+{
+	struct wsd_fd_record fd, child;
+	struct wsd_fd_messages m;
+	WSANETWORKEVENTS out;
+	HWND window = (HWND)&fd;
+
+	(void)state;
+	wsd_fd_select_window(&fd, window, 0x400, FD_ALL_EVENTS & ~FD_QOS);
+	assert_false(wsd_fd_has_messages(&fd));
+	assert_false(wsd_fd_raise(&fd, FD_QOS, 0)); /* not selected */
+	assert_true(wsd_fd_raise(&fd, FD_CLOSE, WSAECONNRESET));
+	assert_true(wsd_fd_raise(&fd, FD_READ, 0));
+	assert_true(wsd_fd_raise(&fd, FD_WRITE, 0));
+	assert_true(wsd_fd_raise(&fd, FD_CONNECT, WSAETIMEDOUT));
+	assert_false(wsd_fd_raise(&fd, FD_READ, 0)); /* not enabled again */
+	assert_false(fd.signal);
+	wsd_fd_fetch(&fd, &out);
+	assert_int_equal(out.lNetworkEvents, 0); /* they are the window's */
+	assert_true(wsd_fd_has_messages(&fd));
+	wsd_fd_take_messages(&fd, &m);
+	assert_ptr_equal(m.window, window);
+	assert_int_equal(m.message, 0x400);
+	assert_int_equal(m.count, 4);
+	assert_int_equal(m.news[0], FD_CONNECT | WSAETIMEDOUT << 16);
+	assert_int_equal(m.news[1], FD_READ);
+	assert_int_equal(m.news[2], FD_WRITE);
+	assert_int_equal(m.news[3], FD_CLOSE | WSAECONNRESET << 16);
+	wsd_fd_take_messages(&fd, &m);
+	assert_int_equal(m.count, 0);
+	assert_false(wsd_fd_raise(&fd, FD_READ, 0)); /* telling does not enable */
+	wsd_fd_arm(&fd, FD_READ);
+	assert_true(wsd_fd_raise(&fd, FD_READ, 0));
+	wsd_fd_inherit(&child, &fd);
+	assert_false(wsd_fd_has_messages(&child));
+	assert_ptr_equal(child.window, window);
+	assert_int_equal(child.message, 0x400);
+	assert_false(wsd_fd_raise(&child, FD_CONNECT, 0)); /* it was accepted */
+	/* Each selection replaces the other kind's. */
+	wsd_fd_select(&fd, (WSAEVENT)&fd, FD_READ);
+	assert_true(wsd_fd_raise(&fd, FD_READ, 0));
+	assert_true(fd.signal && !wsd_fd_has_messages(&fd));
+	wsd_fd_select_window(&fd, window, 0x401, FD_READ);
+	assert_ptr_equal(fd.event, WSA_INVALID_EVENT);
+	assert_false(fd.signal);
+	wsd_fd_select_window(&fd, window, 0, 0);
+	assert_null(fd.window);
+	assert_false(wsd_fd_raise(&fd, FD_READ, 0));
+}
+
 /* --- operations and states --- */
 
 static void test_advance_over_buffers(void **state)
@@ -310,6 +360,7 @@ int main(void)
 		cmocka_unit_test(test_port_is_held_and_shared),
 		cmocka_unit_test(test_events_need_enabling),
 		cmocka_unit_test(test_selection_clears_and_inherits),
+		cmocka_unit_test(test_window_gets_a_message_each),
 		cmocka_unit_test(test_advance_over_buffers),
 		cmocka_unit_test(test_state_table),
 		cmocka_unit_test(test_table_is_complete),

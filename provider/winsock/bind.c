@@ -136,7 +136,7 @@ enum wsd_status wsd_socket_hold_port(struct wsd_socket *sock)
 {
 	if (sock->port == NULL)
 		return hold_any_port(sock);
-	wsd_port_restore(sock->port); /* it may have been lent to the system's TCP */
+	wsd_port_restore(sock->port, false); /* it may have been lent to the system's TCP */
 	return WSD_OK;
 }
 

@@ -68,7 +68,7 @@ static int open_listener(struct wsd_socket *sock)
 	wsd_mutex_lock(&sock->lock);
 	sock->reserved = false;
 	if (status != WSD_OK) {
-		wsd_port_restore(sock->port);
+		wsd_port_restore(sock->port, false);
 		wsd_streams_count(sock->mode, -1);
 		return wsd_error(status, WSD_CALL_LISTEN);
 	}
@@ -102,7 +102,7 @@ int wsd_socket_start_listening(struct wsd_socket *sock)
 	wsd_mutex_lock(&sock->lock);
 	sock->reserved = false;
 	if (status != WSD_OK)
-		wsd_port_restore(sock->port);
+		wsd_port_restore(sock->port, false);
 	return wsd_error(status, WSD_CALL_LISTEN);
 }
 

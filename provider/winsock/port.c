@@ -184,12 +184,15 @@ static void restore(struct wsd_port *port)
 		set_reuse(&want, false);
 }
 
-void wsd_port_restore(struct wsd_port *port)
+void wsd_port_restore(struct wsd_port *port, bool ended)
 {
 	if (port == NULL)
 		return;
 	wsd_mutex_lock(&ports_lock);
 	restore(port);
+	/* A server that is started anew may listen there, as beside TCP's own connections. */
+	if (ended && port->sharing == WSD_PORT_REUSE)
+		wsd_os_port_set_reuse(port->holder, true);
 	wsd_mutex_unlock(&ports_lock);
 }
 

@@ -26,8 +26,8 @@ enum wsd_status wsd_port_connect(struct wsd_port *port, const struct wsd_addr *r
 /* The system's socket that holds the port, to become a connection or a listening socket. It is the caller's from
  * now on and closed by it. -1: there is none, or others share it. */
 intptr_t wsd_port_take(struct wsd_port *port);
-/* Hold the port again after that, if it is to be had. */
-void wsd_port_restore(struct wsd_port *port);
+/* Hold the port again after that, if it is to be had; ended: for what a listener leaves behind. */
+void wsd_port_restore(struct wsd_port *port, bool ended);
 struct wsd_port *wsd_port_share(struct wsd_port *port); /* one more holder, for accepted sockets */
 /* Of a socket that comes from another process, or another socket here: which has stepped aside. */
 enum wsd_status wsd_port_inherit(const struct wsd_addr *want, enum wsd_port_sharing sharing,

@@ -475,7 +475,7 @@ void wsd_socket_settle(struct wsd_socket *sock)
 			sock->listener = NULL;
 			sock->dead_acceptor = sock->acceptor;
 			sock->acceptor = NULL;
-			wsd_port_restore(sock->port); /* its connections live on */
+			wsd_port_restore(sock->port, true); /* its connections live on */
 		}
 	}
 	wsd_event_look(sock);

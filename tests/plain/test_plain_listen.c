@@ -170,6 +170,39 @@ static void check_port_again(void)
 	}
 }
 
+/* A server that is started anew serves its port while the old one has connections left: if both share it. */
+static void check_restart(void)
+{
+	over("shm,tcp,plain");
+	for (int shared = 0; shared < 2; shared++) {
+		struct sockaddr_in at = peer_address(0);
+		SOCKET listener = peer_socket(), s;
+		int length = sizeof(at), plain, next = -1;
+		uint32_t port;
+		char byte;
+
+		PEER_CHECK(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, (char *)&shared,
+				      sizeof(shared)) == 0 &&
+			   bind(listener, (struct sockaddr *)&at, sizeof(at)) == 0 &&
+			   listen(listener, 2) == 0 &&
+			   getsockname(listener, (struct sockaddr *)&at, &length) == 0);
+		port = ntohs(at.sin_port);
+		plain = system_connect(port);
+		s = accept(listener, NULL, NULL);
+		PEER_CHECK(plain >= 0 && s != INVALID_SOCKET && closesocket(listener) == 0);
+		for (int i = 0; i < (shared ? 500 : 10) && next < 0; i++) {
+			Sleep(10);
+			next = system_listen(&port, 2);
+		}
+		PEER_CHECK((next >= 0) == shared);
+		PEER_CHECK(send(s, "x", 1, 0) == 1 && system_receive(plain, &byte, 1) == 1);
+		PEER_CHECK(closesocket(s) == 0);
+		system_close(plain);
+		if (shared)
+			system_close(next);
+	}
+}
+
 /* --- a socket that two have --- */
 
 static SOCKET another(SOCKET s)
@@ -308,8 +341,13 @@ static void check_shared_accepts(void)
 }
 
 const struct plain_case plain_cases[] = {
-	{ "both_kinds", check_both_kinds },	    { "backlog", check_backlog },
-	{ "port_again", check_port_again },	    { "shared_end", check_shared_end },
-	{ "shared_backlog", check_shared_backlog }, { "shared_accepts", check_shared_accepts },
-	{ "not_shared", check_not_shared },	    { NULL, NULL },
+	{ "both_kinds", check_both_kinds },
+	{ "backlog", check_backlog },
+	{ "port_again", check_port_again },
+	{ "restart", check_restart },
+	{ "shared_end", check_shared_end },
+	{ "shared_backlog", check_shared_backlog },
+	{ "shared_accepts", check_shared_accepts },
+	{ "not_shared", check_not_shared },
+	{ NULL, NULL },
 };

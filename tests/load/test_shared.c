@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * test_shared.c [threads] - one connection, two processes that share its end and take turns in sending, and a peer that
- * checks every byte: 1 GiB in pieces of 1 MiB (WSD_TEST_MIB pieces, if it is set). Every sixteenth piece is answered, to
- * the process that sent it. With "threads" these three are threads of one process, for a backend that leaves none.
+ * checks every byte: 1 GiB in pieces of 1 MiB (WSD_TEST_MIB pieces, if it is set). Every sixteenth piece is answered,
+ * to the process that sent it. With "threads" these three are threads of one process, for a backend that leaves none.
  */
 #include <pthread.h>
 #include <stdio.h>

@@ -31,7 +31,6 @@ static struct {
 	LPFN_WSAIOCTL ioctl;
 	LPFN_WSAEVENTSELECT event_select;
 	LPFN_WSAENUMNETWORKEVENTS enum_events;
-	LPFN_SELECT select;
 } ws2;
 
 /* What WSP functions return and where: result, and the error on failure. */
@@ -142,12 +141,6 @@ static int WSPAPI net_enum_events(SOCKET s, WSAEVENT event, LPWSANETWORKEVENTS e
 	return ended(ws2.enum_events(s, event, events), error);
 }
 
-static int WSPAPI net_select(int count, fd_set *readable, fd_set *writable, fd_set *failed,
-			     const PTIMEVAL timeout, LPINT error)
-{
-	return ended(ws2.select(count, readable, writable, failed, timeout), error);
-}
-
 static SOCKET WSPAPI net_socket(int family, int type, int protocol, LPWSAPROTOCOL_INFOW entry,
 				GROUP group, DWORD flags, LPINT error)
 {
@@ -192,7 +185,6 @@ static bool load_ws2(void)
 		{ "WSAIoctl", &ws2.ioctl },
 		{ "WSAEventSelect", &ws2.event_select },
 		{ "WSAEnumNetworkEvents", &ws2.enum_events },
-		{ "select", &ws2.select },
 	};
 	HMODULE module = wsd_windows_system_module(L"ws2_32.dll");
 	size_t i;
@@ -227,6 +219,5 @@ bool wsd_ws2_provider(WSPPROC_TABLE *table)
 	table->lpWSPIoctl = net_ioctl;
 	table->lpWSPEventSelect = net_event_select;
 	table->lpWSPEnumNetworkEvents = net_enum_events;
-	table->lpWSPSelect = net_select;
 	return true;
 }

@@ -369,7 +369,6 @@ void tcp_os_close(int fd)
 		CloseHandle(slot->event);
 	if (slot->s != INVALID_SOCKET)
 		wsd_windows_closesocket(slot->s);
-	wsd_free(slot->question);
 	tcp_slot_free(fd);
 }
 

@@ -11,8 +11,6 @@
 #include "rdma_backend/base/platform.h"
 #include "rdma_backend/tcp/tcp_os.h"
 
-struct tcp_question; /* tcp_set_windows.c */
-
 enum tcp_slot_kind {
 	TCP_SLOT_FREE,
 	TCP_SLOT_SOCKET,
@@ -38,10 +36,8 @@ struct tcp_slot {
 	/* Of a set: */
 	struct wsd_mutex lock;
 	struct wsd_list members;
-	HANDLE event;	/* manual */
-	bool pending;	/* a member may be ready that the event does not tell of */
-	unsigned count; /* of members */
-	struct tcp_question *question;
+	HANDLE event; /* manual */
+	bool pending; /* a member may be ready that the event does not tell of */
 };
 
 /* tcp_os_windows.c */

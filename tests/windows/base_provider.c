@@ -218,7 +218,6 @@ static void fill(WSPPROC_TABLE *table)
 	table->lpWSPIoctl = system_table.lpWSPIoctl;
 	table->lpWSPEventSelect = system_table.lpWSPEventSelect;
 	table->lpWSPEnumNetworkEvents = enum_events;
-	table->lpWSPSelect = system_table.lpWSPSelect;
 }
 
 int WSPAPI WSPStartup(WORD version, LPWSPDATA data, LPWSAPROTOCOL_INFOW entry, WSPUPCALLTABLE table,

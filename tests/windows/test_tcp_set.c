@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* test_tcp_set.c - the readiness set of the tcp backend: that nothing is missed in a set of many sockets. */
+#include "tests/lib/test.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "rdma_backend/tcp/tcp_slot_windows.h"
+
+#define PAIRS	  40u
+#define WAIT_MS	  20000u
+#define BATCH	  16
+#define FIRST_TRY 15000u
+#define LAST_TRY  20000u
+
+/* --- a set of many sockets --- */
+
+static struct {
+	int set, listener;
+	uint16_t port;
+	int near_end[PAIRS],
+		far_end[PAIRS]; /* the far ones are in the set, each with its place as the tag */
+} many;
+
+static struct wsd_addr here(void)
+{
+	struct wsd_addr at = { .family = WSD_FAMILY_IPV4, .bytes = { 127, 0, 0, 1 } };
+
+	return at;
+}
+
+static void listen_somewhere(void)
+{
+	const struct wsd_addr at = here();
+
+	for (many.port = FIRST_TRY; many.port < LAST_TRY; many.port++) {
+		many.listener = tcp_os_listen(&at, many.port, PAIRS);
+		if (many.listener != -EADDRINUSE)
+			break;
+	}
+	assert_true(many.listener >= 0);
+}
+
+static int connect_one(void)
+{
+	const struct wsd_addr from = { .family = WSD_FAMILY_NONE }, to = here();
+	int fd = tcp_os_connect(&from, &to, many.port);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static int accept_one(void)
+{
+	int fd;
+
+	while ((fd = tcp_os_accept(many.listener)) == -EAGAIN)
+		Sleep(1);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static int many_begin(void **state)
+{
+	(void)state;
+	listen_somewhere();
+	many.set = tcp_os_set_create();
+	assert_true(many.set >= 0);
+	for (unsigned i = 0; i < PAIRS; i++) {
+		many.near_end[i] = connect_one();
+		many.far_end[i] = accept_one();
+		assert_int_equal(
+			tcp_os_set_add(many.set, many.far_end[i], TCP_READ, &many.far_end[i]), 0);
+	}
+	return 0;
+}
+
+static int many_end(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < PAIRS; i++) {
+		tcp_os_set_remove(many.set, many.far_end[i]);
+		tcp_os_close(many.far_end[i]);
+		tcp_os_close(many.near_end[i]);
+	}
+	tcp_os_close(many.set);
+	tcp_os_close(many.listener);
+	return 0;
+}
+
+/* --- what it tells --- */
+
+static bool poll_for(const void *tag, uint32_t *events)
+{
+	struct tcp_ready ready[BATCH];
+	int n = tcp_os_set_poll(many.set, ready, BATCH);
+
+	for (int i = 0; i < n; i++) {
+		*events = ready[i].events;
+		if (ready[i].tag == tag)
+			return true;
+	}
+	return false;
+}
+
+/* As the queue waits: not without having settled. */
+static void wait_for(const void *tag, uint32_t wanted)
+{
+	HANDLE object = (HANDLE)tcp_os_set_object(many.set);
+	uint32_t events = 0;
+
+	while (!poll_for(tag, &events) || (events & wanted) != wanted) {
+		if (!tcp_os_set_settle(many.set))
+			assert_int_equal(WaitForSingleObject(object, WAIT_MS), WAIT_OBJECT_0);
+	}
+}
+
+/* What was there from the beginning has been told. */
+static void calm(void)
+{
+	HANDLE object = (HANDLE)tcp_os_set_object(many.set);
+
+	while (tcp_os_set_settle(many.set) || WaitForSingleObject(object, 100) == WAIT_OBJECT_0)
+		;
+}
+
+static void send_byte(int fd)
+{
+	struct iovec one = { .iov_base = &(char){ 'x' }, .iov_len = 1 };
+
+	assert_int_equal(tcp_os_send(fd, &one, 1), 1);
+}
+
+static void receive_bytes(int fd, unsigned count)
+{
+	char bytes[8] = "";
+	struct iovec room = { .iov_base = bytes, .iov_len = sizeof(bytes) };
+
+	assert_int_equal(tcp_os_recv(fd, &room, 1), count);
+	assert_int_equal(tcp_os_recv(fd, &room, 1), -EAGAIN);
+}
+
+/* More than a poll has room for are all told, and again as long as they are not read. */
+static void all_are_told(void **state)
+{
+	unsigned last;
+
+	(void)state;
+	for (unsigned i = 0; i < PAIRS; i++)
+		send_byte(many.near_end[i]);
+	for (last = PAIRS; last-- > 0;)
+		wait_for(&many.far_end[last], TCP_READ);
+	send_byte(many.near_end[0]);
+	for (unsigned i = 0; i < PAIRS; i++) {
+		wait_for(&many.far_end[i], TCP_READ);
+		receive_bytes(many.far_end[i], i == 0 ? 2 : 1);
+	}
+}
+
+/* An end is told to who asks for it alone. */
+static void ends_are_told(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < PAIRS; i += 7) {
+		tcp_os_set_change(many.set, many.far_end[i], TCP_HANGUP, &many.far_end[i]);
+		calm();
+		tcp_os_shutdown_write(many.near_end[i]);
+		wait_for(&many.far_end[i], TCP_HANGUP);
+		tcp_os_set_change(many.set, many.far_end[i], 0, &many.far_end[i]);
+	}
+}
+
+/* Also if it has been signalled before somebody asks, as something to read. */
+static void an_end_before_the_question(void **state)
+{
+	uint32_t events;
+	char byte = 0;
+	struct iovec one = { .iov_base = &byte, .iov_len = 1 };
+
+	(void)state;
+	calm();
+	send_byte(many.near_end[1]);
+	wait_for(&many.far_end[1], TCP_READ);
+	assert_int_equal(tcp_os_recv(many.far_end[1], &one, 1), 1);
+	tcp_os_shutdown_write(many.near_end[1]);
+	Sleep(200);
+	assert_true(poll_for(&many.far_end[1], &events));
+	tcp_os_set_change(many.set, many.far_end[1], TCP_HANGUP, &many.far_end[1]);
+	wait_for(&many.far_end[1], TCP_HANGUP);
+}
+
+/* A peer that is gone without an end, also to who has bytes that find no room. */
+static void resets_are_told(void **state)
+{
+	static char bytes[65536];
+	struct iovec all = { .iov_base = bytes, .iov_len = sizeof(bytes) };
+
+	(void)state;
+	for (unsigned i = 0; i < PAIRS; i += 7) {
+		uint32_t wanted = i % 2 == 0 ? TCP_READ : TCP_READ | TCP_WRITE;
+
+		if (wanted & TCP_WRITE)
+			while (tcp_os_send(many.far_end[i], &all, 1) > 0)
+				;
+		else
+			send_byte(many.far_end[i]);
+		tcp_os_set_change(many.set, many.far_end[i], wanted, &many.far_end[i]);
+		calm();
+		tcp_os_close(many.near_end[i]); /* with bytes unread */
+		wait_for(&many.far_end[i], TCP_READ);
+		wait_for(&many.far_end[i], TCP_HANGUP);
+		tcp_os_set_change(many.set, many.far_end[i], 0, &many.far_end[i]);
+		many.near_end[i] = connect_one();
+		tcp_os_close(accept_one());
+	}
+}
+
+/* Room in a buffer that was full. */
+static void room_is_told(void **state)
+{
+	static char bytes[65536];
+	struct iovec all = { .iov_base = bytes, .iov_len = sizeof(bytes) };
+	const unsigned one = PAIRS / 2;
+	size_t sent = 0, taken = 0;
+	ssize_t n;
+
+	(void)state;
+	do {
+		n = tcp_os_send(many.far_end[one], &all, 1);
+		sent += n > 0 ? (size_t)n : 0;
+	} while (n > 0);
+	assert_int_equal(n, -EAGAIN);
+	tcp_os_set_change(many.set, many.far_end[one], TCP_READ | TCP_WRITE, &many.far_end[one]);
+	calm();
+	while (taken < sent) {
+		all.iov_len = sizeof(bytes);
+		n = tcp_os_recv(many.near_end[one], &all, 1);
+		assert_true(n > 0 || n == -EAGAIN);
+		taken += n > 0 ? (size_t)n : 0;
+	}
+	wait_for(&many.far_end[one], TCP_WRITE);
+	tcp_os_set_change(many.set, many.far_end[one], TCP_READ, &many.far_end[one]);
+}
+
+/* Of connects: one that is refused, and one that succeeds and hears something. */
+static void connects_are_told(void **state)
+{
+	const struct wsd_addr from = { .family = WSD_FAMILY_NONE }, to = here();
+	int good = connect_one(), bad = tcp_os_connect(&from, &to, 1), other;
+
+	(void)state;
+	assert_int_equal(tcp_os_set_add(many.set, good, TCP_READ, &good), 0);
+	if (bad >= 0) {
+		assert_int_equal(tcp_os_set_add(many.set, bad, TCP_READ, &bad), 0);
+		wait_for(&bad, TCP_READ);
+		assert_int_equal(tcp_os_connect_result(bad), -ECONNREFUSED);
+		tcp_os_set_remove(many.set, bad);
+		tcp_os_close(bad);
+	}
+	other = accept_one();
+	send_byte(other);
+	wait_for(&good, TCP_READ);
+	assert_int_equal(tcp_os_connect_result(good), 0);
+	tcp_os_set_remove(many.set, good);
+	tcp_os_close(good);
+	tcp_os_close(other);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(all_are_told, many_begin, many_end),
+		cmocka_unit_test_setup_teardown(ends_are_told, many_begin, many_end),
+		cmocka_unit_test_setup_teardown(an_end_before_the_question, many_begin, many_end),
+		cmocka_unit_test_setup_teardown(resets_are_told, many_begin, many_end),
+		cmocka_unit_test_setup_teardown(room_is_told, many_begin, many_end),
+		cmocka_unit_test_setup_teardown(connects_are_told, many_begin, many_end),
+	};
+
+	test_deadline(120);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -50,10 +50,16 @@ static void set_buckets(struct wsd_stream *s)
 			  now);
 }
 
-/* Have what is to be sent reserved, no more and no less: behind FIN, nothing. */
+/* May anything follow? Not behind FIN, nor when nobody is there any more. */
+static bool may_send(const struct wsd_stream *s)
+{
+	return s->state <= WSD_STREAM_OPEN && !s->tx.fin && !s->disconnected;
+}
+
+/* Have what is to be sent reserved, no more and no less. */
 static enum wsd_status reserve(struct wsd_stream *s, const struct wsd_flow *flow)
 {
-	uint32_t rate = !s->tx.fin && wsd_flow_reserves(flow) ? flow->rate : 0;
+	uint32_t rate = may_send(s) && wsd_flow_reserves(flow) ? flow->rate : 0;
 	enum wsd_status status = WSD_OK;
 
 	if (rate != s->pace->reserved)

@@ -86,6 +86,7 @@ static void on_disconnected(struct wsd_stream *s, enum wsd_status status)
 	enum wsd_status error = status == WSD_OK ? WSD_ERESET : status;
 
 	s->disconnected = true;
+	wsd_qos_drop(s);
 	s->changes |= WSD_CHANGE_READABLE | WSD_CHANGE_WRITABLE | WSD_CHANGE_FLUSHED;
 	if (s->state == WSD_STREAM_CONNECTING)
 		wsd_connect_failed(s, error);
@@ -411,6 +412,7 @@ void wsd_stream_break(struct wsd_stream *s, enum wsd_status error)
 		return;
 	s->state = WSD_STREAM_RESET;
 	s->error = error;
+	wsd_qos_drop(s); /* the owner may keep it for long */
 	s->changes |= WSD_CHANGE_READABLE | WSD_CHANGE_WRITABLE | WSD_CHANGE_FLUSHED;
 	s->carrier->broken(s, error);
 }

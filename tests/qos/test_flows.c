@@ -15,6 +15,7 @@ static void advance(uint64_t ns);
 	} while (0)
 #include "tests/unit/session_pair.h"
 
+#include "provider/session/internal.h"
 #include "provider/transport/ledger.h"
 #include "rdma_backend/sim/sim.h"
 #include "tests/qos/ledger_name.h"
@@ -364,6 +365,64 @@ static void behind_the_last_byte_nothing_is_reserved(void **state)
 	close_flow(&f);
 }
 
+static uint32_t reserved(struct end *e)
+{
+	uint32_t rate;
+
+	end_lock(e);
+	rate = wsd_stream_reserved(e->stream);
+	end_unlock(e, NULL);
+	return rate;
+}
+
+/* Whoever broke it: the handle may stay for long, and so may the answer to an abortive close. */
+static void a_broken_connection_keeps_nothing(void **state)
+{
+	struct wsd_qos both = { { WSD_SERVICE_GUARANTEED, 1000000, 0, 0 },
+				{ WSD_SERVICE_GUARANTEED, 500000, 0, 0 } };
+	struct flow f;
+
+	(void)state;
+	open_flow(&f);
+	assert_int_equal(set_qos(&f.c, both), WSD_OK);
+	advance(MS);
+	assert_int_equal(reserved(&f.c), 1000000);
+	assert_int_equal(reserved(&f.a), 500000);
+	end_lock(&f.a);
+	wsd_stream_close(f.a.stream, true, 0);
+	assert_int_equal(wsd_stream_reserved(f.a.stream), 0);
+	end_unlock(&f.a, NULL);
+	wsd_stream_kick(f.a.stream);
+	WAIT_FOR(end_state_is(&f.c, WSD_STREAM_RESET));
+	assert_int_equal(reserved(&f.c), 0);
+	assert_false(wsd_ledger_asks());
+	close_flow(&f);
+}
+
+/* It has said its last word, and is gone before ours: there is nobody to send to. */
+static void a_peer_that_is_gone_needs_no_rate(void **state)
+{
+	struct flow f;
+
+	(void)state;
+	open_flow(&f);
+	assert_int_equal(set_qos(&f.c, out_only(WSD_SERVICE_GUARANTEED, 1000000, 0, 0)), WSD_OK);
+	end_lock(&f.a);
+	assert_int_equal(wsd_stream_shutdown_send(f.a.stream), WSD_OK);
+	end_unlock(&f.a, NULL);
+	poll_engines();
+	advance(MS);
+	assert_int_equal(reserved(&f.c), 1000000);
+	end_lock(&f.a);
+	wsd_stream_break(f.a.stream,
+			 WSD_ERESET); /* without a word, as by a process that was killed */
+	end_unlock(&f.a, NULL);
+	wsd_stream_kick(f.a.stream);
+	WAIT_FOR(reserved(&f.c) == 0);
+	assert_true(end_state_is(&f.c, WSD_STREAM_OPEN));
+	close_flow(&f);
+}
+
 static void what_cannot_be_promised_to_a_peer_is_best_effort(void **state)
 {
 	struct flow f;
@@ -406,6 +465,8 @@ int main(void)
 		cmocka_unit_test(the_services_have_an_order_without_a_promise),
 		cmocka_unit_test(priorities_have_an_order),
 		cmocka_unit_test(behind_the_last_byte_nothing_is_reserved),
+		cmocka_unit_test(a_broken_connection_keeps_nothing),
+		cmocka_unit_test(a_peer_that_is_gone_needs_no_rate),
 		cmocka_unit_test(what_cannot_be_promised_to_a_peer_is_best_effort),
 	};
 

@@ -218,13 +218,20 @@ void wsd_qos_said(const struct wsd_stream *s, struct wsd_qos *mine)
 		*mine = (struct wsd_qos){ 0 };
 }
 
+/* Is it known which one? A connector may still go on to another. */
+static bool has_path(const struct wsd_stream *s)
+{
+	return s->state == WSD_STREAM_OPEN ||
+	       (s->state == WSD_STREAM_CONNECTING && (!s->active || wsd_move_resumes(s)));
+}
+
 enum wsd_status wsd_stream_set_qos(struct wsd_stream *s, const struct wsd_qos *qos)
 {
-	struct wsd_qos before, agreed;
+	struct wsd_qos wish = s->options.qos, before, agreed;
 	enum wsd_status status;
 
 	s->options.qos = *qos;
-	if (s->state != WSD_STREAM_OPEN)
+	if (!has_path(s))
 		return WSD_OK;
 	if (!pace_of(s))
 		return WSD_ENOMEM;
@@ -234,11 +241,11 @@ enum wsd_status wsd_stream_set_qos(struct wsd_stream *s, const struct wsd_qos *q
 	status = reserve(s, &agreed.out);
 	if (status != WSD_OK) {
 		s->pace->mine = before;
-		s->options.qos = before;
+		s->options.qos = wish;
 		return status;
 	}
 	agree(s, &agreed);
-	if (!is_plain(s)) {
+	if (!is_plain(s) && !s->request) { /* with a request the hello will say it */
 		wsd_tx_want(s, WSD_SEND_QOS);
 		wsd_tx_progress(s);
 	}

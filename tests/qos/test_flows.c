@@ -375,6 +375,47 @@ static uint32_t reserved(struct end *e)
 	return rate;
 }
 
+/* Between accept and the connection: before the request is answered, and when the answer is on its way. */
+static void an_acceptor_may_ask_before_it_is_open(void **state)
+{
+	struct wsd_qos asked = out_only(WSD_SERVICE_GUARANTEED, 1000000, 0, 0);
+	struct wsd_qos most = out_only(WSD_SERVICE_GUARANTEED, 50000000, 0, 0);
+
+	(void)state;
+	for (unsigned answered = 0; answered < 2; answered++) {
+		struct wsd_addr at;
+		struct flow f;
+
+		server_open(&f.sv, &at, 8, true);
+		client_start(&f.c, &at, UINT32_MAX);
+		WAIT_FOR(server_pending(&f.sv));
+		memset(&f.a, 0, sizeof(f.a));
+		wsd_mutex_init(&f.a.mutex);
+		server_lock(&f.sv);
+		assert_int_equal(wsd_listener_accept(f.sv.listener, &end_ops, &f.a, &f.a.stream),
+				 WSD_OK);
+		server_unlock(&f.sv, NULL);
+		end_lock(&f.a);
+		if (answered) /* as its task would */
+			wsd_accept_run(f.a.stream, atomic_load(&f.a.stream->engine));
+		assert_int_equal(wsd_stream_state(f.a.stream), WSD_STREAM_CONNECTING);
+		assert_int_equal(wsd_stream_set_qos(f.a.stream, &asked), WSD_OK);
+		assert_int_equal(wsd_stream_set_qos(f.a.stream, &most), WSD_EUNSUPPORTED);
+		assert_int_equal(wsd_stream_reserved(f.a.stream), 1000000);
+		end_unlock(&f.a, NULL);
+		WAIT_FOR(end_state_is(&f.a, WSD_STREAM_OPEN) &&
+			 end_state_is(&f.c, WSD_STREAM_OPEN));
+		advance(MS);
+		(void)send_now(&f.c, &f.a, 1); /* an acceptor speaks behind that */
+		advance(MS);
+		assert_int_equal(reserved(&f.a), 1000000);
+		assert_int_equal(agreed(&f.a).out.rate, 1000000);
+		assert_int_equal(agreed(&f.c).in.service, WSD_SERVICE_GUARANTEED);
+		assert_int_equal(agreed(&f.c).in.rate, 1000000);
+		close_flow(&f);
+	}
+}
+
 /* Whoever broke it: the handle may stay for long, and so may the answer to an abortive close. */
 static void a_broken_connection_keeps_nothing(void **state)
 {
@@ -465,6 +506,7 @@ int main(void)
 		cmocka_unit_test(the_services_have_an_order_without_a_promise),
 		cmocka_unit_test(priorities_have_an_order),
 		cmocka_unit_test(behind_the_last_byte_nothing_is_reserved),
+		cmocka_unit_test(an_acceptor_may_ask_before_it_is_open),
 		cmocka_unit_test(a_broken_connection_keeps_nothing),
 		cmocka_unit_test(a_peer_that_is_gone_needs_no_rate),
 		cmocka_unit_test(what_cannot_be_promised_to_a_peer_is_best_effort),

@@ -121,20 +121,27 @@ static void agree(struct wsd_stream *s, const struct wsd_qos *agreed)
 		pause(s, wsd_engine_now(atomic_load(&s->engine)) + 1);
 }
 
-/* The peer's or the network's doing: what cannot be kept is best effort, and the peer is told. */
-static void settle(struct wsd_stream *s)
+/* Behind the hello, which says it where there is one to come; that of one who resumes says nothing new. */
+static void tell(struct wsd_stream *s)
+{
+	if (s->endpoint || wsd_move_resumes(s))
+		wsd_tx_want(s, WSD_SEND_QOS);
+}
+
+/* The peer's or the network's doing: what cannot be kept is best effort. True: it had to be lowered. */
+static bool settle(struct wsd_stream *s)
 {
 	struct wsd_qos agreed = agreement(s);
+	bool lowered = reserve(s, &agreed.out) != WSD_OK;
 
-	if (reserve(s, &agreed.out) != WSD_OK) {
+	if (lowered) {
 		s->pace->mine.out = agreed.out;
 		s->pace->mine.out.service = WSD_SERVICE_BEST_EFFORT;
 		agreed = agreement(s);
 		(void)reserve(s, &agreed.out);
-		if (s->state == WSD_STREAM_OPEN)
-			wsd_tx_want(s, WSD_SEND_QOS);
 	}
 	agree(s, &agreed);
+	return lowered;
 }
 
 static struct wsd_pace *pace_of(struct wsd_stream *s)
@@ -162,7 +169,7 @@ enum wsd_status wsd_qos_begin(struct wsd_stream *s)
 	status = reserve(s, &agreed.out);
 	if (status != WSD_OK && s->active)
 		return status;
-	settle(s);
+	(void)settle(s);
 	/* What is told in the hello is no news. */
 	s->changes &= ~WSD_CHANGE_QOS;
 	wsd_bucket_init(&pace->token, pace->agreed.out.rate, depth_of(&pace->agreed.out), now);
@@ -193,20 +200,27 @@ void wsd_qos_drop(struct wsd_stream *s)
 enum wsd_status wsd_qos_heard(struct wsd_stream *s, const struct wsd_qos *said)
 {
 	struct wsd_pace *pace;
+	struct wsd_flow before;
 
 	if (!s->pace && !wsd_qos_given(said))
 		return WSD_OK;
 	pace = pace_of(s);
 	if (!pace)
 		return WSD_ENOMEM;
+	before = pace->mine.out;
+	/* We may have lowered ours because of what it said. Only then: what it hears of us is no reason to ask again. */
+	if (!wsd_flow_equal(&pace->theirs.out, &said->in))
+		pace->mine.out = wsd_qos_told(&s->options.qos).out;
 	pace->theirs.out = said->in;
 	pace->theirs.in = said->out;
-	if (!s->active && s->state != WSD_STREAM_OPEN)
+	if (!s->active && s->state != WSD_STREAM_OPEN) {
 		pace->mine = wsd_qos_told(&s->options.qos); /* the listener's */
-	if (s->active || s->state == WSD_STREAM_OPEN)
-		settle(s);
-	else
 		pace->agreed = agreement(s); /* for who is asked; begin makes it true */
+		return WSD_OK;
+	}
+	(void)settle(s);
+	if (!wsd_flow_equal(&before, &pace->mine.out))
+		tell(s);
 	return WSD_OK;
 }
 
@@ -245,10 +259,8 @@ enum wsd_status wsd_stream_set_qos(struct wsd_stream *s, const struct wsd_qos *q
 		return status;
 	}
 	agree(s, &agreed);
-	if (!is_plain(s) && !s->request) { /* with a request the hello will say it */
-		wsd_tx_want(s, WSD_SEND_QOS);
-		wsd_tx_progress(s);
-	}
+	tell(s);
+	wsd_tx_progress(s);
 	wsd_stream_tell(s);
 	return WSD_OK;
 }

@@ -479,7 +479,65 @@ static void what_cannot_be_promised_to_a_peer_is_best_effort(void **state)
 	assert_int_equal(agreed(&f.c).out.rate, 50000000);
 	assert_int_equal(agreed(&f.a).in.service, WSD_SERVICE_BEST_EFFORT);
 	assert_false(wsd_ledger_asks());
+	/* It asks for less, for which there is room, */
+	assert_int_equal(
+		set_qos(&f.a, (struct wsd_qos){ .in = { WSD_SERVICE_GUARANTEED, 1000000, 0, 0 } }),
+		WSD_OK);
+	advance(MS);
+	advance(MS);
+	assert_int_equal(agreed(&f.c).out.service, WSD_SERVICE_GUARANTEED);
+	assert_int_equal(agreed(&f.a).in.service, WSD_SERVICE_GUARANTEED);
+	assert_int_equal(reserved(&f.c), 1000000);
+	/* and then for nothing: what was refused bounds nobody any more. */
+	assert_int_equal(
+		set_qos(&f.a, (struct wsd_qos){ .in = { WSD_SERVICE_GUARANTEED, 50000000, 0, 0 } }),
+		WSD_OK);
+	advance(MS);
+	advance(MS);
+	assert_int_equal(agreed(&f.c).out.service, WSD_SERVICE_BEST_EFFORT);
+	assert_int_equal(
+		set_qos(&f.a, (struct wsd_qos){ .in = { WSD_SERVICE_BEST_EFFORT, 0, 0, 0 } }),
+		WSD_OK);
+	advance(MS);
+	advance(MS);
+	assert_int_equal(agreed(&f.c).out.rate, 0);
+	assert_int_equal(agreed(&f.a).in.rate, 0);
+	assert_false(wsd_ledger_asks());
 	close_flow(&f);
+}
+
+/* Ours was lowered for the peer's sake: its next word finds it as we said it. */
+static void a_wish_outlives_what_was_agreed(void **state)
+{
+	struct wsd_qos ours = out_only(WSD_SERVICE_GUARANTEED, 2000000, 0, 0);
+	struct flow f, g;
+
+	(void)state;
+	open_flow(&f);
+	open_flow(&g);
+	assert_int_equal(
+		set_qos(&f.a, (struct wsd_qos){ .in = { WSD_SERVICE_GUARANTEED, 1000000, 0, 0 } }),
+		WSD_OK);
+	advance(MS);
+	assert_int_equal(set_qos(&f.c, ours), WSD_OK);
+	assert_int_equal(set_qos(&g.c, ours), WSD_OK);
+	assert_int_equal(
+		set_qos(&f.a, (struct wsd_qos){ .in = { WSD_SERVICE_GUARANTEED, 2000000, 0, 0 } }),
+		WSD_OK);
+	advance(MS);
+	advance(MS);
+	assert_int_equal(agreed(&f.c).out.service, WSD_SERVICE_BEST_EFFORT);
+	assert_int_equal(agreed(&f.a).in.service, WSD_SERVICE_BEST_EFFORT);
+	assert_int_equal(
+		set_qos(&f.a, (struct wsd_qos){ .in = { WSD_SERVICE_GUARANTEED, 500000, 0, 0 } }),
+		WSD_OK);
+	advance(MS);
+	advance(MS);
+	assert_int_equal(agreed(&f.c).out.service, WSD_SERVICE_GUARANTEED);
+	assert_int_equal(agreed(&f.a).in.service, WSD_SERVICE_GUARANTEED);
+	assert_int_equal(reserved(&f.c), 500000);
+	close_flow(&f);
+	close_flow(&g);
 }
 
 static int start(void **state)
@@ -510,6 +568,7 @@ int main(void)
 		cmocka_unit_test(a_broken_connection_keeps_nothing),
 		cmocka_unit_test(a_peer_that_is_gone_needs_no_rate),
 		cmocka_unit_test(what_cannot_be_promised_to_a_peer_is_best_effort),
+		cmocka_unit_test(a_wish_outlives_what_was_agreed),
 	};
 
 	setenv("WSD_BACKENDS", "sim", 1);

@@ -8,7 +8,8 @@
  * without any of this has no struct wsd_pace.
  *
  * Room for a rate is looked for by its sender, when the path is known. A connector that finds none goes on to
- * the next path; an acceptor lowers its own direction to best effort, and its hello says so.
+ * the next path; an acceptor lowers its own direction to best effort, and its hello says so. So does who takes a
+ * connection over from another process, by a message, as it has no other path.
  *
  * On the path "plain" nothing is said, and nobody keeps the peer to anything: what it sends is best effort.
  */
@@ -167,11 +168,13 @@ enum wsd_status wsd_qos_begin(struct wsd_stream *s)
 	pace->mine = wsd_qos_told(&s->options.qos);
 	agreed = agreement(s);
 	status = reserve(s, &agreed.out);
-	if (status != WSD_OK && s->active)
+	/* Who takes a connection over has no other path. */
+	if (status != WSD_OK && s->active && !wsd_move_resumes(s))
 		return status;
-	(void)settle(s);
-	/* What is told in the hello is no news. */
-	s->changes &= ~WSD_CHANGE_QOS;
+	if (settle(s) && wsd_move_resumes(s))
+		tell(s);
+	else /* What is told in the hello is no news. */
+		s->changes &= ~WSD_CHANGE_QOS;
 	wsd_bucket_init(&pace->token, pace->agreed.out.rate, depth_of(&pace->agreed.out), now);
 	wsd_bucket_init(&pace->peak, pace->agreed.out.peak, pace->peak.depth, now);
 	return WSD_OK;

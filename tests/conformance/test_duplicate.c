@@ -511,6 +511,35 @@ static void death_before_it_came(void)
 	closesocket(p.client);
 }
 
+/* Where the other process comes there is no room for what was promised: it goes on, without the promise. */
+static void a_promise_may_stay_behind(void)
+{
+	QOS qos = qos_of(SERVICETYPE_GUARANTEED, 800000, UNSET, UNSET);
+	WSAEVENT event = WSACreateEvent();
+	struct pair p = need_pair();
+	WSANETWORKEVENTS found;
+	SOCKET other;
+
+	NEED(set_qos(p.client, &qos) == 0);
+	other = share_other(p.client);
+	CHECK(share_moves(p.client, p.server, 3000, 0));
+	set_variable("WSD_QOS_RESERVABLE", "0");
+	CHECK_R(329, share_moves(other, p.server, 3000, 3000));
+	CHECK(WSAEventSelect(other, event, FD_QOS) == 0 && event_within(event, LONG_MS) &&
+	      WSAEnumNetworkEvents(other, event, &found) == 0 && found.lNetworkEvents == FD_QOS);
+	CHECK(WSAEventSelect(other, WSA_INVALID_EVENT, 0) == 0);
+	nonblocking(other, 0);
+	CHECK(has(get_qos(other).SendingFlowspec, SERVICETYPE_BESTEFFORT, 800000));
+	CHECK(share_moves(other, p.server, 3000, 6000)); /* the word of it has come before this */
+	CHECK(has(get_qos(p.server).ReceivingFlowspec, SERVICETYPE_BESTEFFORT, 800000));
+	set_variable("WSD_QOS_RESERVABLE", NULL);
+	CHECK(set_qos(other, &qos) == 0 &&
+	      has(get_qos(other).SendingFlowspec, SERVICETYPE_GUARANTEED, 800000));
+	WSACloseEvent(event);
+	closesocket(other);
+	close_pair(&p);
+}
+
 static bool sends(SOCKET s, ULONG rate)
 {
 	return has(get_qos(s).SendingFlowspec, SERVICETYPE_GUARANTEED, rate);
@@ -557,6 +586,7 @@ int main(int argc, char **argv)
 	pending_receives_stay();
 	events_go_to_the_last_who_asked();
 	quality_of_service_is_shared();
+	a_promise_may_stay_behind();
 	half_a_close_is_shared();
 	a_reset_reaches_both();
 	if (conf_two_processes()) {

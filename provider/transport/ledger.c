@@ -19,14 +19,16 @@
 #include <string.h>
 
 #include "provider/transport/bucket.h"
+#include "provider/transport/engine_internal.h"
 #include "provider/transport/parts.h"
 
 #include "rdma_backend/base/base.h"
 #include "rdma_backend/base/record.h"
 
-#define MAGIC	     0x314c514fu /* "OQL1" */
-#define ENTRIES	     128u
-#define PATHS	     8u
+#define LAYOUT	     2u		 /* of the file, and the end of its name */
+#define MAGIC	     0x324c514fu /* "OQL2" */
+#define ENTRIES	     512u
+#define PATHS	     WSD_ENGINE_MAX
 #define NAME_BYTES   48u
 #define ATTEMPTS     64u
 #define SECOND	     1000000000ull
@@ -49,6 +51,7 @@ struct file {
 	_Atomic uint32_t magic;
 	_Atomic uint32_t promised;
 	uint32_t pad[14];
+	_Atomic uint8_t used[ENTRIES]; /* how many paths of it have had a name */
 	struct entry_path entries[ENTRIES][PATHS];
 };
 
@@ -92,7 +95,7 @@ static enum wsd_status record_name(char *name)
 	    strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") !=
 		    length)
 		return WSD_EINVAL;
-	snprintf(name, WSD_RECORD_NAME, "openwsd-%s-%u", word, (unsigned)wsd_user_id());
+	snprintf(name, WSD_RECORD_NAME, "openwsd-%s-%u-%u", word, (unsigned)wsd_user_id(), LAYOUT);
 	return WSD_OK;
 }
 
@@ -169,6 +172,7 @@ static void clear_entry(struct file *file, uint32_t entry)
 		atomic_store(&file->entries[entry][i].rate, 0);
 		atomic_store(&file->entries[entry][i].weights, 0);
 	}
+	atomic_store(&file->used[entry], 0);
 }
 
 void wsd_ledger_close(void)
@@ -216,19 +220,34 @@ static bool bury(struct file *file, uint32_t entry)
 	return true;
 }
 
-/* [lock] An entry of our own. */
+/* [lock] We have an entry, in which this is the number of the engine's path. */
+static void name_path(struct file *file, unsigned path, const struct wsd_engine *engine)
+{
+	snprintf(file->entries[ledger.entry][path].name, NAME_BYTES, "%s", wsd_engine_name(engine));
+	if (path >= atomic_load(&file->used[ledger.entry]))
+		atomic_store(&file->used[ledger.entry], (uint8_t)(path + 1));
+}
+
+/* [lock] An entry of our own. Asks the system for each that others have. */
 static bool claim_entry(struct file *file)
 {
-	for (uint32_t i = 0; i < ENTRIES && ledger.entry == ENTRIES; i++) {
-		if (!wsd_record_lock(ledger.record, i))
-			continue;
-		clear_entry(file, i);
-		memset(ledger.rates, 0, sizeof(ledger.rates));
-		for (unsigned k = 0; k < PATHS; k++)
-			memset(file->entries[i][k].name, 0, NAME_BYTES);
-		ledger.entry = i;
+	if (ledger.entry < ENTRIES)
+		return true;
+	for (uint32_t i = 0; i < ENTRIES && ledger.entry == ENTRIES; i++)
+		if (wsd_record_lock(ledger.record, i))
+			ledger.entry = i;
+	if (ledger.entry == ENTRIES)
+		return false;
+	clear_entry(file, ledger.entry);
+	memset(ledger.rates, 0, sizeof(ledger.rates));
+	for (unsigned k = 0; k < PATHS; k++) {
+		struct wsd_engine *engine = atomic_load(&ledger.paths[k].engine);
+
+		memset(file->entries[ledger.entry][k].name, 0, NAME_BYTES);
+		if (engine)
+			name_path(file, k, engine);
 	}
-	return ledger.entry < ENTRIES;
+	return true;
 }
 
 struct sums {
@@ -244,9 +263,10 @@ static struct sums add_up(struct file *file, const char *name, uint32_t window)
 	struct sums sums = { 0, 0, false };
 
 	for (uint32_t i = 0; i < ENTRIES; i++) {
+		unsigned used = atomic_load(&file->used[i]);
 		bool looked = i == ledger.entry;
 
-		for (unsigned k = 0; k < PATHS; k++) {
+		for (unsigned k = 0; k < used && k < PATHS; k++) {
 			struct entry_path *path = &file->entries[i][k];
 			uint64_t rate = atomic_load(&path->rate);
 			uint32_t weights = atomic_load(&path->weights);
@@ -275,7 +295,7 @@ static void set_promised(struct file *file, const char *name, bool promised)
 		atomic_store(&file->promised, 1);
 }
 
-/* [lock] The number of this engine's path in our entry, or PATHS. */
+/* [lock] The number of this engine's path, in our entry if we have one, or PATHS. */
 static unsigned path_of(struct file *file, struct wsd_engine *engine)
 {
 	for (unsigned i = 0; i < PATHS; i++) {
@@ -285,8 +305,8 @@ static unsigned path_of(struct file *file, struct wsd_engine *engine)
 			return i;
 		if (atomic_load(&path->engine))
 			continue;
-		snprintf(file->entries[ledger.entry][i].name, NAME_BYTES, "%s",
-			 wsd_engine_name(engine));
+		if (ledger.entry < ENTRIES)
+			name_path(file, i, engine);
 		wsd_mutex_lock(&path->lock);
 		atomic_store(&path->engine, engine);
 		path->parts = (struct wsd_parts){ 0 };
@@ -391,7 +411,16 @@ static void forget_order(struct file *file)
 	atomic_store(&asks, &file->promised);
 }
 
-/* [ledger's lock, path's lock] A new window: tell how many we are, and see what is left for us. */
+/* What there is for those without a promise, in all. */
+static uint64_t left_of(uint64_t speed, uint64_t promised)
+{
+	uint64_t left = promised < speed ? speed - promised : 0;
+
+	return left < speed / LEFT_PARTS ? speed / LEFT_PARTS : left;
+}
+
+/* [ledger's lock, path's lock] A new window: tell how many we are, and see what is left for us. NULL: no entry was
+ * to be had. Others do not know of us, and so we take the least while there are promises. */
 static void refresh(struct file *file, struct path *path, struct entry_path *entry, uint32_t window,
 		    uint64_t now)
 {
@@ -403,14 +432,16 @@ static void refresh(struct file *file, struct path *path, struct entry_path *ent
 		wsd_parts_turn(parts, window) ? parts->weights_before + 1 : WSD_WEIGHT_STANDARD;
 	struct sums sums;
 
-	atomic_store(&entry->window, window);
-	atomic_store(&entry->weights, ours);
+	if (entry) {
+		atomic_store(&entry->window, window);
+		atomic_store(&entry->weights, ours);
+	}
 	sums = add_up(file, wsd_engine_name(engine), window);
 	set_promised(file, wsd_engine_name(engine), sums.promised);
 	forget_order(file);
-	left = sums.rate < speed ? speed - sums.rate : 0;
-	if (left < speed / LEFT_PARTS)
-		left = speed / LEFT_PARTS;
+	if (!entry)
+		sums.weights = ours;
+	left = left_of(speed, !entry && sums.rate != 0 ? speed : sums.rate);
 	rate = left * (ours < WEIGHTS_MOST ? ours : WEIGHTS_MOST) /
 	       (sums.weights ? sums.weights : 1);
 	parts->promised = sums.rate != 0;
@@ -452,13 +483,17 @@ static struct path *enter(struct wsd_engine *engine, uint64_t now)
 	}
 	lock_ledger();
 	file = atomic_load(&ledger.file);
-	i = file && claim_entry(file) ? path_of(file, engine) : PATHS;
+	i = file ? path_of(file, engine) : PATHS;
 	path = NULL;
 	if (i < PATHS) {
+		/* Without one it is looked for in the next window. */
+		bool claimed = claim_entry(file);
+
 		path = &ledger.paths[i];
 		wsd_mutex_lock(&path->lock);
 		if (!is_at(path, window))
-			refresh(file, path, &file->entries[ledger.entry][i], window, now);
+			refresh(file, path, claimed ? &file->entries[ledger.entry][i] : NULL,
+				window, now);
 	}
 	wsd_mutex_unlock(&lock);
 	return path;

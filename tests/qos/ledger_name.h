@@ -38,7 +38,7 @@ static inline void ledger_name_set(void)
 	if (getenv("WSD_QOS_LEDGER"))
 		return;
 	snprintf(name, sizeof(name), "test-qos-%u", (unsigned)getpid());
-	snprintf(ledger_path, sizeof(ledger_path), "/openwsd-%s-%u", name, (unsigned)geteuid());
+	snprintf(ledger_path, sizeof(ledger_path), "/openwsd-%s-%u-2", name, (unsigned)geteuid());
 	setenv("WSD_QOS_LEDGER", name, 1);
 }
 

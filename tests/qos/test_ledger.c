@@ -14,6 +14,7 @@
 
 #include "provider/transport/ledger.h"
 #include "rdma_backend/base/base.h"
+#include "rdma_backend/base/record.h"
 #include "tests/qos/ledger_name.h"
 
 #define WINDOW_NS 100000000u	   /* the ledger's */
@@ -180,6 +181,85 @@ static void a_share_may_change_its_path(void **state)
 	assert_in_range(other.weights, 0, WSD_WEIGHT_STANDARD);
 }
 
+/* The entries that nobody has of the first so many, as other processes would. */
+static intptr_t take_entries(unsigned count)
+{
+	intptr_t record;
+
+	assert_int_equal(wsd_record_open(ledger_path + 1, &record), WSD_OK);
+	for (unsigned i = 0; i < count; i++)
+		(void)wsd_record_lock(record, i);
+	return record;
+}
+
+/* Who finds no entry is promised nothing, and breaks no promise of others: the least is left for it. */
+static void without_an_entry_it_keeps_to_the_least(void **state)
+{
+	struct wsd_share share = { .weight = WSD_WEIGHT_STANDARD };
+	uint64_t now, when = 0;
+	intptr_t others;
+	int tell;
+	pid_t pid = holder(60, &tell);
+
+	(void)state;
+	begin();
+	others = take_entries(4096);
+	assert_true(wsd_ledger_asks());
+	assert_int_equal(wsd_ledger_change(engine(), 0, PERCENT), WSD_EUNSUPPORTED);
+	now = wsd_engine_now(engine());
+	assert_in_range(wsd_ledger_allow(engine(), &share, 1000000, now, &when), 1, PERCENT / 10);
+	assert_int_equal(wsd_ledger_allow(engine(), &share, 1000000, now, &when), 0);
+	assert_true(when > now);
+	/* One has ended: from the next window on it counts among the others. */
+	wsd_record_close(others);
+	now += WINDOW_NS;
+	assert_in_range(wsd_ledger_allow(engine(), &share, 1000000, now, &when), PERCENT,
+			4 * PERCENT);
+	assert_int_equal(wsd_ledger_change(engine(), 0, 15 * PERCENT), WSD_OK);
+	assert_int_equal(wsd_ledger_change(engine(), 15 * PERCENT, 0), WSD_OK);
+	ended(pid, tell);
+	wsd_engines_stop();
+}
+
+/* The last entry of many is as good as the first. */
+static void hundreds_of_processes_have_entries(void **state)
+{
+	intptr_t others;
+
+	(void)state;
+	begin();
+	others = take_entries(500);
+	assert_int_equal(wsd_ledger_change(engine(), 0, 75 * PERCENT), WSD_OK);
+	assert_int_equal(wsd_ledger_change(engine(), 0, PERCENT), WSD_EUNSUPPORTED);
+	wsd_record_close(others);
+	wsd_engines_stop();
+}
+
+/* More paths than one has, each with promises of its own. */
+static void every_path_has_promises(void **state)
+{
+	struct wsd_share share = { .weight = WSD_WEIGHT_STANDARD };
+	uint64_t when = 0;
+	unsigned count;
+
+	(void)state;
+	setenv("WSD_SIM_DEVICES", "9", 1);
+	begin();
+	count = wsd_engine_count();
+	assert_int_equal(count, 9);
+	for (unsigned i = 0; i < count; i++) {
+		struct wsd_engine *e = wsd_engine_at(i);
+
+		assert_int_equal(wsd_ledger_change(e, 0, 75 * PERCENT), WSD_OK);
+		assert_int_equal(wsd_ledger_change(e, 0, PERCENT), WSD_EUNSUPPORTED);
+		share.window = 0;
+		assert_in_range(wsd_ledger_allow(e, &share, 1000000, wsd_engine_now(e), &when), 1,
+				4 * PERCENT);
+	}
+	wsd_engines_stop();
+	unsetenv("WSD_SIM_DEVICES");
+}
+
 static void scribble(int value, off_t from, size_t length)
 {
 	uint8_t *junk = malloc(length);
@@ -282,6 +362,9 @@ int main(void)
 		cmocka_unit_test(a_child_has_promised_nothing),
 		cmocka_unit_test(a_late_thread_turns_nothing_back),
 		cmocka_unit_test(a_share_may_change_its_path),
+		cmocka_unit_test(without_an_entry_it_keeps_to_the_least),
+		cmocka_unit_test(hundreds_of_processes_have_entries),
+		cmocka_unit_test(every_path_has_promises),
 		cmocka_unit_test(junk_does_no_harm),
 		cmocka_unit_test(a_name_leads_nowhere_else),
 		cmocka_unit_test(what_is_no_ledger_is_not_used),

@@ -316,7 +316,7 @@ def main():
             check_foreign(tool, program)
         check_scribbled(tool, program)
     finally:
-        ledger = f"{FOLDER}/openwsd-{environment('')['WSD_QOS_LEDGER']}-{os.geteuid()}"
+        ledger = f"{FOLDER}/openwsd-{environment('')['WSD_QOS_LEDGER']}-{os.geteuid()}-2"
         with contextlib.suppress(FileNotFoundError):
             os.unlink(ledger)
     for problem in problems:

@@ -3,9 +3,9 @@
  * ledger.c - see ledger.h.
  *
  * A process writes its own entry only, and has it claimed as long as it lives (base/record.h). To be promised
- * a rate it enters it, adds up what all have entered, and takes it back if that is too much: no lock is held
- * that a stopped process could keep. Two that ask at the same time may both see too much, so each asks a
- * few times. Entries of the dead are cleared by who finds them.
+ * a rate for which there is room it enters it, adds up what all have entered, and takes it back if that is too
+ * much now: no lock is held that a stopped process could keep. Two that ask at the same time may both see too
+ * much, so each asks a few times. Entries of the dead are cleared by who finds them.
  *
  * `promised` is the one word that the data path looks at. Who enters a rate sets it afterwards. Who finds
  * none clears it, and looks once more.
@@ -345,28 +345,43 @@ bool wsd_ledger_has_room(struct wsd_engine *engine, uint32_t rate)
 	return room;
 }
 
+/* [lock] False: there is not so much left. What does not fit is not entered at all: others would make room for it. But
+ * what did may not fit any more when it is there, as others enter theirs. */
+static bool enter_rate(struct file *file, struct wsd_engine *engine, unsigned path, uint32_t before,
+		       uint32_t after)
+{
+	_Atomic uint64_t *rate = &file->entries[ledger.entry][path].rate;
+	const char *name = wsd_engine_name(engine);
+	uint64_t most = most_of(engine);
+	bool more = after > before;
+	struct sums sums;
+
+	if (more && add_up(file, name, 0).rate + (after - before) > most)
+		return false;
+	atomic_store(rate, ledger.rates[path] - before + after);
+	sums = add_up(file, name, 0);
+	if (more && sums.rate > most) {
+		atomic_store(rate, ledger.rates[path]);
+		return false;
+	}
+	ledger.rates[path] += (uint64_t)after - before;
+	set_promised(file, name, sums.promised);
+	return true;
+}
+
 /* [lock] */
 static enum wsd_status change(struct file *file, struct wsd_engine *engine, uint32_t before,
 			      uint32_t after)
 {
-	uint64_t most = most_of(engine);
 	unsigned path = claim_entry(file) ? path_of(file, engine) : PATHS;
-	struct entry_path *entry;
 
 	if (path == PATHS)
 		return after > before ? WSD_EUNSUPPORTED : WSD_OK;
-	entry = &file->entries[ledger.entry][path];
+	/* Whoever wrote there. */
+	atomic_store(&file->entries[ledger.entry][path].rate, ledger.rates[path]);
 	for (unsigned attempt = 0; attempt < ATTEMPTS; attempt++) {
-		struct sums sums;
-
-		atomic_store(&entry->rate, ledger.rates[path] - before + after);
-		sums = add_up(file, wsd_engine_name(engine), 0);
-		if (after <= before || sums.rate <= most) {
-			ledger.rates[path] += (uint64_t)after - before;
-			set_promised(file, wsd_engine_name(engine), sums.promised);
+		if (enter_rate(file, engine, path, before, after))
 			return WSD_OK;
-		}
-		atomic_store(&entry->rate, ledger.rates[path]);
 		/* Another one may have been about to take back what it entered. Not all at once. */
 		for (unsigned spin = wsd_process_id() % 61 * attempt; spin > 0; spin--)
 			wsd_cpu_relax();

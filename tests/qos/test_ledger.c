@@ -221,6 +221,34 @@ static void without_an_entry_it_keeps_to_the_least(void **state)
 	wsd_engines_stop();
 }
 
+/* Another process is refused again and again: of that nobody else sees anything. */
+static void a_refused_rate_is_never_there(void **state)
+{
+	int down[2];
+	pid_t pid;
+	char c;
+
+	(void)state;
+	assert_int_equal(pipe(down), 0);
+	pid = fork();
+	if (pid == 0) {
+		close(down[1]);
+		if (wsd_engines_start() != WSD_OK || fcntl(down[0], F_SETFL, O_NONBLOCK) != 0)
+			_exit(1);
+		while (read(down[0], &c, 1) < 0)
+			if (wsd_ledger_change(wsd_engine_at(0), 0, 76 * PERCENT) == WSD_OK)
+				_exit(2);
+		wsd_engines_stop();
+		_exit(0);
+	}
+	close(down[0]);
+	begin();
+	for (unsigned i = 0; i < 20000; i++)
+		assert_true(wsd_ledger_has_room(engine(), 75 * PERCENT));
+	ended(pid, down[1]);
+	wsd_engines_stop();
+}
+
 /* The last entry of many is as good as the first. */
 static void hundreds_of_processes_have_entries(void **state)
 {
@@ -363,6 +391,7 @@ int main(void)
 		cmocka_unit_test(a_late_thread_turns_nothing_back),
 		cmocka_unit_test(a_share_may_change_its_path),
 		cmocka_unit_test(without_an_entry_it_keeps_to_the_least),
+		cmocka_unit_test(a_refused_rate_is_never_there),
 		cmocka_unit_test(hundreds_of_processes_have_entries),
 		cmocka_unit_test(every_path_has_promises),
 		cmocka_unit_test(junk_does_no_harm),

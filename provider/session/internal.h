@@ -353,6 +353,8 @@ void wsd_qos_drop(struct wsd_stream *stream); /* nothing more is sent on it */
 /* What the peer said, as it sees it. WSD_ENOMEM. */
 enum wsd_status wsd_qos_heard(struct wsd_stream *stream, const struct wsd_qos *said);
 void wsd_qos_said(const struct wsd_stream *stream, struct wsd_qos *mine); /* what to tell it */
+/* Has the peer asked for anything? Of one that cannot it counts as asked what holds without it. */
+bool wsd_qos_asked(const struct wsd_stream *stream);
 /* The IP type of service: the option, if the program set it, or what goes with the service. */
 uint8_t wsd_qos_traffic_class(const struct wsd_stream *stream);
 /* Has the peer marked its request for another service than ours? */

@@ -415,11 +415,15 @@ void wsd_listener_set_qos(struct wsd_listener *l, const struct wsd_qos *qos)
 	l->options.qos = *qos;
 }
 
-bool wsd_listener_peek_qos(struct wsd_listener *l, struct wsd_qos *qos)
+bool wsd_listener_peek_qos(struct wsd_listener *l, struct wsd_qos *qos, struct wsd_qos *wish)
 {
+	struct wsd_stream *s;
+
 	if (wsd_list_empty(&l->ready))
 		return false;
-	return wsd_stream_qos(wsd_container(l->ready.next, struct wsd_stream, link), qos);
+	s = wsd_container(l->ready.next, struct wsd_stream, link);
+	*wish = wsd_stream_wish(s);
+	return wsd_qos_asked(s) && wsd_stream_qos(s, qos);
 }
 
 unsigned wsd_listener_pending(const struct wsd_listener *l)

@@ -256,12 +256,13 @@ enum wsd_status wsd_stream_set_qos(struct wsd_stream *s, const struct wsd_qos *q
 	s->pace->mine = wsd_qos_told(qos);
 	agreed = agreement(s);
 	status = reserve(s, &agreed.out);
-	if (status != WSD_OK) {
+	/* Of that direction it may have said nothing: then it is the peer that cannot have it. */
+	if (status != WSD_OK && qos->out.service != WSD_SERVICE_NONE) {
 		s->pace->mine = before;
 		s->options.qos = wish;
 		return status;
 	}
-	agree(s, &agreed);
+	(void)settle(s);
 	tell(s);
 	wsd_tx_progress(s);
 	wsd_stream_tell(s);
@@ -275,6 +276,21 @@ bool wsd_stream_qos_possible(const struct wsd_qos *qos)
 	for (unsigned i = 0; i < wsd_engine_count() && !possible; i++)
 		possible = wsd_ledger_has_room(wsd_engine_at(i), qos->out.rate);
 	return possible;
+}
+
+struct wsd_qos wsd_stream_wish(const struct wsd_stream *s)
+{
+	struct wsd_qos wish = s->options.qos;
+
+	/* If it was lowered it stays so, until it is asked for once more. */
+	if (s->pace && has_path(s) && wish.out.service != WSD_SERVICE_NONE)
+		wish.out = s->pace->mine.out;
+	return wish;
+}
+
+bool wsd_qos_asked(const struct wsd_stream *s)
+{
+	return s->pace && (is_plain(s) || wsd_qos_given(&s->pace->theirs));
 }
 
 bool wsd_stream_qos(const struct wsd_stream *s, struct wsd_qos *agreed)

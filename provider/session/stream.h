@@ -128,6 +128,8 @@ enum wsd_status wsd_stream_set_qos(struct wsd_stream *stream, const struct wsd_q
 bool wsd_stream_qos_possible(const struct wsd_qos *qos);
 /* [lock] What both sides agreed on, which is what holds. False: neither said anything. */
 bool wsd_stream_qos(const struct wsd_stream *stream, struct wsd_qos *agreed);
+/* [lock] What this side would like, whatever the peer made of it. */
+struct wsd_qos wsd_stream_wish(const struct wsd_stream *stream);
 uint32_t wsd_stream_reserved(const struct wsd_stream *stream); /* [lock] of the path's speed */
 /* [lock] Its place among the streams of this process: 0 the first, and n has an (n+1)th of its part. Without memory
  * it is 0. */
@@ -290,8 +292,9 @@ void wsd_listener_set_qos(struct wsd_listener *listener, const struct wsd_qos *q
 /* [lock] Before start: all but backlog and socket. */
 void wsd_listener_set_options(struct wsd_listener *listener,
 			      const struct wsd_listener_options *options);
-/* [lock] What the oldest request would agree on. False: its peer said nothing. */
-bool wsd_listener_peek_qos(struct wsd_listener *listener, struct wsd_qos *qos);
+/* [lock] What the oldest request would agree on. False: its peer said nothing. wish: what this side wants of it. */
+bool wsd_listener_peek_qos(struct wsd_listener *listener, struct wsd_qos *qos,
+			   struct wsd_qos *wish);
 /* [lock] The names of the paths on which it listens, with commas between them. */
 void wsd_listener_paths(const struct wsd_listener *listener, char *text, size_t size);
 unsigned wsd_listener_pending(const struct wsd_listener *listener); /* [lock] */

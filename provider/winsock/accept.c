@@ -157,7 +157,8 @@ struct question {
 	char callee_data[WSD_CALLEE_DATA_MAX];
 	WSABUF answer; /* in: room for it; out: its length */
 	bool qos_given, qos_changed;
-	struct wsd_qos qos; /* as the new socket would have it */
+	struct wsd_qos qos;  /* as the new socket would have it */
+	struct wsd_qos wish; /* what this side wants of it */
 };
 
 /* Many functions leave the answer's length as they found it and mean none. */
@@ -174,13 +175,30 @@ static int check_answer(struct question *q, u_long room)
 	return 0;
 }
 
-/* The function may have lowered it, or said something else. */
+static bool same_flow(const FLOWSPEC *a, const FLOWSPEC *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* The function may have lowered it, or said something else. Of a direction that it left alone we want what we did: it
+ * was shown what is agreed on with the caller for now. */
 static int take_qos(struct question *q, const QOS *before, const QOS *after)
 {
+	struct wsd_qos said;
+	int error;
+
 	if (!q->qos_given || memcmp(before, after, sizeof(*before)) == 0)
 		return 0;
+	error = wsd_qos_parse(after, &q->wish, &said);
+	if (error != 0)
+		return error;
 	q->qos_changed = true;
-	return wsd_qos_parse(after, &q->qos, &q->qos);
+	if (!same_flow(&before->SendingFlowspec, &after->SendingFlowspec) ||
+	    after->ProviderSpecific.len > 0)
+		q->wish.out = said.out;
+	if (!same_flow(&before->ReceivingFlowspec, &after->ReceivingFlowspec))
+		q->wish.in = said.in;
+	return 0;
 }
 
 static int ask(LPCONDITIONPROC condition, DWORD_PTR data, struct question *q)
@@ -250,7 +268,7 @@ static int take(struct wsd_socket *sock, LPCONDITIONPROC condition, DWORD_PTR da
 	if (sock->mode == WSD_MODE_SAN)
 		q->answer = (WSABUF){ sizeof(q->callee_data), q->callee_data };
 	else
-		q->qos_given = wsd_listener_peek_qos(sock->listener, &q->qos);
+		q->qos_given = wsd_listener_peek_qos(sock->listener, &q->qos, &q->wish);
 	sock->deciding = true;
 	wsd_socket_leave(sock);
 	if (condition != NULL)
@@ -269,7 +287,7 @@ static int take(struct wsd_socket *sock, LPCONDITIONPROC condition, DWORD_PTR da
 		error = taking_error(wsd_accept_into(sock, *child, &q->answer));
 	}
 	if (error == 0 && q->qos_changed)
-		error = lower(*child, &q->qos);
+		error = lower(*child, &q->wish);
 	if (error == WSAECONNREFUSED)
 		reject(sock);
 	return error;

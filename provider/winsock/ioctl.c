@@ -346,7 +346,7 @@ void wsd_sockets_net_changed(unsigned bits)
 
 static int do_set_qos(struct wsd_socket *sock, struct ioctl_call *call)
 {
-	struct wsd_qos qos = wsd_socket_qos(sock);
+	struct wsd_qos qos = sock->options.qos;
 	QOS asked;
 	int error;
 
@@ -355,6 +355,8 @@ static int do_set_qos(struct wsd_socket *sock, struct ioctl_call *call)
 	if (call->in == NULL || call->in_size < sizeof(asked))
 		return WSAEFAULT;
 	memcpy(&asked, call->in, sizeof(asked));
+	if (sock->stream != NULL)
+		qos = wsd_stream_wish(sock->stream);
 	error = wsd_qos_parse(&asked, &qos, &qos);
 	return error != 0 ? error : wsd_socket_set_qos(sock, &qos);
 }

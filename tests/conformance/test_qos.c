@@ -388,6 +388,65 @@ static void check_connect(bool conditional)
 	closesocket(listener);
 }
 
+/* The listener has a quality of service; that of a caller who has none is none. */
+static void check_listener(bool conditional)
+{
+	QOS own = qos_of(SERVICETYPE_GUARANTEED, 300000, UNSET, UNSET);
+	QOS asked = qos_of(SERVICETYPE_GUARANTEED, 222000, UNSET, UNSET);
+	SOCKET s, server, listener;
+	struct address at;
+
+	listener = conditional ? conditional_listener(&at, 4) : listener_on(&at, 4);
+	NEED(set_qos(listener, &own) == 0);
+	seen.lower_to = 0;
+	s = dialling(&at, NULL);
+	server = WSAAccept(listener, NULL, NULL, condition, 0);
+	NEED(server != INVALID_SOCKET && connected(s));
+	CHECK_R(86, !seen.given);
+	CHECK(has(get_qos(server).SendingFlowspec, SERVICETYPE_GUARANTEED, 300000));
+	closesocket(s);
+	closesocket(server);
+	/* The function lowers what comes. What goes is as the listener would have it, not as that caller would. */
+	asked.ReceivingFlowspec.ServiceType = SERVICETYPE_CONTROLLEDLOAD;
+	asked.ReceivingFlowspec.TokenRate = 50000;
+	s = dialling(&at, &asked);
+	seen.lower_to = 99000;
+	server = WSAAccept(listener, NULL, NULL, condition, 0);
+	seen.lower_to = 0;
+	NEED(server != INVALID_SOCKET && connected(s));
+	CHECK_R(86, seen.given && has(seen.qos.SendingFlowspec, SERVICETYPE_CONTROLLEDLOAD, 50000));
+	CHECK(agrees(s, server, SERVICETYPE_BESTEFFORT, 99000));
+	asked.ReceivingFlowspec.ServiceType = SERVICETYPE_GUARANTEED;
+	asked.ReceivingFlowspec.TokenRate = 200000;
+	CHECK(set_qos(s, &asked) == 0 && agrees(server, s, SERVICETYPE_GUARANTEED, 200000));
+	closesocket(s);
+	closesocket(server);
+	closesocket(listener);
+}
+
+/* What was agreed on is not what was asked for: that is what does not change. */
+static void check_no_change(void)
+{
+	QOS asked = qos_of(SERVICETYPE_BESTEFFORT, UNSET, UNSET, UNSET), granted = asked;
+	struct pair p = need_pair();
+
+	asked.ReceivingFlowspec.ServiceType = SERVICETYPE_CONTROLLEDLOAD;
+	asked.ReceivingFlowspec.TokenRate = 100000;
+	CHECK(set_qos(p.client, &asked) == 0);
+	granted.SendingFlowspec.TokenRate = 60000;
+	CHECK(set_qos(p.server, &granted) == 0 &&
+	      agrees(p.server, p.client, SERVICETYPE_BESTEFFORT, 60000));
+	asked.SendingFlowspec.TokenRate = 70000;
+	asked.ReceivingFlowspec.ServiceType = SERVICETYPE_NOCHANGE;
+	CHECK(set_qos(p.client, &asked) == 0 &&
+	      agrees(p.client, p.server, SERVICETYPE_BESTEFFORT, 70000));
+	granted.SendingFlowspec.ServiceType = SERVICETYPE_GUARANTEED;
+	granted.SendingFlowspec.TokenRate = 200000;
+	CHECK(set_qos(p.server, &granted) == 0 &&
+	      agrees(p.server, p.client, SERVICETYPE_CONTROLLEDLOAD, 100000));
+	close_pair(&p);
+}
+
 static int qos_event(SOCKET s, WSAEVENT event, DWORD ms)
 {
 	WSANETWORKEVENTS found;
@@ -524,6 +583,9 @@ int main(int argc, char **argv)
 	} else { /* two ends agree */
 		check_connect(false);
 		check_connect(true);
+		check_listener(false);
+		check_listener(true);
+		check_no_change();
 		check_event();
 	}
 	WSACleanup();

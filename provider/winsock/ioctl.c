@@ -369,11 +369,11 @@ static int do_get_qos(struct wsd_socket *sock, struct ioctl_call *call)
 
 	if (sock->mode == WSD_MODE_SAN)
 		return WSAENOPROTOOPT;
-	sock->qos_news = false;
-	wsd_fd_arm(&sock->fd, FD_QOS);
 	call->bytes = sizeof(qos);
 	if (call->out == NULL || call->out_size < sizeof(qos))
-		return WSAEFAULT;
+		return WSAEFAULT; /* whoever asked has not seen it yet */
+	sock->qos_news = false;
+	wsd_fd_arm(&sock->fd, FD_QOS);
 	wsd_qos_fill(&qos, &flows);
 	return put(call, &qos, sizeof(qos));
 }

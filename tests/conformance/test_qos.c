@@ -481,6 +481,9 @@ static void check_event(void)
 	QOS first = qos_of(SERVICETYPE_GUARANTEED, 1000, UNSET, UNSET), second = first,
 	    third = first;
 
+	char few[8];
+	DWORD bytes;
+
 	second.SendingFlowspec.TokenRate = 2000;
 	third.SendingFlowspec.TokenRate = 3000;
 	CHECK_R(315, WSAEventSelect(p.server, event, FD_QOS) == 0 && !event_is_set(event));
@@ -488,6 +491,13 @@ static void check_event(void)
 	/* Nobody has looked: another change is no event. */
 	CHECK_R(315, set_qos(p.client, &second) == 0 && heard(&p) &&
 			     qos_event(p.server, event, SHORT_MS) == 0);
+	/* A call that tells nothing has not looked either. */
+	CHECK_R(315, FAILS(WSAIoctl(p.server, SIO_GET_QOS, NULL, 0, &few, sizeof(few), &bytes, NULL,
+				    NULL),
+			   WSAEFAULT) &&
+			     bytes == sizeof(first));
+	CHECK_R(315, set_qos(p.client, &first) == 0 && set_qos(p.client, &second) == 0 &&
+			     heard(&p) && qos_event(p.server, event, SHORT_MS) == 0);
 	CHECK_R(315, has(get_qos(p.server).ReceivingFlowspec, SERVICETYPE_GUARANTEED, 2000));
 	CHECK_R(315, qos_event(p.server, event, SHORT_MS) == 0);
 	CHECK_R(315, set_qos(p.client, &third) == 0 && qos_event(p.server, event, LONG_MS) == 1);

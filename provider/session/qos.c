@@ -152,6 +152,20 @@ static struct wsd_pace *pace_of(struct wsd_stream *s)
 	return s->pace;
 }
 
+/* Say what the program wants. If it said nothing, a peer may have much of us, but nothing that comes before all
+ * others here: that takes no room in the ledger, so there would be no end of it. */
+static void say_wish(struct wsd_stream *s)
+{
+	struct wsd_pace *pace = s->pace;
+
+	pace->mine = wsd_qos_told(&s->options.qos);
+	if (pace->mine.out.service == WSD_SERVICE_NONE &&
+	    pace->theirs.out.service == WSD_SERVICE_NETWORK_CONTROL) {
+		pace->mine.out = pace->theirs.out;
+		pace->mine.out.service = WSD_SERVICE_BEST_EFFORT;
+	}
+}
+
 enum wsd_status wsd_qos_begin(struct wsd_stream *s)
 {
 	struct wsd_pace *pace = s->pace;
@@ -165,7 +179,7 @@ enum wsd_status wsd_qos_begin(struct wsd_stream *s)
 	if (!pace)
 		return WSD_ENOMEM;
 	now = wsd_engine_now(atomic_load(&s->engine));
-	pace->mine = wsd_qos_told(&s->options.qos);
+	say_wish(s);
 	agreed = agreement(s);
 	status = reserve(s, &agreed.out);
 	/* Who takes a connection over has no other path. */
@@ -202,6 +216,7 @@ void wsd_qos_drop(struct wsd_stream *s)
 
 enum wsd_status wsd_qos_heard(struct wsd_stream *s, const struct wsd_qos *said)
 {
+	bool queued = !s->active && s->state != WSD_STREAM_OPEN, asks_anew;
 	struct wsd_pace *pace;
 	struct wsd_flow before;
 
@@ -211,13 +226,13 @@ enum wsd_status wsd_qos_heard(struct wsd_stream *s, const struct wsd_qos *said)
 	if (!pace)
 		return WSD_ENOMEM;
 	before = pace->mine.out;
-	/* We may have lowered ours because of what it said. Only then: what it hears of us is no reason to ask again. */
-	if (!wsd_flow_equal(&pace->theirs.out, &said->in))
-		pace->mine.out = wsd_qos_told(&s->options.qos).out;
+	asks_anew = !wsd_flow_equal(&pace->theirs.out, &said->in);
 	pace->theirs.out = said->in;
 	pace->theirs.in = said->out;
-	if (!s->active && s->state != WSD_STREAM_OPEN) {
-		pace->mine = wsd_qos_told(&s->options.qos); /* the listener's */
+	/* We may have lowered ours because of what it asked for. Only then: what it hears of us is no reason to ask again. */
+	if (asks_anew || queued)
+		say_wish(s);
+	if (queued) {
 		pace->agreed = agreement(s); /* for who is asked; begin makes it true */
 		return WSD_OK;
 	}
@@ -253,7 +268,7 @@ enum wsd_status wsd_stream_set_qos(struct wsd_stream *s, const struct wsd_qos *q
 	if (!pace_of(s))
 		return WSD_ENOMEM;
 	before = s->pace->mine;
-	s->pace->mine = wsd_qos_told(qos);
+	say_wish(s);
 	agreed = agreement(s);
 	status = reserve(s, &agreed.out);
 	/* Of that direction it may have said nothing: then it is the peer that cannot have it. */

@@ -464,6 +464,27 @@ static void a_peer_that_is_gone_needs_no_rate(void **state)
 	close_flow(&f);
 }
 
+/* A peer says what it would like to receive. That it comes before all others here it cannot say. */
+static void a_peer_makes_nothing_network_control(void **state)
+{
+	struct wsd_qos theirs = { .in = { WSD_SERVICE_NETWORK_CONTROL, 90000, 0, 0 } };
+	struct flow f;
+
+	(void)state;
+	open_flow(&f);
+	assert_int_equal(set_qos(&f.a, theirs), WSD_OK);
+	advance(MS);
+	advance(MS);
+	assert_int_equal(agreed(&f.c).out.service, WSD_SERVICE_BEST_EFFORT);
+	assert_int_equal(agreed(&f.c).out.rate, 90000);
+	assert_int_equal(agreed(&f.a).in.service, WSD_SERVICE_BEST_EFFORT);
+	assert_int_equal(set_qos(&f.c, out_only(WSD_SERVICE_NETWORK_CONTROL, 0, 0, 0)), WSD_OK);
+	advance(MS);
+	assert_int_equal(agreed(&f.c).out.service, WSD_SERVICE_NETWORK_CONTROL);
+	assert_int_equal(agreed(&f.a).in.service, WSD_SERVICE_NETWORK_CONTROL);
+	close_flow(&f);
+}
+
 static void what_cannot_be_promised_to_a_peer_is_best_effort(void **state)
 {
 	struct flow f;
@@ -567,6 +588,7 @@ int main(void)
 		cmocka_unit_test(an_acceptor_may_ask_before_it_is_open),
 		cmocka_unit_test(a_broken_connection_keeps_nothing),
 		cmocka_unit_test(a_peer_that_is_gone_needs_no_rate),
+		cmocka_unit_test(a_peer_makes_nothing_network_control),
 		cmocka_unit_test(what_cannot_be_promised_to_a_peer_is_best_effort),
 		cmocka_unit_test(a_wish_outlives_what_was_agreed),
 	};

@@ -229,7 +229,7 @@ enum wsd_status wsd_qos_heard(struct wsd_stream *s, const struct wsd_qos *said)
 	asks_anew = !wsd_flow_equal(&pace->theirs.out, &said->in);
 	pace->theirs.out = said->in;
 	pace->theirs.in = said->out;
-	/* We may have lowered ours because of what it asked for. Only then: what it hears of us is no reason to ask again. */
+	/* We may have lowered ours because of what it asked for; what it hears of that is no reason to begin anew. */
 	if (asks_anew || queued)
 		say_wish(s);
 	if (queued) {

@@ -45,4 +45,25 @@ static inline bool has(FLOWSPEC spec, ULONG type, ULONG rate)
 	return spec.ServiceType == type && spec.TokenRate == rate;
 }
 
+/* WSAGetQOSByName, of a name in ASCII. */
+static inline bool by_name(SOCKET s, const char *name, QOS *qos)
+{
+	WCHAR text[32] = { 0 };
+	WSABUF buf = { sizeof(text), (char *)text };
+
+	for (size_t i = 0; name[i] != '\0'; i++)
+		text[i] = (WCHAR)name[i];
+	WSASetLastError(0);
+	return WSAGetQOSByName(s, &buf, qos);
+}
+
+static inline bool name_is(const WCHAR *text, const char *name)
+{
+	size_t i = 0;
+
+	while (name[i] != '\0' && text[i] == (WCHAR)name[i])
+		i++;
+	return name[i] == '\0' && text[i] == 0;
+}
+
 #endif

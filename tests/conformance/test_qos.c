@@ -49,26 +49,6 @@ static void check_declared(void)
 	closesocket(s);
 }
 
-static bool by_name(SOCKET s, const char *name, QOS *qos)
-{
-	WCHAR text[32] = { 0 };
-	WSABUF buf = { sizeof(text), (char *)text };
-
-	for (size_t i = 0; name[i] != '\0'; i++)
-		text[i] = (WCHAR)name[i];
-	WSASetLastError(0);
-	return WSAGetQOSByName(s, &buf, qos);
-}
-
-static bool name_is(const WCHAR *text, const char *name)
-{
-	size_t i = 0;
-
-	while (name[i] != '\0' && text[i] == (WCHAR)name[i])
-		i++;
-	return name[i] == '\0' && text[i] == 0;
-}
-
 static void check_names(void)
 {
 	static const char *const names[] = { "G711",	"G723.1",   "G729",    "H263QCIF",

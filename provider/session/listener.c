@@ -64,8 +64,7 @@ static void queue_changed(void *owner, unsigned changes)
 		else
 			wsd_listener_ready(l, s);
 	}
-	if (l->plain && !l->stopped)
-		wsd_plain_listen_again(l->plain);
+	wsd_listener_room(l);
 }
 
 const struct wsd_stream_owner wsd_listener_queue_ops = {
@@ -291,8 +290,9 @@ static const struct wsd_plain_listen_owner plain_ops = { queue_lock, queue_unloc
 
 void wsd_listener_room(struct wsd_listener *l)
 {
-	if (l->plain && !l->stopped)
-		wsd_plain_listen_again(l->plain);
+	for (unsigned i = 0; i < WSD_LISTENER_ENDS && !l->stopped; i++)
+		if (l->parts[i].plain)
+			wsd_plain_listen_again(l->parts[i].plain);
 }
 
 /* [lock] One less waits. */
@@ -322,29 +322,52 @@ enum wsd_status wsd_listener_make(struct wsd_listener **listener,
 	return WSD_OK;
 }
 
-enum wsd_status wsd_listener_start(struct wsd_listener *l, const struct wsd_addr *local,
-				   const intptr_t *socket)
+/* [no lock] Of one address. */
+static enum wsd_status open_part(struct wsd_listener *l, const struct wsd_listener_end *end,
+				 struct wsd_listener_part *part)
 {
-	struct wsd_plain_listen *by_system = NULL;
 	enum wsd_status status, plain = WSD_OK;
-	struct wsd_listen *listen = NULL;
 
-	if (socket)
-		plain = wsd_plain_listen_open(&by_system, &plain_ops, l, *socket, local,
+	if (end->socket >= 0)
+		plain = wsd_plain_listen_open(&part->plain, &plain_ops, l, end->socket, &end->local,
 					      l->options.backlog);
-	status = wsd_listen_open(&listen, &listen_ops, l, local);
-	if (!listen && !by_system)
+	status = wsd_listen_open(&part->listen, &listen_ops, l, &end->local);
+	if (!part->listen && !part->plain)
 		return plain == WSD_OK ? status : plain;
 	if (plain != WSD_OK)
-		wsd_log(WSD_LOG_WARNING, "plain", "does not listen at port %u: %s", local->port,
+		wsd_log(WSD_LOG_WARNING, "plain", "does not listen at port %u: %s", end->local.port,
 			wsd_status_text(plain));
+	return WSD_OK;
+}
+
+enum wsd_status wsd_listener_start(struct wsd_listener *l, const struct wsd_listener_end *ends,
+				   unsigned count)
+{
+	struct wsd_listener_part parts[WSD_LISTENER_ENDS] = { { NULL, NULL } };
+	enum wsd_status status[WSD_LISTENER_ENDS], best = WSD_EADDRNOTAVAIL;
+	unsigned open = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		status[i] = open_part(l, &ends[i], &parts[i]);
+		if (best != WSD_OK)
+			best = status[i];
+		open += (parts[i].listen != NULL) + (parts[i].plain != NULL);
+	}
+	if (best != WSD_OK)
+		return best;
 	l->ops->lock(l->owner);
-	l->listen = listen;
-	l->plain = by_system;
-	l->open = (listen != NULL) + (by_system != NULL);
+	memcpy(l->parts, parts, sizeof(parts));
+	l->open = open;
 	l->ops->unlock(l->owner, NULL);
-	if (by_system)
-		wsd_plain_listen_start(by_system);
+	for (unsigned i = 0; i < count; i++) {
+		if (parts[i].plain)
+			wsd_plain_listen_start(parts[i].plain);
+		if (status[i] != WSD_OK)
+			wsd_log(WSD_LOG_WARNING, "session",
+				"port %u: does not listen for peers of IPv%u: %s",
+				ends[i].local.port, (unsigned)ends[i].local.family,
+				wsd_status_text(status[i]));
+	}
 	return WSD_OK;
 }
 
@@ -355,18 +378,19 @@ bool wsd_listener_started(const struct wsd_listener *l)
 
 enum wsd_status wsd_listener_open(struct wsd_listener **listener,
 				  const struct wsd_listener_owner *ops, void *owner,
-				  const struct wsd_addr *local,
+				  const struct wsd_listener_end *ends, unsigned count,
 				  const struct wsd_listener_options *options)
 {
 	struct wsd_listener *l;
 	enum wsd_status status = wsd_listener_make(&l, ops, owner, options);
 
 	if (status != WSD_OK) {
-		if (options->socket)
-			wsd_os_tcp_close(*options->socket);
+		for (unsigned i = 0; i < count; i++)
+			if (ends[i].socket >= 0)
+				wsd_os_tcp_close(ends[i].socket);
 		return status;
 	}
-	status = wsd_listener_start(l, local, options->socket);
+	status = wsd_listener_start(l, ends, count);
 	if (status == WSD_OK)
 		*listener = l;
 	else
@@ -376,9 +400,13 @@ enum wsd_status wsd_listener_open(struct wsd_listener **listener,
 
 void wsd_listener_paths(const struct wsd_listener *l, char *text, size_t size)
 {
-	size_t length = l->listen ? wsd_listen_paths(l->listen, text, size) : 0;
+	const struct wsd_listener_part *part = &l->parts[0];
+	size_t length;
 
-	if (l->plain && length < size)
+	if (!part->listen && !part->plain) /* it listens for the other family only */
+		part = &l->parts[1];
+	length = part->listen ? wsd_listen_paths(part->listen, text, size) : 0;
+	if (part->plain && length < size)
 		snprintf(text + length, size - length, "%splain", length > 0 ? "," : "");
 }
 
@@ -398,8 +426,9 @@ void wsd_listener_set_backlog(struct wsd_listener *l, unsigned backlog)
 			l->answering_count--;
 		wsd_listener_discard(wsd_container(newest, struct wsd_stream, link));
 	}
-	if (l->plain)
-		wsd_plain_listen_set_backlog(l->plain, backlog);
+	for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++)
+		if (l->parts[i].plain)
+			wsd_plain_listen_set_backlog(l->parts[i].plain, backlog);
 }
 
 void wsd_listener_set_options(struct wsd_listener *l, const struct wsd_listener_options *options)
@@ -496,8 +525,9 @@ void wsd_listener_stop(struct wsd_listener *l)
 	if (l->stopped)
 		return;
 	l->stopped = true;
-	if (l->plain)
-		wsd_plain_listen_close(l->plain);
+	for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++)
+		if (l->parts[i].plain)
+			wsd_plain_listen_close(l->parts[i].plain);
 }
 
 static void discard_all(struct wsd_list *queue)
@@ -518,23 +548,29 @@ void wsd_listener_close(struct wsd_listener *l)
 	discard_all(&l->leaving);
 	l->leaving_count = 0;
 	wsd_listener_stop(l);
-	if (l->listen) /* last: it takes with it the requests that are left */
-		wsd_listen_close(l->listen);
+	/* Last: they take with them the requests that are left. */
+	for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++)
+		if (l->parts[i].listen)
+			wsd_listen_close(l->parts[i].listen);
 	if (l->open == 0)
 		l->ops->gone(l->owner);
 }
 
 void wsd_listener_kick(struct wsd_listener *l)
 {
-	if (l->listen)
-		wsd_listen_kick(l->listen);
-	if (l->plain)
-		wsd_plain_listen_kick(l->plain);
+	for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++) {
+		if (l->parts[i].listen)
+			wsd_listen_kick(l->parts[i].listen);
+		if (l->parts[i].plain)
+			wsd_plain_listen_kick(l->parts[i].plain);
+	}
 }
 
 void wsd_listener_free(struct wsd_listener *l)
 {
-	wsd_listen_free(l->listen);
-	wsd_plain_listen_free(l->plain);
+	for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++) {
+		wsd_listen_free(l->parts[i].listen);
+		wsd_plain_listen_free(l->parts[i].plain);
+	}
 	wsd_free(l);
 }

@@ -10,9 +10,11 @@
 struct wsd_listener {
 	const struct wsd_listener_owner *ops;
 	void *owner;
-	struct wsd_listen *listen;	/* NULL: no backend listens */
-	struct wsd_plain_listen *plain; /* NULL: the system does not */
-	unsigned open;			/* of these two */
+	struct wsd_listener_part {
+		struct wsd_listen *listen;	/* NULL: no backend listens */
+		struct wsd_plain_listen *plain; /* NULL: the system does not */
+	} parts[WSD_LISTENER_ENDS];
+	unsigned open; /* of what is in them */
 	struct wsd_listener_options options;
 	struct wsd_list ready;	   /* streams: open, broken, or waiting for an answer */
 	struct wsd_list answering; /* streams accepted or imported by us, not yet open */

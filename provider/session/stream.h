@@ -260,36 +260,40 @@ struct wsd_listener_owner {
 	void (*gone)(void *owner);    /* lock held: after wsd_listener_close, last call; free it */
 };
 struct wsd_listener_options {
-	/* The system's socket that holds the port, to listen for peers without OpenWSD: the listener's from now
-	 * on, also when opening fails. NULL: do not. */
-	const intptr_t *socket;
 	unsigned backlog;
 	bool conditional;      /* answer peers only at accept */
 	bool posted_only;      /* of the streams, until their owner says otherwise */
 	uint8_t traffic_class; /* of the streams */
 	struct wsd_qos qos;    /* of the streams, until their owner says otherwise */
 };
+/* An address to listen at, with the system's socket that holds the port, to listen for peers without OpenWSD: the
+ * listener's from now on, also when opening fails. -1: do not. */
+struct wsd_listener_end {
+	struct wsd_addr local;
+	intptr_t socket;
+};
+#define WSD_LISTENER_ENDS \
+	2u /* one queue and one backlog for all: `::` has a port of both families */
 /*
- * [no lock, may wait for the engines] Listen on every engine that serves local. WSD_OK when at least
- * one does. WSD_EADDRINUSE, WSD_EADDRNOTAVAIL, WSD_ENOFILES, WSD_ENOMEM.
+ * [no lock, may wait for the engines] Listen on every engine that serves the address, or one of them. WSD_OK when
+ * at least one does; the path "plain" counts. WSD_EADDRINUSE, WSD_EADDRNOTAVAIL, WSD_ENOFILES, WSD_ENOMEM.
  */
-/* The path "plain" counts as one of them. */
 enum wsd_status wsd_listener_open(struct wsd_listener **listener,
 				  const struct wsd_listener_owner *ops, void *owner,
-				  const struct wsd_addr *local,
+				  const struct wsd_listener_end *ends, unsigned count,
 				  const struct wsd_listener_options *options);
 /* The same in two steps. [no lock] One that does not listen yet: what waits in it was put there
  * (wsd_listener_import). WSD_ENOMEM. */
 enum wsd_status wsd_listener_make(struct wsd_listener **listener,
 				  const struct wsd_listener_owner *ops, void *owner,
 				  const struct wsd_listener_options *options);
-/* [no lock] As open; when it fails the listener is what it was. socket: as in the options. */
-enum wsd_status wsd_listener_start(struct wsd_listener *listener, const struct wsd_addr *local,
-				   const intptr_t *socket);
+/* [no lock] As open; when it fails the listener is what it was. */
+enum wsd_status wsd_listener_start(struct wsd_listener *listener,
+				   const struct wsd_listener_end *ends, unsigned count);
 bool wsd_listener_started(const struct wsd_listener *listener);			     /* [lock] */
 void wsd_listener_set_backlog(struct wsd_listener *listener, unsigned backlog);	     /* [lock] */
 void wsd_listener_set_qos(struct wsd_listener *listener, const struct wsd_qos *qos); /* [lock] */
-/* [lock] Before start: all but backlog and socket. */
+/* [lock] Before start: all but backlog. */
 void wsd_listener_set_options(struct wsd_listener *listener,
 			      const struct wsd_listener_options *options);
 /* [lock] What the oldest request would agree on. False: its peer said nothing. wish: what this side wants of it. */

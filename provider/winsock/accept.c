@@ -201,7 +201,8 @@ static int take_qos(struct question *q, const QOS *before, const QOS *after)
 	return 0;
 }
 
-static int ask(LPCONDITIONPROC condition, DWORD_PTR data, struct question *q)
+static int ask(const struct wsd_socket *sock, LPCONDITIONPROC condition, DWORD_PTR data,
+	       struct question *q)
 {
 	struct sockaddr_storage caller, callee;
 	int caller_length = sizeof(caller), callee_length = sizeof(callee);
@@ -215,8 +216,9 @@ static int ask(LPCONDITIONPROC condition, DWORD_PTR data, struct question *q)
 	if (q->qos_given)
 		wsd_qos_fill(&qos, &q->qos);
 	before = qos;
-	(void)wsd_sockaddr_encode(&q->caller.remote, (struct sockaddr *)&caller, &caller_length);
-	(void)wsd_sockaddr_encode(&q->caller.local, (struct sockaddr *)&callee, &callee_length);
+	(void)wsd_socket_encode(sock, &q->caller.remote, (struct sockaddr *)&caller,
+				&caller_length);
+	(void)wsd_socket_encode(sock, &q->caller.local, (struct sockaddr *)&callee, &callee_length);
 	caller_id.buf = (char *)&caller;
 	caller_id.len = (u_long)caller_length;
 	callee_id.buf = (char *)&callee;
@@ -272,7 +274,7 @@ static int take(struct wsd_socket *sock, LPCONDITIONPROC condition, DWORD_PTR da
 	sock->deciding = true;
 	wsd_socket_leave(sock);
 	if (condition != NULL)
-		error = ask(condition, data, q);
+		error = ask(sock, condition, data, q);
 	else
 		q->answer.len = 0;
 	if (error == 0)
@@ -323,7 +325,7 @@ static SOCKET accept_entered(struct wsd_socket *sock, struct sockaddr *addr, LPI
 		error = take(sock, lpfnCondition, dwCallbackData, &q, &child);
 		if (addr != NULL && (error == 0 || error == WSAECONNREFUSED ||
 				     error == WSATRY_AGAIN || error == WSAEINVAL))
-			(void)wsd_sockaddr_encode(&q.caller.remote, addr, addrlen);
+			(void)wsd_socket_encode(sock, &q.caller.remote, addr, addrlen);
 	}
 	if (error != WSATRY_AGAIN)
 		wsd_fd_arm(&sock->fd, FD_ACCEPT);

@@ -60,16 +60,34 @@ int wsd_sockaddr_decode(const struct sockaddr *name, int length, struct wsd_addr
 	return 0;
 }
 
-int wsd_sockaddr_decode_as(uint16_t family, const struct sockaddr *name, int length,
-			   struct wsd_addr *addr)
+/* ::ffff:a.b.c.d */
+static const uint8_t mapped_prefix[12] = { [10] = 0xff, [11] = 0xff };
+
+bool wsd_addr_is_mapped(const struct wsd_addr *addr)
 {
+	return addr->family == WSD_FAMILY_IPV6 &&
+	       memcmp(addr->bytes, mapped_prefix, sizeof(mapped_prefix)) == 0;
+}
+
+int wsd_socket_decode(const struct wsd_socket *sock, const struct sockaddr *name, int length,
+		      struct wsd_addr *addr)
+{
+	struct wsd_addr inner = { .family = WSD_FAMILY_IPV4 };
 	ADDRESS_FAMILY given;
+	int error;
 
 	if (name == NULL || length < (int)sizeof(given))
 		return WSAEFAULT;
 	memcpy(&given, name, sizeof(given));
-	return wsd_family_of(given) == family ? wsd_sockaddr_decode(name, length, addr)
-					      : WSAEAFNOSUPPORT;
+	if (wsd_family_of(given) != sock->family)
+		return WSAEAFNOSUPPORT;
+	error = wsd_sockaddr_decode(name, length, addr);
+	if (error != 0 || !wsd_socket_is_dual(sock) || !wsd_addr_is_mapped(addr))
+		return error;
+	inner.port = addr->port;
+	memcpy(inner.bytes, addr->bytes + sizeof(mapped_prefix), 4);
+	*addr = inner;
+	return 0;
 }
 
 int wsd_sockaddr_encode(const struct wsd_addr *addr, struct sockaddr *name, int *length)
@@ -96,6 +114,18 @@ int wsd_sockaddr_encode(const struct wsd_addr *addr, struct sockaddr *name, int 
 	}
 	*length = size;
 	return 0;
+}
+
+int wsd_socket_encode(const struct wsd_socket *sock, const struct wsd_addr *addr,
+		      struct sockaddr *name, int *length)
+{
+	struct wsd_addr outer = { .family = WSD_FAMILY_IPV6, .port = addr->port };
+
+	if (sock->family == addr->family || addr->family != WSD_FAMILY_IPV4)
+		return wsd_sockaddr_encode(addr, name, length);
+	memcpy(outer.bytes, mapped_prefix, sizeof(mapped_prefix));
+	memcpy(outer.bytes + sizeof(mapped_prefix), addr->bytes, 4);
+	return wsd_sockaddr_encode(&outer, name, length);
 }
 
 /* --- text from address --- */

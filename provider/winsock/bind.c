@@ -108,10 +108,24 @@ static enum wsd_port_sharing sharing_of(const struct wsd_socket *sock)
 	return sock->options.reuse ? WSD_PORT_REUSE : WSD_PORT_DEFAULT;
 }
 
+/* Would that be an address of both families? */
+static bool is_of_both(const struct wsd_socket *sock, const struct wsd_addr *want)
+{
+	return wsd_socket_is_dual(sock) && want->family == WSD_FAMILY_IPV6 && wsd_addr_is_any(want);
+}
+
+static enum wsd_status hold(struct wsd_socket *sock, const struct wsd_addr *want,
+			    struct wsd_addr *got)
+{
+	return is_of_both(sock, want) ? wsd_port_hold_both(want, sharing_of(sock), &sock->port, got)
+				      : wsd_port_hold(want, sharing_of(sock), &sock->port, got);
+}
+
 int wsd_socket_take_port(struct wsd_socket *sock)
 {
 	struct wsd_port *before = sock->port;
-	int error = wsd_error(wsd_port_inherit(&sock->local, sharing_of(sock), &sock->port),
+	int error = wsd_error(wsd_port_inherit(&sock->local, is_of_both(sock, &sock->local),
+					       sharing_of(sock), &sock->port),
 			      WSD_CALL_BIND);
 
 	wsd_port_release(before);
@@ -126,10 +140,38 @@ void wsd_socket_give_port(struct wsd_socket *sock)
 
 static enum wsd_status hold_any_port(struct wsd_socket *sock)
 {
-	struct wsd_addr any = { .family = sock->family };
-	enum wsd_status status = wsd_port_hold(&any, sharing_of(sock), &sock->port, &sock->local);
+	struct wsd_addr any = { .family = sock->family }, got;
+	enum wsd_status status = hold(sock, &any, &got);
 
+	if (status == WSD_OK) {
+		got.family = sock->local.family; /* it may be turned */
+		sock->local = got;
+	}
 	return status == WSD_EADDRINUSE ? WSD_ENOMEM : status; /* all are taken */
+}
+
+void wsd_socket_turn_back(struct wsd_socket *sock)
+{
+	bool both = sock->port != NULL ? wsd_port_is_both(sock->port)
+				       : wsd_socket_is_dual(sock) && wsd_addr_is_any(&sock->local);
+
+	if (both)
+		sock->local = (struct wsd_addr){ .family = sock->family, .port = sock->local.port };
+}
+
+int wsd_socket_turn(struct wsd_socket *sock, const struct wsd_addr *remote)
+{
+	bool both =
+		sock->port != NULL ? wsd_port_is_both(sock->port) : is_of_both(sock, &sock->local);
+
+	if (wsd_addr_is_mapped(remote)) /* the socket is not dual, and IPv6 has no such host */
+		return WSAENETUNREACH;
+	if (sock->local.family == remote->family)
+		return 0;
+	if (!both)
+		return WSAENETUNREACH;
+	sock->local = (struct wsd_addr){ .family = remote->family, .port = sock->local.port };
+	return 0;
 }
 
 enum wsd_status wsd_socket_hold_port(struct wsd_socket *sock)
@@ -177,7 +219,7 @@ struct wsd_addr wsd_socket_local(struct wsd_socket *sock)
 
 int wsd_socket_bind(struct wsd_socket *sock, const struct wsd_addr *want)
 {
-	enum wsd_status status = wsd_port_hold(want, sharing_of(sock), &sock->port, &sock->local);
+	enum wsd_status status = hold(sock, want, &sock->local);
 
 	if (status != WSD_OK)
 		return wsd_error(status, WSD_CALL_BIND);
@@ -207,7 +249,7 @@ static int bind_entered(struct wsd_socket *sock, const struct sockaddr *name, in
 
 	if (sock == NULL)
 		return SOCKET_ERROR;
-	error = wsd_sockaddr_decode_as(sock->family, name, namelen, &want);
+	error = wsd_socket_decode(sock, name, namelen, &want);
 	if (error == WSAEAFNOSUPPORT)
 		error = WSAEFAULT;
 	if (error == 0 && (sock->state != WSD_SOCK_NEW || sock->reserved))
@@ -244,7 +286,7 @@ int WSPAPI wsd_spi_get_sock_name(SOCKET s, struct sockaddr *name, LPINT namelen,
 	else if (sock->state == WSD_SOCK_NEW)
 		error = WSAEINVAL;
 	else
-		error = wsd_sockaddr_encode(&local, name, namelen);
+		error = wsd_socket_encode(sock, &local, name, namelen);
 	return wsd_socket_return(sock, error, lpErrno);
 }
 
@@ -260,6 +302,6 @@ int WSPAPI wsd_spi_get_peer_name(SOCKET s, struct sockaddr *name, LPINT namelen,
 	else if (sock->state != WSD_SOCK_CONNECTED && !(sock->accepted && !sock->closed))
 		error = WSAENOTCONN;
 	else
-		error = wsd_sockaddr_encode(&sock->remote, name, namelen);
+		error = wsd_socket_encode(sock, &sock->remote, name, namelen);
 	return wsd_socket_return(sock, error, lpErrno);
 }

@@ -79,7 +79,7 @@ static void established(struct wsd_socket *sock)
 	struct wsd_addr local, remote;
 
 	wsd_stream_addresses(sock->stream, &local, &remote);
-	if (local.family == sock->family && !wsd_addr_is_any(&local)) {
+	if (local.family == sock->local.family && !wsd_addr_is_any(&local)) {
 		if (!sock->accepted && sock->port != NULL)
 			local.port = sock->local.port;
 		sock->local = local;
@@ -112,6 +112,7 @@ static void failed(struct wsd_socket *sock)
 	(void)wsd_socket_move(sock, WSD_SOCK_ON_FAILED);
 	(void)wsd_port_connect(sock->port, NULL);
 	(void)wsd_socket_hold_port(sock); /* it is bound from now on */
+	wsd_socket_turn_back(sock);
 	wsd_socket_drop_stream(sock);
 	sock->connect_error = error;
 	sock->connect_failed = true;
@@ -160,11 +161,17 @@ int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote,
 					      .qos = *qos };
 	enum wsd_status status;
 	char *reasons;
+	int error;
 
 	if (sock->zombie_count + 1 >= WSD_ZOMBIES)
 		return WSAENOBUFS; /* failed attempts are still being cleared away */
-	if (wsd_port_connect(sock->port, remote) != WSD_OK)
-		return WSAEADDRINUSE;
+	error = wsd_socket_turn(sock, remote);
+	if (error == 0 && wsd_port_connect(sock->port, remote) != WSD_OK)
+		error = WSAEADDRINUSE;
+	if (error != 0) {
+		wsd_socket_turn_back(sock);
+		return error;
+	}
 	sock->remote = *remote;
 	sock->connect_failed = false;
 	sock->connect_told = false;
@@ -175,6 +182,7 @@ int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote,
 	wsd_socket_keep_reasons(sock, reasons);
 	if (status != WSD_PENDING && status != WSD_OK) {
 		(void)wsd_port_connect(sock->port, NULL);
+		wsd_socket_turn_back(sock);
 		sock->connect_error = wsd_error(status, WSD_CALL_CONNECT);
 		sock->error = sock->connect_error;
 		return sock->connect_error;
@@ -209,7 +217,7 @@ int wsd_connect_state(const struct wsd_socket *sock)
 int wsd_connect_address(const struct wsd_socket *sock, const struct sockaddr *name, int namelen,
 			struct wsd_addr *remote)
 {
-	int error = wsd_sockaddr_decode_as(sock->family, name, namelen, remote);
+	int error = wsd_socket_decode(sock, name, namelen, remote);
 
 	if (error != 0)
 		return error;

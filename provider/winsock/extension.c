@@ -38,12 +38,13 @@ BOOL wsd_extension_result(int error)
 /* --- AcceptEx --- */
 
 /* The area holds the length first, so that GetAcceptExSockaddrs need not guess. */
-static void put_address(char *area, DWORD size, const struct wsd_addr *addr)
+static void put_address(const struct wsd_socket *sock, char *area, DWORD size,
+			const struct wsd_addr *addr)
 {
 	int length = (int)(size - sizeof(int));
 
-	if (wsd_sockaddr_encode(addr, (struct sockaddr *)(void *)(area + sizeof(int)), &length) ==
-	    0)
+	if (wsd_socket_encode(sock, addr, (struct sockaddr *)(void *)(area + sizeof(int)),
+			      &length) == 0)
 		memcpy(area, &length, sizeof(length));
 }
 
@@ -52,8 +53,8 @@ static void accepted(struct wsd_socket *sock, struct wsd_op *op, struct wsd_sock
 {
 	char *addresses = op->accept_buffer + op->accept_receive;
 
-	put_address(addresses, op->accept_local, &child->local);
-	put_address(addresses + op->accept_local, op->accept_remote, &child->remote);
+	put_address(sock, addresses, op->accept_local, &child->local);
+	put_address(sock, addresses + op->accept_local, op->accept_remote, &child->remote);
 	if (op->accept_receive == 0) {
 		wsd_op_finish(sock, op, 0);
 		return;
@@ -220,7 +221,7 @@ VOID WINAPI wsd_ext_get_accept_sockaddrs(PVOID lpOutputBuffer, DWORD dwReceiveDa
 static int check_connect(struct wsd_socket *sock, const struct sockaddr *name, int namelen,
 			 PVOID buffer, DWORD length, struct wsd_addr *remote)
 {
-	int error = wsd_sockaddr_decode_as(sock->family, name, namelen, remote);
+	int error = wsd_socket_decode(sock, name, namelen, remote);
 
 	if (error != 0)
 		return error;

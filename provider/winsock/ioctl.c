@@ -226,10 +226,8 @@ static int do_route(struct wsd_socket *sock, struct ioctl_call *call)
 	bool reachable = false;
 	int error, room;
 
-	error = wsd_sockaddr_decode(call->in, (int)(call->in_size < 1024 ? call->in_size : 1024),
-				    &remote);
-	if (error == 0 && remote.family != sock->family)
-		error = WSAEAFNOSUPPORT;
+	error = wsd_socket_decode(sock, call->in,
+				  (int)(call->in_size < 1024 ? call->in_size : 1024), &remote);
 	if (error != 0)
 		return error;
 	call->bytes = (DWORD)wsd_sockaddr_size(sock->family);
@@ -237,7 +235,7 @@ static int do_route(struct wsd_socket *sock, struct ioctl_call *call)
 		return WSAEFAULT;
 	call->bytes = 0;
 	memset(&local, 0, sizeof(local));
-	local.family = sock->family;
+	local.family = remote.family;
 	for (unsigned e = 0; e < wsd_engine_count() && !reachable; e++)
 		reachable = wsd_engine_ops(wsd_engine_at(e))
 				    ->reachable(wsd_engine_device(wsd_engine_at(e)), &local,
@@ -245,7 +243,7 @@ static int do_route(struct wsd_socket *sock, struct ioctl_call *call)
 	if (!reachable || wsd_os_route(&remote, &local) != WSD_OK)
 		return WSAENETUNREACH;
 	room = (int)call->out_size;
-	error = wsd_sockaddr_encode(&local, call->out, &room);
+	error = wsd_socket_encode(sock, &local, call->out, &room);
 	call->bytes = (DWORD)room;
 	return error;
 }

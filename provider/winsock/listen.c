@@ -32,14 +32,27 @@ static void options_of(const struct wsd_socket *sock, struct wsd_listener_option
 						  .qos = sock->options.qos };
 }
 
-/* [lock] The system's socket for peers without OpenWSD; NULL: they are not listened for. */
-static const intptr_t *system_socket(struct wsd_socket *sock, intptr_t *holder)
+/* [lock] The system's socket for peers without OpenWSD; -1: they are not listened for. */
+static intptr_t system_socket(struct wsd_socket *sock, const struct wsd_addr *local)
 {
-	if (sock->mode != WSD_MODE_STREAM || wsd_engine_plain() == NULL ||
-	    !wsd_paths_listen(&sock->local, wsd_engine_plain()))
-		return NULL;
-	*holder = wsd_port_take(sock->port);
-	return *holder >= 0 ? holder : NULL;
+	if (wsd_engine_plain() == NULL || !wsd_paths_listen(local, wsd_engine_plain()))
+		return -1;
+	return wsd_port_take(sock->port, local->family);
+}
+
+/* [lock] The addresses that a socket of mode D listens at, as many as are returned. */
+static unsigned ends_of(struct wsd_socket *sock, struct wsd_listener_end *ends)
+{
+	unsigned count = 1;
+
+	ends[0].local = ends[1].local = sock->local;
+	if (sock->port != NULL && wsd_port_is_both(sock->port)) {
+		ends[1].local.family = WSD_FAMILY_IPV4; /* any is any */
+		count = 2;
+	}
+	for (unsigned i = 0; i < count; i++)
+		ends[i].socket = system_socket(sock, &ends[i].local);
+	return count;
 }
 
 /* [lock] Opening waits for the engines, so the lock is dropped; the socket is reserved meanwhile.
@@ -49,12 +62,14 @@ static int open_listener(struct wsd_socket *sock)
 	struct wsd_addr local = sock->local;
 	struct wsd_listener *listener = NULL;
 	struct wsd_acceptor *acceptor = NULL;
+	struct wsd_listener_end ends[WSD_LISTENER_ENDS];
 	struct wsd_listener_options options;
 	enum wsd_status status;
-	intptr_t holder;
+	unsigned count = 0;
 
 	options_of(sock, &options);
-	options.socket = system_socket(sock, &holder);
+	if (sock->mode == WSD_MODE_STREAM)
+		count = ends_of(sock, ends);
 	sock->reserved = true;
 	wsd_socket_ref(sock);
 	wsd_streams_count(sock->mode, 1);
@@ -63,7 +78,7 @@ static int open_listener(struct wsd_socket *sock)
 		status = wsd_acceptor_open(&acceptor, &wsd_socket_acceptor_owner, sock, &local,
 					   options.backlog);
 	else
-		status = wsd_listener_open(&listener, &wsd_socket_listener_owner, sock, &local,
+		status = wsd_listener_open(&listener, &wsd_socket_listener_owner, sock, ends, count,
 					   &options);
 	wsd_mutex_lock(&sock->lock);
 	sock->reserved = false;
@@ -87,18 +102,17 @@ static int open_listener(struct wsd_socket *sock)
 int wsd_socket_start_listening(struct wsd_socket *sock)
 {
 	struct wsd_listener *listener = sock->listener;
-	struct wsd_addr local = sock->local;
+	struct wsd_listener_end ends[WSD_LISTENER_ENDS];
 	struct wsd_listener_options options;
 	enum wsd_status status;
-	const intptr_t *socket;
-	intptr_t holder;
+	unsigned count;
 
 	options_of(sock, &options);
 	wsd_listener_set_options(listener, &options);
-	socket = system_socket(sock, &holder);
+	count = ends_of(sock, ends);
 	sock->reserved = true;
 	wsd_mutex_unlock(&sock->lock);
-	status = wsd_listener_start(listener, &local, socket);
+	status = wsd_listener_start(listener, ends, count);
 	wsd_mutex_lock(&sock->lock);
 	sock->reserved = false;
 	if (status != WSD_OK)

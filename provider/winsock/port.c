@@ -14,8 +14,11 @@ struct wsd_port {
 	enum wsd_port_sharing sharing;
 	bool contested;	 /* others of ours have, or had, the same port */
 	intptr_t holder; /* -1: taken */
-	unsigned refs;
+	unsigned refs;	 /* 0: the other of a port of both families, and of as many users */
+	struct wsd_port *other;
 };
+
+#define BOTH_TRIED 64u /* ports that are free in one family */
 
 static struct wsd_mutex ports_lock; /* leaf */
 static struct wsd_list ports;
@@ -134,6 +137,45 @@ enum wsd_status wsd_port_hold(const struct wsd_addr *want, enum wsd_port_sharing
 	return status;
 }
 
+enum wsd_status wsd_port_hold_both(const struct wsd_addr *want, enum wsd_port_sharing sharing,
+				   struct wsd_port **port, struct wsd_addr *got)
+{
+	struct wsd_addr v4 = { .family = WSD_FAMILY_IPV4 };
+	enum wsd_status status = WSD_OK;
+	struct wsd_port *other;
+
+	for (unsigned i = 0; i < BOTH_TRIED; i++) {
+		status = wsd_port_hold(want, sharing, port, got);
+		if (status != WSD_OK)
+			return status;
+		v4.port = got->port;
+		status = wsd_port_hold(&v4, sharing, &other, &v4);
+		if (status == WSD_OK) {
+			wsd_mutex_lock(&ports_lock);
+			other->refs = 0;
+			(*port)->other = other;
+			wsd_mutex_unlock(&ports_lock);
+			return WSD_OK;
+		}
+		wsd_port_release(*port);
+		*port = NULL;
+		/* What the system chose for one family may be taken in the other. */
+		if (want->port != 0 || (status != WSD_EADDRINUSE && status != WSD_EACCESS))
+			break;
+	}
+	return status;
+}
+
+bool wsd_port_is_both(const struct wsd_port *port)
+{
+	return port->other != NULL;
+}
+
+static struct wsd_port *part_of(struct wsd_port *port, uint16_t family)
+{
+	return port->other != NULL && port->addr.family != family ? port->other : port;
+}
+
 /* The address that a connection of this holder to remote comes from. */
 static struct wsd_addr own_end(const struct wsd_port *port, const struct wsd_addr *remote)
 {
@@ -167,7 +209,7 @@ static bool is_taken(const struct wsd_port *port, const struct wsd_addr *remote)
  * [ports_lock] What is left of ended connections must not keep us from our own port. Where reuse is more than that,
  * it would take the port from a program that has bound it since.
  */
-static void restore(struct wsd_port *port)
+static void restore_part(struct wsd_port *port)
 {
 	bool reuse = !wsd_os_port_shares_from_bind() || port->contested ||
 		     port->sharing == WSD_PORT_REUSE;
@@ -184,6 +226,12 @@ static void restore(struct wsd_port *port)
 		set_reuse(&want, false);
 }
 
+static void restore(struct wsd_port *port)
+{
+	for (; port != NULL; port = port->other)
+		restore_part(port);
+}
+
 void wsd_port_restore(struct wsd_port *port, bool ended)
 {
 	if (port == NULL)
@@ -191,26 +239,29 @@ void wsd_port_restore(struct wsd_port *port, bool ended)
 	wsd_mutex_lock(&ports_lock);
 	restore(port);
 	/* A server that is started anew may listen there, as beside TCP's own connections. */
-	if (ended && port->sharing == WSD_PORT_REUSE)
-		wsd_os_port_set_reuse(port->holder, true);
+	for (; ended && port != NULL; port = port->other)
+		if (port->sharing == WSD_PORT_REUSE)
+			wsd_os_port_set_reuse(port->holder, true);
 	wsd_mutex_unlock(&ports_lock);
 }
 
-intptr_t wsd_port_take(struct wsd_port *port)
+intptr_t wsd_port_take(struct wsd_port *port, uint16_t family)
 {
 	intptr_t holder = -1;
+	struct wsd_port *part;
 
 	if (port == NULL)
 		return -1;
 	wsd_mutex_lock(&ports_lock);
-	restore(port);
+	part = part_of(port, family);
+	restore_part(part);
 	if (port->refs == 1) {
-		holder = port->holder;
-		port->holder = -1;
+		holder = part->holder;
+		part->holder = -1;
 		/* What is left of the connection must not keep the next owner from the port. */
 		wsd_os_port_set_reuse(holder, true);
-		if (port->contested) /* or the system would not let it listen beside the others */
-			set_reuse(&port->addr, true);
+		if (part->contested) /* or the system would not let it listen beside the others */
+			set_reuse(&part->addr, true);
 	}
 	wsd_mutex_unlock(&ports_lock);
 	return holder;
@@ -220,18 +271,21 @@ enum wsd_status wsd_port_connect(struct wsd_port *port, const struct wsd_addr *r
 {
 	enum wsd_status status = WSD_OK;
 
+	struct wsd_port *part;
+
 	if (port == NULL)
 		return WSD_OK;
 	wsd_mutex_lock(&ports_lock);
 	restore(port);
-	if (remote != NULL && port->holder < 0)
-		status = WSD_EADDRINUSE;
-	else if (remote == NULL)
-		memset(&port->peer, 0, sizeof(port->peer));
-	else if (port->contested && is_taken(port, remote))
-		status = WSD_EADDRINUSE;
-	else
-		port->peer = *remote;
+	for (part = port; remote == NULL && part != NULL; part = part->other)
+		memset(&part->peer, 0, sizeof(part->peer));
+	if (remote != NULL) {
+		part = part_of(port, remote->family);
+		if (part->holder < 0 || (part->contested && is_taken(part, remote)))
+			status = WSD_EADDRINUSE;
+		else
+			part->peer = *remote;
+	}
 	wsd_mutex_unlock(&ports_lock);
 	return status;
 }
@@ -246,38 +300,43 @@ struct wsd_port *wsd_port_share(struct wsd_port *port)
 	return port;
 }
 
-static struct wsd_port *find_own(const struct wsd_addr *want)
+static struct wsd_port *find_own(const struct wsd_addr *want, bool both)
 {
 	struct wsd_list *node;
 
 	wsd_list_for_each(node, &ports) {
 		struct wsd_port *held = wsd_container(node, struct wsd_port, link);
 
-		if (wsd_addr_equal(&held->addr, want))
+		if (held->refs > 0 && (held->other != NULL) == both &&
+		    wsd_addr_equal(&held->addr, want))
 			return held;
 	}
 	return NULL;
 }
 
-enum wsd_status wsd_port_inherit(const struct wsd_addr *want, enum wsd_port_sharing sharing,
-				 struct wsd_port **port)
+enum wsd_status wsd_port_inherit(const struct wsd_addr *want, bool both,
+				 enum wsd_port_sharing sharing, struct wsd_port **port)
 {
 	struct wsd_addr got;
 
 	wsd_mutex_lock(&ports_lock);
-	*port = find_own(want);
+	*port = find_own(want, both);
 	if (*port != NULL) {
 		(*port)->refs++;
 		restore(*port);
 	}
 	wsd_mutex_unlock(&ports_lock);
-	return *port != NULL ? WSD_OK : wsd_port_hold(want, sharing, port, &got);
+	if (*port != NULL)
+		return WSD_OK;
+	return both ? wsd_port_hold_both(want, sharing, port, &got)
+		    : wsd_port_hold(want, sharing, port, &got);
 }
 
 void wsd_port_lend(struct wsd_port *port, bool on)
 {
 	wsd_mutex_lock(&ports_lock);
-	wsd_os_port_set_reuse(port->holder, on);
+	for (; port != NULL; port = port->other)
+		wsd_os_port_set_reuse(port->holder, on);
 	wsd_mutex_unlock(&ports_lock);
 }
 
@@ -285,25 +344,25 @@ void wsd_port_step_aside(struct wsd_port *port)
 {
 	if (port == NULL)
 		return;
-	wsd_mutex_lock(&ports_lock);
-	wsd_os_port_set_reuse(port->holder, true);
-	wsd_mutex_unlock(&ports_lock);
+	wsd_port_lend(port, true);
 	wsd_port_release(port);
 }
 
 void wsd_port_release(struct wsd_port *port)
 {
+	struct wsd_port *other;
 	bool last;
 
 	if (port == NULL)
 		return;
 	wsd_mutex_lock(&ports_lock);
 	last = --port->refs == 0;
-	if (last)
-		wsd_list_remove(&port->link);
+	for (other = port; last && other != NULL; other = other->other)
+		wsd_list_remove(&other->link);
 	wsd_mutex_unlock(&ports_lock);
-	if (!last)
-		return;
-	wsd_os_port_drop(port->holder);
-	wsd_free(port);
+	for (; last && port != NULL; port = other) {
+		other = port->other;
+		wsd_os_port_drop(port->holder);
+		wsd_free(port);
+	}
 }

@@ -20,18 +20,22 @@ struct wsd_port;
  */
 enum wsd_status wsd_port_hold(const struct wsd_addr *want, enum wsd_port_sharing sharing,
 			      struct wsd_port **port, struct wsd_addr *got);
+/* The same in both families: want is `::`. There are two sockets of the system; the conflict table holds for each. */
+enum wsd_status wsd_port_hold_both(const struct wsd_addr *want, enum wsd_port_sharing sharing,
+				   struct wsd_port **port, struct wsd_addr *got);
+bool wsd_port_is_both(const struct wsd_port *port);
 /* A connection to remote begins: WSD_EADDRINUSE when another holder of the port has one with the same
  * two ends. remote NULL: it has ended, or never came about. */
 enum wsd_status wsd_port_connect(struct wsd_port *port, const struct wsd_addr *remote);
-/* The system's socket that holds the port, to become a connection or a listening socket. It is the caller's from
- * now on and closed by it. -1: there is none, or others share it. */
-intptr_t wsd_port_take(struct wsd_port *port);
+/* The system's socket that holds the port in that family, to become a connection or a listening socket. It is the
+ * caller's from now on and closed by it. -1: there is none, or others share it. */
+intptr_t wsd_port_take(struct wsd_port *port, uint16_t family);
 /* Hold the port again after that, if it is to be had; ended: for what a listener leaves behind. */
 void wsd_port_restore(struct wsd_port *port, bool ended);
 struct wsd_port *wsd_port_share(struct wsd_port *port); /* one more holder, for accepted sockets */
 /* Of a socket that comes from another process, or another socket here: which has stepped aside. */
-enum wsd_status wsd_port_inherit(const struct wsd_addr *want, enum wsd_port_sharing sharing,
-				 struct wsd_port **port);
+enum wsd_status wsd_port_inherit(const struct wsd_addr *want, bool both,
+				 enum wsd_port_sharing sharing, struct wsd_port **port);
 /* Of a socket that another process has just now: may that one have the port beside us? */
 void wsd_port_lend(struct wsd_port *port, bool on);
 /* Release it for one who inherits; others here that share it no longer keep other processes from it. */

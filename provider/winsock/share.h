@@ -98,6 +98,8 @@ bool wsd_share_set_state(struct wsd_share_record *share, enum wsd_share_state st
 
 /* [lock] Does it have nothing yet that a peer knows? */
 bool wsd_share_unconnected(const struct wsd_socket *sock);
+/* May a socket of that family have the address? One of IPv6 may be dual, or have been accepted by one that is. */
+bool wsd_share_family(uint16_t family, const struct wsd_addr *addr);
 /* [lock] The socket and its stream into the record. False: no room; then the connection is lost. */
 bool wsd_share_park(struct wsd_share_record *share, struct wsd_socket *sock, uint32_t selector);
 /* [lock] By whom has the seat: what is left of it if this process dies. */

@@ -187,18 +187,26 @@ bool wsd_share_park(struct wsd_share_record *share, struct wsd_socket *sock, uin
 	return written;
 }
 
+bool wsd_share_family(uint16_t family, const struct wsd_addr *addr)
+{
+	return addr->family == family ||
+	       (family == WSD_FAMILY_IPV6 && addr->family == WSD_FAMILY_IPV4);
+}
+
 static bool image_holds(const struct image *image, uint32_t payload, uint16_t family)
 {
 	const struct socket_image *socket = &image->socket;
 
-	if (payload - sizeof(*image) != image->stream.unread || socket->local.family != family ||
-	    socket->linger_seconds > UINT16_MAX || socket->selector > WSD_SHARE_MEMBERS ||
-	    socket->error < 0 || socket->broken_error < 0 || socket->phase >= PHASES)
+	if (payload - sizeof(*image) != image->stream.unread ||
+	    !wsd_share_family(family, &socket->local) || socket->linger_seconds > UINT16_MAX ||
+	    socket->selector > WSD_SHARE_MEMBERS || socket->error < 0 || socket->broken_error < 0 ||
+	    socket->phase >= PHASES)
 		return false;
 	if (socket->phase != PHASE_CONNECTED)
 		return image->stream.unread == 0 && socket->backlog <= WSD_SHARE_BACKLOG;
-	return socket->remote.family == family && image->stream.local.family == family &&
-	       image->stream.remote.family == family;
+	return wsd_share_family(family, &socket->remote) &&
+	       wsd_share_family(family, &image->stream.local) &&
+	       image->stream.remote.family == image->stream.local.family;
 }
 
 static void attached(struct wsd_socket *sock)

@@ -117,7 +117,8 @@ static bool take_one(const struct wsd_share_record *record, struct wsd_socket *s
 	gift = wsd_alloc(sizeof(head) + head.length);
 	if (gift == NULL)
 		return false;
-	if (head.stream.local.family == sock->family && head.stream.remote.family == sock->family &&
+	if (wsd_share_family(sock->family, &head.stream.local) &&
+	    head.stream.remote.family == head.stream.local.family &&
 	    wsd_record_read(record->record, gifts->begin, gift, sizeof(head) + head.length))
 		status = wsd_listener_import(sock->listener, &head.stream, (uint8_t *)(gift + 1));
 	wsd_free(gift);

@@ -93,6 +93,7 @@ static void back_to_bound(struct wsd_socket *sock)
 	(void)wsd_socket_move(sock, WSD_SOCK_ON_REUSE);
 	(void)wsd_port_connect(sock->port, NULL);
 	(void)wsd_socket_hold_port(sock);
+	wsd_socket_turn_back(sock);
 	sock->send_shut = false;
 	sock->receive_shut = false;
 	sock->accepted = false;

@@ -537,8 +537,8 @@ static enum wsd_status stream_take_port(void *owner, intptr_t *socket)
 	struct wsd_socket *sock = owner;
 
 	if (sock->port == NULL)
-		return wsd_os_port_open(sock->family, socket);
-	*socket = wsd_port_take(sock->port);
+		return wsd_os_port_open(sock->local.family, socket);
+	*socket = wsd_port_take(sock->port, sock->local.family);
 	return *socket < 0 ? WSD_EADDRINUSE : WSD_OK;
 }
 

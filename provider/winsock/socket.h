@@ -116,7 +116,7 @@ struct wsd_socket {
 	unsigned start; /* see wsd_provider_start: WSPCleanup shuts its own sockets */
 	DWORD catalog_id;
 	enum wsd_socket_state state;
-	uint16_t family;   /* enum wsd_family */
+	uint16_t family; /* enum wsd_family; as the program sees it, local and remote may be IPv4 */
 	atomic_bool quiet; /* WSPCleanup: no indications any more */
 	bool closed, nonblocking, overlapped, accepted, reserved, reused, deciding;
 	bool in_settle, deferred_queued, kick_all;
@@ -163,6 +163,12 @@ extern const struct wsd_stream_owner wsd_socket_stream_owner;
 extern const struct wsd_listener_owner wsd_socket_listener_owner;
 extern const struct wsd_channel_owner wsd_socket_channel_owner;
 extern const struct wsd_acceptor_owner wsd_socket_acceptor_owner;
+
+/* Does it speak IPv4 as well, to addresses that its program writes ::ffff:a.b.c.d? */
+static inline bool wsd_socket_is_dual(const struct wsd_socket *sock)
+{
+	return sock->family == WSD_FAMILY_IPV6 && !sock->options.v6only;
+}
 
 /* The socket of a descriptor, locked; NULL with *error. */
 struct wsd_socket *wsd_socket_find(unsigned mode, SOCKET s, LPINT error);
@@ -276,7 +282,11 @@ void wsd_socket_give_port(struct wsd_socket *sock);
 /* [lock] A socket that the program does not bind needs a port of ours; none if the system's TCP connects it. */
 enum wsd_status wsd_socket_hold_port(struct wsd_socket *sock);
 enum wsd_status wsd_socket_change_port(struct wsd_socket *sock); /* [lock] it gets another one */
-struct wsd_addr wsd_socket_local(struct wsd_socket *sock);	 /* [lock] */
+/* [lock] A connection to remote begins: the address of one that is bound to both families, or not bound yet, is
+ * `::` or 0.0.0.0 by its family; and `::` again when there is none. WSAENETUNREACH: it has not that family. */
+int wsd_socket_turn(struct wsd_socket *sock, const struct wsd_addr *remote);
+void wsd_socket_turn_back(struct wsd_socket *sock);
+struct wsd_addr wsd_socket_local(struct wsd_socket *sock); /* [lock] */
 /* [lock] The same without a call of the system: its address may be missing still. */
 struct wsd_addr wsd_socket_known_local(const struct wsd_socket *sock);
 /* [lock] Start connecting, with that quality of service; 0 or a WSA code. */

@@ -86,12 +86,13 @@ static int get_bsp_state(struct wsd_socket *sock, char *out, int *length)
 	memset(&info, 0, sizeof(info));
 	local = out + sizeof(info);
 	remote = local + size;
-	(void)wsd_sockaddr_encode(&own, (struct sockaddr *)(void *)local, &room);
+	(void)wsd_socket_encode(sock, &own, (struct sockaddr *)(void *)local, &room);
 	info.LocalAddr.lpSockaddr = (LPSOCKADDR)(void *)local;
 	info.LocalAddr.iSockaddrLength = size;
-	if (sock->remote.family == sock->family) {
+	if (sock->remote.family != WSD_FAMILY_NONE) {
 		room = size;
-		(void)wsd_sockaddr_encode(&sock->remote, (struct sockaddr *)(void *)remote, &room);
+		(void)wsd_socket_encode(sock, &sock->remote, (struct sockaddr *)(void *)remote,
+					&room);
 		info.RemoteAddr.lpSockaddr = (LPSOCKADDR)(void *)remote;
 		info.RemoteAddr.iSockaddrLength = size;
 	}

@@ -262,21 +262,30 @@ static int get_v6only(struct wsd_socket *sock, union option_value *value)
 {
 	if (sock->family != WSD_FAMILY_IPV6)
 		return WSAENOPROTOOPT;
-	value->number = 1;
+	value->number = sock->options.v6only;
 	return 0;
 }
 
+/* It decides what bind and connect do, so it is settled then. */
 static int set_v6only(struct wsd_socket *sock, const union option_value *value)
 {
 	if (sock->family != WSD_FAMILY_IPV6)
 		return WSAENOPROTOOPT;
-	return value->number != 0 ? 0 : WSAEINVAL; /* IPv6 sockets speak IPv6 only */
+	if (sock->state != WSD_SOCK_NEW || sock->reserved)
+		return WSAEINVAL;
+	sock->options.v6only = value->number != 0;
+	return 0;
 }
 
-/* The same byte under two names: of the other family it is unknown. */
+static bool has_class(const struct wsd_socket *sock, uint16_t family)
+{
+	return sock->family == family || (family == WSD_FAMILY_IPV4 && wsd_socket_is_dual(sock));
+}
+
+/* The same byte under two names: of a family that it does not speak it is unknown. */
 static int get_class(const struct wsd_socket *sock, uint16_t family, union option_value *value)
 {
-	if (sock->family != family)
+	if (!has_class(sock, family))
 		return WSAENOPROTOOPT;
 	value->number = sock->options.traffic_class;
 	return 0;
@@ -284,7 +293,7 @@ static int get_class(const struct wsd_socket *sock, uint16_t family, union optio
 
 static int set_class(struct wsd_socket *sock, uint16_t family, int number)
 {
-	if (sock->family != family)
+	if (!has_class(sock, family))
 		return WSAENOPROTOOPT;
 	if (number < 0 || number > UINT8_MAX)
 		return WSAEINVAL;

@@ -140,11 +140,15 @@ extern const struct wsd_extension wsd_san_extensions[]; /* san_memory.c; ends wi
 int wsd_sockaddr_size(uint16_t family);
 /* 0, WSAEFAULT (pointer, length), WSAEAFNOSUPPORT. */
 int wsd_sockaddr_decode(const struct sockaddr *name, int length, struct wsd_addr *addr);
-/* The same for a socket of that family; another family is WSAEAFNOSUPPORT, whatever the length. */
-int wsd_sockaddr_decode_as(uint16_t family, const struct sockaddr *name, int length,
-			   struct wsd_addr *addr);
 /* 0 or WSAEFAULT; *length in: room, out: true length. */
 int wsd_sockaddr_encode(const struct wsd_addr *addr, struct sockaddr *name, int *length);
+/* The same for a socket: what its program writes ::ffff:a.b.c.d is an IPv4 address everywhere inside. One that is
+ * not dual has no such addresses; another family than its own is WSAEAFNOSUPPORT, whatever the length. */
+int wsd_socket_decode(const struct wsd_socket *sock, const struct sockaddr *name, int length,
+		      struct wsd_addr *addr);
+int wsd_socket_encode(const struct wsd_socket *sock, const struct wsd_addr *addr,
+		      struct sockaddr *name, int *length);
+bool wsd_addr_is_mapped(const struct wsd_addr *addr); /* such a one, as the program wrote it */
 
 /* Family of an AF_ value; WSD_FAMILY_NONE when not supported. */
 uint16_t wsd_family_of(int af);

@@ -71,13 +71,14 @@ static void scenario(void)
 	struct wsd_listener_options options = { .backlog = 4 };
 	struct wsd_stream_options connect = { .connect_timeout = 300000000ull };
 	struct wsd_addr at = loopback(next_port++), local = loopback(next_port++);
+	struct wsd_listener_end end = { .local = at, .socket = -1 };
 	struct server sv = { 0 };
 	struct end c = { 0 };
 	enum wsd_status status;
 	char *reasons;
 
 	wsd_mutex_init(&sv.mutex);
-	if (wsd_listener_open(&sv.listener, &server_ops, &sv, &at, &options) != WSD_OK) {
+	if (wsd_listener_open(&sv.listener, &server_ops, &sv, &end, 1, &options) != WSD_OK) {
 		wsd_mutex_fini(&sv.mutex);
 		return;
 	}

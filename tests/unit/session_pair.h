@@ -177,11 +177,14 @@ static inline void server_open(struct server *sv, struct wsd_addr *at, unsigned 
 			       bool conditional)
 {
 	struct wsd_listener_options options = { .backlog = backlog, .conditional = conditional };
+	struct wsd_listener_end end = { .socket = -1 };
 
 	memset(sv, 0, sizeof(*sv));
 	wsd_mutex_init(&sv->mutex);
 	*at = loopback(next_port++);
-	assert_int_equal(wsd_listener_open(&sv->listener, &server_ops, sv, at, &options), WSD_OK);
+	end.local = *at;
+	assert_int_equal(wsd_listener_open(&sv->listener, &server_ops, sv, &end, 1, &options),
+			 WSD_OK);
 }
 
 static inline bool server_is_gone(struct server *sv)

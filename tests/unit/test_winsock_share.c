@@ -32,11 +32,11 @@ void __real_wsd_bell_clear(intptr_t bell);
 void __wrap_wsd_bell_clear(intptr_t bell);
 enum wsd_status __real_wsd_listener_open(struct wsd_listener **listener,
 					 const struct wsd_listener_owner *ops, void *owner,
-					 const struct wsd_addr *local,
+					 const struct wsd_listener_end *ends, unsigned count,
 					 const struct wsd_listener_options *options);
 enum wsd_status __wrap_wsd_listener_open(struct wsd_listener **listener,
 					 const struct wsd_listener_owner *ops, void *owner,
-					 const struct wsd_addr *local,
+					 const struct wsd_listener_end *ends, unsigned count,
 					 const struct wsd_listener_options *options);
 
 enum wsd_status __wrap_wsd_share_unpark(struct wsd_share_record *share, struct wsd_socket *sock,
@@ -55,12 +55,12 @@ void __wrap_wsd_bell_clear(intptr_t bell)
 
 enum wsd_status __wrap_wsd_listener_open(struct wsd_listener **listener,
 					 const struct wsd_listener_owner *ops, void *owner,
-					 const struct wsd_addr *local,
+					 const struct wsd_listener_end *ends, unsigned count,
 					 const struct wsd_listener_options *options)
 {
 	if (atomic_load(&no_listener))
 		return WSD_ENOMEM;
-	return __real_wsd_listener_open(listener, ops, owner, local, options);
+	return __real_wsd_listener_open(listener, ops, owner, ends, count, options);
 }
 
 static void assert_quiet(void)

@@ -60,6 +60,32 @@ unsigned short os_port(bool v6, bool listening)
 	return port;
 }
 
+bool os_visit(bool v6, unsigned short port)
+{
+	unsigned char bytes[16];
+	char byte = 0;
+	bool connected;
+	int fd;
+
+	os_address(v6, false, bytes);
+	fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+	if (v6) {
+		struct sockaddr_in6 at = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+
+		memcpy(&at.sin6_addr, bytes, 16);
+		connected = connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
+	} else {
+		struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
+
+		memcpy(&at.sin_addr, bytes, 4);
+		connected = connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
+	}
+	connected =
+		connected && send(fd, "v", 1, 0) == 1 && recv(fd, &byte, 1, 0) == 1 && byte == 'h';
+	close(fd);
+	return connected;
+}
+
 unsigned short os_free_port(bool v6)
 {
 	unsigned short port;

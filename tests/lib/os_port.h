@@ -17,6 +17,8 @@
 void os_address(bool v6, bool from, unsigned char *bytes);
 unsigned short os_port(bool v6, bool listening); /* held as long as the process lives */
 unsigned short os_free_port(bool v6);		 /* held by nobody */
+/* By TCP of the system: connect to that port of this machine, say 'v' and wait for the answer 'h'. */
+bool os_visit(bool v6, unsigned short port);
 /* The first of 2000 numbers that no other test of this host gets while the process lives: where the ports of the
  * system are not asked for, and two programs with one number would meet each other. */
 unsigned short os_port_range(void);

@@ -167,6 +167,38 @@ static void test_port_is_held_and_shared(void **state)
 	assert_int_equal(wsd_port_hold(&want, WSD_PORT_DEFAULT, &one, &got), WSD_EADDRNOTAVAIL);
 }
 
+/* Of an unbound dual socket: one number, two sockets of the system. */
+static void test_port_of_both_families(void **state)
+{
+	struct wsd_addr any6 = { .family = WSD_FAMILY_IPV6 }, got, again, any4 = ip4(0, 0, 0);
+	struct wsd_port *both, *two;
+	intptr_t six, four;
+
+	(void)state;
+	assert_int_equal(wsd_port_hold_both(&any6, WSD_PORT_DEFAULT, &both, &got), WSD_OK);
+	assert_true(wsd_port_is_both(both) && got.port != 0 && got.family == WSD_FAMILY_IPV6);
+	any4.port = got.port;
+	assert_int_equal(wsd_port_hold(&any4, WSD_PORT_DEFAULT, &two, &again), WSD_EADDRINUSE);
+	assert_int_equal(wsd_port_hold(&got, WSD_PORT_DEFAULT, &two, &again), WSD_EADDRINUSE);
+	assert_int_equal(wsd_port_hold_both(&got, WSD_PORT_DEFAULT, &two, &again), WSD_EADDRINUSE);
+	/* Who inherits one family has none of this. */
+	assert_int_equal(wsd_port_inherit(&any4, false, WSD_PORT_DEFAULT, &two), WSD_EADDRINUSE);
+	assert_int_equal(wsd_port_inherit(&got, true, WSD_PORT_DEFAULT, &two), WSD_OK);
+	assert_ptr_equal(two, both);
+	assert_int_equal(wsd_port_take(both, WSD_FAMILY_IPV4), -1); /* two have it */
+	wsd_port_release(two);
+	/* Each family is taken, and held again, for itself. */
+	four = wsd_port_take(both, WSD_FAMILY_IPV4);
+	six = wsd_port_take(both, WSD_FAMILY_IPV6);
+	assert_true(four >= 0 && six >= 0 && four != six);
+	wsd_os_port_drop(four);
+	wsd_os_port_drop(six);
+	wsd_port_restore(both);
+	wsd_port_release(both);
+	assert_int_equal(wsd_port_hold(&any4, WSD_PORT_DEFAULT, &two, &again), WSD_OK);
+	wsd_port_release(two);
+}
+
 /* --- events --- */
 
 static void test_events_need_enabling(void **state)
@@ -358,6 +390,7 @@ int main(void)
 		cmocka_unit_test(test_every_status_has_a_code),
 		cmocka_unit_test(test_ports_follow_the_table),
 		cmocka_unit_test(test_port_is_held_and_shared),
+		cmocka_unit_test(test_port_of_both_families),
 		cmocka_unit_test(test_events_need_enabling),
 		cmocka_unit_test(test_selection_clears_and_inherits),
 		cmocka_unit_test(test_window_gets_a_message_each),

@@ -5,6 +5,7 @@
 
 #include "winsock2.h"
 
+/* Level IPPROTO_IPV6. 1 in a new socket; with 0, until bind or connect, it speaks IPv4 as well, to ::ffff:a.b.c.d. */
 #define IPV6_V6ONLY 27
 /*
  * The type of service of packets, 0 to 255, on paths that have one. IP_TOS (level IPPROTO_IP) for sockets of

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * test_dual_like.c - what a socket of both families of ours and one of the system's TCP have in common, in BSD calls only. Built
- * twice, as test_tcp_like.c is.
+ * test_dual_like.c - what a socket of both families of ours and one of the system's TCP have in common, in BSD
+ * calls only. Built twice, as test_tcp_like.c is.
  */
 #include <stdlib.h>
 

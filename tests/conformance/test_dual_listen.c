@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * test_dual_listen.c - a listener at `::` that has IPV6_V6ONLY off: peers of both families, by all paths, in one queue; what
- * accept, the condition function and the extension functions tell of them; and duplicates of such sockets.
+ * test_dual_listen.c - a listener at `::` that has IPV6_V6ONLY off: peers of both families, by all paths, in one
+ * queue; what accept, the condition function and the extension functions tell of them; and duplicates.
  */
 #include "tests/conformance/dual.h"
 #include "tests/lib/os_port.h"

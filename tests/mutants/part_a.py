@@ -159,8 +159,8 @@ MUTANTS = [
     (
         103,
         "provider/winsock/addr.c",
-        ": WSAEAFNOSUPPORT;",
-        ": WSAEFAULT;",
+        "!= sock->family)\n\t\treturn WSAEAFNOSUPPORT;",
+        "!= sock->family)\n\t\treturn WSAEFAULT;",
         "connect",
     ),
     (

@@ -238,17 +238,32 @@ static void check_extensions(void)
 	host_close(listener);
 }
 
-/* --- duplicates: a second descriptor in this process --- */
+/* --- duplicates --- */
 
-static SOCKET duplicate(SOCKET s)
+static DWORD token_for(SOCKET s, DWORD process)
 {
 	WSAPROTOCOL_INFOW info;
 
 	memset(&info, 0, sizeof(info));
-	if (spi.lpWSPDuplicateSocket(s, GetCurrentProcessId(), &info, &host_error) != 0)
-		return INVALID_SOCKET;
+	return spi.lpWSPDuplicateSocket(s, process, &info, &host_error) == 0
+		       ? info.dwProviderReserved
+		       : 0;
+}
+
+static SOCKET attach(DWORD token)
+{
+	WSAPROTOCOL_INFOW info = host_protocol;
+
+	info.dwProviderReserved = token;
 	return spi.lpWSPSocket(FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, &info, 0,
 			       WSA_FLAG_OVERLAPPED, &host_error);
+}
+
+static SOCKET duplicate(SOCKET s)
+{
+	DWORD token = token_for(s, GetCurrentProcessId());
+
+	return token != 0 ? attach(token) : INVALID_SOCKET;
 }
 
 /* The first descriptor's process lets go of the port in its own time, and the system's TCP needs it alone. */
@@ -317,6 +332,49 @@ static void check_duplicates(void)
 	host_close(second);
 }
 
+/* The process that has the listener next: serves a peer of each family. */
+static int heir(void)
+{
+	struct child parent = child_is_ready();
+	SOCKET listener = attach((DWORD)child_hear(&parent)), server;
+	struct address from;
+
+	child_tell(&parent, listener != INVALID_SOCKET ? dual_get(listener) : 99);
+	for (int i = 0; i < 2; i++) {
+		server = accept_from(listener, &from);
+		child_tell(&parent,
+			   from.sa.any.sa_family == AF_INET6 && from.length == sizeof(from.sa.v6)
+				   ? port_of(&from)
+				   : -1);
+		(void)host_send(server, "x", 1);
+		host_close(server);
+	}
+	host_close(listener);
+	host_cleanup();
+	return 0;
+}
+
+static void check_other_process(void)
+{
+	struct address at;
+	SOCKET listener = dual_listener(&at, 4);
+	struct child c = child_start_ready("heir", "listener");
+
+	child_tell(&c, (int)token_for(listener, child_id(&c)));
+	CHECK(child_hear(&c) == 0);
+	host_close(listener);
+	for (int i = 0; i < 2; i++) {
+		SOCKET s = dialled(i ? AF_INET6 : AF_INET, port_of(&at));
+		char byte = 0;
+
+		NEED(s != INVALID_SOCKET);
+		CHECK(child_hear(&c) == dual_port(s));
+		CHECK(host_recv(s, &byte, 1) == 1 && byte == 'x');
+		host_close(s);
+	}
+	CHECK(child_wait(&c) == 0);
+}
+
 /* --- a peer without OpenWSD --- */
 
 struct visit {
@@ -363,6 +421,8 @@ int main(int argc, char **argv)
 	host_begin(argc, argv);
 	if (host_startup(0) != 0)
 		return 1;
+	if (conf_role() != NULL)
+		return heir();
 	fetch_all();
 	check_queue();
 	if (!conf_system_tcp()) /* whose queue is another one */
@@ -371,6 +431,9 @@ int main(int argc, char **argv)
 	check_condition();
 	check_extensions();
 	check_duplicates();
+	if (conf_two_processes() &&
+	    !conf_system_tcp()) /* whose connections do not move with a listener */
+		check_other_process();
 	check_system_peers();
 	host_cleanup();
 	return check_result();

@@ -40,6 +40,24 @@ static void check_option(void)
 	host_close(v4);
 }
 
+/* Its packets have one type of service, by whatever name. */
+static void check_class(void)
+{
+	SOCKET s = dual_of(AF_INET6);
+	int value = 0x28, length = sizeof(value);
+
+	CHECK(SPI_FAILS(
+		spi.lpWSPSetSockOpt(s, IPPROTO_IP, IP_TOS, (char *)&value, length, &host_error),
+		WSAENOPROTOOPT));
+	CHECK(dual_set(s, 0) == 0 &&
+	      spi.lpWSPSetSockOpt(s, IPPROTO_IP, IP_TOS, (char *)&value, length, &host_error) == 0);
+	value = 0;
+	CHECK(spi.lpWSPGetSockOpt(s, IPPROTO_IPV6, IPV6_TCLASS, (char *)&value, &length,
+				  &host_error) == 0 &&
+	      value == 0x28);
+	host_close(s);
+}
+
 /* Without the option a mapped address is one of IPv6 that nobody has. */
 static void check_v6only(void)
 {
@@ -250,12 +268,41 @@ static void check_route(void)
 	host_close(s);
 }
 
+/* By the rules of dual.conf, which are those of IPv4 for a mapped address. */
+static void check_rules(void)
+{
+	struct address at, to;
+	SOCKET listener = host_listener(&at, 1), s = dual_socket();
+	char path[32] = "";
+	int length = sizeof(path);
+
+	NEED(listener != INVALID_SOCKET);
+	to = dual_outer(&at);
+	CHECK(host_connect(s, &to) == 0 &&
+	      spi.lpWSPGetSockOpt(s, SOL_SOCKET, SO_OPENWSD_PATH, path, &length, &host_error) == 0);
+	CHECK(strcmp(path, conf_family() == AF_INET ? "tcp" : "shm") == 0);
+	host_close(s);
+	host_close(listener);
+	/* They leave a listener its other family. */
+	listener = dual_listener(&at, 1);
+	s = dual_dial(conf_family(), port_of(&at));
+	CHECK((s == INVALID_SOCKET) == (conf_family() == AF_INET));
+	if (s != INVALID_SOCKET)
+		host_close(s);
+	host_close(listener);
+}
+
 int main(int argc, char **argv)
 {
 	host_begin(argc, argv);
 	if (host_startup(0) != 0)
 		return 1;
+	if (argc > 2 && strcmp(argv[2], "rules") == 0) {
+		check_rules();
+		return check_result();
+	}
 	check_option();
+	check_class();
 	if (conf_family() == AF_INET)
 		check_v6only();
 	check_connect();

@@ -193,7 +193,7 @@ static void test_port_of_both_families(void **state)
 	assert_true(four >= 0 && six >= 0 && four != six);
 	wsd_os_port_drop(four);
 	wsd_os_port_drop(six);
-	wsd_port_restore(both);
+	wsd_port_restore(both, false);
 	wsd_port_release(both);
 	assert_int_equal(wsd_port_hold(&any4, WSD_PORT_DEFAULT, &two, &again), WSD_OK);
 	wsd_port_release(two);

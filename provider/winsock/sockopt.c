@@ -86,6 +86,14 @@ static int set_keepalive(struct wsd_socket *sock, const union option_value *valu
 	return 0;
 }
 
+/* Most servers ask for it after accept. */
+static int set_nodelay(struct wsd_socket *sock, const union option_value *value)
+{
+	sock->options.nodelay = value->number != 0;
+	wsd_socket_apply_options(sock);
+	return 0;
+}
+
 static int set_oobinline(struct wsd_socket *sock, const union option_value *value)
 {
 	sock->options.oob_inline = value->number != 0;
@@ -388,7 +396,7 @@ static const struct option_row option_rows[] = {
 	{ SOL_SOCKET, SO_CONNECT_TIME, NUMBER, NO_FLAG, get_connect_time, NULL },
 	{ SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, 0, NO_FLAG, NULL, set_connect_context },
 	{ SOL_SOCKET, SO_OPENWSD_ZCOPY_MIN, NUMBER, NO_FLAG, get_zcopy, set_zcopy },
-	{ IPPROTO_TCP, TCP_NODELAY, NUMBER, FLAG(nodelay), NULL, NULL },
+	{ IPPROTO_TCP, TCP_NODELAY, NUMBER, FLAG(nodelay), NULL, set_nodelay },
 	{ IPPROTO_TCP, TCP_EXPEDITED_1122, NUMBER, FLAG(expedited), NULL, NULL },
 	{ IPPROTO_TCP, TCP_KEEPIDLE, NUMBER, NO_FLAG, get_keep_idle, set_keep_idle },
 	{ IPPROTO_TCP, TCP_KEEPINTVL, NUMBER, NO_FLAG, get_keep_interval, set_keep_interval },

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,6 +184,20 @@ unsigned system_connections_of(int service, int priority)
 		    getsockopt(fd, SOL_SOCKET, SO_PRIORITY, &place, &size) != 0)
 			continue;
 		count += tos == service && (place == priority || place == priority + 1);
+	}
+	return count;
+}
+
+unsigned system_connections_nodelay(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 3; fd < 1024; fd++) {
+		int on = 0;
+		socklen_t size = sizeof(on);
+
+		count += is_connection(fd) &&
+			 getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &size) == 0 && on;
 	}
 	return count;
 }

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* test_plain_options.c - options of a connection that is open already reach the system's socket. */
+#include "tests/plain/cases.h"
+#include "tests/plain/system.h"
+
+/* One end by connect and one by accept, each with a peer that is no socket of Winsock. */
+struct ends {
+	int listener, peer[2];
+	SOCKET server, s[2];
+};
+
+static void open_ends(struct ends *e)
+{
+	uint32_t port = 0;
+
+	over("plain");
+	e->listener = system_listen(&port, 1);
+	e->s[0] = connected(port);
+	e->peer[0] = system_accept(e->listener);
+	e->server = peer_listen(&port);
+	e->peer[1] = system_connect(port);
+	e->s[1] = accept(e->server, NULL, NULL);
+	PEER_CHECK(e->peer[0] >= 0 && e->peer[1] >= 0 && e->s[1] != INVALID_SOCKET);
+}
+
+static void close_ends(struct ends *e)
+{
+	for (int i = 0; i < 2; i++) {
+		PEER_CHECK(closesocket(e->s[i]) == 0);
+		system_close(e->peer[i]);
+	}
+	PEER_CHECK(closesocket(e->server) == 0);
+	system_close(e->listener);
+}
+
+static void set(SOCKET s, int level, int option, int value)
+{
+	PEER_CHECK(setsockopt(s, level, option, (char *)&value, sizeof(value)) == 0);
+}
+
+/* A server accepts, and only then says that small sends shall not wait. */
+static void check_nodelay(void)
+{
+	struct ends e;
+
+	open_ends(&e);
+	PEER_CHECK(system_connections_nodelay() == 0);
+	for (unsigned i = 0; i < 2; i++) {
+		set(e.s[i], IPPROTO_TCP, TCP_NODELAY, 1);
+		PEER_CHECK(system_connections_nodelay() == i + 1);
+	}
+	set(e.s[0], IPPROTO_TCP, TCP_NODELAY, 0);
+	PEER_CHECK(system_connections_nodelay() == 1);
+	close_ends(&e);
+}
+
+const struct plain_case plain_cases[] = {
+	{ "nodelay", check_nodelay },
+	{ NULL, NULL },
+};

@@ -2,6 +2,12 @@
 /* carrier.c - the functions of stream.h that depend on what carries the bytes. */
 #include "provider/session/internal.h"
 
+static bool asks_nobody(const struct wsd_stream *s)
+{
+	(void)s;
+	return false;
+}
+
 static void no_nodelay(struct wsd_stream *s, bool on)
 {
 	(void)s; /* messages are never held back */
@@ -21,6 +27,7 @@ const struct wsd_carrier wsd_message_carrier = {
 	.at_end = wsd_message_at_end,
 	.write = wsd_message_write,
 	.writable = wsd_message_writable,
+	.asks = asks_nobody,
 	.write_urgent = wsd_message_write_urgent,
 	.read_urgent = wsd_message_read_urgent,
 	.set_urgent_inline = wsd_message_set_urgent_inline,
@@ -57,9 +64,14 @@ bool wsd_stream_at_end(const struct wsd_stream *s)
 }
 
 enum wsd_status wsd_stream_write(struct wsd_stream *s, const struct wsd_iovec *iov, unsigned count,
-				 size_t *bytes)
+				 unsigned flags, size_t *bytes)
 {
-	return s->carrier->write(s, iov, count, bytes);
+	return s->carrier->write(s, iov, count, flags, bytes);
+}
+
+bool wsd_stream_asks(const struct wsd_stream *s)
+{
+	return s->carrier->asks(s);
 }
 
 bool wsd_stream_writable(const struct wsd_stream *s)

@@ -27,8 +27,9 @@ struct wsd_carrier {
 	size_t (*readable)(const struct wsd_stream *stream);
 	bool (*at_end)(const struct wsd_stream *stream);
 	enum wsd_status (*write)(struct wsd_stream *stream, const struct wsd_iovec *iov,
-				 unsigned count, size_t *bytes);
+				 unsigned count, unsigned flags, size_t *bytes);
 	bool (*writable)(const struct wsd_stream *stream);
+	bool (*asks)(const struct wsd_stream *stream);
 	enum wsd_status (*write_urgent)(struct wsd_stream *stream, uint8_t byte);
 	enum wsd_status (*read_urgent)(struct wsd_stream *stream, bool peek, uint8_t *byte);
 	void (*set_urgent_inline)(struct wsd_stream *stream, bool inline_mode);
@@ -54,7 +55,7 @@ enum wsd_status wsd_message_read(struct wsd_stream *stream, const struct wsd_iov
 size_t wsd_message_readable(const struct wsd_stream *stream);
 bool wsd_message_at_end(const struct wsd_stream *stream);
 enum wsd_status wsd_message_write(struct wsd_stream *stream, const struct wsd_iovec *iov,
-				  unsigned count, size_t *bytes);
+				  unsigned count, unsigned flags, size_t *bytes);
 bool wsd_message_writable(const struct wsd_stream *stream);
 void wsd_message_watch(struct wsd_stream *stream);
 enum wsd_status wsd_message_write_urgent(struct wsd_stream *stream, uint8_t byte);

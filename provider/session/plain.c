@@ -204,15 +204,16 @@ static void on_connecting(struct wsd_stream *s)
 	plain_opened(s);
 }
 
-/* News of bytes for a program that had not yet come to the end of those before: each wakes a thread for nothing,
- * and that thread may hold the lock when the program comes to read. After a few of them the system shall tell
- * only of the end, until a read has found nothing. Of urgent data nothing is heard then: who has ever asked
+/* News of bytes for a program that had not yet come to the end of those before, or finds them by trying: each wakes a
+ * thread for nothing, and that thread may hold the lock when the program comes to read. After a few of them the system
+ * shall tell only of the end, until a read has found nothing. Of urgent data nothing is heard then: who has ever asked
  * for more than bytes is told of everything. */
 static void on_readable(struct wsd_stream *s)
 {
 	struct wsd_plain *p = s->plain;
 
-	p->needless = p->may_read ? p->needless + 1 : p->needless / 2;
+	p->needless = p->may_read || p->tried ? p->needless + 1 : p->needless / 2;
+	p->tried = false;
 	p->may_read = true;
 	s->changes |= WSD_CHANGE_READABLE;
 	if (p->needless < NEEDLESS || p->wanted || p->marks || p->quiet)
@@ -454,6 +455,7 @@ const struct wsd_carrier wsd_plain_carrier = {
 	.at_end = wsd_plain_at_end,
 	.write = wsd_plain_write,
 	.writable = wsd_plain_writable,
+	.asks = wsd_plain_asks,
 	.write_urgent = wsd_plain_write_urgent,
 	.read_urgent = wsd_plain_read_urgent,
 	.set_urgent_inline = wsd_plain_set_urgent_inline,

@@ -18,13 +18,15 @@ struct wsd_plain {
 	bool quiet;	  /* ... and not for bytes: the program reads before it would be told */
 	bool wanted;	  /* it wants to be told of more than bytes, and never quiet */
 	uint8_t needless; /* news of bytes that it did not need */
-	bool may_read;	  /* no receive has found nothing since the last news */
-	bool may_write;	  /* the same for sends */
-	bool ended;	  /* the peer's end has arrived; bytes may stand before it */
-	bool eof;	  /* all of them have been read */
-	bool marks;	  /* there ever was urgent data */
-	bool urgent;	  /* a byte of it has not been fetched ... */
-	bool kept;	  /* ... but taken from the system: byte */
+	bool tried;   /* since the last news a receive that did not wait for them has found bytes */
+	uint8_t pass; /* of those that could wait so many do not try, as the last one found nothing */
+	bool may_read;	/* no receive has found nothing since the last news */
+	bool may_write; /* the same for sends */
+	bool ended;	/* the peer's end has arrived; bytes may stand before it */
+	bool eof;	/* all of them have been read */
+	bool marks;	/* there ever was urgent data */
+	bool urgent;	/* a byte of it has not been fetched ... */
+	bool kept;	/* ... but taken from the system: byte */
 	uint8_t byte;
 	bool fetched; /* ... or the last has been, out of line, and its place not been passed */
 	bool urgent_inline;
@@ -57,8 +59,9 @@ enum wsd_status wsd_plain_read(struct wsd_stream *stream, const struct wsd_iovec
 size_t wsd_plain_readable(const struct wsd_stream *stream);
 bool wsd_plain_at_end(const struct wsd_stream *stream);
 enum wsd_status wsd_plain_write(struct wsd_stream *stream, const struct wsd_iovec *iov,
-				unsigned count, size_t *bytes);
+				unsigned count, unsigned flags, size_t *bytes);
 bool wsd_plain_writable(const struct wsd_stream *stream);
+bool wsd_plain_asks(const struct wsd_stream *stream);
 enum wsd_status wsd_plain_write_urgent(struct wsd_stream *stream, uint8_t byte);
 enum wsd_status wsd_plain_read_urgent(struct wsd_stream *stream, bool peek, uint8_t *byte);
 void wsd_plain_set_urgent_inline(struct wsd_stream *stream, bool inline_mode);

@@ -4,6 +4,8 @@
 
 #include "provider/transport/os_tcp.h"
 
+#define PASS 8u /* receives; a try in vain is a system call more */
+
 /* --- where the mark is --- */
 
 static void ask_mark(struct wsd_plain *p)
@@ -55,12 +57,31 @@ static enum wsd_status nothing(const struct wsd_stream *s)
 	return s->state == WSD_STREAM_OPEN ? WSD_AGAIN : WSD_ESTATE;
 }
 
-static enum wsd_status received(struct wsd_stream *s, enum wsd_status status, bool peek,
-				bool short_of)
+/* Behind a receive that got less than it asked for there is nothing, until news come: but where bytes come all the time
+ * they are there before the news have been looked at. Who could wait tries as long as that is so. */
+static bool worth_trying(struct wsd_stream *s, unsigned flags)
 {
 	struct wsd_plain *p = s->plain;
 
+	if (!p || p->may_read || s->state != WSD_STREAM_OPEN || (flags & WSD_READ_DIRECT))
+		return false;
+	if (flags & WSD_TRY)
+		return true;
+	if (p->pass > 0)
+		p->pass--;
+	return p->pass == 0;
+}
+
+static enum wsd_status received(struct wsd_stream *s, enum wsd_status status, unsigned flags,
+				bool tried, bool short_of)
+{
+	struct wsd_plain *p = s->plain;
+	bool peek = (flags & WSD_READ_PEEK) != 0;
+
 	if (status == WSD_OK) {
+		p->may_read = true;
+		if (tried || (flags & WSD_TRY))
+			p->tried = true;
 		/* Less than asked for: there is no more before the next news, if nothing stands in
 		 * the way. */
 		if (short_of && !peek && !p->ended && !p->marks && !p->quiet)
@@ -74,6 +95,11 @@ static enum wsd_status received(struct wsd_stream *s, enum wsd_status status, bo
 		return WSD_OK;
 	}
 	if (status == WSD_AGAIN) {
+		/* Who will not wait for news need not be told of any. */
+		if ((flags & WSD_TRY) && (!p->watched || p->quiet))
+			return nothing(s);
+		if (tried && !(flags & WSD_TRY))
+			p->pass = PASS;
 		p->may_read = false;
 		wsd_plain_watch(s);
 		return nothing(s);
@@ -87,9 +113,9 @@ static enum wsd_status received(struct wsd_stream *s, enum wsd_status status, bo
 	return s->state == WSD_STREAM_RESET ? s->error : status;
 }
 
-static bool readable_state(const struct wsd_stream *s)
+static bool readable_state(const struct wsd_stream *s, bool may_read)
 {
-	return s->plain && s->plain->may_read && !s->plain->eof &&
+	return s->plain && (may_read || s->plain->may_read) && !s->plain->eof &&
 	       (s->state == WSD_STREAM_OPEN || s->state == WSD_STREAM_RESET);
 }
 
@@ -110,13 +136,15 @@ enum wsd_status wsd_plain_read(struct wsd_stream *s, const struct wsd_iovec *iov
 	enum wsd_status status;
 	size_t total, all = 0;
 	unsigned n;
+	bool tries;
 
 	(void)direct;
 	n = to_buffers(buffers, iov, count, &total);
 	/* Who is watched from now on has nothing to read before the first news: what may be there comes first. */
 	if (n == 0 || !s->plain || (!s->plain->watched && !s->plain->may_read))
 		wsd_plain_watch(s);
-	if (!readable_state(s))
+	tries = worth_trying(s, flags);
+	if (!readable_state(s, tries))
 		return nothing(s);
 	if (n == 0)
 		return wsd_plain_at_end(s) ? WSD_EOF : nothing(s);
@@ -128,18 +156,25 @@ enum wsd_status wsd_plain_read(struct wsd_stream *s, const struct wsd_iovec *iov
 		total = all;
 	}
 	status = wsd_os_tcp_receive(s->plain->socket, buffers, n, peek, bytes);
-	return received(s, status, peek, status == WSD_OK && *bytes < total && total == all);
+	return received(s, status, flags, tries,
+			status == WSD_OK && *bytes < total && total == all);
 }
 
 size_t wsd_plain_readable(const struct wsd_stream *s)
 {
-	return readable_state(s) ? wsd_os_tcp_available(s->plain->socket, s->plain->marks) : 0;
+	return readable_state(s, false) ? wsd_os_tcp_available(s->plain->socket, s->plain->marks)
+					: 0;
 }
 
 bool wsd_plain_writable(const struct wsd_stream *s)
 {
 	return s->state == WSD_STREAM_OPEN && !s->tx.fin && s->plain->may_write &&
 	       !s->tx.paced_until;
+}
+
+bool wsd_plain_asks(const struct wsd_stream *s)
+{
+	return s->state == WSD_STREAM_OPEN && !s->tx.paced_until;
 }
 
 static enum wsd_status send_state(const struct wsd_stream *s)
@@ -161,8 +196,10 @@ static enum wsd_status sent(struct wsd_stream *s, enum wsd_status status)
 		return s->state == WSD_STREAM_OPEN ? WSD_AGAIN : s->error;
 	}
 	p->sent = true;
-	if (status == WSD_OK)
+	if (status == WSD_OK) {
+		p->may_write = true;
 		return WSD_OK;
+	}
 	wsd_plain_lost(s, status);
 	return s->error;
 }
@@ -194,7 +231,7 @@ static enum wsd_status send_paced(struct wsd_stream *s, struct wsd_os_buffer *bu
 }
 
 enum wsd_status wsd_plain_write(struct wsd_stream *s, const struct wsd_iovec *iov, unsigned count,
-				size_t *bytes)
+				unsigned flags, size_t *bytes)
 {
 	struct wsd_os_buffer buffers[WSD_OS_BUFFERS];
 	enum wsd_status status = send_state(s);
@@ -203,7 +240,7 @@ enum wsd_status wsd_plain_write(struct wsd_stream *s, const struct wsd_iovec *io
 
 	if (status != WSD_OK)
 		return status;
-	if (!s->plain->may_write || s->tx.paced_until)
+	if ((!s->plain->may_write && !(flags & WSD_TRY)) || s->tx.paced_until)
 		return WSD_AGAIN;
 	n = to_buffers(buffers, iov, count, &total);
 	if (!wsd_qos_paced(s) || n == 0)

@@ -147,6 +147,7 @@ bool wsd_stream_writable(const struct wsd_stream *stream);
 
 #define WSD_READ_PEEK	0x1u
 #define WSD_READ_DIRECT 0x2u /* buffers stay valid: a rendezvous may fill them (direct != NULL) */
+#define WSD_TRY		0x4u /* it will not wait: see wsd_stream_asks */
 /*
  * [lock] WSD_OK: *bytes > 0 were copied. WSD_AGAIN: nothing now. WSD_EOF. WSD_PENDING: a direct read
  * into the first buffer has started; CHANGE_DIRECT, then direct->status. WSD_ERESET and other
@@ -156,9 +157,12 @@ enum wsd_status wsd_stream_read(struct wsd_stream *stream, const struct wsd_iove
 				unsigned count, unsigned flags, struct wsd_direct *direct,
 				size_t *bytes);
 /* [lock] WSD_OK: *bytes > 0 were taken (maybe less than offered). WSD_AGAIN: CHANGE_WRITABLE tells.
- * WSD_ESTATE: send side shut down. Connection failures. */
+ * WSD_ESTATE: send side shut down. Connection failures. flags: WSD_TRY. */
 enum wsd_status wsd_stream_write(struct wsd_stream *stream, const struct wsd_iovec *iov,
-				 unsigned count, size_t *bytes);
+				 unsigned count, unsigned flags, size_t *bytes);
+/* [lock] Does a call with WSD_TRY ask the system itself, so that a look at the engine could tell it no more? Else the
+ * flag does nothing. */
+bool wsd_stream_asks(const struct wsd_stream *stream);
 /*
  * [lock] Of a write that found no room: is some on its way that needs no reader? Says so while the peer has room and
  * the device is behind, and once each of the right to send, of the first ring, and of the rest of that: the peer may

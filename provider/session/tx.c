@@ -501,12 +501,13 @@ static bool better_as_message(const struct wsd_stream *s, uint32_t length)
 }
 
 enum wsd_status wsd_message_write(struct wsd_stream *s, const struct wsd_iovec *iov, unsigned count,
-				  size_t *bytes)
+				  unsigned flags, size_t *bytes)
 {
 	struct cursor c = { iov, count, 0 };
 	size_t total = 0, done = 0, allowed;
 	bool paced;
 
+	(void)flags;
 	if (s->state != WSD_STREAM_OPEN)
 		return s->state == WSD_STREAM_RESET ? s->error : WSD_ESTATE;
 	if (s->disconnected)

@@ -154,7 +154,8 @@ struct recv_call {
 	size_t total;
 	DWORD bytes;
 	DWORD result_flags;
-	bool left; /* the lock was dropped and not taken again */
+	unsigned how; /* WSD_READ_PEEK, WSD_TRY */
+	bool left;    /* the lock was dropped and not taken again */
 };
 
 static int check_call(struct wsd_socket *sock, struct recv_call *call, const LPDWORD flags,
@@ -169,6 +170,7 @@ static int check_call(struct wsd_socket *sock, struct recv_call *call, const LPD
 	if (error != 0)
 		return error;
 	f = call->flags = *flags;
+	call->how = f & MSG_PEEK ? WSD_READ_PEEK : 0;
 	if (f & ~(DWORD)LEGAL_FLAGS)
 		return WSAEOPNOTSUPP;
 	if (overlapped && !sock->overlapped)
@@ -224,8 +226,7 @@ static enum wsd_status try_once(struct wsd_socket *sock, struct recv_call *call)
 			iov[n].length = call->buffers[next].len;
 			want += call->buffers[next].len;
 		}
-		status = wsd_stream_read(sock->stream, iov, n,
-					 call->flags & MSG_PEEK ? WSD_READ_PEEK : 0, NULL, &bytes);
+		status = wsd_stream_read(sock->stream, iov, n, call->how, NULL, &bytes);
 		if (status != WSD_OK)
 			break;
 		sum += bytes;
@@ -286,14 +287,18 @@ static int peek_blocking(struct wsd_socket *sock, struct recv_call *call)
 	}
 }
 
-/* [lock] Nothing was there: look once at the device, and try again if it had anything. */
+/* [lock] Nothing was there: look once at the device, and try again if it had anything. Where the system was asked
+ * there is nothing else to look at. */
 static int recv_nonblocking(struct wsd_socket *sock, struct recv_call *call)
 {
 	struct wsd_engine *engine = sock->stream != NULL ? wsd_stream_engine(sock->stream) : NULL;
 	enum wsd_status status;
 
-	if (!(call->flags & MSG_OOB))
+	if (!(call->flags & MSG_OOB)) {
 		wsd_recv_ask(sock, call->total);
+		if (wsd_socket_asked(sock, WSD_Q_RECV))
+			return WSAEWOULDBLOCK;
+	}
 	wsd_socket_leave(sock);
 	call->left = engine == NULL || !wsd_engine_poll(engine);
 	if (call->left)
@@ -311,6 +316,8 @@ static int recv_sync(struct wsd_socket *sock, struct recv_call *call, bool *refe
 
 	if (call->total == 0)
 		return 0;
+	if (sock->nonblocking)
+		call->how |= WSD_TRY;
 	if (!(call->flags & MSG_WAITALL))
 		status = try_once(sock, call);
 	if (sock->nonblocking && !(call->flags & MSG_OOB))

@@ -74,7 +74,7 @@ static enum wsd_status drain_op(struct wsd_socket *sock, struct wsd_op *op)
 			break;
 		if (lend(sock, op))
 			return WSD_AGAIN;
-		status = wsd_stream_write(sock->stream, rest, count, &bytes);
+		status = wsd_stream_write(sock->stream, rest, count, 0, &bytes);
 		if (status != WSD_OK)
 			return status;
 		wsd_op_advance(op, bytes);
@@ -130,6 +130,7 @@ struct send_call {
 	DWORD flags;
 	size_t total;
 	DWORD bytes;
+	unsigned how; /* WSD_TRY */
 };
 
 static int check_call(struct wsd_socket *sock, struct send_call *call, bool overlapped)
@@ -173,7 +174,7 @@ static enum wsd_status try_once(struct wsd_socket *sock, struct send_call *call)
 		}
 		if (n == 0)
 			break;
-		status = wsd_stream_write(sock->stream, iov, n, &bytes);
+		status = wsd_stream_write(sock->stream, iov, n, call->how, &bytes);
 		if (status != WSD_OK)
 			break;
 		sum += bytes;
@@ -259,22 +260,32 @@ static bool await_room(struct wsd_socket *sock, uint64_t *until)
 	return true;
 }
 
-/* [lock, dropped meanwhile] First a look at the device: credits may have come. */
-static int send_nonblocking(struct wsd_socket *sock, struct send_call *call)
+/* [lock, dropped meanwhile] */
+static void look_at_device(struct wsd_socket *sock)
 {
 	struct wsd_engine *engine = sock->stream != NULL ? wsd_stream_engine(sock->stream) : NULL;
-	enum wsd_status status;
-	uint64_t until = 0;
 
 	wsd_socket_leave(sock);
 	if (engine != NULL)
 		(void)wsd_engine_poll(engine);
 	wsd_mutex_lock(&sock->lock);
-	do {
-		if (sock->closed)
-			return WSAENOTSOCK;
-		status = try_once(sock, call);
-	} while (status == WSD_AGAIN && await_room(sock, &until));
+}
+
+/* [lock, dropped meanwhile] First a look at the device: credits may have come. Where the system was asked there is
+ * nothing else to look at. */
+static int send_nonblocking(struct wsd_socket *sock, struct send_call *call)
+{
+	enum wsd_status status = WSD_AGAIN;
+	uint64_t until = 0;
+
+	if (!wsd_socket_asked(sock, WSD_Q_SEND)) {
+		look_at_device(sock);
+		do {
+			if (sock->closed)
+				return WSAENOTSOCK;
+			status = try_once(sock, call);
+		} while (status == WSD_AGAIN && await_room(sock, &until));
+	}
 	if (status == WSD_AGAIN) {
 		/* The one thing that makes FD_WRITE come again. */
 		wsd_fd_arm(&sock->fd, FD_WRITE);
@@ -303,6 +314,7 @@ static int send_sync(struct wsd_socket *sock, struct send_call *call, bool *refe
 
 	if (call->total == 0)
 		return 0;
+	call->how = sock->nonblocking ? WSD_TRY : 0;
 	if ((call->flags & MSG_OOB) == 0 && (sock->nonblocking || sock->stream == NULL ||
 					     !may_lend(sock, true, call->buffers[0].len))) {
 		status = try_once(sock, call);

@@ -151,3 +151,9 @@ void wsd_socket_own_wait(struct wsd_socket *sock, unsigned interest, uint64_t de
 {
 	(void)socket_wait(sock, interest, deadline, true);
 }
+
+bool wsd_socket_asked(const struct wsd_socket *sock, enum wsd_queue_id queue)
+{
+	return sock->stream != NULL && !sock->away && wsd_list_empty(&sock->queues[queue]) &&
+	       wsd_stream_asks(sock->stream);
+}

@@ -20,7 +20,7 @@ static void move_some(struct end *from, struct end *to)
 
 		end_lock(from);
 		if (sent < 60000 &&
-		    (status = wsd_stream_write(from->stream, &iov, 1, &n)) == WSD_OK)
+		    (status = wsd_stream_write(from->stream, &iov, 1, 0, &n)) == WSD_OK)
 			sent += n;
 		end_unlock(from, NULL);
 		if (status < 0)

@@ -46,7 +46,7 @@ static void move(struct end *from, struct end *to, uint8_t amount)
 	size_t n;
 
 	end_lock(from);
-	(void)wsd_stream_write(from->stream, &iov, 1, &n);
+	(void)wsd_stream_write(from->stream, &iov, 1, 0, &n);
 	end_unlock(from, NULL);
 	drive();
 	iov = (struct wsd_iovec){ in, sizeof(in) };

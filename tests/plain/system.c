@@ -4,11 +4,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -152,6 +154,15 @@ size_t system_receive(int fd, void *bytes, size_t count)
 bool system_silent(int fd, int ms)
 {
 	return !ready(fd, POLLIN | POLLRDHUP, ms);
+}
+
+bool system_arrived(int fd, int ms)
+{
+	int waiting = 1;
+
+	for (; ioctl(fd, SIOCOUTQ, &waiting) == 0 && waiting > 0 && ms > 0; ms--)
+		usleep(1000);
+	return waiting == 0;
 }
 
 static bool is_connection(int fd)

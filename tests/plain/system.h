@@ -16,6 +16,7 @@ int system_connecting(uint32_t port);		/* started only */
 bool system_connected(int fd, int ms);
 void system_send(int fd, const void *bytes, size_t count);
 void system_send_urgent(int fd, char byte);
+bool system_arrived(int fd, int ms); /* the peer's system has all that was sent */
 uint32_t system_peer_port(int fd);
 bool system_was_reset(int fd);				  /* within 10 s */
 size_t system_receive(int fd, void *bytes, size_t count); /* within 10 s; less at the end */

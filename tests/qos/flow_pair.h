@@ -51,7 +51,7 @@ static inline size_t send_now(struct end *from, struct end *to, size_t most)
 									     : sizeof(bytes) };
 		n = 0;
 		end_lock(from);
-		if (wsd_stream_write(from->stream, &iov, 1, &n) != WSD_OK)
+		if (wsd_stream_write(from->stream, &iov, 1, 0, &n) != WSD_OK)
 			n = 0;
 		end_unlock(from, NULL);
 		sent += n;

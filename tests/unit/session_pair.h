@@ -311,7 +311,7 @@ static inline void transfer(struct end *from, struct end *to, size_t total, size
 				out[i] = pattern(sent + i);
 			iov = (struct wsd_iovec){ out, want };
 			end_lock(from);
-			status = wsd_stream_write(from->stream, &iov, 1, &n);
+			status = wsd_stream_write(from->stream, &iov, 1, 0, &n);
 			end_unlock(from, NULL);
 			assert_true(status == WSD_OK || status == WSD_AGAIN);
 			sent += status == WSD_OK ? n : 0;
@@ -355,7 +355,7 @@ static inline enum wsd_status write_one(struct end *e, uint8_t byte)
 	size_t n = 0;
 
 	end_lock(e);
-	status = wsd_stream_write(e->stream, &iov, 1, &n);
+	status = wsd_stream_write(e->stream, &iov, 1, 0, &n);
 	end_unlock(e, NULL);
 	return status;
 }
@@ -377,7 +377,7 @@ static inline size_t window(struct end *from, struct end *to)
 
 	while (wsd_clock_ns() < until) {
 		end_lock(from);
-		if (wsd_stream_write(from->stream, &iov, 1, &n) == WSD_OK)
+		if (wsd_stream_write(from->stream, &iov, 1, 0, &n) == WSD_OK)
 			sum += n;
 		end_unlock(from, NULL);
 		(void)wsd_engine_wait(NULL, 0, always_false, NULL, wsd_clock_ns() + 100000,

@@ -223,11 +223,11 @@ static void urgent_byte_and_its_mark(void **state)
 	(void)state;
 	pair(&sv, &c, &a, UINT32_MAX);
 	end_lock(&c);
-	assert_int_equal(wsd_stream_write(c.stream, &iov, 1, &n), WSD_OK);
+	assert_int_equal(wsd_stream_write(c.stream, &iov, 1, 0, &n), WSD_OK);
 	assert_int_equal(n, 2);
 	assert_int_equal(wsd_stream_write_urgent(c.stream, '!'), WSD_OK);
 	iov.base = text + 2;
-	assert_int_equal(wsd_stream_write(c.stream, &iov, 1, &n), WSD_OK);
+	assert_int_equal(wsd_stream_write(c.stream, &iov, 1, 0, &n), WSD_OK);
 	end_unlock(&c, NULL);
 	WAIT_FOR(urgent_here(&a));
 	WAIT_FOR(a.changes & WSD_CHANGE_READABLE);
@@ -289,7 +289,8 @@ static bool fill(struct end *e)
 	bool full;
 
 	end_lock(e);
-	while (wsd_stream_writable(e->stream) && wsd_stream_write(e->stream, &iov, 1, &n) == WSD_OK)
+	while (wsd_stream_writable(e->stream) &&
+	       wsd_stream_write(e->stream, &iov, 1, 0, &n) == WSD_OK)
 		assert_int_equal(n, sizeof(bytes));
 	full = !wsd_stream_writable(e->stream);
 	e->changes = 0;
@@ -339,7 +340,7 @@ static bool write_all_room(struct end *e)
 	size_t n = 0;
 
 	end_lock(e);
-	while (wsd_stream_write(e->stream, &iov, 1, &n) == WSD_OK)
+	while (wsd_stream_write(e->stream, &iov, 1, 0, &n) == WSD_OK)
 		wrote = true;
 	e->changes = 0;
 	end_unlock(e, NULL);

@@ -103,7 +103,7 @@ static void reader_speaks(struct end *e)
 	struct wsd_iovec iov = { message, sizeof(message) };
 	size_t n = 0;
 
-	said = wsd_stream_write(e->stream, &iov, 1, &n);
+	said = wsd_stream_write(e->stream, &iov, 1, 0, &n);
 	if (said == WSD_OK && n < sizeof(message))
 		said = WSD_AGAIN;
 }

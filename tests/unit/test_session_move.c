@@ -126,7 +126,7 @@ static size_t fill(struct end *e, size_t most)
 		for (size_t i = 0; i < sizeof(bytes); i++)
 			bytes[i] = pattern(sent + i);
 		end_lock(e);
-		status = wsd_stream_write(e->stream, &iov, 1, &n);
+		status = wsd_stream_write(e->stream, &iov, 1, 0, &n);
 		end_unlock(e, NULL);
 		sent += status == WSD_OK ? n : 0;
 		idle = status == WSD_OK ? 0 : idle + 1;

@@ -11,6 +11,8 @@
 #include "provider/transport/plain.h"
 
 #define STANDARD_TIMEOUT_NS 21000000000ull
+#define SILENCE_NS \
+	300000000ull /* who has said nothing for so long may be behind a firewall that drops */
 
 /* A message path: its engine's owner connects, by a port that is held. */
 static enum wsd_status start_messages(struct wsd_stream *s)
@@ -49,6 +51,7 @@ static bool start_path(struct wsd_stream *s, uint64_t now)
 		enum wsd_status status;
 
 		atomic_store(&s->engine, engine);
+		s->since = now;
 		status = wsd_engine_is_plain(engine) ? start_plain(s, engine, now)
 						     : start_messages(s);
 		if (status == WSD_OK)
@@ -149,6 +152,14 @@ static bool try_another_port(struct wsd_stream *s, enum wsd_status status, uint6
 	return true;
 }
 
+/* A program has a time of its own for a connect, which may be shorter than what the path before plain TCP takes to say
+ * that nobody answers: its next connect shall get there. */
+void wsd_connect_given_up(const struct wsd_stream *s, uint64_t now)
+{
+	if (s->active && now - s->since >= SILENCE_NS)
+		wsd_paths_given_up(&s->paths, &s->remote);
+}
+
 /* By the owner of the engine: this path did not work. */
 void wsd_connect_failed(struct wsd_stream *s, enum wsd_status status)
 {
@@ -173,6 +184,8 @@ void wsd_connect_failed(struct wsd_stream *s, enum wsd_status status)
 		s->changes |= WSD_CHANGE_PATH;
 		return;
 	}
+	if (status == WSD_ETIMEDOUT && now >= s->deadline)
+		wsd_connect_given_up(s, now);
 	if (s->active)
 		wsd_paths_failed(&s->paths, &s->remote, status);
 	if (s->active && status != WSD_EREFUSED && now < s->deadline && !s->closing &&

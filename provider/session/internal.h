@@ -222,6 +222,7 @@ struct wsd_stream {
 	bool disconnecting;
 	bool held;
 	struct wsd_paths paths;
+	uint64_t since;	   /* when the path that is being tried was begun */
 	uint64_t deadline; /* of connect, then of close */
 	uint64_t linger;
 	struct wsd_stream_options options;
@@ -393,6 +394,8 @@ static inline bool wsd_move_resumes(const struct wsd_stream *stream)
 /* connect.c */
 void wsd_connect_run(struct wsd_stream *stream, struct wsd_engine *engine);
 void wsd_connect_failed(struct wsd_stream *stream, enum wsd_status status);
+/* [lock] While it connects: nobody waits for it any longer. */
+void wsd_connect_given_up(const struct wsd_stream *stream, uint64_t now);
 
 /* listener.c */
 void wsd_accept_run(struct wsd_stream *stream, struct wsd_engine *engine);

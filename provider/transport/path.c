@@ -291,6 +291,16 @@ static struct wsd_addr host_of(const struct wsd_addr *remote)
 	return host;
 }
 
+/* Somebody may be there who is slow to answer, so it is held against this port only, and within a host nothing is lost
+ * on the way. */
+void wsd_paths_given_up(const struct wsd_paths *paths, const struct wsd_addr *remote)
+{
+	const struct wsd_engine *engine = engine_of(paths);
+
+	if (!wsd_engine_is_plain(engine) && !(wsd_engine_attr(engine)->caps & WSD_CAP_SAME_HOST))
+		wsd_unanswered_note(wsd_engine_name(engine), remote, false);
+}
+
 void wsd_paths_failed(struct wsd_paths *paths, const struct wsd_addr *remote,
 		      enum wsd_status status)
 {
@@ -299,7 +309,7 @@ void wsd_paths_failed(struct wsd_paths *paths, const struct wsd_addr *remote,
 	struct wsd_addr host = host_of(remote);
 
 	if (status == WSD_ENOANSWER)
-		wsd_unanswered_note(wsd_engine_name(engine), &host);
+		wsd_unanswered_note(wsd_engine_name(engine), &host, true);
 	if (plain && paths->by_heart)
 		wsd_unanswered_forget(ANY_PATH, remote);
 	add_reason(paths, wsd_engine_name(engine), status);
@@ -316,10 +326,12 @@ void wsd_paths_opened(const struct wsd_paths *paths, const struct wsd_engine *en
 {
 	struct wsd_addr host = host_of(remote);
 
-	if (!wsd_engine_is_plain(engine))
+	if (!wsd_engine_is_plain(engine)) {
 		wsd_unanswered_forget(wsd_engine_name(engine), &host);
-	else if (paths && paths->index > 0 && !paths->by_heart && !paths->here)
-		wsd_unanswered_note(ANY_PATH, remote);
+		wsd_unanswered_forget(wsd_engine_name(engine), remote);
+	} else if (paths && paths->index > 0 && !paths->by_heart && !paths->here) {
+		wsd_unanswered_note(ANY_PATH, remote, false);
+	}
 }
 
 static enum wsd_status reach(const struct wsd_engine *engine, const struct wsd_addr *local,
@@ -332,10 +344,11 @@ static enum wsd_status reach(const struct wsd_engine *engine, const struct wsd_a
 static bool pass_over(const struct wsd_paths *paths, const struct wsd_addr *local,
 		      const struct wsd_addr *remote)
 {
+	const char *name = wsd_engine_name(engine_of(paths));
 	struct wsd_addr host = host_of(remote);
 	unsigned i;
 
-	if (!wsd_unanswered_known(wsd_engine_name(engine_of(paths)), &host))
+	if (!wsd_unanswered_known(name, &host) && !wsd_unanswered_known(name, remote))
 		return false;
 	for (i = paths->index + 1u; i < paths->count; i++) {
 		if (reach(wsd_engine_at(paths->order[i]), local, remote) == WSD_OK)

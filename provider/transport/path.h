@@ -37,6 +37,9 @@ struct wsd_engine *wsd_paths_next(struct wsd_paths *paths, const struct wsd_addr
  * process to that host pass it over for a while, as long as they have another (unanswered.h). */
 void wsd_paths_failed(struct wsd_paths *paths, const struct wsd_addr *remote,
 		      enum wsd_status status);
+/* The connect is given up while this path is tried, which has said nothing for a while: later ones to that address and
+ * port pass it over like one by which the host does not answer. */
+void wsd_paths_given_up(const struct wsd_paths *paths, const struct wsd_addr *remote);
 /* A connection with that peer has been opened; paths NULL: by the peer. One that could be had by TCP of the system
  * only is connected that way at once for a while. */
 void wsd_paths_opened(const struct wsd_paths *paths, const struct wsd_engine *engine,

@@ -11,10 +11,12 @@
 
 #include <openwsd/backend.h>
 
-#define WSD_UNANSWERED_MOST 128u /* notes; the oldest gives way */
+#define WSD_UNANSWERED_MOST 1024u /* notes; the oldest gives way */
 
-/* WSD_ANSWER_MEMORY ms from now on it is known; one that is known already keeps its time. */
-void wsd_unanswered_note(const char *path, const struct wsd_addr *remote);
+/* WSD_ANSWER_MEMORY ms from now on it is known; one that is known already keeps its time. grows: one that is noted
+ * again soon after its time, because another try has cost as much for nothing, is known twice as long, at most 16
+ * times. */
+void wsd_unanswered_note(const char *path, const struct wsd_addr *remote, bool grows);
 bool wsd_unanswered_known(const char *path, const struct wsd_addr *remote);
 /* It has answered after all. */
 void wsd_unanswered_forget(const char *path, const struct wsd_addr *remote);

@@ -285,7 +285,7 @@ static uint32_t companion(uint32_t port)
 }
 
 /* Another server, which has nothing to do with the first, sits there and says nothing. */
-static int listen_beside_stranger(uint32_t *port, int *stranger)
+static int listen_beside_stranger(uint32_t *port, int *stranger, int backlog)
 {
 	int listener;
 
@@ -295,7 +295,7 @@ static int listen_beside_stranger(uint32_t *port, int *stranger)
 		*port = 0;
 		listener = system_listen(port, 8);
 		other = companion(*port);
-		*stranger = system_listen(&other, 8);
+		*stranger = system_listen(&other, backlog);
 		if (*stranger >= 0)
 			return listener;
 		system_close(listener);
@@ -315,7 +315,7 @@ static void check_falls_back_late(void)
 
 	over("tcp,plain");
 	event = WSACreateEvent();
-	listener = listen_beside_stranger(&port, &stranger);
+	listener = listen_beside_stranger(&port, &stranger, 8);
 	s = peer_socket();
 	PEER_CHECK(WSAEventSelect(s, event, FD_CONNECT | FD_WRITE | FD_CLOSE | FD_READ) == 0);
 	PEER_CHECK(try_connect(s, port) == WSAEWOULDBLOCK);
@@ -334,6 +334,59 @@ static void check_falls_back_late(void)
 	PEER_CHECK(system_silent(peer = system_accept(listener), 100));
 	PEER_CHECK(closesocket(s) == 0 && WSACloseEvent(event));
 	system_close(peer);
+	system_close(listener);
+	system_close(stranger);
+}
+
+/* A firewall drops what tcp asks for, and the program gives up before that path does: the next connect is by plain TCP,
+ * within a time that tcp's silence would have used up. */
+static void check_silent_before_us(void)
+{
+	int listener, stranger, fill[8];
+	uint32_t port, other;
+	SOCKET s;
+
+	PEER_CHECK(setenv("WSD_CONNECT_TIMEOUT", "1500", 1) == 0);
+	over("tcp,plain");
+	listener = listen_beside_stranger(&port, &stranger, 0);
+	other = companion(port);
+	for (int i = 0; i < 8; i++) /* as in check_deadline */
+		fill[i] = system_connecting(other);
+	s = peer_socket();
+	PEER_CHECK(ioctlsocket(s, (int)FIONBIO, &(u_long){ 1 }) == 0);
+	PEER_CHECK(try_connect(s, port) == WSAEWOULDBLOCK);
+	Sleep(400);
+	PEER_CHECK(system_nobody(listener, 0) && closesocket(s) == 0);
+	s = connected(port);
+	PEER_CHECK(
+		text_has(s, SO_OPENWSD_PATH, "plain") &&
+		text_has(s, SO_OPENWSD_REASONS, "tcp: nothing answers there by this path (-70)"));
+	PEER_CHECK(closesocket(s) == 0);
+	for (int i = 0; i < 8; i++)
+		system_close(fill[i]);
+	system_close(listener);
+	system_close(stranger);
+}
+
+/* The same when it is the connect's own time that is over. */
+static void check_silent_until_deadline(void)
+{
+	int listener, stranger, fill[8];
+	uint32_t port, other;
+	SOCKET s;
+
+	PEER_CHECK(setenv("WSD_CONNECT_TIMEOUT", "1500", 1) == 0);
+	over("tcp,plain");
+	listener = listen_beside_stranger(&port, &stranger, 0);
+	other = companion(port);
+	for (int i = 0; i < 8; i++)
+		fill[i] = system_connecting(other);
+	s = peer_socket();
+	PEER_CHECK(try_connect(s, port) == WSAETIMEDOUT);
+	PEER_CHECK(try_connect(s, port) == 0 && text_has(s, SO_OPENWSD_PATH, "plain"));
+	PEER_CHECK(closesocket(s) == 0);
+	for (int i = 0; i < 8; i++)
+		system_close(fill[i]);
 	system_close(listener);
 	system_close(stranger);
 }
@@ -493,6 +546,8 @@ const struct plain_case plain_cases[] = {
 	{ "refused", check_refused },
 	{ "falls_back_unseen", check_falls_back_unseen },
 	{ "falls_back_late", check_falls_back_late },
+	{ "silent_before_us", check_silent_before_us },
+	{ "silent_until_deadline", check_silent_until_deadline },
 	{ "deadline", check_deadline },
 	{ "rules", check_rules },
 	{ "device_gone", check_device_gone },

@@ -74,8 +74,8 @@ static void queue_events(struct wsd_event_sink *sink, struct wsd_engine *engine,
 	for (uint32_t i = 0; i < count; i++) {
 		if (events[i].type == WSD_EV_REG) {
 			wsd_mr_completed(engine->cache, events[i].id, events[i].status);
-		} else if (events[i].type == WSD_EV_DEVICE_GONE && !engine->gone) {
-			engine->gone = true;
+		} else if (events[i].type == WSD_EV_DEVICE_GONE && !atomic_load(&engine->gone)) {
+			atomic_store(&engine->gone, true);
 			wsd_log(WSD_LOG_ERROR, "engine", "%s: the device is gone", engine->name);
 			wsd_count(wsd_counter("engine", "device_gone", "devices that were removed"),
 				  1);
@@ -128,7 +128,7 @@ static void engine_init(struct wsd_engine *engine, const struct wsd_backend_ops 
 	wsd_list_init(&engine->sinks);
 	wsd_list_init(&engine->tasks);
 	engine->event_next = engine->event_count = 0;
-	engine->gone = false;
+	atomic_store(&engine->gone, false);
 	engine->thread_state = 0;
 	atomic_store(&engine->armed, false);
 	atomic_store(&engine->watch, WSD_WATCH_TICK);

@@ -13,6 +13,11 @@ const struct wsd_backend_ops *wsd_engine_ops(const struct wsd_engine *engine)
 	return engine->ops;
 }
 
+bool wsd_engine_gone(const struct wsd_engine *engine)
+{
+	return atomic_load(&engine->gone);
+}
+
 const struct wsd_device_attr *wsd_engine_attr(const struct wsd_engine *engine)
 {
 	return &engine->attr;

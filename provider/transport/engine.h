@@ -72,6 +72,7 @@ const struct wsd_device_attr *wsd_engine_attr(const struct wsd_engine *engine);
 struct wsd_device *wsd_engine_device(const struct wsd_engine *engine);
 struct wsd_queue *wsd_engine_queue(const struct wsd_engine *engine);
 const char *wsd_engine_name(const struct wsd_engine *engine); /* "shm", "tcp", "verbs/rxe0" */
+bool wsd_engine_gone(const struct wsd_engine *engine);	      /* its device was removed */
 uint64_t wsd_engine_now(struct wsd_engine *engine);
 
 void wsd_task_init(struct wsd_task *task,

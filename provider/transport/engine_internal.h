@@ -82,8 +82,8 @@ struct wsd_engine {
 	struct wsd_list deferred;
 	uint32_t event_next, event_count; /* what is still to be dispatched of events */
 	struct wsd_list sinks;		  /* that hear of the removal */
-	bool gone;
 	/* Written with own, read by anyone: */
+	atomic_bool gone;
 	atomic_bool armed;
 	_Atomic uint64_t visits; /* of callers */
 

@@ -291,6 +291,14 @@ static struct wsd_addr host_of(const struct wsd_addr *remote)
 	return host;
 }
 
+/* A failure that says nothing about the peer, and that the next connect need not have. A device that was removed is
+ * as one that never was there. */
+static bool fails_here(const struct wsd_engine *engine, enum wsd_status status)
+{
+	return status > WSD_ECANCELLED || wsd_no_registration(status) ||
+	       (status <= WSD_EDEVICE && !wsd_engine_gone(engine));
+}
+
 /* Somebody may be there who is slow to answer, so it is held against this port only, and within a host nothing is lost
  * on the way. */
 void wsd_paths_given_up(const struct wsd_paths *paths, const struct wsd_addr *remote)
@@ -316,8 +324,7 @@ void wsd_paths_failed(struct wsd_paths *paths, const struct wsd_addr *remote,
 	/* TCP's own answer is the truth about who cannot be reached by anything better. */
 	if (weight(status) > weight(paths->best) || plain)
 		paths->best = status;
-	paths->here = paths->here || status > WSD_ECANCELLED || wsd_no_registration(status) ||
-		      status <= WSD_EDEVICE;
+	paths->here = paths->here || fails_here(engine, status);
 	paths->index++;
 }
 
@@ -337,6 +344,8 @@ void wsd_paths_opened(const struct wsd_paths *paths, const struct wsd_engine *en
 static enum wsd_status reach(const struct wsd_engine *engine, const struct wsd_addr *local,
 			     const struct wsd_addr *remote)
 {
+	if (wsd_engine_gone(engine))
+		return WSD_EDEVICE;
 	return wsd_engine_ops(engine)->reachable(wsd_engine_device(engine), local, remote);
 }
 

@@ -496,11 +496,13 @@ static void check_rules(void)
 	system_close(two);
 }
 
-/* The device of the first connection is gone before the second: the program does not notice. */
+/* The device of the first connection is gone before the second: the program does not notice. A peer that speaks only
+ * TCP is known by heart all the same. */
 static void check_device_gone(void)
 {
-	uint32_t port;
+	uint32_t port, other = 0;
 	SOCKET listener, a, b, s[2];
+	int plain = system_listen(&other, 8);
 	char byte;
 
 	PEER_CHECK(setenv("WSD_SIM_SCRIPT", "gone after 40 events", 1) == 0);
@@ -518,6 +520,14 @@ static void check_device_gone(void)
 	PEER_CHECK(send(b, "b", 1, 0) == 1 && recv(s[1], &byte, 1, 0) == 1 && byte == 'b');
 	closesocket(a);
 	closesocket(b);
+	a = connected(other);
+	PEER_CHECK(text_has(a, SO_OPENWSD_REASONS, "sim: device failed or was removed (-80)"));
+	b = connected(other);
+	PEER_CHECK(text_has(b, SO_OPENWSD_REASONS,
+			    "openwsd: nothing answers there by this path (-70)"));
+	closesocket(a);
+	closesocket(b);
+	system_close(plain);
 	closesocket(s[0]);
 	closesocket(s[1]);
 	closesocket(listener);

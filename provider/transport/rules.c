@@ -175,6 +175,18 @@ bool wsd_rule_parse(const char *value, struct wsd_rule *rule, const char **probl
 	return !*problem;
 }
 
+bool wsd_rule_path_enabled(const char *path)
+{
+	const char *at = wsd_param_text("BACKENDS", "shm,verbs,tcp,plain");
+	size_t length = strcspn(path, "/");
+	char word[WORD_BYTES];
+
+	while (next_word(&at, word))
+		if (strlen(word) == length && memcmp(word, path, length) == 0)
+			return true;
+	return false;
+}
+
 /* --- matching --- */
 
 static bool in_net(const struct wsd_rule *rule, const struct wsd_addr *addr)
@@ -234,6 +246,11 @@ static void load_line(const char *value, unsigned line, void *arg)
 		wsd_count(wsd_counter("rules", "bad_lines", "rules that could not be read"), 1);
 		return;
 	}
+	for (unsigned i = 0; i < rules[rule_count].path_count; i++)
+		if (!wsd_rule_path_enabled(rules[rule_count].paths[i]))
+			wsd_log(WSD_LOG_WARNING, "rules",
+				"%s line %u: no path of BACKENDS has the name %s", wsd_param_file(),
+				line, rules[rule_count].paths[i]);
 	rules[rule_count++].line = line;
 }
 

@@ -32,6 +32,9 @@ bool wsd_rule_matches(const struct wsd_rule *rule, bool listening, const struct 
  * order, or -1. */
 int wsd_rule_path(const struct wsd_rule *rule, const char *engine_name);
 
+/* Is there anything of that name, of a backend or of one of its adapters, in BACKENDS? Else nothing comes of it. */
+bool wsd_rule_path_enabled(const char *path);
+
 /* Read the file's rules; what is wrong with one is logged with its line, and it is passed over. WSD_ENOMEM.
  * By one thread at a time. */
 enum wsd_status wsd_rules_load(void);

@@ -56,6 +56,10 @@ static void show(const char *value, unsigned line, void *arg)
 	for (unsigned i = 0; i < rule.path_count; i++)
 		printf(" %s", rule.paths[i]);
 	putchar('\n');
+	for (unsigned i = 0; i < rule.path_count; i++)
+		if (!wsd_rule_path_enabled(rule.paths[i]))
+			fprintf(stderr, "%s line %u: no path of BACKENDS has the name %s\n",
+				wsd_param_file(), line, rule.paths[i]);
 }
 
 int wsdctl_rules(int argc, char **argv)

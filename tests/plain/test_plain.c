@@ -428,13 +428,14 @@ static void rules(const char *text)
 	unlink(path);
 }
 
-/* Each line that is no rule is named in the log, and costs no other. */
+/* Each line that is no rule is named in the log, and costs no other; so is a path that is none. */
 static void check_log_of_rules(const char *path)
 {
 	static const char *const expected[] = {
 		" line 7: unknown key THIS",
 		" line 8: connect, listen or both comes first: nonsense",
 		" line 9: no port or range of ports: connect 10.0.0.1:99-9 tcp",
+		" line 10: no path of BACKENDS has the name plian",
 	};
 	char text[4096] = "";
 	FILE *log = fopen(path, "r");
@@ -443,6 +444,7 @@ static void check_log_of_rules(const char *path)
 	(void)fread(text, 1, sizeof(text) - 1, log);
 	fclose(log);
 	unlink(path);
+	PEER_CHECK(strstr(text, " line 11:") == NULL);
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
 		if (strstr(text, expected[i]) == NULL)
 			peer_fail("the log lacks \"%s\":\n%s", expected[i], text);
@@ -465,7 +467,8 @@ static void check_rules(void)
 		 "rule = listen *:1-1024 deny\n"
 		 "rule = listen * shm, tcp\n"
 		 "rule = connect * tcp shm\n"
-		 "this = wrong\nrule = nonsense\nrule = connect 10.0.0.1:99-9 tcp\n",
+		 "this = wrong\nrule = nonsense\nrule = connect 10.0.0.1:99-9 tcp\n"
+		 "rule = connect 10.0.0.2 tcp plian\nrule = connect 10.0.0.3 shm/x tcp,plain\n",
 		 denied, only, only);
 	close(mkstemp(log));
 	PEER_CHECK(setenv("WSD_LOG_FILE", log, 1) == 0 && setenv("WSD_LOG", "warning", 1) == 0);

@@ -13,6 +13,7 @@
 #define LOOK_FIRST_NS 1000000ull  /* after what time to ask whether all is acknowledged, ... */
 #define LOOK_LAST_NS  64000000ull /* ... and the longest pause between two such questions */
 #define NEEDLESS      3u	  /* news in a row are so many too many */
+#define SHORT_NS      10000000ull /* before the next try, without memory */
 #define UNWATCHED_NS  50000000ull /* so long nobody looks after a connection that nobody uses */
 
 static struct wsd_os_poller *poller_of(const struct wsd_stream *s)
@@ -172,9 +173,24 @@ enum wsd_status wsd_plain_adopt(struct wsd_stream *s, struct wsd_engine *engine,
 
 /* --- news --- */
 
-/* The connection broke, or the peer has not been heard of. */
+enum wsd_status wsd_plain_short(struct wsd_stream *s, unsigned flags)
+{
+	uint64_t when = wsd_engine_now(atomic_load(&s->engine)) + SHORT_NS;
+
+	if (flags & WSD_TRY)
+		return WSD_ENOMEM;
+	s->plain->short_of = true;
+	if (!s->plain->due || s->plain->due > when)
+		set_due(s, when);
+	return WSD_AGAIN;
+}
+
+/* The connection broke, or the peer has not been heard of: the system says of a route that is gone that it was it that
+ * failed, when it gives up. */
 void wsd_plain_lost(struct wsd_stream *s, enum wsd_status why)
 {
+	if (why == WSD_EUNREACHABLE)
+		why = WSD_ETIMEDOUT;
 	if (why == WSD_ETIMEDOUT && s->plain->keepalive)
 		why = WSD_EKEEPALIVE;
 	wsd_stream_break(s, why == WSD_ETIMEDOUT || why == WSD_EKEEPALIVE ? why : WSD_ERESET);
@@ -388,6 +404,10 @@ static void plain_timer(struct wsd_stream *s, uint64_t now)
 		if (now >= s->deadline)
 			wsd_connect_failed(s, WSD_ETIMEDOUT);
 		return;
+	}
+	if (s->plain && s->plain->short_of) {
+		s->plain->short_of = false;
+		s->changes |= WSD_CHANGE_READABLE | WSD_CHANGE_WRITABLE;
 	}
 	wsd_plain_watch(s); /* its end is news, too */
 	wsd_plain_name(s);

@@ -30,7 +30,8 @@ struct wsd_plain {
 	uint8_t byte;
 	bool fetched; /* ... or the last has been, out of line, and its place not been passed */
 	bool urgent_inline;
-	bool sent; /* anything */
+	bool sent;     /* anything */
+	bool short_of; /* the system was short of memory, and those who wait are to try again */
 	bool keepalive, nodelay;
 };
 
@@ -50,6 +51,8 @@ void wsd_plain_name(struct wsd_stream *stream);
 /* plain.c, for plain_io.c. All [lock]. */
 enum wsd_status wsd_plain_watch_for(struct wsd_stream *stream, bool writable);
 void wsd_plain_watch(struct wsd_stream *stream); /* for bytes, from now on; a failure breaks it */
+/* The system has no memory for it just now. Who can wait is told to, and woken after a while: WSD_AGAIN. */
+enum wsd_status wsd_plain_short(struct wsd_stream *stream, unsigned flags);
 void wsd_plain_lost(struct wsd_stream *stream, enum wsd_status why);
 
 /* plain_io.c: entries of the carrier. All [lock]. */

@@ -108,6 +108,8 @@ static enum wsd_status received(struct wsd_stream *s, enum wsd_status status, un
 		p->eof = true;
 		return nothing(s);
 	}
+	if (status == WSD_ENOMEM)
+		return wsd_plain_short(s, flags);
 	wsd_plain_lost(s, status);
 	p->may_read = false;
 	return s->state == WSD_STREAM_RESET ? s->error : status;
@@ -185,7 +187,7 @@ static enum wsd_status send_state(const struct wsd_stream *s)
 }
 
 /* The system has no room: have it tell when it has. */
-static enum wsd_status sent(struct wsd_stream *s, enum wsd_status status)
+static enum wsd_status sent(struct wsd_stream *s, enum wsd_status status, unsigned flags)
 {
 	struct wsd_plain *p = s->plain;
 
@@ -195,6 +197,8 @@ static enum wsd_status sent(struct wsd_stream *s, enum wsd_status status)
 			wsd_stream_break(s, WSD_ENOMEM);
 		return s->state == WSD_STREAM_OPEN ? WSD_AGAIN : s->error;
 	}
+	if (status == WSD_ENOMEM)
+		return wsd_plain_short(s, flags);
 	p->sent = true;
 	if (status == WSD_OK) {
 		p->may_write = true;
@@ -244,9 +248,9 @@ enum wsd_status wsd_plain_write(struct wsd_stream *s, const struct wsd_iovec *io
 		return WSD_AGAIN;
 	n = to_buffers(buffers, iov, count, &total);
 	if (!wsd_qos_paced(s) || n == 0)
-		return sent(s, wsd_os_tcp_send(s->plain->socket, buffers, n, bytes));
+		return sent(s, wsd_os_tcp_send(s->plain->socket, buffers, n, bytes), flags);
 	status = send_paced(s, buffers, total, bytes);
-	return status == WSD_PENDING ? WSD_AGAIN : sent(s, status);
+	return status == WSD_PENDING ? WSD_AGAIN : sent(s, status, flags);
 }
 
 /* --- urgent data --- */
@@ -268,7 +272,7 @@ enum wsd_status wsd_plain_write_urgent(struct wsd_stream *s, uint8_t byte)
 
 	if (status != WSD_OK)
 		return status;
-	return s->plain->may_write ? sent(s, wsd_os_tcp_send_urgent(s->plain->socket, byte))
+	return s->plain->may_write ? sent(s, wsd_os_tcp_send_urgent(s->plain->socket, byte), 0)
 				   : WSD_AGAIN;
 }
 

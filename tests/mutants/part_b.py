@@ -127,9 +127,9 @@ MUTANTS = [
         "upcalls",
     ),
     # A byte is lost where a write was partial; room, and the end, are not told of.
-    (196, PLAIN_IO, "\treturn sent(s, wsd_os_tcp_send(s->plain->socket, buffers, n, bytes));",
+    (196, PLAIN_IO, "\treturn sent(s, wsd_os_tcp_send(s->plain->socket, buffers, n, bytes), flags);",
      "\tstatus = wsd_os_tcp_send(s->plain->socket, buffers, n, bytes);\n"
-     "\tif (status == WSD_OK && *bytes < total)\n\t\t++*bytes;\n\treturn sent(s, status);", "close", *BY_PLAIN),
+     "\tif (status == WSD_OK && *bytes < total)\n\t\t++*bytes;\n\treturn sent(s, status, flags);", "close", *BY_PLAIN),
     (228, PLAIN, "\t\tp->may_write = true;\n\t\ts->changes |= WSD_CHANGE_WRITABLE;\n", "\t\tp->may_write = true;\n",
      "events", *BY_PLAIN),
     (231, PLAIN, "\t\tp->ended = true;\n", "\t\tp->ended = p->eof;\n", "events", *BY_PLAIN),

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* refuse.c - see refuse.h: the program's own functions come before those of the C library. */
+#include "tests/plain/refuse.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct refusal {
+	atomic_int error, after, left;
+};
+static struct refusal sends, receives;
+
+static int refused(struct refusal *r)
+{
+	if (atomic_load(&r->left) <= 0 || atomic_fetch_sub(&r->after, 1) > 0)
+		return 0;
+	atomic_fetch_sub(&r->left, 1);
+	errno = atomic_load(&r->error);
+	return 1;
+}
+
+static void refuse(struct refusal *r, int error, int after, int calls)
+{
+	atomic_store(&r->left, 0);
+	atomic_store(&r->error, error);
+	atomic_store(&r->after, after);
+	atomic_store(&r->left, calls);
+}
+
+void refuse_sends(int error, int after, int calls)
+{
+	refuse(&sends, error, after, calls);
+}
+
+void refuse_receives(int error, int calls)
+{
+	refuse(&receives, error, 0, calls);
+}
+
+int refusals_left(void)
+{
+	return atomic_load(&sends.left) + atomic_load(&receives.left);
+}
+
+ssize_t send(int fd, const void *bytes, size_t count, int flags)
+{
+	return refused(&sends) ? -1 : syscall(SYS_sendto, fd, bytes, count, flags, NULL, 0);
+}
+
+ssize_t recv(int fd, void *bytes, size_t count, int flags)
+{
+	return refused(&receives) ? -1 : syscall(SYS_recvfrom, fd, bytes, count, flags, NULL, NULL);
+}

@@ -94,7 +94,7 @@ static struct wsd_qos agreement(const struct wsd_stream *s)
 	};
 }
 
-/* The connection is there, and its service has become another one. */
+/* Its service has become another one, or the program has said something of its packets. */
 static void mark_packets(struct wsd_stream *s, uint8_t before)
 {
 	uint8_t class = wsd_qos_traffic_class(s);
@@ -105,6 +105,14 @@ static void mark_packets(struct wsd_stream *s, uint8_t before)
 		wsd_os_tcp_set_traffic_class(s->plain->socket, s->remote.family, class);
 	else if (s->endpoint)
 		s->backend->set_traffic_class(s->endpoint, class);
+}
+
+void wsd_stream_set_traffic_class(struct wsd_stream *s, uint8_t traffic_class)
+{
+	uint8_t before = wsd_qos_traffic_class(s);
+
+	s->options.traffic_class = traffic_class;
+	mark_packets(s, before);
 }
 
 static void agree(struct wsd_stream *s, const struct wsd_qos *agreed)

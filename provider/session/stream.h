@@ -134,6 +134,8 @@ uint32_t wsd_stream_reserved(const struct wsd_stream *stream); /* [lock] of the 
 /* [lock] Its place among the streams of this process: 0 the first, and n has an (n+1)th of its part. Without memory
  * it is 0. */
 void wsd_stream_set_priority(struct wsd_stream *stream, uint32_t priority);
+/* [lock] What the program says of its packets; 0: what follows from the flow. */
+void wsd_stream_set_traffic_class(struct wsd_stream *stream, uint8_t traffic_class);
 /* [lock] posted_only: there is a place for so many more bytes. */
 void wsd_stream_want(struct wsd_stream *stream, size_t bytes);
 /* [lock] Somebody wants to hear of changes. Before the first read and the first such call they need not be told, and

@@ -26,6 +26,7 @@ void wsd_socket_apply_options(struct wsd_socket *sock)
 		return;
 	wsd_stream_set_urgent_inline(sock->stream, o->oob_inline);
 	wsd_stream_set_nodelay(sock->stream, o->nodelay);
+	wsd_stream_set_traffic_class(sock->stream, o->traffic_class);
 	wsd_stream_set_priority(sock->stream, (uint32_t)o->group_priority);
 	wsd_socket_tune(sock);
 	/* Standard is off: a stream that never had keep-alive needs no timer. */

@@ -93,7 +93,7 @@ struct wsd_socket_options {
 	uint32_t zcopy_min;
 	int group_priority;
 	struct wsd_qos qos;    /* what this side asked for last */
-	uint8_t traffic_class; /* IP_TOS, IPV6_TCLASS: of connections from now on */
+	uint8_t traffic_class; /* IP_TOS, IPV6_TCLASS */
 };
 
 #define WSD_ZOMBIES 4u

@@ -306,6 +306,7 @@ static int set_class(struct wsd_socket *sock, uint16_t family, int number)
 	if (number < 0 || number > UINT8_MAX)
 		return WSAEINVAL;
 	sock->options.traffic_class = (uint8_t)number;
+	wsd_socket_apply_options(sock);
 	return 0;
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* test_plain_options.c - options of a connection that is open already reach the system's socket. */
+#include <openwsd/ws2tcpip.h>
+
 #include "tests/plain/cases.h"
 #include "tests/plain/system.h"
 
@@ -7,6 +9,7 @@
 struct ends {
 	int listener, peer[2];
 	SOCKET server, s[2];
+	uint32_t port; /* the server's */
 };
 
 static void open_ends(struct ends *e)
@@ -17,8 +20,8 @@ static void open_ends(struct ends *e)
 	e->listener = system_listen(&port, 1);
 	e->s[0] = connected(port);
 	e->peer[0] = system_accept(e->listener);
-	e->server = peer_listen(&port);
-	e->peer[1] = system_connect(port);
+	e->server = peer_listen(&e->port);
+	e->peer[1] = system_connect(e->port);
 	e->s[1] = accept(e->server, NULL, NULL);
 	PEER_CHECK(e->peer[0] >= 0 && e->peer[1] >= 0 && e->s[1] != INVALID_SOCKET);
 }
@@ -54,7 +57,32 @@ static void check_nodelay(void)
 	close_ends(&e);
 }
 
+/* The same of the type of service; a connection that is accepted later has its listener's. */
+static void check_class(void)
+{
+	struct ends e;
+	SOCKET later;
+	int peer;
+
+	open_ends(&e);
+	PEER_CHECK(system_connections_of(0x20, 0) == 0);
+	for (unsigned i = 0; i < 2; i++) {
+		set(e.s[i], IPPROTO_IP, IP_TOS, 0x20);
+		PEER_CHECK(system_connections_of(0x20, 0) == i + 1);
+	}
+	set(e.s[0], IPPROTO_IP, IP_TOS, 0);
+	PEER_CHECK(system_connections_of(0x20, 0) == 1);
+	set(e.server, IPPROTO_IP, IP_TOS, 0x20);
+	peer = system_connect(e.port);
+	later = accept(e.server, NULL, NULL);
+	PEER_CHECK(later != INVALID_SOCKET && system_connections_of(0x20, 0) == 2);
+	PEER_CHECK(closesocket(later) == 0);
+	system_close(peer);
+	close_ends(&e);
+}
+
 const struct plain_case plain_cases[] = {
 	{ "nodelay", check_nodelay },
+	{ "class", check_class },
 	{ NULL, NULL },
 };

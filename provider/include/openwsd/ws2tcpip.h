@@ -9,8 +9,8 @@
 #define IPV6_V6ONLY 27
 /*
  * The type of service of packets, 0 to 255, on paths that have one. IP_TOS (level IPPROTO_IP) for sockets of
- * AF_INET, IPV6_TCLASS for AF_INET6; a socket of both families has both names for one value. What is set before
- * connect or listen counts; 0 leaves it to the system.
+ * AF_INET, IPV6_TCLASS for AF_INET6; a socket of both families has both names for one value. 0 leaves it to the
+ * system. Connections over RDMA adapters keep what was set before connect or accept.
  */
 #define IP_TOS	    3
 #define IPV6_TCLASS 39

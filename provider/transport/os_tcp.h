@@ -44,7 +44,7 @@ uint32_t wsd_os_addresses(struct wsd_addr *list, uint32_t count);
 
 /* A bound socket becomes a listening one. WSD_EADDRINUSE. */
 enum wsd_status wsd_os_tcp_listen(intptr_t socket, uint32_t backlog);
-/* WSD_OK, WSD_AGAIN: none waits, WSD_ENOFILES, WSD_ENOMEM. */
+/* WSD_OK, WSD_AGAIN: none waits, WSD_ENOFILES, WSD_ENOMEM, WSD_EBUSY: it fails again and again; try later. */
 enum wsd_status wsd_os_tcp_accept(intptr_t socket, intptr_t *accepted, struct wsd_addr *remote);
 /* Start to connect a bound socket. WSD_OK: it is connected already. WSD_PENDING: WRITABLE, then
  * wsd_os_tcp_error. WSD_ENOLISTENER: refused; WSD_EUNREACHABLE; WSD_EADDRINUSE: these two ends are connected. */

@@ -22,6 +22,7 @@
 #include "rdma_backend/base/platform.h"
 #include "rdma_backend/base/traffic_class.h"
 
+#define GONE_MOST 64u /* connections in a row */
 #define NS_PER_MS 1000000ull
 #define NS_PER_S  1000000000ull
 
@@ -195,7 +196,8 @@ enum wsd_status wsd_os_tcp_listen(intptr_t socket, uint32_t backlog)
 
 enum wsd_status wsd_os_tcp_accept(intptr_t socket, intptr_t *accepted, struct wsd_addr *remote)
 {
-	for (;;) {
+	/* What is wrong may be one that is gone already: on to the next, but whatever it is not for ever. */
+	for (unsigned i = 0; i < GONE_MOST; i++) {
 		union wsd_os_addr os;
 		socklen_t length = sizeof(os);
 		int fd = accept4((int)socket, &os.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -220,10 +222,11 @@ enum wsd_status wsd_os_tcp_accept(intptr_t socket, intptr_t *accepted, struct ws
 		case EOPNOTSUPP:
 		case EFAULT:
 			return WSD_EINVAL;
-		default: /* one that is gone already: on to the next */
+		default:
 			break;
 		}
 	}
+	return WSD_EBUSY;
 }
 
 enum wsd_status wsd_os_tcp_connect(intptr_t socket, const struct wsd_addr *remote)

@@ -12,7 +12,7 @@
 struct refusal {
 	atomic_int error, after, left;
 };
-static struct refusal sends, receives;
+static struct refusal sends, receives, accepts;
 
 static int refused(struct refusal *r)
 {
@@ -41,9 +41,21 @@ void refuse_receives(int error, int calls)
 	refuse(&receives, error, 0, calls);
 }
 
+void refuse_accepts(int error, int calls)
+{
+	refuse(&accepts, error, 0, calls);
+}
+
 int refusals_left(void)
 {
-	return atomic_load(&sends.left) + atomic_load(&receives.left);
+	return atomic_load(&sends.left) + atomic_load(&receives.left) + atomic_load(&accepts.left);
+}
+
+/* The type is that of the declaration: each kind of address. */
+int accept4(int fd, __SOCKADDR_ARG from, socklen_t *restrict length, int flags)
+{
+	return refused(&accepts) ? -1
+				 : (int)syscall(SYS_accept4, fd, from.__sockaddr__, length, flags);
 }
 
 ssize_t send(int fd, const void *bytes, size_t count, int flags)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* test_plain_shortage.c - the system is short of memory, or of a route: what that does to an open connection. */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "tests/plain/cases.h"
@@ -129,10 +130,32 @@ static void check_no_route(void)
 	system_close(peer);
 }
 
+/* A system that refuses to hand over what waits costs nobody the listener: it is asked again after a while. */
+static void check_no_accept(void)
+{
+	u_long on = 1;
+	uint32_t port;
+	SOCKET listener, s;
+	int peer;
+
+	over("plain");
+	listener = peer_listen(&port);
+	PEER_CHECK(ioctlsocket(listener, (int)FIONBIO, &on) == 0);
+	refuse_accepts(EPERM, INT_MAX);
+	peer = system_connect(port);
+	Sleep(100);
+	PEER_CHECK(accept(listener, NULL, NULL) == INVALID_SOCKET);
+	PEER_CHECK(WSAGetLastError() == WSAEWOULDBLOCK && refusals_left() < INT_MAX);
+	refuse_accepts(0, 0);
+	on = 0;
+	PEER_CHECK(ioctlsocket(listener, (int)FIONBIO, &on) == 0);
+	s = accept(listener, NULL, NULL);
+	PEER_CHECK(s != INVALID_SOCKET && closesocket(listener) == 0);
+	close_end(s, peer);
+}
+
 const struct plain_case plain_cases[] = {
-	{ "short_nonblocking", check_nonblocking },
-	{ "short_blocking", check_blocking },
-	{ "short_overlapped", check_overlapped },
-	{ "no_route", check_no_route },
-	{ NULL, NULL },
+	{ "short_nonblocking", check_nonblocking }, { "short_blocking", check_blocking },
+	{ "short_overlapped", check_overlapped },   { "no_route", check_no_route },
+	{ "no_accept", check_no_accept },	    { NULL, NULL },
 };

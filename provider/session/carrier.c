@@ -14,6 +14,12 @@ static void no_nodelay(struct wsd_stream *s, bool on)
 	(void)on;
 }
 
+static void no_hops(struct wsd_stream *s, uint8_t hops)
+{
+	(void)s; /* the packets are the backend's */
+	(void)hops;
+}
+
 const struct wsd_carrier wsd_message_carrier = {
 	.events = wsd_message_events,
 	.timer = wsd_close_timer,
@@ -40,6 +46,7 @@ const struct wsd_carrier wsd_message_carrier = {
 	.set_keepalive = wsd_message_set_keepalive,
 	.set_receive_buffer = wsd_message_set_receive_buffer,
 	.set_nodelay = no_nodelay,
+	.set_hops = no_hops,
 };
 
 void wsd_stream_watch(struct wsd_stream *s)
@@ -138,4 +145,10 @@ void wsd_stream_set_receive_buffer(struct wsd_stream *s, uint32_t bytes)
 void wsd_stream_set_nodelay(struct wsd_stream *s, bool on)
 {
 	s->carrier->set_nodelay(s, on);
+}
+
+void wsd_stream_set_hops(struct wsd_stream *s, uint8_t hops)
+{
+	s->options.hops = hops;
+	s->carrier->set_hops(s, hops);
 }

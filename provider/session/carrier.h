@@ -43,6 +43,7 @@ struct wsd_carrier {
 			      unsigned count);
 	void (*set_receive_buffer)(struct wsd_stream *stream, uint32_t bytes);
 	void (*set_nodelay)(struct wsd_stream *stream, bool on);
+	void (*set_hops)(struct wsd_stream *stream, uint8_t hops);
 };
 
 extern const struct wsd_carrier wsd_message_carrier;

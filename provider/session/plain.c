@@ -130,6 +130,7 @@ enum wsd_status wsd_plain_connect(struct wsd_stream *s, struct wsd_engine *engin
 		return WSD_ENOMEM;
 	wsd_plain_bound(engine, socket);
 	mark_packets(s);
+	s->carrier->set_hops(s, s->options.hops);
 	s->features = 0;
 	status = wsd_os_tcp_connect(socket, &s->remote);
 	if (status == WSD_PENDING && wsd_plain_watch_for(s, true) != WSD_OK)
@@ -462,6 +463,14 @@ static void plain_set_nodelay(struct wsd_stream *s, bool on)
 	wsd_os_tcp_set_nodelay(s->plain->socket, on);
 }
 
+static void plain_set_hops(struct wsd_stream *s, uint8_t hops)
+{
+	if (!s->plain || s->plain->hops == hops)
+		return;
+	s->plain->hops = hops;
+	wsd_os_tcp_set_hops(s->plain->socket, s->remote.family, hops);
+}
+
 const struct wsd_carrier wsd_plain_carrier = {
 	.events = plain_events,
 	.timer = plain_timer,
@@ -488,4 +497,5 @@ const struct wsd_carrier wsd_plain_carrier = {
 	.set_keepalive = plain_set_keepalive,
 	.set_receive_buffer = plain_set_receive_buffer,
 	.set_nodelay = plain_set_nodelay,
+	.set_hops = plain_set_hops,
 };

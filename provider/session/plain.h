@@ -33,6 +33,7 @@ struct wsd_plain {
 	bool sent;     /* anything */
 	bool short_of; /* the system was short of memory, and those who wait are to try again */
 	bool keepalive, nodelay;
+	uint8_t hops; /* that the socket was told */
 };
 
 /* [lock] Connect by this path, by the stream's deadline. WSD_OK: it is open. WSD_PENDING: the engine goes on. A

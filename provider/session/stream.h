@@ -60,6 +60,7 @@ struct wsd_stream_options {
 	uint64_t connect_timeout; /* ns */
 	uint32_t zcopy_min;	  /* smallest rendezvous; 0 = the device's hint */
 	uint8_t traffic_class;
+	uint8_t hops;	  /* of its packets; 0: as the system likes */
 	bool posted_only; /* the peer may send only what wsd_stream_want has asked for */
 	struct wsd_qos qos;
 };
@@ -134,6 +135,8 @@ uint32_t wsd_stream_reserved(const struct wsd_stream *stream); /* [lock] of the 
 /* [lock] Its place among the streams of this process: 0 the first, and n has an (n+1)th of its part. Without memory
  * it is 0. */
 void wsd_stream_set_priority(struct wsd_stream *stream, uint32_t priority);
+/* [lock] See the options. A path that is no TCP of the system keeps to its own. */
+void wsd_stream_set_hops(struct wsd_stream *stream, uint8_t hops);
 /* [lock] What the program says of its packets; 0: what follows from the flow. */
 void wsd_stream_set_traffic_class(struct wsd_stream *stream, uint8_t traffic_class);
 /* [lock] posted_only: there is a place for so many more bytes. */

@@ -79,6 +79,9 @@ void wsd_os_tcp_shutdown_send(intptr_t socket);
 void wsd_os_tcp_set_nodelay(intptr_t socket, bool on);
 /* The IP type of service, and where there is one the place in the queues of the interface; family of the peer's. */
 void wsd_os_tcp_set_traffic_class(intptr_t socket, uint16_t family, uint32_t traffic_class);
+/* How many routers its packets pass; 0: as the system likes, which is wsd_os_hops. family of the peer's. */
+void wsd_os_tcp_set_hops(intptr_t socket, uint16_t family, uint8_t hops);
+int wsd_os_hops(uint16_t family);
 void wsd_os_tcp_set_urgent_inline(intptr_t socket, bool on);
 void wsd_os_tcp_set_receive_buffer(intptr_t socket, uint32_t bytes);
 void wsd_os_tcp_set_send_buffer(intptr_t socket, uint32_t bytes);

@@ -22,9 +22,10 @@
 #include "rdma_backend/base/platform.h"
 #include "rdma_backend/base/traffic_class.h"
 
-#define GONE_MOST 64u /* connections in a row */
-#define NS_PER_MS 1000000ull
-#define NS_PER_S  1000000000ull
+#define GONE_MOST  64u /* connections in a row */
+#define USUAL_HOPS 64
+#define NS_PER_MS  1000000ull
+#define NS_PER_S   1000000000ull
 
 struct wsd_os_poller {
 	int fd;
@@ -381,6 +382,30 @@ void wsd_os_tcp_set_nodelay(intptr_t socket, bool on)
 void wsd_os_tcp_set_traffic_class(intptr_t socket, uint16_t family, uint32_t traffic_class)
 {
 	wsd_traffic_class_set((int)socket, family, traffic_class);
+}
+
+void wsd_os_tcp_set_hops(intptr_t socket, uint16_t family, uint8_t hops)
+{
+	bool ipv6 = family == WSD_FAMILY_IPV6;
+
+	set_int(socket, ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, ipv6 ? IPV6_UNICAST_HOPS : IP_TTL,
+		hops > 0 ? hops : -1);
+}
+
+/* Only a socket tells it. */
+int wsd_os_hops(uint16_t family)
+{
+	bool ipv6 = family == WSD_FAMILY_IPV6;
+	int hops = USUAL_HOPS;
+	int fd = socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t length = sizeof(hops);
+
+	if (fd < 0)
+		return hops;
+	(void)getsockopt(fd, ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, ipv6 ? IPV6_UNICAST_HOPS : IP_TTL,
+			 &hops, &length);
+	close(fd);
+	return hops;
 }
 
 void wsd_os_tcp_set_urgent_inline(intptr_t socket, bool on)

@@ -8,8 +8,9 @@
 #include "rdma_backend/base/base.h"
 #include "rdma_backend/base/platform_windows.h"
 
-#define NS_PER_MS 1000000ull
-#define NS_PER_S  1000000000ull
+#define USUAL_HOPS 128
+#define NS_PER_MS  1000000ull
+#define NS_PER_S   1000000000ull
 /* A nonblocking send is taken whole, however large: no more than this at once is kept by the system. */
 #define SEND_MOST 0x100000u
 #define RECV_MOST 0x40000000u
@@ -389,6 +390,20 @@ void wsd_os_tcp_set_traffic_class(intptr_t number, uint16_t family, uint32_t tra
 {
 	if (family == WSD_FAMILY_IPV4)
 		set_int(number, IPPROTO_IP, IP_TOS, (int)traffic_class);
+}
+
+void wsd_os_tcp_set_hops(intptr_t number, uint16_t family, uint8_t hops)
+{
+	bool ipv6 = family == WSD_FAMILY_IPV6;
+
+	set_int(number, ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, ipv6 ? IPV6_UNICAST_HOPS : IP_TTL,
+		hops > 0 ? hops : USUAL_HOPS);
+}
+
+int wsd_os_hops(uint16_t family)
+{
+	(void)family;
+	return USUAL_HOPS;
 }
 
 void wsd_os_tcp_set_urgent_inline(intptr_t number, bool on)

@@ -27,6 +27,7 @@ void wsd_socket_apply_options(struct wsd_socket *sock)
 	wsd_stream_set_urgent_inline(sock->stream, o->oob_inline);
 	wsd_stream_set_nodelay(sock->stream, o->nodelay);
 	wsd_stream_set_traffic_class(sock->stream, o->traffic_class);
+	wsd_stream_set_hops(sock->stream, o->hops);
 	wsd_stream_set_priority(sock->stream, (uint32_t)o->group_priority);
 	wsd_socket_tune(sock);
 	/* Standard is off: a stream that never had keep-alive needs no timer. */
@@ -159,6 +160,7 @@ int wsd_connect_start(struct wsd_socket *sock, const struct wsd_addr *remote,
 					      .zcopy_min = sock->options.zcopy_min,
 					      .posted_only = sock->options.receive_buffer == 0,
 					      .traffic_class = sock->options.traffic_class,
+					      .hops = sock->options.hops,
 					      .qos = *qos };
 	enum wsd_status status;
 	char *reasons;

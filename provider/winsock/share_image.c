@@ -24,8 +24,8 @@ struct socket_image {
 	uint32_t linger_seconds, receive_buffer, send_buffer, receive_timeout, send_timeout;
 	uint32_t keep_idle, keep_interval, keep_count, zcopy_min;
 	int32_t group_priority;
-	uint32_t phase, backlog, traffic_class;
-	uint8_t qos[16]; /* as in a message: what was asked for */
+	uint32_t phase, backlog, traffic_class; /* the hops in the second byte */
+	uint8_t qos[16];			/* as in a message: what was asked for */
 };
 
 struct image {
@@ -76,7 +76,7 @@ static void save_socket(const struct wsd_socket *sock, struct socket_image *imag
 	image->zcopy_min = o->zcopy_min;
 	image->group_priority = o->group_priority;
 	image->backlog = sock->backlog;
-	image->traffic_class = o->traffic_class;
+	image->traffic_class = o->traffic_class | (uint32_t)o->hops << 8;
 	wsd_qos_encode(image->qos, &o->qos);
 }
 
@@ -104,6 +104,7 @@ static void load_socket(struct wsd_socket *sock, const struct socket_image *imag
 	o->group_priority = image->group_priority;
 	sock->backlog = image->backlog;
 	o->traffic_class = (uint8_t)image->traffic_class;
+	o->hops = (uint8_t)(image->traffic_class >> 8);
 	(void)wsd_qos_decode(image->qos, sizeof(image->qos), &o->qos);
 }
 

@@ -94,6 +94,7 @@ struct wsd_socket_options {
 	int group_priority;
 	struct wsd_qos qos;    /* what this side asked for last */
 	uint8_t traffic_class; /* IP_TOS, IPV6_TCLASS */
+	uint8_t hops;	       /* IP_TTL, IPV6_UNICAST_HOPS; 0: the system's */
 };
 
 #define WSD_ZOMBIES 4u

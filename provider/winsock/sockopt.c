@@ -6,6 +6,7 @@
 #include <openwsd/mstcpip.h>
 #include <openwsd/openwsd.h>
 
+#include "provider/transport/os_tcp.h"
 #include "rdma_backend/base/base.h"
 
 union option_value {
@@ -330,6 +331,46 @@ static int set_tclass(struct wsd_socket *sock, const union option_value *value)
 	return set_class(sock, WSD_FAMILY_IPV6, value->number);
 }
 
+/* Likewise. */
+static int get_hops(const struct wsd_socket *sock, uint16_t family, union option_value *value)
+{
+	if (sock->family != family)
+		return WSAENOPROTOOPT;
+	value->number = sock->options.hops != 0 ? sock->options.hops : wsd_os_hops(family);
+	return 0;
+}
+
+static int set_hops(struct wsd_socket *sock, uint16_t family, int number)
+{
+	if (sock->family != family)
+		return WSAENOPROTOOPT;
+	if (number > UINT8_MAX || (number < 1 && (family != WSD_FAMILY_IPV6 || number != -1)))
+		return WSAEINVAL;
+	sock->options.hops = number < 0 ? 0 : (uint8_t)number;
+	wsd_socket_apply_options(sock);
+	return 0;
+}
+
+static int get_ttl(struct wsd_socket *sock, union option_value *value)
+{
+	return get_hops(sock, WSD_FAMILY_IPV4, value);
+}
+
+static int set_ttl(struct wsd_socket *sock, const union option_value *value)
+{
+	return set_hops(sock, WSD_FAMILY_IPV4, value->number);
+}
+
+static int get_hops6(struct wsd_socket *sock, union option_value *value)
+{
+	return get_hops(sock, WSD_FAMILY_IPV6, value);
+}
+
+static int set_hops6(struct wsd_socket *sock, const union option_value *value)
+{
+	return set_hops(sock, WSD_FAMILY_IPV6, value->number);
+}
+
 static int get_keep(struct wsd_socket *sock, union option_value *value, int name)
 {
 	const struct wsd_socket_options *o = &sock->options;
@@ -404,6 +445,8 @@ static const struct option_row option_rows[] = {
 	{ IPPROTO_TCP, TCP_KEEPCNT, NUMBER, NO_FLAG, get_keep_count, set_keep_count },
 	{ IPPROTO_IP, IP_TOS, NUMBER, NO_FLAG, get_tos, set_tos },
 	{ IPPROTO_IPV6, IPV6_TCLASS, NUMBER, NO_FLAG, get_tclass, set_tclass },
+	{ IPPROTO_IP, IP_TTL, NUMBER, NO_FLAG, get_ttl, set_ttl },
+	{ IPPROTO_IPV6, IPV6_UNICAST_HOPS, NUMBER, NO_FLAG, get_hops6, set_hops6 },
 	{ IPPROTO_IPV6, IPV6_V6ONLY, NUMBER, NO_FLAG, get_v6only, set_v6only },
 };
 

@@ -410,6 +410,28 @@ static void check_class(void)
 	closesocket(s);
 }
 
+/* How many routers a packet passes: likewise. */
+static void check_hops(void)
+{
+	SOCKET s = stream_socket();
+	int six = conf_family() == AF_INET6;
+	int level = six ? IPPROTO_IPV6 : IPPROTO_IP, option = six ? IPV6_UNICAST_HOPS : IP_TTL;
+	unsigned standard = 0, value;
+
+	CHECK(get(s, level, option, &standard) == 0 && standard > 0 && standard < 256);
+	CHECK(set(s, level, option, 7) == 0 && get(s, level, option, &value) == 0 && value == 7);
+	CHECK(FAILS(set(s, level, option, 256), WSAEINVAL));
+	CHECK(get(s, level, option, &value) == 0 && value == 7);
+	if (six)
+		CHECK(set(s, level, option, 0xffffffff) == 0 &&
+		      get(s, level, option, &value) == 0 && value == standard);
+	level = six ? IPPROTO_IP : IPPROTO_IPV6;
+	option = six ? IP_TTL : IPV6_UNICAST_HOPS;
+	CHECK(FAILS(get(s, level, option, &value), WSAENOPROTOOPT) &&
+	      FAILS(set(s, level, option, 8), WSAENOPROTOOPT));
+	closesocket(s);
+}
+
 int main(int argc, char **argv)
 {
 	conf_start(argc, argv);
@@ -423,6 +445,7 @@ int main(int argc, char **argv)
 	check_room();
 	check_contexts();
 	check_class();
+	check_hops();
 	WSACleanup();
 	return check_result();
 }

@@ -199,18 +199,28 @@ unsigned system_connections_of(int service, int priority)
 	return count;
 }
 
-unsigned system_connections_nodelay(void)
+static unsigned connections_with(int level, int option, int value)
 {
 	unsigned count = 0;
 
 	for (int fd = 3; fd < 1024; fd++) {
-		int on = 0;
-		socklen_t size = sizeof(on);
+		int is = 0;
+		socklen_t size = sizeof(is);
 
-		count += is_connection(fd) &&
-			 getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &size) == 0 && on;
+		count += is_connection(fd) && getsockopt(fd, level, option, &is, &size) == 0 &&
+			 is == value;
 	}
 	return count;
+}
+
+unsigned system_connections_nodelay(void)
+{
+	return connections_with(IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+unsigned system_connections_hops(int hops)
+{
+	return connections_with(IPPROTO_IP, IP_TTL, hops);
 }
 
 void system_close(int fd)

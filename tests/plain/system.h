@@ -25,7 +25,8 @@ bool system_silent(int fd, int ms);			  /* no byte, no end for so long */
  * priority, or the next higher one. */
 unsigned system_connections(void);
 unsigned system_connections_of(int service, int priority);
-unsigned system_connections_nodelay(void); /* those of them that send at once */
+unsigned system_connections_nodelay(void);  /* those of them that send at once */
+unsigned system_connections_hops(int hops); /* ... whose packets go so far */
 void system_close(int fd);
 void system_reset(int fd);
 

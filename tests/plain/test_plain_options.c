@@ -81,8 +81,34 @@ static void check_class(void)
 	close_ends(&e);
 }
 
+/* How far packets go: before connect and after, of an accepted one and of its listener. */
+static void check_hops(void)
+{
+	int value = 0, length = sizeof(value), peer;
+	struct ends e;
+	SOCKET later;
+
+	open_ends(&e);
+	PEER_CHECK(getsockopt(e.s[0], IPPROTO_IP, IP_TTL, (char *)&value, &length) == 0);
+	PEER_CHECK(value > 0 && system_connections_hops(value) == 4);
+	for (unsigned i = 0; i < 2; i++) {
+		set(e.s[i], IPPROTO_IP, IP_TTL, 17);
+		PEER_CHECK(system_connections_hops(17) == i + 1);
+	}
+	PEER_CHECK(getsockopt(e.s[0], IPPROTO_IP, IP_TTL, (char *)&value, &length) == 0);
+	PEER_CHECK(value == 17);
+	set(e.server, IPPROTO_IP, IP_TTL, 17);
+	peer = system_connect(e.port);
+	later = accept(e.server, NULL, NULL);
+	PEER_CHECK(later != INVALID_SOCKET && system_connections_hops(17) == 3);
+	PEER_CHECK(closesocket(later) == 0);
+	system_close(peer);
+	close_ends(&e);
+}
+
 const struct plain_case plain_cases[] = {
 	{ "nodelay", check_nodelay },
 	{ "class", check_class },
+	{ "hops", check_hops },
 	{ NULL, NULL },
 };

@@ -14,6 +14,9 @@
  */
 #define IP_TOS	    3
 #define IPV6_TCLASS 39
+/* How many routers a packet passes at most, 1 to 255, by plain TCP; -1 of the second is what the system does. */
+#define IP_TTL		  4
+#define IPV6_UNICAST_HOPS 4
 
 struct in6_addr {
 	union {

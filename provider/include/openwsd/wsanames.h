@@ -146,8 +146,10 @@ enum { WSD_FD_SETSIZE = FD_SETSIZE };
 #undef TCP_KEEPCNT
 #undef IPPROTO_IP
 #undef IP_TOS
+#undef IP_TTL
 #undef IPV6_V6ONLY
 #undef IPV6_TCLASS
+#undef IPV6_UNICAST_HOPS
 #undef AI_PASSIVE
 #undef AI_CANONNAME
 #undef AI_NUMERICHOST

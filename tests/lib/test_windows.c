@@ -7,6 +7,8 @@
 
 #include <process.h>
 
+jmp_buf cm_escape;
+
 static unsigned __stdcall watch(void *seconds)
 {
 	Sleep((DWORD)(uintptr_t)seconds * 1000);

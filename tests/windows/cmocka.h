@@ -35,7 +35,7 @@ struct CMUnitTest {
 	}
 
 enum { CM_PASSED, CM_FAILED, CM_SKIPPED };
-static jmp_buf cm_escape;
+extern jmp_buf cm_escape; /* test_windows.c */
 
 static inline void cm_leave(const char *file, int line, int result)
 {

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What the commands of installing refuse, say and write down. */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include <jansson.h>
 
 #include "spi_shim/wsdctl/catalog_record.h"
+#include "tests/unit/catalog_disk.h"
 #include "tests/unit/catalog_world.h"
 
 #define RECORD	   "test_catalog_record.json"
@@ -202,32 +201,21 @@ static void test_record(void **state)
 	json_decref(root);
 }
 
-static void limit_files(rlim_t bytes)
-{
-	struct rlimit limit;
-
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-	limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
-/* From now on no file becomes longer than this. */
-static void fill_disk(void)
+static void stop_writing(void)
 {
 	system_now.on_change = NULL;
-	limit_files(100);
+	catalog_disk_stop(RECORD);
 }
 
-static void test_record_on_full_disk(void **state)
+static void test_record_that_cannot_be_written(void **state)
 {
 	struct wsd_catalog_run run = recorded_run();
 	json_t *root;
 
 	(void)state;
-	signal(SIGXFSZ, SIG_IGN);
-	system_now.on_change = fill_disk;
+	system_now.on_change = stop_writing;
 	assert_int_equal(wsd_catalog_install(&run, &plain), WSDCTL_FAILED);
-	limit_files(RLIM_INFINITY);
+	catalog_disk_go_on();
 	/* What was there before is still known, and nothing half is left. */
 	root = read_record();
 	assert_string_equal(json_string_value(json_object_get(root, "result")), "begun");
@@ -307,7 +295,7 @@ int main(void)
 		cmocka_unit_test_setup(test_prefer_needs_bases, setup),
 		cmocka_unit_test_setup(test_prefer_is_tried, setup),
 		cmocka_unit_test_setup(test_record, setup),
-		cmocka_unit_test_setup(test_record_on_full_disk, setup),
+		cmocka_unit_test_setup(test_record_that_cannot_be_written, setup),
 		cmocka_unit_test_setup(test_narrow, setup),
 		cmocka_unit_test_setup(test_doctor, setup),
 		cmocka_unit_test_setup(test_unhandled_catalog, setup),

@@ -29,6 +29,10 @@ struct CMUnitTest {
 	{                               \
 #test, test, NULL, NULL \
 	}
+#define cmocka_unit_test_setup(t, up) \
+	{                             \
+#t, t, up, NULL       \
+	}
 #define cmocka_unit_test_setup_teardown(t, up, down) \
 	{                                            \
 #t, t, up, down                      \

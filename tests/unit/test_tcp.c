@@ -5,13 +5,7 @@
  */
 #include "tests/unit/test_tcp.h"
 
-#include <dirent.h>
-#include <netinet/in.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 static void rdma(struct client *c, uint32_t length)
 {
@@ -68,47 +62,23 @@ static void test_data_ipv6(void **state)
 	data_over(WSD_FAMILY_IPV6);
 }
 
-/* The only connected socket of this process. */
-static int connection(void)
-{
-	struct sockaddr_storage peer;
-	socklen_t length = sizeof(peer);
-	int found = -1;
-
-	for (int fd = 3; fd < 1024; fd++) {
-		length = sizeof(peer);
-		if (getpeername(fd, (struct sockaddr *)&peer, &length) != 0 ||
-		    peer.ss_family == AF_UNIX)
-			continue;
-		assert_int_equal(found, -1);
-		found = fd;
-	}
-	assert_true(found >= 0);
-	return found;
-}
-
 /* A type of service that is set while bytes go to and fro is the one that the packets have, over either family. */
 static void marks_over(uint16_t family)
 {
 	static const struct {
 		int service, priority;
 	} marks[] = { { 0, 0 }, { 40 << 2, 6 }, { 24 << 2, 4 }, { 0, 0 } };
-	bool ipv6 = family == WSD_FAMILY_IPV6;
 	struct client c;
+	intptr_t s;
 
+	if (!raw_has_marks(family))
+		skip();
 	client_open(&c, family);
+	s = raw_connected_to(tcp_candidate_port(c.addr.port, 0));
 	for (unsigned i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
-		int service = -1, priority = -1, fd = connection();
-		socklen_t size = sizeof(int);
-
 		OPS->set_traffic_class(c.ep, (uint32_t)marks[i].service);
 		echo(&c, 5000, i);
-		assert_int_equal(getsockopt(fd, ipv6 ? IPPROTO_IPV6 : IPPROTO_IP,
-					    ipv6 ? IPV6_TCLASS : IP_TOS, &service, &size),
-				 0);
-		assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, &size), 0);
-		assert_int_equal(service, marks[i].service);
-		assert_int_equal(priority, marks[i].priority);
+		raw_assert_marked(s, family, marks[i].service, marks[i].priority);
 	}
 	client_close(&c);
 }
@@ -176,7 +146,7 @@ static void test_killed_peer(void **state)
 	(void)state;
 	client_open(&c, WSD_FAMILY_IPV4);
 	echo(&c, 1000, 3);
-	kill(c.server, SIGKILL);
+	os_kill(&c.server);
 	expect(&event, WSD_EV_DISCONNECTED, WSD_ERESET);
 	client_close(&c);
 }
@@ -190,7 +160,7 @@ static void test_stopped_peer(void **state)
 
 	(void)state;
 	client_open(&c, WSD_FAMILY_IPV4);
-	kill(c.server, SIGSTOP);
+	os_stop(&c.server);
 	for (unsigned i = 0; i < ep_attr.send_depth; i++) {
 		struct lend to = { c.lend.addr + (i % 8 << 20), c.lend.key };
 
@@ -201,7 +171,7 @@ static void test_stopped_peer(void **state)
 		posted++;
 	}
 	assert_in_range(posted, 1, ep_attr.send_depth - 1);
-	kill(c.server, SIGCONT);
+	os_continue(&c.server);
 	for (unsigned i = 0; i < posted; i++) {
 		expect(&event, WSD_EV_SEND, WSD_OK);
 		assert_int_equal(event.id, i);
@@ -223,12 +193,12 @@ static void test_credit(void **state)
 
 	(void)state;
 	client_open(&c, WSD_FAMILY_IPV4);
-	kill(c.server, SIGSTOP);
+	os_stop(&c.server);
 	for (unsigned i = 0; i < 3 * SLOTS; i++)
 		assert_int_equal(post_one(c.ep, WSD_OP_SEND, c.big, 1000 + i, NULL, c.lend, i),
 				 WSD_OK);
 	assert_false(next_event(&me, &event, 1) && event.id >= SLOTS);
-	kill(c.server, SIGCONT);
+	os_continue(&c.server);
 	while (echoes < 3 * SLOTS) {
 		assert_true(next_event(&me, &event, LIMIT_NS));
 		assert_int_equal(event.status, WSD_OK);
@@ -242,53 +212,44 @@ static void test_credit(void **state)
 	client_close(&c);
 }
 
-static unsigned open_files(void)
+/* Connections beside that of the client. */
+static void many_at_once(struct client *c)
 {
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned count = 0;
+	static struct wsd_endpoint *ep[MANY];
+	uint64_t live = wsd_alloc_live();
+	struct wsd_event event;
 
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
+	for (unsigned i = 0; i < MANY; i++)
+		ep[i] = connect_to(c->addr, "idle", LIMIT_NS);
+	for (unsigned i = 0; i < MANY; i++)
+		expect(&event, WSD_EV_CONNECTED, WSD_OK);
+	OPS->poll(me.queue, &event, 1); /* frees what the last event showed */
+	assert_in_range(wsd_alloc_live() - live, MANY, MANY + OS_BLOCKS_SPARE(MANY));
+	echo(c, 5000, 2);
+	for (unsigned i = 0; i < MANY; i++)
+		OPS->endpoint_destroy(ep[i]);
+	assert_in_range(wsd_alloc_live(), live, live + OS_BLOCKS_SPARE(MANY));
 }
 
 static void test_many(void **state)
 {
-	static struct wsd_endpoint *ep[MANY];
-	unsigned files = open_files(), connected = 0;
-	uint64_t live;
-	struct rlimit limit;
+	unsigned files = os_files(NULL);
 	struct wsd_event event;
 	struct client c;
 
 	(void)state;
-	getrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_max < 2 * MANY)
+	if (!os_allow_files(2 * MANY))
 		skip();
-	limit.rlim_cur = limit.rlim_cur < 2 * MANY ? 2 * MANY : limit.rlim_cur;
-	setrlimit(RLIMIT_NOFILE, &limit);
 	client_open(&c, WSD_FAMILY_IPV4);
-	OPS->poll(me.queue, &event, 1); /* frees what the last event showed */
-	live = wsd_alloc_live();
-	for (unsigned i = 0; i < MANY; i++)
-		ep[i] = connect_to(c.addr, "idle", LIMIT_NS);
-	while (connected < MANY) {
-		expect(&event, WSD_EV_CONNECTED, WSD_OK);
-		connected++;
-	}
 	OPS->poll(me.queue, &event, 1);
-	assert_int_equal(wsd_alloc_live() - live, MANY);
-	echo(&c, 5000, 2); /* beside them */
-	for (unsigned i = 0; i < MANY; i++)
-		OPS->endpoint_destroy(ep[i]);
-	assert_int_equal(wsd_alloc_live(), live);
+	many_at_once(&c);
 	client_close(&c);
-	assert_int_equal(open_files(), files);
+	assert_true(os_files(NULL) <= files + OS_FILES_SPARE);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	static const struct os_role roles[] = { SERVER_ROLE, { NULL, NULL } };
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_data_ipv4),   cmocka_unit_test(test_data_ipv6),
 		cmocka_unit_test(test_marks_ipv4),  cmocka_unit_test(test_marks_ipv6),
@@ -297,6 +258,7 @@ int main(void)
 		cmocka_unit_test(test_credit),	    cmocka_unit_test(test_many),
 	};
 
+	os_begin(argc, argv, roles);
 	test_deadline(120);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,12 +6,8 @@
  */
 #include "tests/unit/test_tcp.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define REQUEST_BYTES (TCP_HEADER_BYTES + TCP_HELLO_BYTES)
@@ -31,21 +27,16 @@ static void make_greeting(uint8_t *bytes, uint8_t type, const struct wsd_addr *a
 }
 
 /* A stranger that has read the banner. */
-static int stranger(const struct wsd_addr *addr, uint64_t *nonce)
+static intptr_t stranger(const struct wsd_addr *addr, uint64_t *nonce)
 {
-	int fd = raw_connect(tcp_candidate_port(addr->port, 0));
+	intptr_t fd = raw_connect(tcp_candidate_port(addr->port, 0));
 	uint8_t bytes[TCP_BANNER_BYTES];
 	struct tcp_banner banner;
 
-	assert_int_equal(recv(fd, bytes, sizeof(bytes), MSG_WAITALL), sizeof(bytes));
+	assert_int_equal(raw_receive_all(fd, bytes, sizeof(bytes)), sizeof(bytes));
 	assert_true(tcp_banner_decode(&banner, bytes));
 	*nonce = banner.nonce;
 	return fd;
-}
-
-static void send_bytes(int fd, const uint8_t *bytes, size_t length)
-{
-	assert_int_equal(send(fd, bytes, length, MSG_NOSIGNAL), length);
 }
 
 /* The number in a banner is good for that listener only, not for the next one on the port. */
@@ -54,20 +45,20 @@ static void test_stale(void **state)
 	uint8_t request[REQUEST_BYTES];
 	uint64_t nonce, other;
 	struct client c;
-	int fd;
+	intptr_t fd;
 
 	(void)state;
 	client_open(&c, WSD_FAMILY_IPV4);
-	close(stranger(&c.addr, &nonce));
+	raw_close(stranger(&c.addr, &nonce));
 	OPS->endpoint_destroy(c.ep);
-	stop_server(c.server);
-	c.server = start_server(c.addr);
+	end_server(&c.server, c.addr);
+	start_server(&c.server, c.addr);
 	fd = stranger(&c.addr, &other);
 	assert_true(nonce != other);
 	make_greeting(request, TCP_FRAME_REQUEST, &c.addr, nonce, 4);
-	send_bytes(fd, request, sizeof(request));
+	assert_true(raw_send(fd, request, sizeof(request)));
 	assert_int_equal(drain(fd), 0);
-	close(fd);
+	raw_close(fd);
 	c.ep = NULL;
 	client_close(&c);
 }
@@ -78,7 +69,7 @@ static void test_repeated(void **state)
 	uint8_t request[REQUEST_BYTES], answer[REQUEST_BYTES + sizeof(struct lend)];
 	uint64_t nonce;
 	struct client c;
-	int fd[2];
+	intptr_t fd[2];
 
 	(void)state;
 	client_open(&c, WSD_FAMILY_IPV4);
@@ -86,15 +77,15 @@ static void test_repeated(void **state)
 		fd[i] = stranger(&c.addr, &nonce);
 		if (i == 0)
 			make_greeting(request, TCP_FRAME_REQUEST, &c.addr, nonce, 4);
-		send_bytes(fd[i], request, sizeof(request));
-		assert_int_equal(recv(fd[i], answer, sizeof(answer), MSG_WAITALL), sizeof(answer));
+		assert_true(raw_send(fd[i], request, sizeof(request)));
+		assert_int_equal(raw_receive_all(fd[i], answer, sizeof(answer)), sizeof(answer));
 		assert_int_equal(answer[0], TCP_FRAME_ACCEPT);
 	}
-	send_bytes(fd[0], request, sizeof(request));
+	assert_true(raw_send(fd[0], request, sizeof(request)));
 	(void)drain(fd[0]);
-	close(fd[0]);
+	raw_close(fd[0]);
 	echo(&c, 500, 1);
-	close(fd[1]);
+	raw_close(fd[1]);
 	client_close(&c);
 }
 
@@ -105,7 +96,7 @@ static void test_held_open(void **state)
 	uint8_t request[REQUEST_BYTES];
 	uint64_t nonce, start;
 	struct client c;
-	int fd;
+	intptr_t fd;
 
 	(void)state;
 	assert_int_equal(setenv("WSD_TCP_REQUEST_LIMIT", "300", 1), 0);
@@ -115,10 +106,10 @@ static void test_held_open(void **state)
 		make_greeting(request, TCP_FRAME_REQUEST, &c.addr, nonce, 4);
 		start = wsd_clock_ns();
 		if (i < 4) {
-			send_bytes(fd, request, parts[i]);
+			assert_true(raw_send(fd, request, parts[i]));
 		} else {
 			for (size_t at = 0; at < REQUEST_BYTES - 1; at++) {
-				if (send(fd, request + at, 1, MSG_NOSIGNAL) != 1)
+				if (!raw_send(fd, request + at, 1))
 					break;
 				usleep(10000);
 			}
@@ -126,7 +117,7 @@ static void test_held_open(void **state)
 		echo(&c, 500, i);
 		(void)drain(fd);
 		assert_true(wsd_clock_ns() - start < UINT64_C(5000000000));
-		close(fd);
+		raw_close(fd);
 	}
 	client_close(&c);
 	unsetenv("WSD_TCP_REQUEST_LIMIT");
@@ -135,9 +126,10 @@ static void test_held_open(void **state)
 /* Thousands of halves, hundreds of them at once. Connections still open at once, and nothing is left. */
 static void test_thousands(void **state)
 {
-	enum { HALVES = 3000, OPEN = 400 };
+	enum { HALVES = 3000 / OS_FEWER, OPEN = 400 / OS_FEWER };
 	uint8_t request[REQUEST_BYTES];
-	int fds[OPEN], i;
+	intptr_t fds[OPEN];
+	int i;
 	struct wsd_endpoint *ep;
 	struct wsd_event event;
 	uint64_t nonce, start;
@@ -146,13 +138,14 @@ static void test_thousands(void **state)
 
 	(void)state;
 	client_open(&c, WSD_FAMILY_IPV4);
-	before = test_open_descriptors(c.server);
+	before = os_files(&c.server);
 	for (i = 0; i < HALVES; i++) {
 		if (i >= OPEN)
-			close(fds[i % OPEN]);
+			raw_close(fds[i % OPEN]);
 		fds[i % OPEN] = stranger(&c.addr, &nonce);
 		make_greeting(request, TCP_FRAME_REQUEST, &c.addr, nonce, 4);
-		send_bytes(fds[i % OPEN], request, TCP_HEADER_BYTES + (size_t)i % TCP_HELLO_BYTES);
+		assert_true(raw_send(fds[i % OPEN], request,
+				     TCP_HEADER_BYTES + (size_t)i % TCP_HELLO_BYTES));
 	}
 	start = wsd_clock_ns();
 	ep = connect_to(c.addr, "idle", LIMIT_NS);
@@ -160,8 +153,8 @@ static void test_thousands(void **state)
 	assert_true(wsd_clock_ns() - start < UINT64_C(5000000000));
 	OPS->endpoint_destroy(ep);
 	for (i = 0; i < OPEN; i++)
-		close(fds[i]);
-	for (start = wsd_clock_ns(); test_open_descriptors(c.server) > before;) {
+		raw_close(fds[i]);
+	for (start = wsd_clock_ns(); os_files(&c.server) > before + OS_FILES_SPARE;) {
 		echo(&c, 500, 1);
 		assert_true(wsd_clock_ns() - start < UINT64_C(10000000000));
 	}
@@ -183,7 +176,7 @@ static void test_closed(void **state)
 	struct wsd_event event, gone;
 	struct wsd_endpoint *ep;
 	struct wsd_addr addr;
-	int half, whole, holder;
+	intptr_t half, whole, holder;
 	uint64_t nonce;
 
 	(void)state;
@@ -197,65 +190,52 @@ static void test_closed(void **state)
 		uint8_t bytes[TCP_BANNER_BYTES];
 		struct tcp_banner banner;
 
-		assert_int_equal(recv(half, bytes, sizeof(bytes), MSG_WAITALL), sizeof(bytes));
-		assert_int_equal(recv(whole, bytes, sizeof(bytes), MSG_WAITALL), sizeof(bytes));
+		assert_int_equal(raw_receive_all(half, bytes, sizeof(bytes)), sizeof(bytes));
+		assert_int_equal(raw_receive_all(whole, bytes, sizeof(bytes)), sizeof(bytes));
 		assert_true(tcp_banner_decode(&banner, bytes));
 		nonce = banner.nonce;
 	}
 	make_greeting(request, TCP_FRAME_REQUEST, &addr, nonce, 4);
-	send_bytes(half, request, REQUEST_BYTES / 2);
-	send_bytes(whole, request, REQUEST_BYTES);
+	assert_true(raw_send(half, request, REQUEST_BYTES / 2));
+	assert_true(raw_send(whole, request, REQUEST_BYTES));
 	assert_int_equal(turn_until_event(&event), WSD_EV_REQUEST);
 	assert_int_equal(OPS->endpoint_create(me.queue, event.request, &ep_attr, NULL, &ep),
 			 WSD_OK);
-	close(whole);
+	raw_close(whole);
 	assert_int_equal(turn_until_event(&gone), WSD_EV_REQUEST_GONE);
 	assert_true(OPS->accept(ep, "", 0) < 0);
 	OPS->endpoint_destroy(ep);
 	whole = raw_connect(tcp_candidate_port(addr.port, 0));
-	send_bytes(whole, request, REQUEST_BYTES);
+	assert_true(raw_send(whole, request, REQUEST_BYTES));
 	assert_int_equal(turn_until_event(&event), WSD_EV_REQUEST);
 	OPS->listener_destroy(listener);
 	assert_int_equal(drain(half), 0);
 	(void)drain(whole); /* the banner and a refusal */
-	close(half);
-	close(whole);
+	raw_close(half);
+	raw_close(whole);
 	side_close(&me);
-	close(holder);
-}
-
-static int false_listener(uint16_t port)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-				  .sin_port = htons(port),
-				  .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 || listen(fd, 8) != 0)
-		return -1;
-	return fd;
+	raw_close(holder);
 }
 
 /* A false listener that says the right banner to who connects, and hears the request. */
-static int hear_request(int listener, const struct wsd_addr *addr)
+static intptr_t hear_request(intptr_t listener, const struct wsd_addr *addr)
 {
 	struct tcp_banner banner = { .version = TCP_WIRE_VERSION, .nonce = 42, .served = *addr };
 	uint8_t bytes[TCP_BANNER_BYTES], request[REQUEST_BYTES];
 	struct wsd_event event;
-	int fd = accept(listener, NULL, NULL);
+	intptr_t fd = raw_accept(listener);
 
-	assert_true(fd >= 0);
 	tcp_banner_encode(&banner, bytes);
-	send_bytes(fd, bytes, sizeof(bytes));
-	while (recv(fd, request, sizeof(request), MSG_PEEK | MSG_DONTWAIT) != sizeof(request))
+	assert_true(raw_send(fd, bytes, sizeof(bytes)));
+	while (raw_waiting(fd) != sizeof(request))
 		assert_false(next_event(&me, &event, 1000000));
-	assert_int_equal(recv(fd, request, sizeof(request), 0), sizeof(request));
+	assert_int_equal(raw_receive(fd, request, sizeof(request)), sizeof(request));
 	assert_int_equal(request[0], TCP_FRAME_REQUEST);
 	return fd;
 }
 
-static struct wsd_endpoint *meet(int listener, const struct wsd_addr *addr, uint64_t limit, int *fd)
+static struct wsd_endpoint *meet(intptr_t listener, const struct wsd_addr *addr, uint64_t limit,
+				 intptr_t *fd)
 {
 	struct wsd_endpoint *ep = connect_to(*addr, "", limit);
 
@@ -274,11 +254,11 @@ static void test_false_listener(void **state)
 	struct wsd_endpoint *ep;
 	struct wsd_event event;
 	struct wsd_addr addr;
-	int listener, holder, fd;
+	intptr_t listener, holder, fd;
 
 	(void)state;
 	addr = address(WSD_FAMILY_IPV4, free_port(WSD_FAMILY_IPV4, &holder));
-	listener = false_listener(tcp_candidate_port(addr.port, 0));
+	listener = raw_listen(WSD_FAMILY_IPV4, tcp_candidate_port(addr.port, 0));
 	if (listener < 0)
 		skip();
 	side_open(&me);
@@ -293,53 +273,26 @@ static void test_false_listener(void **state)
 		if (i == GARBAGE)
 			fill(answer, sizeof(answer), 7);
 		if (i == CLOSED)
-			close(fd);
+			raw_close(fd);
 		else if (i != SILENT)
-			send_bytes(fd, answer, i == HALF ? sizeof(answer) / 2 : sizeof(answer));
+			assert_true(raw_send(fd, answer,
+					     i == HALF ? sizeof(answer) / 2 : sizeof(answer)));
 		expect(&event, WSD_EV_CONNECT_FAILED, expected[i]);
 		OPS->endpoint_destroy(ep);
 		if (i != CLOSED)
-			close(fd);
+			raw_close(fd);
 	}
 	/* The answer comes to a connection that was given up. */
 	ep = meet(listener, &addr, LIMIT_NS, &fd);
 	OPS->endpoint_destroy(ep);
 	make_greeting(answer, TCP_FRAME_ACCEPT, &addr, 42, 4);
-	(void)send(fd, answer, sizeof(answer), MSG_NOSIGNAL);
+	(void)raw_send(fd, answer, sizeof(answer));
 	assert_int_equal(drain(fd), 0);
 	assert_false(next_event(&me, &event, 50000000));
-	close(fd);
-	close(listener);
+	raw_close(fd);
+	raw_close(listener);
 	side_close(&me);
-	close(holder);
-}
-
-/* The socket of this process at the other end of fd. */
-static int other_end(int fd)
-{
-	struct sockaddr_in want, got;
-	socklen_t length = sizeof(want), size;
-
-	assert_int_equal(getpeername(fd, (struct sockaddr *)&want, &length), 0);
-	for (int other = 3; other < 1024; other++) {
-		size = sizeof(got);
-		if (other != fd && getsockname(other, (struct sockaddr *)&got, &size) == 0 &&
-		    size == length && got.sin_family == AF_INET && got.sin_port == want.sin_port)
-			return other;
-	}
-	fail_msg("no such socket");
-	return -1;
-}
-
-static void assert_marked(int fd, int service, int priority)
-{
-	int value = -1;
-	socklen_t size = sizeof(value);
-
-	assert_int_equal(getsockopt(fd, IPPROTO_IP, IP_TOS, &value, &size), 0);
-	assert_int_equal(value, service);
-	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_PRIORITY, &value, &size), 0);
-	assert_int_equal(value, priority);
+	raw_close(holder);
 }
 
 /* A type of service that is changed at any age of a connection is the one its socket has, also between the request and
@@ -350,42 +303,43 @@ static void test_marks(void **state)
 	struct wsd_endpoint *ep;
 	struct wsd_event event;
 	struct wsd_addr addr;
-	int listener, holder, fd, mine;
+	intptr_t listener, holder, fd, mine;
 
 	(void)state;
 	addr = address(WSD_FAMILY_IPV4, free_port(WSD_FAMILY_IPV4, &holder));
-	listener = false_listener(tcp_candidate_port(addr.port, 0));
+	listener = raw_listen(WSD_FAMILY_IPV4, tcp_candidate_port(addr.port, 0));
 	if (listener < 0)
 		skip();
 	side_open(&me);
 	ep = connect_to(addr, "", LIMIT_NS);
 	OPS->set_traffic_class(ep, 40 << 2);
 	fd = hear_request(listener, &addr);
-	mine = other_end(fd);
-	assert_marked(mine, 40 << 2, 6);
+	mine = raw_connected_to(tcp_candidate_port(addr.port, 0));
+	raw_assert_marked(mine, WSD_FAMILY_IPV4, 40 << 2, 6);
 	OPS->set_traffic_class(ep, 24 << 2);
 	make_greeting(answer, TCP_FRAME_ACCEPT, &addr, 42, 4);
-	send_bytes(fd, answer, sizeof(answer));
+	assert_true(raw_send(fd, answer, sizeof(answer)));
 	expect(&event, WSD_EV_CONNECTED, WSD_OK);
-	assert_marked(mine, 24 << 2, 4);
+	raw_assert_marked(mine, WSD_FAMILY_IPV4, 24 << 2, 4);
 	OPS->set_traffic_class(ep, 256 + (40 << 2)); /* no type of service */
-	assert_marked(mine, 24 << 2, 4);
+	raw_assert_marked(mine, WSD_FAMILY_IPV4, 24 << 2, 4);
 	OPS->set_traffic_class(ep, 0);
-	assert_marked(mine, 0, 0);
+	raw_assert_marked(mine, WSD_FAMILY_IPV4, 0, 0);
 	OPS->set_traffic_class(ep, 40 << 2);
-	assert_marked(mine, 40 << 2, 6);
-	close(fd);
+	raw_assert_marked(mine, WSD_FAMILY_IPV4, 40 << 2, 6);
+	raw_close(fd);
 	expect(&event, WSD_EV_DISCONNECTED, WSD_ERESET);
 	OPS->set_traffic_class(ep, 24 << 2);
-	assert_marked(mine, 40 << 2, 6);
+	raw_assert_marked(mine, WSD_FAMILY_IPV4, 40 << 2, 6);
 	OPS->endpoint_destroy(ep);
-	close(listener);
+	raw_close(listener);
 	side_close(&me);
-	close(holder);
+	raw_close(holder);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	static const struct os_role roles[] = { SERVER_ROLE, { NULL, NULL } };
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stale),	  cmocka_unit_test(test_repeated),
 		cmocka_unit_test(test_held_open), cmocka_unit_test(test_thousands),
@@ -393,6 +347,7 @@ int main(void)
 		cmocka_unit_test(test_marks),
 	};
 
+	os_begin(argc, argv, roles);
 	test_deadline(120);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

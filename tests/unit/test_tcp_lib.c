@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* test_tcp_lib.c - the server, the client and raw sockets for the tests of the tcp backend. */
+/* test_tcp_lib.c - the server and the client for the tests of the tcp backend. */
 #include "tests/unit/test_tcp.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 struct served {
 	struct wsd_endpoint *ep;
@@ -20,49 +13,23 @@ struct served {
 
 struct side me;
 static struct wsd_listener_ep *listener;
-
-/* A socket with that port, or any for 0; -1: somebody has it. */
-static int bound(uint16_t family, uint16_t *port)
-{
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
-				   .sin6_port = htons(*port),
-				   .sin6_addr = in6addr_loopback };
-	struct sockaddr_in v4 = { .sin_family = AF_INET,
-				  .sin_port = htons(*port),
-				  .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	socklen_t length = family == WSD_FAMILY_IPV6 ? sizeof(v6) : sizeof(v4);
-	struct sockaddr *sa = family == WSD_FAMILY_IPV6 ? (void *)&v6 : (void *)&v4;
-	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_true(fd >= 0);
-	if (bind(fd, sa, length) != 0) {
-		close(fd);
-		return -1;
-	}
-	assert_int_equal(getsockname(fd, sa, &length), 0);
-	*port = ntohs(family == WSD_FAMILY_IPV6 ? v6.sin6_port : v4.sin_port);
-	return fd;
-}
+static bool ends; /* the server */
 
 /* One whose first candidate is free as well: other tests listen, too. */
-uint16_t free_port(uint16_t family, int *holder)
+uint16_t free_port(uint16_t family, intptr_t *holder)
 {
 	for (;;) {
-		uint16_t port = 0, candidate;
-		int fd;
+		uint16_t port = 0;
+		intptr_t candidate;
 
-		*holder = bound(family, &port);
+		*holder = raw_bound(family, &port);
 		assert_true(*holder >= 0);
-		candidate = tcp_candidate_port(port, 0);
-		fd = bound(family, &candidate);
-		if (fd >= 0) {
-			bool free = listen(fd, 1) == 0;
-
-			close(fd);
-			if (free)
-				return port;
+		candidate = raw_listen(family, tcp_candidate_port(port, 0));
+		if (candidate >= 0) {
+			raw_close(candidate);
+			return port;
 		}
-		close(*holder);
+		raw_close(*holder);
 	}
 }
 
@@ -96,12 +63,10 @@ bool next_event(struct side *side, struct wsd_event *event, uint64_t limit)
 	uint64_t end = wsd_clock_ns() + limit;
 
 	while (wsd_clock_ns() < end) {
-		struct pollfd p = { .fd = (int)OPS->wait_object(side->queue), .events = POLLIN };
-
 		if (OPS->poll(side->queue, event, 1) == 1)
 			return true;
 		if (OPS->arm(side->queue) == WSD_OK)
-			(void)poll(&p, 1, 10);
+			os_wait(OPS->wait_object(side->queue), 10);
 		OPS->disarm(side->queue);
 	}
 	return false;
@@ -153,7 +118,8 @@ static void serve_request(const struct wsd_event *event, struct lend lend)
 {
 	struct served *served;
 
-	if (event->data_length == 2 && memcmp(event->data, "no", 2) == 0) {
+	ends = event->data_length == 3 && memcmp(event->data, "end", 3) == 0;
+	if (ends || (event->data_length == 2 && memcmp(event->data, "no", 2) == 0)) {
 		OPS->reject(event->request, "because", 7);
 		return;
 	}
@@ -209,14 +175,14 @@ static void serve_event(const struct wsd_event *event, struct lend lend)
 	}
 }
 
-static void serve(struct wsd_addr addr, int ready)
+int serve_echoes(const uint32_t *numbers)
 {
+	struct wsd_addr addr = address((uint16_t)numbers[0], (uint16_t)numbers[1]);
 	struct wsd_region *region;
 	struct wsd_event event;
 	struct lend lend;
 	uint8_t *big = calloc(1, BIG);
 
-	test_deadline(60);
 	side_open(&me);
 	if (OPS->reg(me.queue, big, BIG, WSD_ACCESS_REMOTE_READ | WSD_ACCESS_REMOTE_WRITE, 0,
 		     &region) != WSD_OK ||
@@ -224,35 +190,21 @@ static void serve(struct wsd_addr addr, int ready)
 		abort();
 	lend.addr = region->remote_addr;
 	lend.key = region->remote_key;
-	if (write(ready, "r", 1) != 1)
-		abort();
-	while (getppid() != 1) {
+	os_tell("r", 1);
+	while (!ends)
 		if (next_event(&me, &event, 200000000))
 			serve_event(&event, lend);
-	}
-	_exit(0);
+	OPS->listener_destroy(listener);
+	return 0;
 }
 
-pid_t start_server(struct wsd_addr addr)
+void start_server(struct os_process *server, struct wsd_addr addr)
 {
-	int ready[2];
-	pid_t pid;
+	const uint32_t numbers[OS_NUMBERS] = { addr.family, addr.port };
 	char byte;
 
-	assert_int_equal(pipe(ready), 0);
-	pid = fork();
-	if (pid == 0)
-		serve(addr, ready[1]);
-	close(ready[1]);
-	assert_int_equal(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	return pid;
-}
-
-void stop_server(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	os_start(server, "serve", numbers);
+	os_hear(server, &byte, 1);
 }
 
 struct wsd_endpoint *connect_to(struct wsd_addr addr, const char *data, uint64_t limit)
@@ -265,13 +217,23 @@ struct wsd_endpoint *connect_to(struct wsd_addr addr, const char *data, uint64_t
 	return ep;
 }
 
+void end_server(struct os_process *server, struct wsd_addr addr)
+{
+	struct wsd_endpoint *ep = connect_to(addr, "end", LIMIT_NS);
+	struct wsd_event event;
+
+	expect(&event, WSD_EV_CONNECT_FAILED, WSD_EREFUSED);
+	OPS->endpoint_destroy(ep);
+	assert_int_equal(os_join(server), 0);
+}
+
 void client_open(struct client *c, uint16_t family)
 {
 	struct wsd_event event;
 
 	memset(c, 0, sizeof(*c));
 	c->addr = address(family, free_port(family, &c->holder));
-	c->server = start_server(c->addr);
+	start_server(&c->server, c->addr);
 	side_open(&me);
 	c->slots = malloc(SLOTS * MSG);
 	c->big = malloc(BIG);
@@ -295,8 +257,8 @@ void client_close(struct client *c)
 	OPS->dereg(c->slots_region);
 	OPS->dereg(c->big_region);
 	side_close(&me);
-	stop_server(c->server);
-	close(c->holder);
+	os_kill(&c->server);
+	raw_close(c->holder);
 	free(c->slots);
 	free(c->big);
 }
@@ -339,25 +301,24 @@ void echo(struct client *c, uint32_t length, uint32_t seed)
 	}
 }
 
-int raw_connect(uint16_t port)
+size_t raw_receive_all(intptr_t s, void *bytes, size_t length)
 {
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-				  .sin_port = htons(port),
-				  .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	size_t total = 0;
+	ptrdiff_t n;
 
-	assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	return fd;
+	while (total < length && (n = raw_receive(s, (char *)bytes + total, length - total)) > 0)
+		total += (size_t)n;
+	return total;
 }
 
 /* Reads until the other side closes; total bytes. */
-size_t drain(int fd)
+size_t drain(intptr_t s)
 {
 	char bytes[4096];
 	size_t total = 0;
-	ssize_t n;
+	ptrdiff_t n;
 
-	while ((n = read(fd, bytes, sizeof(bytes))) > 0)
+	while ((n = raw_receive(s, bytes, sizeof(bytes))) > 0)
 		total += (size_t)n;
 	return total;
 }

@@ -125,7 +125,8 @@ bool wsd_share_turn_over(struct wsd_share_turn *turn, struct wsd_socket *sock, b
 		*when = now + RETRY;
 		return false;
 	}
-	if (!busy) {
+	/* FD_WRITE is told in a turn, not before the peer has said what room there is. */
+	if (!busy && !waits_for_room(sock)) {
 		turn->length = TURN_LEAST;
 		return true;
 	}

@@ -61,6 +61,8 @@ struct path {
 	_Atomic(struct wsd_engine *) engine; /* [lock of the ledger, to write] NULL: unused */
 	struct wsd_bucket bucket;
 	struct wsd_parts parts;
+	uint64_t
+		room; /* in this window, of a path that is too fast for a bucket; UINT64_MAX: there is one, or no need */
 	_Atomic uint32_t
 		unlike; /* the last window in which one of another weight than the standard sent */
 };
@@ -310,6 +312,7 @@ static unsigned path_of(struct file *file, struct wsd_engine *engine)
 		wsd_mutex_lock(&path->lock);
 		atomic_store(&path->engine, engine);
 		path->parts = (struct wsd_parts){ 0 };
+		path->room = UINT64_MAX;
 		atomic_store(&path->unlike, 0);
 		wsd_bucket_init(&path->bucket, 0, BURST_LEAST, 0);
 		wsd_mutex_unlock(&path->lock);
@@ -463,6 +466,8 @@ static void refresh(struct file *file, struct path *path, struct entry_path *ent
 	parts->bytes = rate / (SECOND / WINDOW_NS);
 	if (parts->promised && parts->bytes == 0)
 		parts->bytes = 1;
+	/* The parts come of the window before, so their sum may be more than there is. */
+	path->room = parts->promised && rate > UINT32_MAX ? parts->bytes : UINT64_MAX;
 	if (!parts->promised || rate > UINT32_MAX)
 		rate = 0; /* no bucket */
 	else if (rate == 0)
@@ -535,12 +540,14 @@ size_t wsd_ledger_allow(struct wsd_engine *engine, struct wsd_share *share, size
 		return bytes;
 	keep_order(path, share);
 	part = wsd_parts_allow(&path->parts, share, bytes);
+	part = part < path->room ? part : (size_t)path->room;
 	end = (now / WINDOW_NS + 1) * WINDOW_NS;
 	if (part > 0)
 		part = wsd_bucket_allow(&path->bucket, part, now, when);
 	else if (*when < end)
 		*when = end;
 	wsd_bucket_take(&path->bucket, (uint32_t)part);
+	path->room -= path->room == UINT64_MAX ? 0 : part;
 	wsd_parts_take(&path->parts, share, part, bytes);
 	wsd_mutex_unlock(&path->lock);
 	return part;
@@ -554,6 +561,7 @@ void wsd_ledger_give_back(struct wsd_engine *engine, struct wsd_share *share, si
 	if (!path)
 		return;
 	wsd_bucket_give(&path->bucket, (uint32_t)bytes);
+	path->room += path->room == UINT64_MAX ? 0 : bytes;
 	wsd_parts_give_back(&path->parts, share, bytes);
 	wsd_mutex_unlock(&path->lock);
 }

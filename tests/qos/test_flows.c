@@ -237,6 +237,39 @@ static void priorities_have_an_order(void **state)
 		close_flow(&f[i]);
 }
 
+static uint64_t allowed(struct wsd_engine *engine, struct wsd_share *shares, unsigned count,
+			uint64_t now)
+{
+	uint64_t sum = 0, when;
+
+	for (unsigned i = 0; i < count; i++)
+		for (size_t n = 1; n > 0; sum += n)
+			n = wsd_ledger_allow(engine, &shares[i], 1u << 20, now, &when);
+	return sum;
+}
+
+/* More than a bucket can count is left: where one sent in a window and eight do in the next, the sum is what there is. */
+static void what_is_left_of_a_fast_path_is_not_exceeded(void **state)
+{
+	struct wsd_share shares[8] = { { 0 } };
+	const uint64_t part = 700000000; /* of 7 GB/s, in 100 ms */
+	struct wsd_engine *engine;
+	uint64_t now;
+
+	assert_int_equal(stop(state), 0);
+	setenv("WSD_SIM_SPEED", "8000000000", 1);
+	assert_int_equal(start(state), 0);
+	engine = wsd_engine_at(0);
+	assert_int_equal(wsd_ledger_change(engine, 0, 1000000000), WSD_OK);
+	for (unsigned i = 0; i < 8; i++)
+		shares[i].weight = WSD_WEIGHT_STANDARD;
+	now = (wsd_engine_now(engine) / (100 * MS) + 1) * 100 * MS;
+	near(allowed(engine, shares, 1, now), part, part / 10);
+	near(allowed(engine, shares, 8, now + 100 * MS), part, part / 10);
+	near(allowed(engine, shares, 8, now + 200 * MS), part, part / 10);
+	assert_int_equal(wsd_ledger_change(engine, 1000000000, 0), WSD_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +279,7 @@ int main(void)
 		cmocka_unit_test(those_without_a_promise_share_the_rest),
 		cmocka_unit_test(the_services_have_an_order_without_a_promise),
 		cmocka_unit_test(priorities_have_an_order),
+		cmocka_unit_test(what_is_left_of_a_fast_path_is_not_exceeded),
 	};
 
 	flow_settings();

@@ -9,6 +9,7 @@
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -50,6 +51,23 @@ static void sniff_read(int fd, struct seen *out, struct seen *in)
 		seen->all++;
 		seen->of[p[1] & 0xfcu]++;
 	}
+}
+
+#define QUIET_US 200000
+#define QUIETS	 50
+
+/* What is left of the connection before, until nothing of it comes any more. */
+static bool sniff_until_quiet(int fd)
+{
+	for (unsigned i = 0; i < QUIETS; i++) {
+		struct seen out = { 0 }, in = { 0 };
+
+		usleep(QUIET_US);
+		sniff_read(fd, &out, &in);
+		if (out.all + in.all == 0)
+			return true;
+	}
+	return false;
 }
 
 #include "tests/lib/peer.h"
@@ -207,7 +225,7 @@ int main(void)
 	for (unsigned i = 0; i < RUNS; i++) {
 		uint32_t port = peer_hear();
 
-		sniff_read(sniffer, &out, &in); /* what was before */
+		PEER_CHECK(sniff_until_quiet(sniffer));
 		memset(&out, 0, sizeof(out));
 		memset(&in, 0, sizeof(in));
 		talk(&runs[i], port);

@@ -61,8 +61,7 @@ struct path {
 	_Atomic(struct wsd_engine *) engine; /* [lock of the ledger, to write] NULL: unused */
 	struct wsd_bucket bucket;
 	struct wsd_parts parts;
-	uint64_t
-		room; /* in this window, of a path that is too fast for a bucket; UINT64_MAX: there is one, or no need */
+	uint64_t room; /* in this window; UINT64_MAX: there is a bucket, or no need of one */
 	_Atomic uint32_t
 		unlike; /* the last window in which one of another weight than the standard sent */
 };

@@ -248,7 +248,7 @@ static uint64_t allowed(struct wsd_engine *engine, struct wsd_share *shares, uns
 	return sum;
 }
 
-/* More than a bucket can count is left: where one sent in a window and eight do in the next, the sum is what there is. */
+/* More is left than a bucket can count. Where one sent in a window and eight do in the next, the sum is that. */
 static void what_is_left_of_a_fast_path_is_not_exceeded(void **state)
 {
 	struct wsd_share shares[8] = { { 0 } };

@@ -11,8 +11,8 @@
 #include "provider/transport/plain.h"
 
 #define STANDARD_TIMEOUT_NS 21000000000ull
-#define SILENCE_NS \
-	300000000ull /* who has said nothing for so long may be behind a firewall that drops */
+/* Who has said nothing for so long may be behind a firewall that drops. */
+#define SILENCE_NS 300000000ull
 
 /* A message path: its engine's owner connects, by a port that is held. */
 static enum wsd_status start_messages(struct wsd_stream *s)
@@ -153,10 +153,10 @@ static bool try_another_port(struct wsd_stream *s, enum wsd_status status, uint6
 }
 
 /* A program has a time of its own for a connect, which may be shorter than what the path before plain TCP takes to say
- * that nobody answers: its next connect shall get there. */
+ * that nobody answers: its next connect shall get there. Who resumes has tried no paths. */
 void wsd_connect_given_up(const struct wsd_stream *s, uint64_t now)
 {
-	if (s->active && now - s->since >= SILENCE_NS)
+	if (s->active && !wsd_move_resumes(s) && now - s->since >= SILENCE_NS)
 		wsd_paths_given_up(&s->paths, &s->remote);
 }
 

@@ -180,8 +180,8 @@ static bool same_flow(const FLOWSPEC *a, const FLOWSPEC *b)
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
-/* The function may have lowered it, or said something else. Of a direction that it left alone we want what we did: it
- * was shown what is agreed on with the caller for now. */
+/* The function may have lowered it, or said something else. Of a direction that it left alone we want what we did
+ * before: it was shown the agreement with the caller, not our wish. */
 static int take_qos(struct question *q, const QOS *before, const QOS *after)
 {
 	struct wsd_qos said;

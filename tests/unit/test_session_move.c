@@ -6,6 +6,7 @@
 #include "tests/unit/session_pair.h"
 
 #include "provider/transport/resume.h"
+#include "provider/transport/unanswered.h"
 
 /* What one process would give to the next. */
 struct parcel {
@@ -303,6 +304,33 @@ static void it_closes_while_it_waits(void **state)
 	server_close(&sv);
 }
 
+/* It tried no paths: that it was given up says nothing of its peer. */
+static void closing_one_that_resumes_blames_nobody(void **state)
+{
+	struct server sv;
+	struct wsd_addr remote;
+	struct end c, a;
+	struct parcel p;
+
+	(void)state;
+	pair(&sv, &c, &a, UINT32_MAX);
+	p = give(&c);
+	memset(&c, 0, sizeof(c));
+	wsd_mutex_init(&c.mutex);
+	end_lock(&c);
+	assert_int_equal(wsd_stream_import(&c.stream, &end_ops, &c, &p.image, p.unread),
+			 WSD_PENDING);
+	wsd_stream_addresses(c.stream, NULL, &remote);
+	end_unlock(&c, NULL);
+	end_close(&c, false);
+	end_free(&c);
+	free(p.unread);
+	assert_false(wsd_unanswered_known(wsd_engine_name(wsd_engine_at(0)), &remote));
+	end_close(&a, true);
+	end_free(&a);
+	server_close(&sv);
+}
+
 static void an_image_that_lies_is_refused(void **state)
 {
 	static const struct wsd_stream_image good = { .port = 1, .path = "none" };
@@ -340,6 +368,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(nobody_comes_to_one_that_closes, short_limit,
 						usual_limit),
 		cmocka_unit_test(it_closes_while_it_waits),
+		cmocka_unit_test(closing_one_that_resumes_blames_nobody),
 		cmocka_unit_test(an_image_that_lies_is_refused),
 	};
 

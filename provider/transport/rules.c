@@ -95,8 +95,10 @@ static const char *parse_where(char *word, struct wsd_rule *rule)
 	if (*word == '[') {
 		char *end = strchr(word, ']');
 
-		if (!end || (end[1] != '\0' && end[1] != ':'))
+		if (!end)
 			return "a bracket has no partner";
+		if (end[1] != '\0' && end[1] != ':')
+			return "behind a bracket there is only a colon with ports: [ADDRESS/BITS]:PORTS";
 		net = word + 1;
 		*end = '\0';
 		if (end[1] == ':')

@@ -18,14 +18,17 @@ struct seen {
 static void print_where(const struct wsd_rule *rule)
 {
 	char text[WSD_ADDR_TEXT] = "*";
-	char *colon;
+	char *colon, *end;
 
 	if (!rule->anywhere) {
 		wsd_addr_text(&rule->net, text);
 		colon = strrchr(text, ':');
 		if (colon)
 			*colon = '\0'; /* the port of a network means nothing */
-		printf(" %s/%u", text, rule->bits);
+		end = strchr(text, ']'); /* of IPv6: the bits stand before it, as in the file */
+		if (end)
+			*end = '\0';
+		printf(" %s/%u%s", text, rule->bits, end ? "]" : "");
 	} else {
 		printf(" any address");
 	}

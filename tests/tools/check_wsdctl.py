@@ -78,13 +78,16 @@ rule = connect 10.0.0.1:99-9 tcp
 rule = connect 10.0.0.1 Tcp
 rule = connect 10.0.0.1 tcp deny
 rule = connect 10.0.0.1
+rule = connect [fd00::]/16 tcp
+rule = connect [fd00::/16 tcp
 """
 UNDERSTOOD = """line 2: connect 10.0.0.0/8, ports 80-90, program curl: tcp plain
-line 3: listen [fd00::]/16, port 443: verbs/rxe0
+line 3: listen [fd00::/16], port 443: verbs/rxe0
 line 4: connect and listen any address: denied
 """
 MISTAKES = ("connect, listen or both comes first", "no address or network", "no port or range",
-            "no name of a path", "deny stands alone", "neither paths nor deny")
+            "no name of a path", "deny stands alone", "neither paths nor deny",
+            "behind a bracket", "a bracket has no partner")
 
 
 def check_rules(tool):

@@ -8,6 +8,8 @@
 
 void sample_end(struct wsd_endpoint *ep, enum wsd_status status)
 {
+	if (status != WSD_OK)
+		sample_host->log(4, "sample", "a connection ends: %s", wsd_status_text(status));
 	if (ep->state == CONNECTING || ep->state == OPEN)
 		sample_push(&ep->source,
 			    ep->state == OPEN ? WSD_EV_DISCONNECTED : WSD_EV_CONNECT_FAILED,

@@ -481,10 +481,16 @@ const char *wsd_default_module_folder(void)
 enum wsd_status wsd_module_open(const char *path, void **module, char *reason, size_t reason_size)
 {
 	const char *error;
+	char here[256];
 
 	if (access(path, F_OK)) {
 		snprintf(reason, reason_size, "no file %s", path);
 		return WSD_NOTFOUND;
+	}
+	/* This file, not one of that name in the system's folders. */
+	if (!strchr(path, '/')) {
+		snprintf(here, sizeof(here), "./%s", path);
+		path = here;
 	}
 	*module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (*module)

@@ -420,7 +420,7 @@ static void test_bound_local(void)
 }
 
 const struct bc_test bc_tests_connect[] = {
-	{ "enumerate", test_enumerate, BC_IN_PROCESS },
+	{ "enumerate", test_enumerate, BC_IN_PROCESS | BC_NO_DEVICE },
 	{ "addresses", test_addresses, BC_IN_PROCESS },
 	{ "queue-idle", test_queue_idle, BC_IN_PROCESS },
 	{ "private-data", test_private_data, BC_IN_PROCESS },

@@ -70,6 +70,7 @@ struct bc_pair {
 
 #define BC_IN_PROCESS  0x1u /* needs nothing but one process */
 #define BC_TWO_PROCESS 0x2u /* skipped for backends that live inside one process */
+#define BC_NO_DEVICE   0x4u /* needs none that can be opened */
 
 struct bc_test {
 	const char *name;

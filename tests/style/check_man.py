@@ -14,6 +14,7 @@ import common
 
 WSDCTL = "spi_shim/wsdctl/"
 SWITCH = "tests/switch/main.c"
+CONFORMANCE = "tests/backend/conformance.c"
 NAMES = "rdma_backend/base/param_names.h"
 
 
@@ -66,6 +67,9 @@ def main(top, build, paths):
         need("wsdctl.1", f", Fl Fl {option}", f"the option --{option}")
     for option in re.findall(r'\{ "([\w-]+)", (?:no|required)_argument', common.read(top, SWITCH)):
         need("wsdswitch.1", f"Fl Fl {option}", f"the option --{option}")
+    for option in re.findall(r'strcmp\(argv\[i\], "--([\w-]+)"\)', common.read(top, CONFORMANCE)):
+        if option not in ("serve", "begun"):  # for itself
+            need("backend-conformance.1", f".It Fl Fl {option}", f"the option --{option}")
     rows = re.findall(r'X\("([A-Z0-9_]+)",\s*"([^"]*)"', common.read(top, NAMES))
     for name, standard in rows:
         need("openwsd.conf.5", f"\n.It Cm {name} = {standard or '(empty)'}\n", f"parameter {name}")

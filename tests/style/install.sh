@@ -74,4 +74,20 @@ if [ -x "$dir/use" ]; then
 	got=$(LD_LIBRARY_PATH=$libdir "$dir/use") || bad "a program using the installed library failed"
 	[ "$got" = "$want" ] || bad "wsd_version says $got, openwsd.pc $want"
 fi
+
+# A vendor's module, which finds headers and folder by pkg-config, and the installed program that tests it. It logs the
+# text of a status, and has to find all that it uses in itself.
+moduledir=$(pkg-config --variable=moduledir openwsd)
+cp -r "$top/examples/backend-sample" "$dir/sample"
+if PKG_CONFIG_SYSROOT_DIR=$dir meson setup "$dir/sample/build" "$dir/sample" -Dwerror=true >"$dir/log" 2>&1 &&
+	meson compile -C "$dir/sample/build" >>"$dir/log" 2>&1; then
+	meson introspect --installed "$dir/sample/build" | grep -q "$moduledir/openwsd-backend-sample.so\"" ||
+		bad "the sample module is not installed in $moduledir"
+	(cd "$dir/sample/build" && WSD_CONFIG=/dev/null WSD_LOG=debug \
+		"$dir$prefix/bin/backend-conformance" --module openwsd-backend-sample.so --one-process --test reject) \
+		>"$dir/log" 2>&1 || bad "the sample module: $(cat "$dir/log")"
+	grep -q "sample: a connection ends: refused by the application" "$dir/log" || bad "no text in: $(cat "$dir/log")"
+else
+	bad "the sample module is not built: $(cat "$dir/log")"
+fi
 exit $status

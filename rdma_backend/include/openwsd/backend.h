@@ -235,6 +235,7 @@ struct wsd_backend_ops {
 	 * goes into host->wake. */
 	enum wsd_status (*queue_create)(struct wsd_device *device, uint32_t depth, void *context,
 					struct wsd_queue **queue);
+	/* * Its endpoints, listeners and regions have been destroyed. */
 	void (*queue_destroy)(struct wsd_queue *queue);
 	/* * [owner] Collect at most count events, never blocks. Order is kept per connection. The
 	 * cost grows with what is ready, not with what is open. */
@@ -276,6 +277,7 @@ struct wsd_backend_ops {
 	 */
 	enum wsd_status (*mem_alloc)(struct wsd_endpoint *endpoint, uint64_t length,
 				     uint32_t access, struct wsd_region **region);
+	/* * [any] As dereg, of a region of mem_alloc. */
 	void (*mem_free)(struct wsd_region *region);
 
 	/*

@@ -59,8 +59,19 @@ enum wsd_status {
 #undef WSD_STATUS_ENUM
 };
 
-/* The text of a status; "unknown status" for a value that is not in the list. Never NULL. */
-const char *wsd_status_text(enum wsd_status status);
+/* The text of a status; "unknown status" for a value that is not in the list. Never NULL. Here, and not in a library:
+ * a module is loaded by programs of all kinds, and links none of ours. */
+static inline const char *wsd_status_text(enum wsd_status status)
+{
+	switch (status) {
+#define WSD_STATUS_CASE(name, value, text) \
+	case WSD_##name:                   \
+		return text;
+		WSD_STATUS_LIST(WSD_STATUS_CASE)
+#undef WSD_STATUS_CASE
+	}
+	return "unknown status";
+}
 
 static inline int wsd_status_is_conn_fatal(enum wsd_status status)
 {

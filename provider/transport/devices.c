@@ -289,11 +289,11 @@ static enum wsd_status open_device(const struct wsd_backend_ops *ops, const char
 }
 
 /* Why there is no engine of it: for the log, and for connects that would have tried it. */
-static void note_missing(const char *backend, enum wsd_status status, const char *reason)
+static void note_missing(const char *backend, int level, enum wsd_status status, const char *reason)
 {
 	struct missing *missing = &all.missing[all.missing_count];
 
-	wsd_log(WSD_LOG_NOTICE, "engine", "backend %s is not available: %s", backend, reason);
+	wsd_log(level, "engine", "backend %s is not available: %s", backend, reason);
 	if (all.missing_count == MISSING_MAX)
 		return;
 	missing->at = atomic_load(&all.count);
@@ -314,7 +314,10 @@ static enum wsd_status open_backend(const char *backend)
 		status = wsd_registry_find(backend, &ops, reason, sizeof(reason));
 	if (status != WSD_OK) {
 		why = status == WSD_NOTFOUND ? WSD_ENODEVICE : status;
-		note_missing(backend, why, reason[0] ? reason : wsd_status_text(why));
+		/* One that somebody has named is misspelt, or not installed. */
+		note_missing(backend,
+			     wsd_param_text("BACKENDS", NULL) ? WSD_LOG_WARNING : WSD_LOG_NOTICE,
+			     why, reason[0] ? reason : wsd_status_text(why));
 		return WSD_OK;
 	}
 	for (uint32_t i = 0; i < DEVICES_MAX && atomic_load(&all.count) < WSD_ENGINE_MAX; i++) {
@@ -327,7 +330,7 @@ static enum wsd_status open_backend(const char *backend)
 			why = status;
 	}
 	if (atomic_load(&all.count) == before)
-		note_missing(backend, why, wsd_status_text(why));
+		note_missing(backend, WSD_LOG_NOTICE, why, wsd_status_text(why));
 	return WSD_OK;
 }
 

@@ -50,28 +50,63 @@ static FILE *open_sink(void)
 	return file;
 }
 
+/* The same letter in any case; in every locale the same. */
+static bool same_letter(char a, char b)
+{
+	return a == b || (a >= 'A' && a <= 'Z' && a - 'A' + 'a' == b);
+}
+
 static int parse_level(const char *text)
 {
 	int level;
 
-	for (level = 0; text && level < LEVEL_COUNT; level++)
-		if (strcmp(text, level_names[level]) == 0)
+	for (level = 0; text && level < LEVEL_COUNT; level++) {
+		const char *name = level_names[level];
+		size_t i = 0;
+
+		while (name[i] && same_letter(text[i], name[i]))
+			i++;
+		if (!name[i] && !text[i])
 			return level;
+	}
 	return LEVEL_SILENT;
+}
+
+bool wsd_log_level_known(const char *text)
+{
+	return !text || !*text || parse_level(text) != LEVEL_SILENT;
+}
+
+/* At any level: who misspelt that would hear nothing at all. */
+static void complain(const char *format, const char *text)
+{
+	char line[LINE_SIZE];
+	FILE *file = atomic_load(&sink);
+
+	snprintf(line, sizeof(line), format, (unsigned)wsd_process_id(), text);
+	fputs(line, file ? file : stderr);
+	if (file)
+		fflush(file);
 }
 
 static int read_settings(void)
 {
-	int level = parse_level(wsd_param_find("LOG", NULL));
+	const char *text = wsd_param_find("LOG", NULL);
+	int level = parse_level(text), unread = LEVEL_UNREAD;
+	bool known = wsd_log_level_known(text);
 
-	if (level != LEVEL_SILENT && !atomic_load(&sink)) {
+	if ((level != LEVEL_SILENT || !known) && !atomic_load(&sink)) {
 		FILE *file = open_sink();
 		FILE *none = NULL;
 
 		if (file && !atomic_compare_exchange_strong(&sink, &none, file))
 			fclose(file); /* another thread was first */
 	}
-	atomic_store(&threshold, level);
+	if (atomic_compare_exchange_strong(&threshold, &unread, level) && !known)
+		complain(
+			"openwsd %u warning log: nothing is logged, because WSD_LOG is \"%.80s\", which is "
+			"none of " WSD_LOG_LEVELS "\n",
+			text);
 	return level;
 }
 

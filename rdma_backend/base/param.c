@@ -2,46 +2,38 @@
 /*
  * param.c - parameters: environment over openwsd.conf over the standard value. The file is read once,
  * at the first question. Texts handed out live as long as the process. Nothing is logged with the
- * lock held, because logging asks for parameters itself.
+ * lock held, because logging asks for parameters itself. What is wrong with them is param_check.c's.
  */
 
 #include <ctype.h>
-#include <stdatomic.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "rdma_backend/base/base.h"
 #include "rdma_backend/base/internal.h"
-#include "rdma_backend/base/param_names.h"
 #include "rdma_backend/base/platform.h"
 
-#define NAME_SIZE 64
+#define NAME_SIZE WSD_PARAM_NAME
 #define LINE_SIZE 1024
 
-enum entry_kind { ENTRY_FILE, ENTRY_TEXT, ENTRY_COMPLAINT };
+enum entry_kind { ENTRY_TEXT, ENTRY_COMPLAINT };
 
-/* One list for what must outlive the call: keys of the file, texts handed out, names complained of. */
+/* What must outlive the call: texts handed out, names complained of. */
 struct entry {
 	struct entry *next;
 	enum entry_kind kind;
-	unsigned line;
-	bool reported;
 	char name[NAME_SIZE];
 	char *value;
 };
 
 static struct wsd_mutex lock = WSD_MUTEX_INIT;
 static struct entry *entries;
+static struct wsd_param_line *lines; /* of the file, in their order; they stay as they are */
+static const char *file_trouble;
+static const char *chosen_file;
 static bool file_read;
-static atomic_bool file_checked;
-
-static const struct wsd_param_info known[] = {
-#define WSD_PARAM_INFO(name, standard, help) { name, standard, help, NULL, WSD_PARAM_STANDARD },
-	WSD_PARAM_LIST(WSD_PARAM_INFO)
-#undef WSD_PARAM_INFO
-};
-#define KNOWN_COUNT (sizeof(known) / sizeof(known[0]))
 
 /* In every locale the same. */
 static char to_key(char c)
@@ -51,8 +43,7 @@ static char to_key(char c)
 	return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ? c : '_';
 }
 
-/* "mr-cache.entries" and "MR_CACHE_ENTRIES" are one parameter. */
-static bool canonical_name(char *to, const char *from)
+bool wsd_param_canonical(char *to, const char *from)
 {
 	size_t i;
 
@@ -106,195 +97,181 @@ static char *trim(char *text)
 	return text;
 }
 
-/* [lock] A line that is no "key = value" is kept with an empty name, to be reported. */
-static void parse_line(char *line, unsigned number)
+/* [lock] */
+static struct wsd_param_line **parse_line(char *line, unsigned number, struct wsd_param_line **end)
 {
-	char name[NAME_SIZE];
-	struct entry *entry;
-	char *text = trim(line);
-	char *equals;
+	struct wsd_param_line *made;
+	char *text = trim(line), *equals;
+	const char *value;
+	size_t size;
 
 	if (!*text || *text == '#')
-		return;
+		return end;
 	equals = strchr(text, '=');
 	if (equals)
 		*equals = '\0';
-	if (!equals || !canonical_name(name, trim(text)))
-		name[0] = '\0';
-	entry = add_entry(ENTRY_FILE, name, equals ? trim(equals + 1) : "");
-	if (entry)
-		entry->line = number;
+	value = equals ? trim(equals + 1) : "";
+	size = strlen(value) + 1;
+	made = wsd_raw_alloc(sizeof(*made) + size);
+	if (!made)
+		return end;
+	made->number = number;
+	if (!equals || !wsd_param_canonical(made->name, trim(text)))
+		made->name[0] = '\0';
+	made->value = memcpy(made + 1, value, size);
+	*end = made;
+	return &made->next;
 }
 
 const char *wsd_param_file(void)
 {
-	const char *path = wsd_env("WSD_CONFIG");
+	const char *path = chosen_file ? chosen_file : wsd_env("WSD_CONFIG");
 
 	return path && *path ? path : wsd_default_config();
+}
+
+void wsd_param_choose_file(const char *path)
+{
+	chosen_file = path;
+}
+
+/* Nobody has to have the file that nobody named. */
+static bool may_lack(int error)
+{
+	const char *named = chosen_file ? chosen_file : wsd_env("WSD_CONFIG");
+
+	return (error == ENOENT || error == ENOTDIR) && !(named && *named);
+}
+
+/* Editors of Windows put a mark in front of UTF-8, or save UTF-16. False: the latter. */
+static bool skip_mark(char *line)
+{
+	if (memcmp(line, "\xff\xfe", 2) == 0 || memcmp(line, "\xfe\xff", 2) == 0)
+		return false;
+	if (strncmp(line, "\xef\xbb\xbf", 3) == 0)
+		memmove(line, line + 3, strlen(line + 3) + 1);
+	return true;
+}
+
+/* [lock] What keeps the whole file from being read, or NULL. */
+static const char *read_lines(FILE *file)
+{
+	struct wsd_param_line **end = &lines;
+	char line[LINE_SIZE];
+	unsigned number = 0;
+
+	while (fgets(line, sizeof(line), file)) {
+		bool whole = strchr(line, '\n') != NULL;
+		int c = 0;
+
+		if (++number == 1 && !skip_mark(line))
+			return "is UTF-16, of which nothing is read: save it as UTF-8";
+		end = parse_line(line, number, end);
+		while (!whole && (c = fgetc(file)) != EOF && c != '\n')
+			; /* the rest of a line that is too long is dropped */
+	}
+	return ferror(file) ? "cannot be read" : NULL;
 }
 
 /* [lock] */
 static void read_file(void)
 {
-	FILE *file = fopen(wsd_param_file(), "r");
-	char line[LINE_SIZE];
-	unsigned number = 0;
+	FILE *file;
 
-	file_read = true;
-	if (!file)
+	if (file_read)
 		return;
-	while (fgets(line, sizeof(line), file)) {
-		bool whole = strchr(line, '\n') != NULL;
-		int c = 0;
-
-		parse_line(line, ++number);
-		while (!whole && (c = fgetc(file)) != EOF && c != '\n')
-			; /* the rest of a line that is too long is dropped */
+	file_read = true;
+	errno = 0;
+	file = fopen(wsd_param_file(), "r");
+	if (!file) {
+		file_trouble = may_lack(errno)			     ? NULL
+			       : errno == ENOENT || errno == ENOTDIR ? "is not there"
+								     : "cannot be read";
+		return;
 	}
+	file_trouble = read_lines(file);
 	fclose(file);
 }
 
-/* Is this key one of a backend that the configuration names, so that a module may ask for it? */
-static bool is_backend_key(const char *name, const char *backends)
+const struct wsd_param_line *wsd_param_file_lines(const char **trouble)
 {
-	char canonical[NAME_SIZE];
-	char one[NAME_SIZE];
-
-	while (backends && *backends) {
-		size_t length = strcspn(backends, ", ");
-
-		if (length && length < sizeof(one) - 1) {
-			memcpy(one, backends, length);
-			one[length] = '\0';
-			if (canonical_name(canonical, one) &&
-			    strncmp(name, canonical, length) == 0 && name[length] == '_')
-				return true;
-		}
-		backends += length;
-		backends += strspn(backends, ", ");
-	}
-	return false;
-}
-
-static bool is_known(const char *name, const char *backends)
-{
-	size_t i;
-
-	for (i = 0; i < KNOWN_COUNT; i++)
-		if (strcmp(known[i].name, name) == 0)
-			return true;
-	return is_backend_key(name, backends);
-}
-
-/* Take one unreported problem of the file. False when there is none left. */
-static bool take_problem(const char *backends, unsigned *line, char *name)
-{
-	struct entry *entry;
-	bool found = false;
+	const struct wsd_param_line *first;
 
 	wsd_mutex_lock_static(&lock, WSD_FORK_RANK_PARAM);
-	for (entry = entries; entry && !found; entry = entry->next) {
-		if (entry->kind != ENTRY_FILE || entry->reported)
-			continue;
-		entry->reported = true;
-		if (entry->name[0] && is_known(entry->name, backends))
-			continue;
-		*line = entry->line;
-		memcpy(name, entry->name, NAME_SIZE);
-		found = true;
-	}
+	read_file();
+	first = lines;
+	if (trouble)
+		*trouble = file_trouble;
 	wsd_mutex_unlock(&lock);
-	return found;
+	return first;
 }
 
-static void report_file_problems(void)
+/* The last one counts. */
+static const char *find_in_file(const char *name)
 {
-	const char *backends;
-	char name[NAME_SIZE];
-	unsigned line;
+	const struct wsd_param_line *line = wsd_param_file_lines(NULL);
+	const char *value = NULL;
 
-	if (atomic_load(&file_checked) || atomic_exchange(&file_checked, true))
-		return;
-	backends = wsd_param_find("BACKENDS", NULL);
-	while (take_problem(backends, &line, name)) {
-		if (name[0])
-			wsd_log(WSD_LOG_WARNING, "param", "%s line %u: unknown key %s",
-				wsd_param_file(), line, name);
-		else
-			wsd_log(WSD_LOG_WARNING, "param", "%s line %u: not key = value",
-				wsd_param_file(), line);
-	}
+	for (; line; line = line->next)
+		if (strcmp(line->name, name) == 0)
+			value = line->value;
+	return value;
+}
+
+/* A copy: the environment's own memory goes with the next setenv. */
+static const char *keep_text(const char *name, const char *text)
+{
+	struct entry *entry;
+
+	wsd_mutex_lock_static(&lock, WSD_FORK_RANK_PARAM);
+	entry = find_entry(ENTRY_TEXT, name, text);
+	if (!entry)
+		entry = add_entry(ENTRY_TEXT, name, text);
+	wsd_mutex_unlock(&lock);
+	return entry ? entry->value : NULL;
 }
 
 const char *wsd_param_find(const char *name, enum wsd_param_origin *origin)
 {
-	enum wsd_param_origin from = WSD_PARAM_STANDARD;
+	enum wsd_param_origin from = WSD_PARAM_ENVIRONMENT;
 	char full[NAME_SIZE + 4];
-	const char *value = NULL;
-	struct entry *entry = NULL;
-	const char *text;
+	const char *value, *text;
 
 	memcpy(full, "WSD_", 4);
-	if (!canonical_name(full + 4, name))
+	if (!wsd_param_canonical(full + 4, name))
 		return NULL;
 	text = wsd_env(full);
-	wsd_mutex_lock_static(&lock, WSD_FORK_RANK_PARAM);
-	if (!file_read)
-		read_file();
 	if (text) {
-		/* A copy: the environment's own memory goes with the next setenv. */
-		entry = find_entry(ENTRY_TEXT, full + 4, text);
-		if (!entry)
-			entry = add_entry(ENTRY_TEXT, full + 4, text);
-		from = WSD_PARAM_ENVIRONMENT;
+		value = keep_text(full + 4, text);
 	} else {
-		entry = find_entry(ENTRY_FILE, full + 4, NULL);
+		value = find_in_file(full + 4);
 		from = WSD_PARAM_FILE;
 	}
-	if (entry)
-		value = entry->value;
-	wsd_mutex_unlock(&lock);
 	if (origin)
 		*origin = value ? from : WSD_PARAM_STANDARD;
 	return value;
 }
 
-/* The next one behind line; NULL: none. */
-static const struct entry *next_line(const char *name, unsigned line)
-{
-	const struct entry *entry, *next = NULL;
-
-	wsd_mutex_lock_static(&lock, WSD_FORK_RANK_PARAM);
-	if (!file_read)
-		read_file();
-	for (entry = entries; entry; entry = entry->next) {
-		if (entry->kind == ENTRY_FILE && entry->line > line &&
-		    strcmp(entry->name, name) == 0 && (!next || entry->line < next->line))
-			next = entry;
-	}
-	wsd_mutex_unlock(&lock);
-	return next;
-}
-
 void wsd_param_lines(const char *name, void (*visit)(const char *value, unsigned line, void *arg),
 		     void *arg)
 {
-	const struct entry *entry = next_line(name, 0);
+	const struct wsd_param_line *line = wsd_param_file_lines(NULL);
 
-	for (; entry; entry = next_line(name, entry->line))
-		visit(entry->value, entry->line, arg);
+	for (; line; line = line->next)
+		if (strcmp(line->name, name) == 0)
+			visit(line->value, line->number, arg);
 }
 
 const char *wsd_param_text(const char *name, const char *standard)
 {
 	const char *value = wsd_param_find(name, NULL);
 
-	report_file_problems();
+	wsd_param_report();
 	return value ? value : standard;
 }
 
 /* Decimal or 0x, then an optional k, m or g for powers of 1024. */
-static bool parse_uint(const char *text, uint64_t *value)
+bool wsd_param_parse(const char *text, uint64_t *value)
 {
 	unsigned shift = 0;
 	char *end;
@@ -331,7 +308,7 @@ static bool first_complaint(const char *name, const char *value)
 	char canonical[NAME_SIZE];
 	bool first = false;
 
-	if (!canonical_name(canonical, name))
+	if (!wsd_param_canonical(canonical, name))
 		return false;
 	wsd_mutex_lock_static(&lock, WSD_FORK_RANK_PARAM);
 	if (!find_entry(ENTRY_COMPLAINT, canonical, value))
@@ -347,7 +324,7 @@ uint64_t wsd_param_uint(const char *name, uint64_t standard, uint64_t min, uint6
 
 	if (!text)
 		return standard;
-	if (parse_uint(text, &value) && value >= min && value <= max)
+	if (wsd_param_parse(text, &value) && value >= min && value <= max)
 		return value;
 	if (first_complaint(name, text))
 		wsd_log(WSD_LOG_WARNING, "param",
@@ -357,20 +334,9 @@ uint64_t wsd_param_uint(const char *name, uint64_t standard, uint64_t min, uint6
 	return standard;
 }
 
-void wsd_param_each(void (*visit)(const struct wsd_param_info *info, void *arg), void *arg)
-{
-	size_t i;
-
-	for (i = 0; i < KNOWN_COUNT; i++) {
-		struct wsd_param_info info = known[i];
-
-		info.value = wsd_param_find(info.name, &info.origin);
-		visit(&info, arg);
-	}
-}
-
 void wsd_param_reset(void)
 {
+	struct wsd_param_line *line;
 	struct entry *entry;
 
 	wsd_mutex_lock_static(&lock, WSD_FORK_RANK_PARAM);
@@ -378,7 +344,12 @@ void wsd_param_reset(void)
 		entries = entry->next;
 		wsd_raw_free(entry);
 	}
+	while ((line = lines) != NULL) {
+		lines = line->next;
+		wsd_raw_free(line);
+	}
 	file_read = false;
-	atomic_store(&file_checked, false);
+	file_trouble = NULL;
 	wsd_mutex_unlock(&lock);
+	wsd_param_report_again();
 }

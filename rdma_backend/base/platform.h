@@ -103,6 +103,8 @@ uint32_t wsd_process_id(void);
 const char *wsd_program_name(void); /* without its folder */
 /* secure_getenv: NULL in set-id programs. */
 const char *wsd_env(const char *name);
+/* The names that begin so and that wsd_env knows. */
+void wsd_env_each(const char *prefix, void (*visit)(const char *name, void *arg), void *arg);
 
 /*
  * Waker: one per thread, made at its first use and freed at its exit. A thread sleeps on its waker and,

@@ -240,6 +240,24 @@ const char *wsd_env(const char *name)
 	return secure_getenv(name);
 }
 
+void wsd_env_each(const char *prefix, void (*visit)(const char *name, void *arg), void *arg)
+{
+	size_t length = strlen(prefix);
+	char name[128];
+	char **each;
+
+	for (each = environ; each && *each; each++) {
+		size_t end = strcspn(*each, "=");
+
+		if (strncmp(*each, prefix, length) != 0 || end >= sizeof(name))
+			continue;
+		memcpy(name, *each, end);
+		name[end] = '\0';
+		if (wsd_env(name))
+			visit(name, arg);
+	}
+}
+
 /*
  * Wakers. state tells a waking thread whether the owner needs the system call. A token left in the
  * descriptor by a wake that raced with another reason to return costs one early return, later.

@@ -286,6 +286,27 @@ const char *wsd_env(const char *name)
 	return each ? each->value : NULL;
 }
 
+/* Names have one spelling there whatever their letters' case; the one that we look for is in capitals. */
+void wsd_env_each(const char *prefix, void (*visit)(const char *name, void *arg), void *arg)
+{
+	char *all = GetEnvironmentStringsA(), *each;
+	size_t length = strlen(prefix);
+	char name[128];
+
+	for (each = all; each && *each; each += strlen(each) + 1) {
+		size_t end = strcspn(each, "=");
+
+		if (_strnicmp(each, prefix, length) != 0 || end >= sizeof(name))
+			continue;
+		memcpy(name, each, end);
+		name[end] = '\0';
+		_strupr(name);
+		visit(name, arg);
+	}
+	if (all)
+		FreeEnvironmentStringsA(all);
+}
+
 bool wsd_files_free(unsigned count)
 {
 	(void)count; /* a process may have millions of handles: memory ends first */

@@ -3,13 +3,15 @@
  * info.c - `wsdctl info`: opens every backend that the library has built in, finds as a module or is
  * told of by the configuration, and tells what it offers or why it cannot be used.
  */
-#include <popt.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef _WIN32
+#include <windows.h>
+#else
 #include "provider/include/openwsd/openwsd.h"
+#endif
 #include "rdma_backend/base/internal.h"
 #include "rdma_backend/registry.h"
 #include "spi_shim/wsdctl/wsdctl.h"
@@ -167,26 +169,49 @@ static bool print_plain(const char *list)
 	return position > 0;
 }
 
+/* What a backend says about its troubles is wanted here. */
+#ifdef _WIN32
+static void begin(void)
+{
+	char folder[MAX_PATH + 32];
+	UINT length = GetSystemDirectoryA(folder, MAX_PATH);
+
+	if (!wsd_param_find("LOG", NULL))
+		SetEnvironmentVariableA("WSD_LOG", "notice");
+	/* The backends are this program's own, of the same build as the DLL's; modules lie beside the installed DLL. */
+	if (length > 0 && length < MAX_PATH && !wsd_param_find("MODULE_DIR", NULL)) {
+		snprintf(folder + length, sizeof(folder) - length, "\\modules");
+		SetEnvironmentVariableA("WSD_MODULE_DIR", folder);
+	}
+}
+
+static void print_version(void)
+{
+	printf("wsdctl %s, backend ABI %u\n", WSD_VERSION, WSD_BACKEND_ABI);
+}
+#else
+static void begin(void)
+{
+	(void)setenv("WSD_LOG", "notice", 0);
+}
+
+static void print_version(void)
+{
+	printf("wsdctl %s, libopenwsd %s, backend ABI %u\n", WSD_VERSION, wsd_version(),
+	       WSD_BACKEND_ABI);
+}
+#endif
+
 int wsdctl_info(int argc, char **argv)
 {
-	const struct poptOption table[] = { POPT_AUTOHELP POPT_TABLEEND };
-	poptContext context =
-		poptGetContext("wsdctl info", argc, (const char **)(uintptr_t)argv, table, 0);
-	int code = poptGetNextOpt(context);
 	const char *list, *name;
 	unsigned usable = 0, i;
 
-	if (code < -1 || poptPeekArg(context)) {
-		fprintf(stderr, "wsdctl info: takes no arguments\n");
-		poptFreeContext(context);
+	if (!wsdctl_take_file("wsdctl info", argc, argv))
 		return WSDCTL_USAGE;
-	}
-	poptFreeContext(context);
-	/* What a backend says about its troubles is wanted here. */
-	(void)setenv("WSD_LOG", "notice", 0);
+	begin();
 	list = wsd_param_text("BACKENDS", "shm,verbs,tcp,plain");
-	printf("wsdctl %s, libopenwsd %s, backend ABI %u\n", WSD_VERSION, wsd_version(),
-	       WSD_BACKEND_ABI);
+	print_version();
 	printf("configuration: %s\npaths in order: %s\n", wsd_param_file(), list);
 	for (i = 0; (name = wsd_registry_name(i)) != NULL; i++)
 		usable += print_backend(name, wsd_registry_builtin(name) ? "built in" : "module",

@@ -1,56 +1,75 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * params.c - `wsdctl params`: every parameter, its value and where that comes from.
+ * params.c - `wsdctl params`: every parameter, the value in force and where that comes from.
  */
-#include <popt.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "rdma_backend/base/internal.h"
 #include "spi_shim/wsdctl/wsdctl.h"
 
+static const char *const origins[] = {
+	[WSD_PARAM_STANDARD] = "standard",
+	[WSD_PARAM_FILE] = "file",
+	[WSD_PARAM_ENVIRONMENT] = "environment",
+};
+
+static void count_line(const char *value, unsigned line, void *arg)
+{
+	unsigned *count = arg;
+
+	(void)value;
+	(void)line;
+	(*count)++;
+}
+
 static void show(const struct wsd_param_info *info, void *arg)
 {
-	static const char *const origins[] = {
-		[WSD_PARAM_STANDARD] = "standard",
-		[WSD_PARAM_FILE] = "file",
-		[WSD_PARAM_ENVIRONMENT] = "environment",
-	};
 	const char *value = info->value ? info->value : info->standard;
+	enum wsd_param_origin origin = info->value ? info->origin : WSD_PARAM_STANDARD;
+	char lines[32];
+	unsigned count = 0;
 
 	(void)arg;
-	printf("%-18s %-20s %-12s %s", info->name, *value ? value : "(empty)",
-	       origins[info->origin], info->help);
-	if (info->value && *info->standard)
+	/* There may be many of them, and only in the file. */
+	if (strcmp(info->name, "RULE") == 0) {
+		wsd_param_lines("RULE", count_line, &count);
+		snprintf(lines, sizeof(lines), "(%u, see rules)", count);
+		value = count ? lines : info->standard;
+		origin = count ? WSD_PARAM_FILE : WSD_PARAM_STANDARD;
+	}
+	printf("%-18s %-20s %-12s %s", info->name, *value ? value : "(empty)", origins[origin],
+	       info->help);
+	if (origin != WSD_PARAM_STANDARD && *info->standard)
 		printf(" [standard: %s]", info->standard);
+	if (info->refused)
+		printf(" [not in force: %s of the %s]", info->refused, origins[info->origin]);
 	putchar('\n');
+}
+
+static void show_problem(const struct wsd_param_info *info, void *arg)
+{
+	char text[256];
+
+	(void)arg;
+	if (wsd_param_problem(info, text, sizeof(text)))
+		fprintf(stderr, "%s\n", text);
 }
 
 int wsdctl_params(int argc, char **argv)
 {
-	const struct poptOption table[] = { POPT_AUTOHELP POPT_TABLEEND };
-	poptContext context =
-		poptGetContext("wsdctl params", argc, (const char **)(uintptr_t)argv, table, 0);
-	int code = poptGetNextOpt(context);
+	const char *trouble;
 
-	if (code < -1 || poptPeekArg(context)) {
-		fprintf(stderr, "wsdctl params: takes no arguments\n");
-		poptFreeContext(context);
+	if (!wsdctl_take_file("wsdctl params", argc, argv))
 		return WSDCTL_USAGE;
-	}
-	poptFreeContext(context);
-	printf("file: %s%s\n\n", wsd_param_file(),
-	       access(wsd_param_file(), R_OK) == 0 ? "" : " (not there, or not readable)");
+	(void)wsd_param_file_lines(&trouble);
+	printf("file: %s%s%s\n\n", wsd_param_file(), trouble ? ", which " : wsdctl_no_file(),
+	       trouble ? trouble : "");
 	printf("%-18s %-20s %-12s %s\n", "name", "value", "from", "meaning");
 	wsd_param_each(show, NULL);
-	/* What is wrong with the file is for the log; here somebody looks. */
+	/* What is wrong is for the log; here somebody looks. */
 	(void)fflush(stdout);
-	if (setenv("WSD_LOG", "warning", 1) == 0) {
-		(void)unsetenv("WSD_LOG_FILE");
-		wsd_log_reset();
-		(void)wsd_param_text("BACKENDS", "shm,verbs,tcp,plain");
-	}
-	return fflush(stdout) == 0 ? WSDCTL_OK : WSDCTL_FAILED;
+	wsdctl_print_problems();
+	wsd_param_each(show_problem, NULL);
+	return fflush(stdout) == 0 && !trouble ? WSDCTL_OK : WSDCTL_FAILED;
 }

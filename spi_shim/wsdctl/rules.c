@@ -2,8 +2,6 @@
 /*
  * rules.c - `wsdctl rules`: the rules of openwsd.conf as the library understands them.
  */
-#include <popt.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,7 +22,7 @@ static void print_where(const struct wsd_rule *rule)
 		wsd_addr_text(&rule->net, text);
 		colon = strrchr(text, ':');
 		if (colon)
-			*colon = '\0'; /* the port of a network means nothing */
+			*colon = '\0';	 /* the port of a network means nothing */
 		end = strchr(text, ']'); /* of IPv6: the bits stand before it, as in the file */
 		if (end)
 			*end = '\0';
@@ -67,20 +65,18 @@ static void show(const char *value, unsigned line, void *arg)
 
 int wsdctl_rules(int argc, char **argv)
 {
-	const struct poptOption table[] = { POPT_AUTOHELP POPT_TABLEEND };
-	poptContext context =
-		poptGetContext("wsdctl rules", argc, (const char **)(uintptr_t)argv, table, 0);
-	int code = poptGetNextOpt(context);
 	struct seen seen = { 0, 0 };
+	const char *trouble;
 
-	if (code < -1 || poptPeekArg(context)) {
-		fprintf(stderr, "wsdctl rules: takes no arguments\n");
-		poptFreeContext(context);
+	if (!wsdctl_take_file("wsdctl rules", argc, argv))
 		return WSDCTL_USAGE;
-	}
-	poptFreeContext(context);
+	wsdctl_print_problems();
+	(void)wsd_param_file_lines(&trouble);
+	if (trouble)
+		return WSDCTL_FAILED;
 	wsd_param_lines("RULE", show, &seen);
 	if (seen.good + seen.bad == 0)
-		printf("%s has no rules: every path may be used\n", wsd_param_file());
+		printf("%s%s has no rules: every path may be used\n", wsd_param_file(),
+		       wsdctl_no_file());
 	return fflush(stdout) == 0 && seen.bad == 0 ? WSDCTL_OK : WSDCTL_FAILED;
 }

@@ -13,7 +13,7 @@ HEADER = "/* SPDX-License-Identifier: BSD-2-Clause */\n#ifndef A_H\n#define A_H\
 CLEAN = {
     "rdma_backend/base/base.h": HEADER,
     "rdma_backend/base/param_names.h": HEADER
-    + 'X("DEPTH", "2k", "")\nX("NAMES", "a,b", "")\nX("TCP_PORT", "1", "")\n',
+    + 'X("DEPTH", "2k", "", 1, 1u << 20)\nX("NAMES", "a,b", "", 0, 0)\nX("TCP_PORT", "1", "", 1, 1)\n',
     "rdma_backend/include/openwsd/backend.h": HEADER,
     "rdma_backend/registry.h": HEADER,
     "rdma_backend/shm/shm.h": HEADER,
@@ -22,7 +22,7 @@ CLEAN = {
     "provider/session/stream.h": HEADER,
     "provider/transport/engine.h": HEADER,
     "provider/transport/engine.c": HEAD
-    + '#include "rdma_backend/registry.h"\nint d = wsd_param_uint("DEPTH", 2u << 10, 1, 1);\n'
+    + '#include "rdma_backend/registry.h"\nint d = wsd_param_uint("DEPTH", 2u << 10, 1, 1u << 20);\n'
     + 'int n = wsd_param_text("NAMES", "a,b");\n',
     "provider/winsock/socket.c": HEAD
     + '#include "provider/session/stream.h"\n/* malloc( in a comment, "strcpy(" too */\n'
@@ -79,7 +79,10 @@ FAULTS = {
         (TCP, 'int e = host->param_uint("tcp", "port", 2, 1, 1);\n', "standard value of TCP_PORT"),
         (ENGINE, 'int e = wsd_param_text("NAMES", "a");\n', "standard value of NAMES"),
         (ENGINE, 'int e = wsd_param_uint("DEPTH", 2047, 0, 1);\n', "standard value of DEPTH"),
-        ("rdma_backend/base/param_names.h", 'X("UNUSED", "", "")\n', "nobody asks for UNUSED"),
+        (ENGINE, 'int e = wsd_param_uint("DEPTH", 2u << 10, 1, 1u << 21);\n', "limits of DEPTH"),
+        (TCP, 'int e = d->host->param_uint("tcp", "port", 1, 0, 1);\n', "limits of TCP_PORT"),
+        (ENGINE, 'int e = wsd_param_uint("NAMES", 1, 0, 1);\n', "NAMES is a number without limits"),
+        ("rdma_backend/base/param_names.h", 'X("UNUSED", "", "", 0, 0)\n', "nobody asks for UNUSED"),
     ],
 }
 

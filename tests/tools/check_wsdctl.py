@@ -54,18 +54,48 @@ def check_params(tool):
     with tempfile.TemporaryDirectory() as folder:
         config = os.path.join(folder, "openwsd.conf")
         with open(config, "w", encoding="utf-8") as file:
-            file.write("# text\nspin-us = 7\nexit_linger = 5\nno_such_key = 1\nnonsense\n")
-        code, out, errors = wsdctl(tool, "params", config=config, WSD_EXIT_LINGER="9")
+            file.write("\ufeffspin-us = 7\nexit_linger = 5\nno_such_key = 1\nnonsense\nqueue_depth = 7o\nlog = loud\n"
+                       "rule = connect * tcp\nring_memory = yes\n")
+        code, out, errors = wsdctl(tool, "params", config=config, WSD_EXIT_LINGER="9", WSD_RING_MEMORY="2m",
+                                   WSD_SPIN_THREADS="1025", WSD_BACKEND="tcp", WSD_RULE="connect * shm")
+        told = {name: wsdctl(tool, name, config) for name in ("params", "rules", "info")}
+        wide = os.path.join(folder, "wide.conf")
+        with open(wide, "w", encoding="utf-16") as file:
+            file.write("spin_us = 8\n")
+        in_utf16 = {name: wsdctl(tool, name, config=wide) for name in ("params", "rules")}
     check(code == 0, f"params: exit status {code}")
     check(f"file: {config}\n" in out, out)
     check(row(out, "SPIN_US")[:2] == ("7", "file"), f"SPIN_US: {row(out, 'SPIN_US')}")
     check("[standard: 50]" in row(out, "SPIN_US")[2], f"SPIN_US: {row(out, 'SPIN_US')}")
     check(row(out, "EXIT_LINGER")[:2] == ("9", "environment"), f"{row(out, 'EXIT_LINGER')}")
     check(row(out, "BACKENDS")[:2] == ("shm,verbs,tcp,plain", "standard"), f"{row(out, 'BACKENDS')}")
-    check("line 4: unknown key NO_SUCH_KEY" in errors, errors)
-    check("line 5: not key = value" in errors, errors)
-    code, out, _ = wsdctl(tool, "params", config="/nowhere/openwsd.conf")
-    check(code == 0 and "/nowhere/openwsd.conf (not there" in out, out)
+    # What is shown is in force, with what was refused behind it.
+    for name, value, refused in (("QUEUE_DEPTH", "4096", "7o of the file"), ("LOG", "(silent)", "loud of the file"),
+                                 ("SPIN_THREADS", "2", "1025 of the environment"),
+                                 ("RING_MEMORY", "256", "2m of the environment")):
+        check(row(out, name)[:2] == (value, "standard"), f"{name}: {row(out, name)}")
+        check(row(out, name)[2].endswith(f"[not in force: {refused}]"), f"{name}: {row(out, name)}")
+    check(row(out, "RULE")[:2] == ("(1, see rules)", "file"), f"{row(out, 'RULE')}")
+    said = [line.replace(config, "FILE") for line in errors.splitlines()]
+    check(said[:2] == ["FILE line 3: unknown key NO_SUCH_KEY", "FILE line 4: not key = value"], errors)
+    check(sorted(said[2:]) == [
+        "LOG: loud is none of error, warning, notice, info and debug",
+        "QUEUE_DEPTH: 7o is not a number from 16 to 1048576, using 4096",
+        "RING_MEMORY: 2m is not a number from 0 to 1048576, using 256",
+        "SPIN_THREADS: 1025 is not a number from 0 to 1024, using 2",
+        "WSD_BACKEND of the environment has no effect: there is no such parameter",
+        "WSD_RULE has no effect: rules stand in the file only"], errors)
+    check(f"file: {config}\n" in told["params"][1] and told["params"][0] == 0, told["params"])
+    check(told["rules"][:2] == (0, "line 7: connect any address: tcp\n"), told["rules"])
+    check("line 3: unknown key NO_SUCH_KEY" in told["rules"][2], told["rules"])
+    check(f"configuration: {config}\n" in told["info"][1], told["info"])
+    for name, (code, _, errors) in in_utf16.items():
+        check(code == 1 and "is UTF-16, of which nothing is read: save it as UTF-8" in errors, f"{name}: {errors}")
+    code, out, errors = wsdctl(tool, "params", config="/nowhere/openwsd.conf")
+    check(code == 1 and "/nowhere/openwsd.conf, which is not there\n" in out, out)
+    check("/nowhere/openwsd.conf is not there" in errors, errors)
+    code, _, errors = wsdctl(tool, "rules", "/nowhere/openwsd.conf")
+    check(code == 1 and "/nowhere/openwsd.conf is not there" in errors, errors)
 
 
 RULES = """# rules
@@ -108,10 +138,14 @@ def main(tool, backends):
     check_params(tool)
     check_rules(tool)
     for args, message in ((["nosuch"], "there is no command nosuch"), ([], "usage"),
-                          (["info", "x"], "takes no arguments"),
-                          (["params", "--x"], "takes no arguments")):
+                          (["info", "x", "y"], "takes one file at most"),
+                          (["install"], "install is there on Windows only"),
+                          (["params", "--x"], "--x: unknown option")):
         code, _, errors = wsdctl(tool, *args)
         check(code == 2 and message in errors, f"{args}: {code} {errors}")
+    for args, message in ((["-h"], "usage: wsdctl COMMAND"), (["rules", "--help"], "Usage: wsdctl rules")):
+        code, out, _ = wsdctl(tool, *args)
+        check(code == 0 and message in out, f"{args}: {code} {out}")
     code, out, _ = wsdctl(tool, "--version")
     match = re.fullmatch(r"wsdctl (\S+), libopenwsd (\S+)\n", out)
     check(code == 0 and match and match.group(1) == match.group(2), f"--version: {out}")

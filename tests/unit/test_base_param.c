@@ -172,6 +172,73 @@ static void test_problems_of_the_file_name_the_line(void **state)
 	assert_int_equal(occurrences(log_text(), "line 3: not key = value"), 1);
 	assert_int_equal(occurrences(log_text(), "line 5: unknown key ACMEX"), 1);
 	assert_int_equal(occurrences(log_text(), "line "), 3);
+	assert_true(strstr(log_text(), "line 2") < strstr(log_text(), "line 3"));
+}
+
+static void test_file_that_was_named_must_be_there(void **state)
+{
+	const char *trouble;
+
+	(void)state;
+	setenv("WSD_CONFIG", "/nowhere/openwsd.conf", 1);
+	wsd_param_reset();
+	wsd_param_text("BACKENDS", NULL);
+	assert_int_equal(occurrences(log_text(), "param: /nowhere/openwsd.conf is not there"), 1);
+	assert_null(wsd_param_file_lines(&trouble));
+	assert_string_equal(trouble, "is not there");
+}
+
+static void test_files_of_windows_editors(void **state)
+{
+	(void)state;
+	use_config("\xef\xbb\xbf"
+		   "backends = sim\r\nsim_depth = 3\r\n");
+	assert_string_equal(wsd_param_text("BACKENDS", "x"), "sim");
+	assert_int_equal(wsd_param_uint("SIM_DEPTH", 7, 1, 10), 3);
+	assert_string_equal(log_text(), "");
+	use_config("\xff\xfe"
+		   "backends = sim\n");
+	assert_string_equal(wsd_param_text("BACKENDS", "x"), "x");
+	assert_int_equal(occurrences(log_text(), "is UTF-16, of which nothing is read"), 1);
+}
+
+static void test_names_that_nobody_asks_for(void **state)
+{
+	(void)state;
+	setenv("WSD_LOG", "debug", 1);
+	setenv("WSD_BACKEND", "tcp", 1);
+	setenv("WSD_BACKENDS", "sim", 1);
+	setenv("WSD_SIM_DEPTH", "4", 1);
+	wsd_log_reset();
+	wsd_param_reset();
+	wsd_param_text("BACKENDS", NULL);
+	unsetenv("WSD_BACKEND");
+	assert_int_equal(occurrences(log_text(), "WSD_BACKEND of the environment has no effect"),
+			 1);
+	assert_int_equal(occurrences(log_text(), "WSD_BACKENDS"), 0);
+	assert_int_equal(occurrences(log_text(), "WSD_SIM_DEPTH"), 0);
+	assert_int_equal(occurrences(log_text(), "WSD_CONFIG"), 0);
+}
+
+static void test_log_level_in_any_case_or_a_word_about_it(void **state)
+{
+	(void)state;
+	setenv("WSD_LOG", "Info", 1);
+	wsd_log_reset();
+	assert_true(wsd_log_enabled(WSD_LOG_INFO));
+	assert_false(wsd_log_enabled(WSD_LOG_DEBUG));
+	assert_string_equal(log_text(), "");
+	setenv("WSD_LOG", "warn", 1);
+	wsd_log_reset();
+	wsd_log(WSD_LOG_ERROR, "test", "not at this level");
+	wsd_log(WSD_LOG_ERROR, "test", "nor again");
+	assert_int_equal(occurrences(log_text(), "nothing is logged, because WSD_LOG is \"warn\""),
+			 1);
+	assert_int_equal(occurrences(log_text(), "\n"), 1);
+	setenv("WSD_LOG", "", 1);
+	wsd_log_reset();
+	assert_false(wsd_log_enabled(WSD_LOG_ERROR));
+	assert_int_equal(occurrences(log_text(), "\n"), 1);
 }
 
 static void test_line_that_is_too_long_ends_where_it_ends(void **state)
@@ -226,6 +293,10 @@ int main(void)
 		TEST(test_numbers_with_suffix_and_limits),
 		TEST(test_bad_number_is_reported_once),
 		TEST(test_problems_of_the_file_name_the_line),
+		TEST(test_file_that_was_named_must_be_there),
+		TEST(test_files_of_windows_editors),
+		TEST(test_names_that_nobody_asks_for),
+		TEST(test_log_level_in_any_case_or_a_word_about_it),
 		TEST(test_line_that_is_too_long_ends_where_it_ends),
 		TEST(test_log_is_cut_never_overrun),
 		TEST(test_log_is_silent_unless_asked),

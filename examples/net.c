@@ -41,6 +41,8 @@ const char *net_error(int code)
 		return "the other side ended the connection";
 	case WSAEADDRINUSE:
 		return "the port is taken: choose another, or 0 for any";
+	case WSAEADDRNOTAVAIL:
+		return "no such address here, or no such port there";
 	case WSAEACCES:
 		return "not allowed: choose a port from 1024 up";
 	case WSAENETUNREACH:
@@ -107,6 +109,17 @@ static bool split(const char *where, char *host, size_t room, const char **port)
 	return true;
 }
 
+bool net_is_where(const char *where)
+{
+	const char *port;
+	char host[256];
+
+	if (split(where, host, sizeof(host), &port))
+		return true;
+	complain("%s is not HOST:PORT or [IPv6]:PORT", where);
+	return false;
+}
+
 SOCKET net_connect(const char *where)
 {
 	struct addrinfo hints, *list, *at;
@@ -117,10 +130,8 @@ SOCKET net_connect(const char *where)
 
 	memset(&hints, 0, sizeof(hints));
 	hints.ai_socktype = SOCK_STREAM;
-	if (!split(where, host, sizeof(host), &port)) {
-		complain("%s is not HOST:PORT or [IPv6]:PORT", where);
+	if (!net_is_where(where) || !split(where, host, sizeof(host), &port))
 		return s;
-	}
 	if (getaddrinfo(host, port, &hints, &list) != 0) {
 		complain("%s: unknown host or port", where);
 		return s;

@@ -18,6 +18,8 @@
 static inline int read_where(struct sockaddr_in *at, const char *text)
 {
 	const char *colon = strchr(text, ':');
+	unsigned long port;
+	char *end;
 	char address[16] = "127.0.0.1";
 
 	memset(at, 0, sizeof(*at));
@@ -29,8 +31,10 @@ static inline int read_where(struct sockaddr_in *at, const char *text)
 		text = colon + 1;
 	}
 	at->sin_family = AF_INET;
-	at->sin_port = htons((unsigned short)atoi(text));
-	return inet_pton(AF_INET, address, &at->sin_addr) == 1;
+	port = strtoul(text, &end, 10);
+	at->sin_port = htons((unsigned short)port);
+	return *text >= '0' && *text <= '9' && *end == '\0' && port <= 65535 &&
+	       inet_pton(AF_INET, address, &at->sin_addr) == 1;
 }
 
 #endif

@@ -9,6 +9,7 @@
  */
 #include <openwsd/ws2san.h>
 
+#include "provider/transport/plain.h"
 #include "provider/winsock/netwatch.h"
 #include "provider/winsock/roster.h"
 #include "provider/winsock/routine.h"
@@ -278,6 +279,27 @@ static bool upcalls_complete(unsigned mode, const struct wsd_upcalls *upcalls)
 	       (table->lpWPUQuerySocketHandleContext != NULL && table->lpWPUQueueApc != NULL);
 }
 
+/* Messages and memory of mode S need one; plain TCP is for streams. */
+static bool has_device(void)
+{
+	for (unsigned i = 0; i < wsd_engine_count(); i++)
+		if (!wsd_engine_is_plain(wsd_engine_at(i)))
+			return true;
+	wsd_log(WSD_LOG_WARNING, "winsock", "no device for mode S");
+	return false;
+}
+
+/* [provider lock] */
+static bool start_engines(unsigned mode)
+{
+	if (wsd_engines_start() != WSD_OK)
+		return false;
+	if (mode != WSD_MODE_SAN || has_device())
+		return true;
+	wsd_engines_stop();
+	return false;
+}
+
 static int start(unsigned mode, WORD version, LPWSPDATA data, LPWSAPROTOCOL_INFOW info,
 		 const struct wsd_upcalls *upcalls)
 {
@@ -293,7 +315,7 @@ static int start(unsigned mode, WORD version, LPWSPDATA data, LPWSAPROTOCOL_INFO
 		given(&upcalls->table);
 	init_once();
 	wsd_mutex_lock(&provider.lock);
-	if (host->started == 0 && wsd_engines_start() != WSD_OK) {
+	if (host->started == 0 && !start_engines(mode)) {
 		error = WSASYSNOTREADY;
 	} else {
 		if (host->started++ == 0) {

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -108,6 +109,18 @@ static bool name_of(const struct addrinfo *info, struct wsd_name *name)
 	return true;
 }
 
+/* glibc would take a number that is none of a port modulo 65536. */
+static bool is_no_port(const char *service)
+{
+	unsigned long number;
+	char *end;
+
+	if (service == NULL || *service == '\0')
+		return false;
+	number = strtoul(service, &end, 10);
+	return *end == '\0' && number > 65535;
+}
+
 enum wsd_name_error wsd_name_resolve(
 	const char *node, const char *service, unsigned flags, int version, bool datagram,
 	bool (*add)(const struct wsd_name *name, const char *canonical, void *arg), void *arg)
@@ -116,6 +129,8 @@ enum wsd_name_error wsd_name_resolve(
 	struct wsd_name name;
 	int error;
 
+	if (is_no_port(service))
+		return WSD_NAME_SERVICE;
 	memset(&hints, 0, sizeof(hints));
 	hints.ai_flags = resolve_flags(flags);
 	hints.ai_family = version == 4 ? AF_INET : version == 6 ? AF_INET6 : AF_UNSPEC;

@@ -15,6 +15,8 @@
 /* The 4 or 16 bytes of WSD_TEST_IPV4 or WSD_TEST_IPV6, or of loopback; from: the address from which this machine
  * connects to it. */
 void os_address(bool v6, bool from, unsigned char *bytes);
+/* Can a socket of the system be bound to it, so that it is one, and of this host? */
+bool os_address_here(bool v6, bool from);
 unsigned short os_port(bool v6, bool listening); /* held as long as the process lives */
 unsigned short os_free_port(bool v6);		 /* held by nobody */
 /* By TCP of the system: connect to that port of this machine, say 'v' and wait for the answer 'h'. */

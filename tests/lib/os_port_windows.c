@@ -9,7 +9,7 @@
 
 #include "tests/lib/os_port.h"
 
-void os_address(bool v6, bool from, unsigned char *bytes)
+static const char *address_text(bool v6, bool from)
 {
 	static const char *const names[2][2] = { { "WSD_TEST_IPV4", "WSD_TEST_FROM_IPV4" },
 						 { "WSD_TEST_IPV6", "WSD_TEST_FROM_IPV6" } };
@@ -17,8 +17,35 @@ void os_address(bool v6, bool from, unsigned char *bytes)
 
 	if (text == NULL)
 		text = v6 ? "::1" : "127.0.0.1";
-	if (inet_pton(v6 ? AF_INET6 : AF_INET, text, bytes) != 1)
+	return text;
+}
+
+void os_address(bool v6, bool from, unsigned char *bytes)
+{
+	if (inet_pton(v6 ? AF_INET6 : AF_INET, address_text(v6, from), bytes) != 1)
 		exit(3);
+}
+
+bool os_address_here(bool v6, bool from)
+{
+	struct sockaddr_in6 at6 = { .sin6_family = AF_INET6 };
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	const char *text = address_text(v6, from);
+	SOCKET s;
+	bool here;
+	WSADATA data;
+
+	if (WSAStartup(MAKEWORD(2, 2), &data) != 0)
+		exit(3);
+	if (inet_pton(v6 ? AF_INET6 : AF_INET, text,
+		      v6 ? (void *)&at6.sin6_addr : (void *)&at.sin_addr) != 1)
+		return false;
+	s = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+	here = s != INVALID_SOCKET && bind(s, v6 ? (struct sockaddr *)&at6 : (struct sockaddr *)&at,
+					   v6 ? (int)sizeof(at6) : (int)sizeof(at)) == 0;
+	if (s != INVALID_SOCKET)
+		closesocket(s);
+	return here;
 }
 
 static SOCKET bound(bool v6, unsigned short *port)

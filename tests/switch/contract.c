@@ -233,7 +233,8 @@ void sw_load(const char *path)
 	result = startup(MAKEWORD(2, 2), &data, &info, &upcalls, &sw_spi);
 	memset(&upcalls, 0, sizeof(upcalls)); /* it was ours */
 	if (result != 0) {
-		fprintf(stderr, "%s: WSPStartupEx answers %d\n", path, result);
+		fprintf(stderr, "%s: WSPStartupEx answers %d%s\n", path, result,
+			result == WSASYSNOTREADY ? ": no device, or it misses an upcall" : "");
 		exit(2);
 	}
 	RULE(data.wVersion == 0x0202, "2.2 is agreed on");

@@ -149,6 +149,22 @@ static void usage(FILE *to)
 		PROGRAM);
 }
 
+static void check_address(const char *option, const char *given, bool from)
+{
+	bool v6 = sw_family == AF_INET6;
+
+	if (given != NULL)
+		system_set_variable(v6	   ? (from ? "WSD_TEST_FROM_IPV6" : "WSD_TEST_IPV6")
+				    : from ? "WSD_TEST_FROM_IPV4"
+					   : "WSD_TEST_IPV4",
+				    given);
+	if (given == NULL || os_address_here(v6, from))
+		return;
+	fprintf(stderr, PROGRAM ": %s %s: no IPv%c address of this host%s\n", option, given,
+		v6 ? '6' : '4', v6 ? "" : "; --ipv6 is for the others");
+	exit(2);
+}
+
 static const char *parse(int argc, char **argv)
 {
 	enum { NO_READ = 1, IPV6, ONE_PROCESS, TAKE, BYTES, PATIENCE, AT, FROM, HELP };
@@ -193,11 +209,8 @@ static const char *parse(int argc, char **argv)
 		usage(stderr);
 		exit(2);
 	}
-	if (at != NULL)
-		system_set_variable(sw_family == AF_INET6 ? "WSD_TEST_IPV6" : "WSD_TEST_IPV4", at);
-	if (from != NULL)
-		system_set_variable(
-			sw_family == AF_INET6 ? "WSD_TEST_FROM_IPV6" : "WSD_TEST_FROM_IPV4", from);
+	check_address("--at", at, false);
+	check_address("--from", from, true);
 	return argv[optind];
 }
 

@@ -370,11 +370,18 @@ static void test_getaddrinfo_speaks_windows(void **state)
 	assert_int_equal(getaddrinfo("not.an.address", NULL, &hints, &list), EAI_NONAME);
 	assert_null(list);
 	assert_int_equal(WSAGetLastError(), WSAHOST_NOT_FOUND);
+	assert_int_equal(getaddrinfo("::1", "99999", &hints, &list), WSATYPE_NOT_FOUND);
+	assert_int_equal(getaddrinfo("::1", "65536", &hints, &list), WSATYPE_NOT_FOUND);
+	assert_int_equal(getaddrinfo("::1", "-1", &hints, &list), WSATYPE_NOT_FOUND);
+	assert_null(list);
+	assert_int_equal(getaddrinfo("::1", "65535", &hints, &list), 0);
+	freeaddrinfo(list);
 	hints.ai_family = 10;
 	assert_int_equal(getaddrinfo("::1", NULL, &hints, &list), EAI_FAMILY);
 	assert_int_equal(getaddrinfo("::1", NULL, NULL, NULL), WSAEFAULT);
 	assert_int_equal(getnameinfo(NULL, 0, node, 4, NULL, 0, 0), WSAEFAULT);
 	assert_string_equal(gai_strerror(EAI_NONAME), "host not found");
+	assert_string_equal(gai_strerrorA(EAI_NONAME), "host not found");
 }
 
 static void test_host_name(void **state)

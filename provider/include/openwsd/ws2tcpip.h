@@ -51,6 +51,14 @@ typedef struct in6_addr IN6_ADDR, *PIN6_ADDR, *LPIN6_ADDR;
 typedef struct sockaddr_in6 SOCKADDR_IN6, *PSOCKADDR_IN6, *LPSOCKADDR_IN6;
 typedef struct addrinfo ADDRINFOA, *PADDRINFOA, ADDRINFO, *LPADDRINFO;
 
+/* An address of either family. */
+typedef union _SOCKADDR_INET {
+	SOCKADDR_IN Ipv4;
+	SOCKADDR_IN6 Ipv6;
+	ADDRESS_FAMILY si_family;
+} SOCKADDR_INET, *PSOCKADDR_INET;
+
+WSD_STATIC_ASSERT(sizeof(SOCKADDR_INET) == 28, "SOCKADDR_INET layout");
 WSD_STATIC_ASSERT(sizeof(struct in6_addr) == 16, "in6_addr layout");
 WSD_STATIC_ASSERT(sizeof(struct sockaddr_in6) == 28, "sockaddr_in6 layout");
 
@@ -125,10 +133,11 @@ char *WSAAPI gai_strerror(int ecode);
 
 WSD_DECLS_END
 
-#define InetPtonA    inet_pton
-#define InetNtopA    inet_ntop
-#define GetAddrInfoA getaddrinfo
-#define GetNameInfoA getnameinfo
+#define InetPtonA     inet_pton
+#define InetNtopA     inet_ntop
+#define GetAddrInfoA  getaddrinfo
+#define GetNameInfoA  getnameinfo
+#define gai_strerrorA gai_strerror
 
 static inline BOOL wsd_in6_prefix_is_zero(const struct in6_addr *a, int words)
 {

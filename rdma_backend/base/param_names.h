@@ -10,8 +10,8 @@
 
 /* clang-format off */
 #define WSD_PARAM_LIST(X) \
-	X("ANSWER_MEMORY", "60000", "how long a path by which a peer did not answer is passed over, in ms", 0, 86400000) \
-	X("BACKENDS", "shm,verbs,tcp,plain", "paths: backends and plain TCP, in the order in which they are tried", 0, 0) \
+	X("ANSWER_MEMORY", "60000", "how long a path without an answer is passed over, in ms", 0, 86400000) \
+	X("BACKENDS", "shm,verbs,tcp,plain", "paths in the order in which they are tried: backends, plain TCP", 0, 0) \
 	X("CLOSE_TIMEOUT", "60000", "longest closing in the background after closesocket, in ms", 1, 3600000) \
 	X("CONNECT_TIMEOUT", "21000", "longest connect over all paths together, in ms", 1, 3600000) \
 	X("DUPLICATE_TIMEOUT", "30000", "how long a duplicated socket waits for its new process, in ms", 100, 600000) \
@@ -24,7 +24,7 @@
 	X("MODULE_DIR", "(installed)", "folder of backend modules", 0, 0) \
 	X("MR_CACHE_BYTES", "256m", "most bytes kept registered when nobody uses them", 0, UINT64_MAX / 2) \
 	X("MR_CACHE_ENTRIES", "1024", "most ranges kept registered when nobody uses them", 0, 1u << 20) \
-	X("PLAIN_BUFFER", "0", "plain: the system's send and receive buffers, in bytes; 0: its own choice", 0, 1u << 30) \
+	X("PLAIN_BUFFER", "0", "plain: the system's buffers, each way, in bytes; 0: its own choice", 0, 1u << 30) \
 	X("PLAIN_SPEED", "125000000", "plain: bytes per second, of which rates are promised", 0, UINT64_MAX) \
 	X("QOS_LEDGER", "qos", "name of the ledger of promised rates that processes share", 0, 0) \
 	X("QOS_RESERVABLE", "75", "most of a path's speed that is promised, in percent", 0, 100) \
@@ -47,7 +47,7 @@
 	X("TCP_SPEED", "125000000", "tcp: bytes per second, of which rates are promised", 0, 1ull << 40) \
 	X("TCP_USER_TIMEOUT", "60000", "tcp: peer unreachable for so long is gone, in ms", 0, 3600000) \
 	X("VERBS_ACK_TIMEOUT", "0", "verbs: wait for an acknowledgement, 4.096 us * 2^n; 0: as computed", 0, 31) \
-	X("VERBS_ANSWER_LIMIT", "3000", "verbs: longest wait for any sign of life of a peer, in ms; 0: none", 0, 3600000) \
+	X("VERBS_ANSWER_LIMIT", "3000", "verbs: longest wait for a peer's sign of life, in ms; 0: none", 0, 3600000) \
 	X("VERBS_RNR_TIMER", "12", "verbs: wait of a peer that found no receive, code of InfiniBand", 1, 31) \
 	X("VERBS_SPEED", "(of the port)", "verbs: bytes per second, of which rates are promised", 0, 1ull << 40)
 /* clang-format on */

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "rdma_backend/registry.h"
 #include "spi_shim/wsdctl/bench.h"
 #include "spi_shim/wsdctl/wsdctl.h"
 
@@ -76,6 +77,18 @@ static int read_figures(const char *list)
 					    list);
 }
 
+/* Misspelt, it would fail figure by figure. */
+static int check_path(const char *name)
+{
+	const struct wsd_backend_ops *ops;
+	char reason[256] = "";
+
+	if (strcmp(name, "os") == 0 || strcmp(name, "plain") == 0 ||
+	    wsd_registry_find(name, &ops, reason, sizeof(reason)) == WSD_OK)
+		return WSDCTL_OK;
+	return usage_error("--paths: no path %s: %s", name, reason);
+}
+
 static int read_paths(const struct options *options, struct bench_plan *plan, char *copy)
 {
 	char *rest, *word;
@@ -84,6 +97,8 @@ static int read_paths(const struct options *options, struct bench_plan *plan, ch
 	for (word = strtok_r(copy, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
 		if (strcmp(word, "sim") == 0)
 			return usage_error("--paths: sim cannot reach another process");
+		if (check_path(word) != WSDCTL_OK)
+			return WSDCTL_USAGE;
 		if (plan->path_count == BENCH_PATHS_MAX)
 			return usage_error("--paths %s: more than %d", options->paths,
 					   BENCH_PATHS_MAX);

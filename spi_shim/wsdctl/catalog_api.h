@@ -45,6 +45,7 @@ struct wsd_catalog_api {
 	void *self;
 	unsigned catalogs; /* 1 where there is no other width */
 	const char *names[WSD_CATALOGS_MAX];
+	const char *packaged[WSD_CATALOGS_MAX]; /* the DLL, in the package */
 	const char *
 		unhandled; /* one that the system has, and these functions do not reach; NULL: none */
 
@@ -65,6 +66,7 @@ struct wsd_catalog_api {
 	int (*switch_delete)(void *self);
 
 	int (*file_state)(void *self, unsigned catalog, enum wsd_catalog_file *state);
+	int (*file_packaged)(void *self, unsigned catalog); /* has the package one? */
 	/* Copy the package's in place; remove. What was there is kept until undo or settle. */
 	int (*file_put)(void *self, unsigned catalog);
 	int (*file_drop)(void *self, unsigned catalog);

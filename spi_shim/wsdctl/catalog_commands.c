@@ -155,7 +155,9 @@ static struct states *read_states(const struct wsd_catalog_run *run)
 
 /* --- what handles that are no IFS handles need --- */
 
-static bool check_service(const struct wsd_catalog_run *run, FILE *out)
+/* mark: what stands before a line that tells of something bad. */
+static bool check_service(const struct wsd_catalog_run *run, FILE *out, const char *if_good,
+			  const char *mark)
 {
 	static const char *const advice[] = {
 		[WSD_SERVICE_MISSING] =
@@ -163,21 +165,23 @@ static bool check_service(const struct wsd_catalog_run *run, FILE *out)
 			"repair Windows (sfc /scannow)",
 		[WSD_SERVICE_DISABLED] =
 			"the service ws2ifsl is disabled: run "
-			"`sc config ws2ifsl start= system` and start Windows again",
+			"`sc.exe config ws2ifsl start= system` and start Windows again",
 		[WSD_SERVICE_STOPPED] =
-			"the service ws2ifsl does not run: run `sc start ws2ifsl`; for "
-			"every start of Windows `sc config ws2ifsl start= system`",
+			"the service ws2ifsl does not run: run `sc.exe start ws2ifsl`; for "
+			"every start of Windows `sc.exe config ws2ifsl start= system`",
 		[WSD_SERVICE_ONCE] =
 			"the service ws2ifsl runs, but not after the next start of Windows: run "
-			"`sc config ws2ifsl start= system`",
+			"`sc.exe config ws2ifsl start= system`",
 	};
 	enum wsd_catalog_service state = WSD_SERVICE_MISSING;
 	int code = run->api->service(run->api->self, &state);
 
 	if (code != 0)
-		fprintf(out, "asking for the service ws2ifsl: error %d\n", code);
+		fprintf(out, "%sasking for the service ws2ifsl: error %d\n", mark, code);
 	else if (state != WSD_SERVICE_RUNNING)
-		fprintf(out, "%s\n", advice[state]);
+		fprintf(out, "%s%s\n", mark, advice[state]);
+	else
+		fputs(if_good, out);
 	return code == 0 && state == WSD_SERVICE_RUNNING;
 }
 
@@ -202,7 +206,7 @@ static bool check_bases(const struct wsd_catalog_run *run, const struct wsd_cata
 
 static bool may_prefer(const struct wsd_catalog_run *run, const struct wsd_catalog_state *state)
 {
-	if (check_service(run, run->err) && check_bases(run, state))
+	if (check_service(run, run->err, "", "") && check_bases(run, state))
 		return true;
 	fputs("wsdctl: --prefer is refused, and nothing was changed: programs that choose nothing "
 	      "would lose their TCP. Install without --prefer, see to what is said above, then "
@@ -222,6 +226,25 @@ static bool may_serve_switch(const struct wsd_catalog_run *run,
 	return false;
 }
 
+/* What will be copied is there: seen before anything changes, and by a dry run, too. */
+static bool check_package(const struct wsd_catalog_run *run, const struct states *states)
+{
+	for (unsigned i = 0; i < states->before.catalogs; i++) {
+		int code = 0;
+
+		if (states->wanted.files[i] == WSD_FILE_SAME &&
+		    states->before.files[i] != WSD_FILE_SAME)
+			code = run->api->file_packaged(run->api->self, i);
+		if (code == 0)
+			continue;
+		fprintf(run->err,
+			"wsdctl: nothing was changed: the package is not whole, %s beside wsdctl.exe: error %d\n",
+			run->api->packaged[i], code);
+		return false;
+	}
+	return true;
+}
+
 int wsd_catalog_install(const struct wsd_catalog_run *run,
 			const struct wsd_catalog_options *options)
 {
@@ -233,13 +256,14 @@ int wsd_catalog_install(const struct wsd_catalog_run *run,
 		return WSDCTL_FAILED;
 	states->wanted = states->before;
 	wsd_catalog_want_installed(&states->wanted, options);
-	status = (!options->prefer || may_prefer(run, &states->before)) &&
+	status = check_package(run, states) &&
+				 (!options->prefer || may_prefer(run, &states->before)) &&
 				 (!options->for_switch || may_serve_switch(run, &states->before))
 			 ? change(run, "install", states)
 			 : WSDCTL_FAILED;
 	free(states);
 	if (status == WSDCTL_OK) {
-		(void)check_service(run, run->err);
+		(void)check_service(run, run->err, "", "");
 		if (!run->dry_run)
 			fprintf(run->out, "programs that start from now on see it\n");
 	}
@@ -348,11 +372,7 @@ int wsd_catalog_doctor(const struct wsd_catalog_run *run)
 	good = check(run, code == 0, "openwsd.dll can be loaded",
 		     "it is damaged or not there: run `wsdctl install` from an unpacked package") &&
 	       good;
-	fputs("     service ws2ifsl: ", run->out);
-	if (check_service(run, run->out))
-		fputs("runs\n", run->out);
-	else
-		good = false;
+	good = check_service(run, run->out, "ok   service ws2ifsl: runs\n", "BAD  ") && good;
 	fprintf(run->out, "     changes need an administrator; you are %s\n",
 		run->api->may_change(run->api->self) ? "one" : "none");
 	free(states);

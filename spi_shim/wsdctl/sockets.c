@@ -224,8 +224,11 @@ int wsdctl_sockets(int argc, char **argv)
 
 	code = poptGetNextOpt(context);
 	if (code < -1 || poptPeekArg(context)) {
-		fprintf(stderr, "wsdctl sockets: %s\n",
-			code < -1 ? poptStrerror(code) : "takes no arguments");
+		if (code < -1)
+			fprintf(stderr, "wsdctl sockets: %s: %s\n",
+				poptBadOption(context, POPT_BADOPTION_NOALIAS), poptStrerror(code));
+		else
+			fprintf(stderr, "wsdctl sockets: takes no arguments\n");
 		poptFreeContext(context);
 		return WSDCTL_USAGE;
 	}

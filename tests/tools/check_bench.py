@@ -5,8 +5,10 @@ that wsdctl(1) describes, with a positive value in every place; wrong options an
 there end with a clear message."""
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 
 ROUNDS = 2
 FIGURES = {
@@ -33,9 +35,9 @@ def check(condition, text):
         problems.append(text)
 
 
-def wsdctl(tool, *args):
+def wsdctl(tool, *args, **settings):
     return subprocess.run([tool, "bench", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, check=False)
+                          text=True, check=False, env={**os.environ, **settings})
 
 
 def check_spread(spread, what):
@@ -87,8 +89,8 @@ def check_run(tool, paths):
     check(result["rounds"] == ROUNDS and result["cpus"] > 0 and result["seconds"] > 0, "head")
 
 
-def check_refusal(tool, status, message, *args):
-    done = wsdctl(tool, *args)
+def check_refusal(tool, status, message, *args, **settings):
+    done = wsdctl(tool, *args, **settings)
     check(done.returncode == status, f"{args}: exit status {done.returncode}")
     check(message in done.stderr, f"{args}: {done.stderr}")
 
@@ -96,7 +98,11 @@ def check_refusal(tool, status, message, *args):
 def main(tool, paths):
     check_run(tool, paths)
     short = ("--figures", "latency", "--rounds", "1", "--time", "1", "--sizes", "64")
-    check_refusal(tool, 1, "over nosuch failed", *short, "--paths", "nosuch,os")
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as config:
+        config.write("rule = both * deny\n")
+        config.flush()
+        check_refusal(tool, 1, f"over {paths[1]} failed", *short, "--paths", f"{paths[1]},os", WSD_CONFIG=config.name)
+    check_refusal(tool, 2, "no path nosuch: backend nosuch is not built in", *short, "--paths", "nosuch,os")
     check_refusal(tool, 2, "sim cannot reach", "--paths", "sim,os")
     check_refusal(tool, 2, "each once", "--figures", "latency,speed")
     check_refusal(tool, 2, "multiple of 8", "--sizes", "63")

@@ -219,6 +219,11 @@ static int replace_file(struct fake_system *system, unsigned catalog, enum wsd_c
 	return result_of(system, turn);
 }
 
+static int file_packaged(void *self, unsigned catalog)
+{
+	return ((struct fake_system *)self)->unpackaged[catalog] ? ERROR_FILE_NOT_FOUND : 0;
+}
+
 static int file_put(void *self, unsigned catalog)
 {
 	return replace_file(self, catalog, WSD_FILE_SAME);
@@ -287,6 +292,7 @@ void fake_init(struct fake_system *system, struct wsd_catalog_api *api)
 		.switch_set = switch_set,
 		.switch_delete = switch_delete,
 		.file_state = file_state,
+		.file_packaged = file_packaged,
 		.file_put = file_put,
 		.file_drop = file_drop,
 		.file_undo = file_undo,

@@ -20,6 +20,7 @@ struct fake_system {
 	GUID switch_provider;
 	enum wsd_catalog_file files[WSD_CATALOGS_MAX], kept[WSD_CATALOGS_MAX];
 	bool is_kept[WSD_CATALOGS_MAX];
+	bool unpackaged[WSD_CATALOGS_MAX]; /* the package lacks the DLL */
 	bool administrator;
 	enum wsd_catalog_service service;
 

@@ -57,6 +57,26 @@ static void test_refusals(void **state)
 	assert_int_equal(system_now.changes, 0);
 }
 
+/* What would fail half way is refused at once, and a dry run says so. */
+static void test_package_that_lacks_a_dll(void **state)
+{
+	struct wsd_catalog_run run = run_of(false), dry = run_of(true);
+
+	(void)state;
+	for (unsigned i = 0; i < WSD_CATALOGS_MAX; i++) {
+		system_now.unpackaged[i] = true;
+		assert_int_equal(wsd_catalog_install(&dry, &everything), WSDCTL_FAILED);
+		assert_int_equal(wsd_catalog_install(&run, &everything), WSDCTL_FAILED);
+		assert_int_equal(system_now.changes, 0);
+		system_now.unpackaged[i] = false;
+	}
+	/* None is needed for what is there already. */
+	must_install(&plain);
+	system_now.unpackaged[0] = system_now.unpackaged[1] = true;
+	assert_int_equal(wsd_catalog_install(&run, &everything), WSDCTL_OK);
+	assert_int_equal(wsd_catalog_uninstall(&run), WSDCTL_OK);
+}
+
 /* --prefer is refused: nothing is as much as touched, and without it all is well. */
 static void must_refuse(void)
 {
@@ -251,9 +271,10 @@ static void test_doctor(void **state)
 	assert_int_equal(wsd_catalog_status(&run), WSDCTL_OK);
 	for (unsigned s = WSD_SERVICE_MISSING; s < WSD_SERVICE_RUNNING; s++) {
 		system_now.service = (enum wsd_catalog_service)s;
-		assert_int_equal(wsd_catalog_doctor(&run), WSDCTL_FAILED);
+		assert_true(says(wsd_catalog_doctor, "BAD  the service ws2ifsl", WSDCTL_FAILED));
 	}
 	system_now.service = WSD_SERVICE_RUNNING;
+	assert_true(says(wsd_catalog_doctor, "ok   service ws2ifsl: runs", WSDCTL_OK));
 	system_now.switch_found = WSD_SWITCH_ID;
 	system_now.switch_provider = wsd_catalog_entries[WSD_CATALOG_SAN][0].ProviderId;
 	assert_int_equal(wsd_catalog_doctor(&run), WSDCTL_FAILED);
@@ -290,6 +311,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_refusals, setup),
+		cmocka_unit_test_setup(test_package_that_lacks_a_dll, setup),
 		cmocka_unit_test_setup(test_foreign_value, setup),
 		cmocka_unit_test_setup(test_prefer_needs_the_service, setup),
 		cmocka_unit_test_setup(test_prefer_needs_bases, setup),

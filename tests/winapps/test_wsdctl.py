@@ -103,14 +103,14 @@ def main(folder, wsdctl, dll, trial):
         refused("ws2ifsl is disabled", "start= system")
         system_does("sc", "delete", "ws2ifsl")
         service("demand")
-        refused("ws2ifsl does not run", "sc start ws2ifsl")
+        refused("ws2ifsl does not run", "sc.exe start ws2ifsl")
         system_does("sc", "start", "ws2ifsl")
         refused("not after the next start of Windows")
         # Wine has no `sc config`.
         system_does("reg", "add", r"HKLM\System\CurrentControlSet\Services\ws2ifsl", "/v", "Start", "/t", "REG_DWORD",
                     "/d", "1", "/f")
         server.restart()
-        run(["doctor"], 1, "service ws2ifsl: runs")
+        run(["doctor"], 1, "ok   service ws2ifsl: runs")
         run(["install", "--prefer", "--dry-run"], 0, "would change it to")
         run(["install", "--prefer"], 1, "OpenWSD is not in the catalogue",  # says trial.exe
             "reaching a peer without OpenWSD", "error 10043", "as it was before")
@@ -120,7 +120,8 @@ def main(folder, wsdctl, dll, trial):
             file.write(b"of another version")
         run(["install"], 1, "has not what was asked for", "as it was before")
         os.unlink(os.path.join(package, "x64/openwsd.dll"))
-        run(["install"], 1, "copying the DLL: error 2", "as it was before")
+        for command in (["install", "--dry-run"], ["install"], ["install", "--prefer"]):
+            run(command, 1, "nothing was changed: the package is not whole, x64\\openwsd.dll", "error 2")
     for problem in problems:
         print(problem)
     return 1 if problems else 0

@@ -92,6 +92,15 @@ int wsd_files_state(void *self, unsigned catalog, enum wsd_catalog_file *state)
 	return 0;
 }
 
+int wsd_files_packaged(void *self, unsigned catalog)
+{
+	WCHAR package[WSD_PATH_SIZE];
+	int code = wsd_files_package(catalog, DLL, package);
+
+	(void)self;
+	return code != 0 || exists(package) ? code : (int)GetLastError();
+}
+
 /* A name beside a file, for what comes or what goes. */
 static void name_beside(const WCHAR *path, const WCHAR *suffix, WCHAR to[WSD_PATH_SIZE])
 {

@@ -247,6 +247,8 @@ bool wsd_catalog_windows(struct wsd_catalog_api *api)
 {
 	static struct wsd_catalog_api table = {
 		.names = { sizeof(void *) == 8 ? "64-bit" : "32-bit", "32-bit" },
+		.packaged = { sizeof(void *) == 8 ? "x64\\openwsd.dll" : "x86\\openwsd.dll",
+			      "x86\\openwsd.dll" },
 		.may_change = may_change,
 		.enumerate = enumerate,
 		.path = path,
@@ -257,6 +259,7 @@ bool wsd_catalog_windows(struct wsd_catalog_api *api)
 		.switch_set = switch_set,
 		.switch_delete = switch_delete,
 		.file_state = wsd_files_state,
+		.file_packaged = wsd_files_packaged,
 		.file_put = wsd_files_put,
 		.file_drop = wsd_files_drop,
 		.file_undo = wsd_files_undo,

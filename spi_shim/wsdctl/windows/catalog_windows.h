@@ -15,6 +15,7 @@ int wsd_files_package(unsigned catalog, const WCHAR *name, WCHAR path[WSD_PATH_S
 
 /* The DLL files: catalog_files.c */
 int wsd_files_state(void *self, unsigned catalog, enum wsd_catalog_file *state);
+int wsd_files_packaged(void *self, unsigned catalog);
 int wsd_files_put(void *self, unsigned catalog);
 int wsd_files_drop(void *self, unsigned catalog);
 int wsd_files_undo(void *self, unsigned catalog);

@@ -61,6 +61,19 @@ def main(folder, wsdctl, dll, trial):
 
         run(["--version"], 0, "wsdctl ")
         run(["frob"], 2, "no command frob")
+        run(["bench"], 2, "bench is there on Linux only")
+        run(["info"], 0, "shm (built in), path 1", "tcp (built in), path 3", "paths can be used")
+        run(["rules"], 0, "(not there) has no rules")
+        # As an editor of Windows writes it: of 64-bit programs, then one that is named.
+        installed = os.path.join(os.path.dirname(system), "openwsd.conf")
+        for path, command in ((installed, []), (os.path.join(package, "new.conf"), ["new.conf"])):
+            with open(path, "w", encoding="utf-8-sig", newline="\r\n") as file:
+                file.write("spin_us = 7\nring_memory = yes\nrule = connect * tcp\nrul = x\n")
+            said = ("line 4: unknown key RUL", )
+            run(["params"] + command, 0, "SPIN_US            7 ", "RING_MEMORY: yes is not a number", *said)
+            run(["rules"] + command, 0, "line 3: connect any address: tcp", *said)
+            os.unlink(path)
+        run(["rules", "new.conf"], 1, "new.conf is not there")
         run(["install", "--frob"], 2, "--frob")
         run(["install", "frob"], 2, "frob")
         run(["status", "--record", "status.json"], 1, "not installed", "none of OpenWSD",

@@ -16,9 +16,20 @@ import zipfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import wine  # noqa: E402
 
-FILES = {"LICENSE", "wsdctl.exe", "x64/openwsd.dll", "x86/openwsd.dll", "x64/trial.exe", "x86/trial.exe", "docs/windows.md", "docs/security.md",
-         "docs/san-provider.md", "docs/protocol-tcp.md", "docs/wsdctl.1.txt", "docs/openwsd.conf.5.txt",
+FILES = {"LICENSE", "wsdctl.exe", "x64/openwsd.dll", "x86/openwsd.dll", "x64/trial.exe", "x86/trial.exe",
+         "vendor/wsdswitch.exe", "vendor/backend-conformance.exe", "include/openwsd/openwsd.h",
+         "include/openwsd/backend.h", "include/openwsd/status.h", "docs/windows.md", "docs/security.md",
+         "docs/san-provider.md", "docs/protocol.md", "docs/protocol-tcp.md", "docs/backend.md", "docs/wsdctl.1.txt",
+         "docs/wsdswitch.1.txt", "docs/backend-conformance.1.txt", "docs/openwsd.conf.5.txt", "docs/openwsd.7.txt",
          "docs/LICENSE.popt", "docs/LICENSE.jansson"}
+# A module and a program of somebody who has the package only.
+USER = """#include <openwsd/backend.h>
+#include <openwsd/openwsd.h>
+int main(void)
+{
+	return SO_OPENWSD_PATH == 0 || wsd_status_text(WSD_OK)[0] == 0 || sizeof(struct wsd_backend_ops) == 0;
+}
+"""
 OBJDUMP = {0x8664: "x86_64-w64-mingw32-objdump", 0x14C: "i686-w64-mingw32-objdump"}
 OF_WINDOWS = {"advapi32.dll", "bcrypt.dll", "kernel32.dll", "msvcrt.dll", "userenv.dll", "ws2_32.dll"}
 
@@ -49,7 +60,10 @@ def check_documents(package):
     """Plain text, whole, and each document that windows.md names."""
     problems = []
     for name, words in (("wsdctl.1.txt", ("--prefer", "SEE ALSO")),
-                        ("openwsd.conf.5.txt", ("openwsd.conf beside openwsd.dll", "BACKENDS =", "SEE ALSO"))):
+                        ("openwsd.conf.5.txt", ("openwsd.conf beside openwsd.dll", "BACKENDS =", "SEE ALSO")),
+                        ("openwsd.7.txt", ("openwsd-backend-NAME.dll", "SO_OPENWSD_REASONS", "SEE ALSO")),
+                        ("wsdswitch.1.txt", ("BROKEN", "SEE ALSO")),
+                        ("backend-conformance.1.txt", ("--module", "openwsd-backend-sample.dll", "SEE ALSO"))):
         with open(os.path.join(package, "docs", name), encoding="ascii") as file:
             text = file.read()
         problems += [f"docs/{name}: no {word}" for word in words if word not in text]
@@ -63,17 +77,33 @@ def check_documents(package):
                        if not os.path.exists(os.path.join(package, "docs", name))]
 
 
+def check_headers(package):
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "user.c"), "w", encoding="ascii") as file:
+            file.write(USER)
+        built = subprocess.run(["x86_64-w64-mingw32-gcc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I",
+                                os.path.join(package, "include"), os.path.join(folder, "user.c"), "-o",
+                                os.path.join(folder, "user.exe")], text=True, stderr=subprocess.PIPE, check=False)
+    return [f"the headers: {built.stderr}"] if built.returncode else []
+
+
 def check_wsdctl(folder, package):
     problems = []
     with wine.Wine(folder) as server:
         for command, status, said in (
                 (["--version"], 0, ["wsdctl "]),
                 (["status"], 1, ["not installed"]),
+                (["info"], 0, ["shm (built in), path 1"]),
                 (["install", "--dry-run", "--record", "record.json"], 0,
                  ["would change it to", "OpenWSD TCP/IPv4", "OpenWSD TCP/IPv6"])):
             got, output = server.run(["wsdctl.exe"] + command, 60, package, {})
             if got != status or any(text not in output for text in said):
                 problems.append(f"wsdctl {' '.join(command)}: {got}, not {status} with {said}:\n{output}")
+        for program, said in (("backend-conformance.exe", "enumerate"), ("wsdswitch.exe", "usage: wsdswitch")):
+            got, output = server.run([os.path.join("vendor", program), "--list" if said == "enumerate" else "--help"],
+                                     60, package, {})
+            if got != 0 or said not in output:
+                problems.append(f"{program}: {got}:\n{output}")
     if not os.path.exists(os.path.join(package, "record.json")):
         problems.append("install --dry-run leaves no record")
     return problems
@@ -94,11 +124,13 @@ def main(source, version, x64, x86):
         problems = [f"{entry}: should not be there, or should"
                     for entry in files ^ {f"{name}/{file}" for file in FILES}]
         package = os.path.join(folder, "unpacked", name)
-        for program in ("x64/openwsd.dll", "x64/trial.exe", "wsdctl.exe"):
+        for program in ("x64/openwsd.dll", "x64/trial.exe", "wsdctl.exe", "vendor/wsdswitch.exe",
+                        "vendor/backend-conformance.exe"):
             problems += check_program(source, os.path.join(package, program), 0x8664, version)
         for program in ("x86/openwsd.dll", "x86/trial.exe"):
             problems += check_program(source, os.path.join(package, program), 0x14C, version)
         problems += check_documents(package)
+        problems += check_headers(package)
         problems += check_wsdctl(os.path.join(source, "build/winapps"), package)
     for problem in problems:
         print(problem)

@@ -28,4 +28,7 @@ for backends in shn plain shn,plain; do
 	export WSD_BACKENDS=$backends
 	says "WSPStartupEx answers 10091: no device" "$provider"
 done
+# Who named a backend that is not there hears of it.
+export WSD_BACKENDS=shn WSD_LOG=warning
+says "warning engine: backend shn is not available: backend shn is not built in" "$provider"
 exit $failed

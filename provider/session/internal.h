@@ -5,7 +5,7 @@
  * Positions are 64-bit counts of stream bytes since the connection began; the ring offset of position p
  * is (p - from) modulo bytes, a power of two. Invariants, with the owner's lock held:
  *   tx.notified <= tx.position <= tx.limit
- *   rx.read <= rx.produced <= rx.limit
+ *   rx.read + rx.held <= rx.produced <= rx.limit
  *   rx.limit <= max(rx.read, ring.from) + ring.bytes; in private memory a first window beyond what is read
  *   slots posted at the peer = tx.slots_granted - tx.slots_used >= 0
  */
@@ -147,6 +147,7 @@ struct wsd_rx {
 	uint32_t messages;
 	uint32_t slots_posted; /* cumulative */
 	uint32_t slots_told;
+	uint32_t held; /* the newest bytes, which wait for the rest of their write */
 	struct wsd_rx_ring ring, next;
 	struct wsd_region *slots;
 	uint64_t urgent_marks[WSD_URGENT_MAX]; /* oldest first, ... */
@@ -286,6 +287,8 @@ bool wsd_tx_ring_ready(struct wsd_stream *stream, uint32_t bytes);
 enum wsd_status wsd_tx_message(struct wsd_stream *stream, struct wsd_header *header,
 			       uint8_t *payload, uint32_t length, uint32_t reserve);
 bool wsd_tx_room(const struct wsd_stream *stream);
+/* Tell of ring bytes that were written and not announced. WSD_AGAIN: later. */
+enum wsd_status wsd_tx_announce(struct wsd_stream *stream);
 /* One of the READs of a direct read, of which come bytes are there when it has completed. */
 enum wsd_status wsd_tx_read_work(struct wsd_stream *stream, const struct wsd_sge *sge,
 				 uint64_t addr, uint32_t key, uint32_t flags, uint32_t come);
@@ -327,6 +330,8 @@ void wsd_rx_copy(struct wsd_rx *rx, uint8_t *to); /* the unread bytes */
 enum wsd_status wsd_rx_nothing(const struct wsd_stream *stream);
 
 /* urgent.c */
+/* The peer is done with so many marks. */
+void wsd_urgent_told(struct wsd_stream *stream, uint8_t done);
 void wsd_urgent_arrived(struct wsd_stream *stream, const struct wsd_header *header,
 			const uint8_t *payload);
 /* The owner has been told and fetched what it wants: make room where that is right. */

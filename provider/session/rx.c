@@ -80,7 +80,7 @@ static void produced(struct wsd_stream *s, uint64_t position)
 	fetch(&s->rx);
 	s->rx.ring_total += position - s->rx.produced;
 	s->rx.messages++;
-	if (position > s->rx.produced)
+	if (position > s->rx.produced && s->rx.held == 0)
 		s->changes |= WSD_CHANGE_READABLE;
 	s->rx.produced = position;
 	wsd_ring_grow(s);
@@ -89,6 +89,14 @@ static void produced(struct wsd_stream *s, uint64_t position)
 }
 
 /* --- messages --- */
+
+/* Whatever is not the next piece of a write: nothing is held back for that one any more. */
+static void show(struct wsd_stream *s)
+{
+	if (s->rx.held > 0)
+		s->changes |= WSD_CHANGE_READABLE;
+	s->rx.held = 0;
+}
 
 static void on_grant(struct wsd_stream *s, const struct wsd_header *header, const uint8_t *payload)
 {
@@ -151,6 +159,8 @@ static void on_data(struct wsd_stream *s, const struct wsd_header *header, const
 
 	if (header->position == s->rx.produced)
 		status = wsd_ring_store(s, payload, header->length);
+	if (status == WSD_OK && header->argument > 0)
+		s->rx.held += header->length;
 	if (status == WSD_OK)
 		produced(s, header->position + header->length);
 	else if (status == WSD_EPROTOCOL)
@@ -178,6 +188,8 @@ static void on_message(struct wsd_stream *s, const uint8_t *bytes, uint32_t rece
 	}
 	wsd_tx_credits(s, &header);
 	peer_spoke(s);
+	if (header.type != WSD_MSG_DATA || header.argument == 0)
+		show(s);
 	switch ((enum wsd_message_type)header.type) {
 	case WSD_MSG_START:
 	case WSD_MSG_CREDIT:
@@ -241,6 +253,7 @@ static void on_immediate(struct wsd_stream *s, uint32_t imm)
 	uint32_t more = imm - (uint32_t)s->rx.produced;
 
 	peer_spoke(s);
+	show(s);
 	if (more >= 1u << 31) {
 		wsd_stream_violation(s, "position goes back");
 		return;
@@ -281,13 +294,13 @@ void wsd_rx_events(struct wsd_stream *s, const struct wsd_event *events, uint32_
 
 /* --- reading --- */
 
-/* Bytes that one read may return: up to the mark of urgent data, and only what is in place. */
+/* Bytes that one read may return: up to the mark of urgent data, and only what is in place and not held back. */
 static uint64_t read_end(const struct wsd_rx *rx)
 {
 	for (unsigned i = 0; i < rx->urgent_count; i++)
 		if (rx->urgent_marks[i] > rx->read)
 			return rx->urgent_marks[i];
-	return rx->produced;
+	return rx->produced - rx->held;
 }
 
 /* After reading: tell the peer about room when it is worth a message. */

@@ -420,6 +420,7 @@ void wsd_stream_break(struct wsd_stream *s, enum wsd_status error)
 void wsd_message_broken(struct wsd_stream *s, enum wsd_status error)
 {
 	wsd_zcopy_free(s, error);
+	s->rx.held = 0;				       /* its rest does not come */
 	if (error != WSD_ERESET && !s->disconnected) { /* our decision: the peer must hear of it */
 		s->tx.pending = WSD_SEND_ABORT;
 		s->tx.abort_reason = (uint64_t)(-(int)error);

@@ -209,7 +209,7 @@ static enum wsd_status send_control(struct wsd_stream *s, enum wsd_message_type 
 	return wsd_tx_message(s, &header, bytes, length, reserve);
 }
 
-static enum wsd_status announce(struct wsd_stream *s)
+enum wsd_status wsd_tx_announce(struct wsd_stream *s)
 {
 	struct wsd_work work = { .op = WSD_OP_WRITE_IMM, .imm = (uint32_t)s->tx.position };
 	enum wsd_status status;
@@ -343,34 +343,16 @@ void wsd_tx_progress(struct wsd_stream *s)
 		uint32_t what = left & (~left + 1);
 
 		if (what == WSD_SEND_FIN)
-			(void)announce(s);
+			(void)wsd_tx_announce(s);
 		if (send_pending(s, what) == WSD_OK)
 			s->tx.pending &= ~what;
 	}
 	if (s->tx.notified != s->tx.position)
-		(void)announce(s);
+		(void)wsd_tx_announce(s);
 	if (s->tx.blocked && wsd_tx_room(s)) {
 		s->tx.blocked = false;
 		s->changes |= WSD_CHANGE_WRITABLE;
 	}
-}
-
-/* Marks that the peer has no room for, before it tells of some that are done with. */
-static uint8_t urgent_open(const struct wsd_tx *tx)
-{
-	return (uint8_t)(tx->urgent_sent - tx->urgent_done);
-}
-
-static void urgent_told(struct wsd_stream *s, uint8_t done)
-{
-	struct wsd_tx *tx = &s->tx;
-
-	if ((uint8_t)(done - tx->urgent_done) > urgent_open(tx)) {
-		wsd_stream_violation(s, "absurd count of urgent marks");
-		return;
-	}
-	tx->urgent_waits = tx->urgent_waits && done == tx->urgent_done;
-	tx->urgent_done = done;
 }
 
 void wsd_tx_credits(struct wsd_stream *s, const struct wsd_header *header)
@@ -393,7 +375,7 @@ void wsd_tx_credits(struct wsd_stream *s, const struct wsd_header *header)
 		}
 		tx->limit = header->limit;
 	}
-	urgent_told(s, header->urgent);
+	wsd_urgent_told(s, header->urgent);
 }
 
 void wsd_tx_completed(struct wsd_stream *s, const struct wsd_event *event)
@@ -424,42 +406,64 @@ enum wsd_status wsd_tx_read_work(struct wsd_stream *s, const struct wsd_sge *sge
 
 /* --- stream bytes --- */
 
-/* One piece as a message: before there is a ring, or when it is cheaper than WRITE + SEND. */
+/* Is there a receive for each further message, besides the next, that so many bytes take? */
+static bool all_fit(const struct wsd_stream *s, uint32_t bytes, uint32_t each)
+{
+	uint32_t slots = slots_free(s);
+
+	return slots > WSD_RESERVE_DATA + 1 &&
+	       bytes <= (uint64_t)(slots - WSD_RESERVE_DATA - 1) * each;
+}
+
+/*
+ * One piece of length bytes as a message: before there is a ring, or when it is cheaper than WRITE + SEND. *follows
+ * says what the peer has been told of the rest: it comes at once, and is shown to the reader together with this.
+ */
 static enum wsd_status write_small(struct wsd_stream *s, struct cursor *c, uint32_t length,
-				   uint32_t *taken)
+				   uint32_t *taken, uint32_t *follows)
 {
 	struct wsd_header header = { .type = WSD_MSG_DATA, .position = s->tx.position };
+	uint32_t whole = length;
 	uint32_t max = s->tx.peer_slot_bytes - WSD_HEADER_BYTES;
 	enum wsd_status status;
 	if (!wsd_copies_at_post(s) && !wsd_stage_piece(s) &&
 	    max > WSD_SLOT_BYTES - WSD_HEADER_BYTES)
 		max = WSD_SLOT_BYTES - WSD_HEADER_BYTES; /* what fits inline */
 	length = gatherable(s, c, length < max ? length : max, 1);
+	header.argument = all_fit(s, whole - length, max) ? whole - length : 0;
 	status = send_message(s, &header, c, length, WSD_RESERVE_DATA);
 	if (status == WSD_OK) {
 		s->tx.position += length;
 		s->tx.notified = s->tx.position;
 		*taken = length;
+		*follows = (uint32_t)header.argument;
 	}
 	return status;
 }
 
-/* One piece into the ring, up to its wrap; announced by the same request where immediates exist. */
+/*
+ * One piece of length bytes into the ring, up to its wrap; announced by the same request where immediates exist. What
+ * is not more than a piece is announced as a whole, on whichever side of the wrap it lies.
+ */
 static enum wsd_status write_ring(struct wsd_stream *s, struct cursor *c, uint32_t length,
 				  uint32_t *taken)
 {
 	struct wsd_tx_ring *ring = &s->tx.ring;
 	uint32_t offset = (uint32_t)((s->tx.position - ring->from) & (ring->bytes - 1));
-	uint32_t piece = ring->bytes / 4;
-	bool announced = use_imm(s) && slots_free(s) > WSD_RESERVE_DATA;
-	struct wsd_work work = { .op = announced ? WSD_OP_WRITE_IMM : WSD_OP_WRITE };
+	uint32_t piece = ring->bytes / 4, whole = length;
+	struct wsd_work work = { .op = WSD_OP_WRITE };
 	enum wsd_status status;
+	bool more, announced;
 
 	if (piece > 131072)
 		piece = 131072;
 	length = length < piece ? length : piece;
 	length = length < ring->bytes - offset ? length : ring->bytes - offset;
 	length = gatherable(s, c, length, 0);
+	more = length < whole && whole <= piece;
+	announced = !more && use_imm(s) && slots_free(s) > WSD_RESERVE_DATA;
+	if (announced)
+		work.op = WSD_OP_WRITE_IMM;
 	work.remote_addr = ring->addr + offset;
 	work.remote_key = ring->key;
 	work.imm = (uint32_t)(s->tx.position + length);
@@ -470,8 +474,8 @@ static enum wsd_status write_ring(struct wsd_stream *s, struct cursor *c, uint32
 	if (announced) {
 		s->tx.slots_used++;
 		s->tx.notified = s->tx.position;
-	} else if (!use_imm(s)) {
-		(void)announce(s);
+	} else if (!use_imm(s) && !more) {
+		(void)wsd_tx_announce(s);
 	}
 	*taken = length;
 	return WSD_OK;
@@ -505,6 +509,7 @@ enum wsd_status wsd_message_write(struct wsd_stream *s, const struct wsd_iovec *
 {
 	struct cursor c = { iov, count, 0 };
 	size_t total = 0, done = 0, allowed;
+	uint32_t follows = 0;
 	bool paced;
 
 	(void)flags;
@@ -526,13 +531,18 @@ enum wsd_status wsd_message_write(struct wsd_stream *s, const struct wsd_iovec *
 
 		want = (uint32_t)(allowed - done < space ? allowed - done : space);
 		if (!s->tx.ring.bytes || better_as_message(s, want))
-			status = write_small(s, &c, want, &taken);
+			status = write_small(s, &c, want, &taken, &follows);
 		else
 			status = write_ring(s, &c, want, &taken);
 		if (status != WSD_OK)
 			break;
 		advance(&c, taken);
 		done += taken;
+	}
+	(void)wsd_tx_announce(s); /* what was to be announced with its end, which found no room */
+	if (follows) {		  /* nothing does: any other message says so */
+		wsd_tx_want(s, WSD_SEND_CREDIT);
+		wsd_tx_progress(s);
 	}
 	if (paced && allowed)
 		wsd_qos_took(s, done, allowed, total - done);
@@ -558,29 +568,6 @@ void wsd_message_watch(struct wsd_stream *s)
 		return;
 	s->tx.blocked = true;
 	wsd_stream_waits_for_peer(s);
-}
-
-enum wsd_status wsd_message_write_urgent(struct wsd_stream *s, uint8_t byte)
-{
-	struct wsd_header header = { .type = WSD_MSG_URGENT, .position = s->tx.position };
-	struct wsd_iovec iov = { &byte, 1 };
-	struct cursor from = { &iov, 1, 0 };
-	enum wsd_status status;
-
-	if (s->state != WSD_STREAM_OPEN || s->disconnected)
-		return s->state == WSD_STREAM_RESET ? s->error : WSD_ERESET;
-	if (s->tx.fin)
-		return WSD_ESTATE;
-	s->tx.urgent_waits = urgent_open(&s->tx) == WSD_URGENT_MAX;
-	if (!wsd_tx_room(s) || announce(s) != WSD_OK)
-		status = WSD_AGAIN;
-	else
-		status = send_message(s, &header, &from, 1, WSD_RESERVE_DATA);
-	if (status == WSD_OK)
-		s->tx.urgent_sent++;
-	else
-		s->tx.blocked = true;
-	return status == WSD_OK ? WSD_OK : WSD_AGAIN;
 }
 
 /* A connection without traffic has no stage, if every message fits inline. */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * urgent.c - the receiving half of out-of-band data: bytes with a mark, which the reader fetches out of
- * turn, or meets in line.
+ * urgent.c - out-of-band data: bytes with a mark, which the reader fetches out of turn, or meets in line.
  *
  * There is room for WSD_URGENT_MAX marks, and the peer sends no more before it was told that some are done
  * with. In line the bytes belong to the stream, so none may get lost: a reader that does not read holds the
@@ -138,4 +137,45 @@ bool wsd_message_at_mark(const struct wsd_stream *s)
 bool wsd_message_mark_here(const struct wsd_stream *s)
 {
 	return s->rx.urgent_count > 0 && s->rx.urgent_marks[0] == s->rx.read;
+}
+
+/* --- sending --- */
+
+/* Marks that the peer has no room for, before it tells of some that are done with. */
+static uint8_t urgent_open(const struct wsd_tx *tx)
+{
+	return (uint8_t)(tx->urgent_sent - tx->urgent_done);
+}
+
+void wsd_urgent_told(struct wsd_stream *s, uint8_t done)
+{
+	struct wsd_tx *tx = &s->tx;
+
+	if ((uint8_t)(done - tx->urgent_done) > urgent_open(tx)) {
+		wsd_stream_violation(s, "absurd count of urgent marks");
+		return;
+	}
+	tx->urgent_waits = tx->urgent_waits && done == tx->urgent_done;
+	tx->urgent_done = done;
+}
+
+enum wsd_status wsd_message_write_urgent(struct wsd_stream *s, uint8_t byte)
+{
+	struct wsd_header header = { .type = WSD_MSG_URGENT, .position = s->tx.position };
+	enum wsd_status status;
+
+	if (s->state != WSD_STREAM_OPEN || s->disconnected)
+		return s->state == WSD_STREAM_RESET ? s->error : WSD_ERESET;
+	if (s->tx.fin)
+		return WSD_ESTATE;
+	s->tx.urgent_waits = urgent_open(&s->tx) == WSD_URGENT_MAX;
+	if (!wsd_tx_room(s) || wsd_tx_announce(s) != WSD_OK)
+		status = WSD_AGAIN;
+	else
+		status = wsd_tx_message(s, &header, &byte, 1, WSD_RESERVE_DATA);
+	if (status == WSD_OK)
+		s->tx.urgent_sent++;
+	else
+		s->tx.blocked = true;
+	return status == WSD_OK ? WSD_OK : WSD_AGAIN;
 }

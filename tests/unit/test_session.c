@@ -281,6 +281,69 @@ static void urgent_room_is_told_to_a_silent_readers_peer(void **state)
 	close_both(&sv, &c, &a);
 }
 
+/* One write, and all that arrives of it at once. False: there was no room for any. */
+static bool write_comes_whole(struct end *from, struct end *to, const struct wsd_iovec *iov,
+			      unsigned count)
+{
+	uint8_t bytes[2048];
+	struct wsd_iovec in = { bytes, sizeof(bytes) };
+	uint64_t until = wsd_clock_ns() + DEADLINE_NS;
+	size_t sent = 0, seen = 0, n = 0;
+	enum wsd_status status;
+
+	end_lock(from);
+	status = wsd_stream_write(from->stream, iov, count, 0, &sent);
+	end_unlock(from, NULL);
+	if (status != WSD_OK)
+		return false;
+	while (seen == 0) {
+		assert_true(wsd_clock_ns() < until);
+		for (unsigned i = 0; i < wsd_engine_count(); i++)
+			wsd_engine_poll(wsd_engine_at(i));
+		end_lock(to);
+		seen = wsd_stream_readable(to->stream);
+		end_unlock(to, NULL);
+	}
+	assert_int_equal(seen, sent);
+	end_lock(to);
+	assert_int_equal(wsd_stream_read(to->stream, &in, 1, 0, NULL, &n), WSD_OK);
+	end_unlock(to, NULL);
+	assert_int_equal(n, sent);
+	return true;
+}
+
+/* In messages before there is a ring, at the switch to one, and where the ring wraps. */
+static void a_small_write_comes_whole(void **state)
+{
+	uint8_t bytes[700] = { 0 };
+	struct wsd_iovec iov = { bytes, sizeof(bytes) };
+	struct server sv;
+	struct end c, a;
+
+	(void)state;
+	pair(&sv, &c, &a, UINT32_MAX);
+	for (unsigned i = 0; i < 400; i++)
+		WAIT_FOR(write_comes_whole(&c, &a, &iov, 1));
+	close_both(&sv, &c, &a);
+}
+
+/* More elements than the peer has receives for, so that over some devices the write ends in the middle. What was taken
+ * is seen, though nothing comes behind it. */
+static void a_write_without_receives_for_its_end_is_seen(void **state)
+{
+	uint8_t bytes[1500] = { 0 };
+	struct wsd_iovec iov[1500];
+	struct server sv;
+	struct end c, a;
+
+	(void)state;
+	for (unsigned i = 0; i < 1500; i++)
+		iov[i] = (struct wsd_iovec){ bytes + i, 1 };
+	pair(&sv, &c, &a, UINT32_MAX);
+	assert_true(write_comes_whole(&c, &a, iov, 1500));
+	close_both(&sv, &c, &a);
+}
+
 static bool fill(struct end *e)
 {
 	uint8_t bytes[1024] = { 0 };
@@ -419,6 +482,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(conditional_accept_waits_and_rejects),
 		cmocka_unit_test(urgent_byte_and_its_mark),
 		cmocka_unit_test(urgent_room_is_told_to_a_silent_readers_peer),
+		cmocka_unit_test(a_small_write_comes_whole),
+		cmocka_unit_test(a_write_without_receives_for_its_end_is_seen),
 		cmocka_unit_test(who_filled_the_window_exactly_is_told_of_room),
 		cmocka_unit_test(room_without_a_reader_is_foretold),
 		cmocka_unit_test(a_ring_that_was_not_made_costs_no_budget),

@@ -22,6 +22,9 @@ struct rogue {
 	enum wsd_status status;	  /* of the step */
 	enum wsd_status refusal;  /* of the connect; may come before the step's status is read */
 	atomic_uint switches;	  /* SWITCH messages received */
+	atomic_uint answers;	  /* PROBE_ACK */
+	atomic_bool hides;	  /* the last message was DATA whose bytes wait for what follows */
+	atomic_size_t bytes;	  /* of all DATA */
 	struct wsd_header latest; /* the last of them */
 };
 
@@ -29,7 +32,14 @@ static void rogue_heard(struct rogue *r, const uint8_t *bytes, uint32_t length)
 {
 	struct wsd_header header;
 
-	if (!wsd_header_decode(bytes, length, &header) || header.type != WSD_MSG_SWITCH)
+	if (!wsd_header_decode(bytes, length, &header))
+		return;
+	atomic_store(&r->hides, header.type == WSD_MSG_DATA && header.argument > 0);
+	if (header.type == WSD_MSG_DATA)
+		atomic_fetch_add(&r->bytes, header.length);
+	if (header.type == WSD_MSG_PROBE_ACK)
+		atomic_fetch_add(&r->answers, 1);
+	if (header.type != WSD_MSG_SWITCH)
 		return;
 	r->latest = header;
 	atomic_fetch_add(&r->switches, 1);
@@ -329,6 +339,121 @@ static void memory_taken_back_is_a_reset(void **state)
 	server_close(&sv);
 }
 
+/* DATA of ten bytes, behind which more of the same write is to follow. */
+static void rogue_piece(struct rogue *r, uint64_t position, uint64_t follows)
+{
+	struct wsd_header header = { .type = WSD_MSG_DATA,
+				     .length = 10,
+				     .credits = 64,
+				     .limit = 2048,
+				     .position = position,
+				     .argument = follows };
+
+	rogue_send(r, &header, "0123456789", 10);
+}
+
+static size_t readable(struct end *e)
+{
+	size_t n;
+
+	end_lock(e);
+	n = wsd_stream_readable(e->stream);
+	end_unlock(e, NULL);
+	return n;
+}
+
+/* By what it answers one knows that a peer has looked at all that was sent before. */
+static void rogue_is_heard(struct rogue *r)
+{
+	unsigned before = atomic_load(&r->answers);
+	struct wsd_header probe = { .type = WSD_MSG_PROBE, .credits = 64, .limit = 2048 };
+
+	rogue_send(r, &probe, NULL, 0);
+	WAIT_FOR(atomic_load(&r->answers) > before);
+}
+
+/* A write in pieces is read whole, unless something else comes in its midst or it ends there. Who lies about what
+ * follows hides its own bytes, and no longer than until its next word. */
+static void pieces_are_seen_together(void **state)
+{
+	struct end victim;
+	struct server sv;
+	struct wsd_addr at;
+	struct rogue r;
+
+	(void)state;
+	server_open(&sv, &at, 8, false);
+	rogue_start(&r, &at, &honest);
+	server_accept(&sv, &victim);
+	WAIT_FOR(atomic_load(&r.connected));
+	rogue_piece(&r, 0, 20);
+	rogue_piece(&r, 10, 10);
+	for (unsigned i = 0; i < 100; i++)
+		assert_true(!wsd_engine_poll(r.engine) || readable(&victim) == 0);
+	assert_int_equal(readable(&victim), 0);
+	assert_true(read_becomes(&victim, WSD_AGAIN));
+	rogue_piece(&r, 20, 0);
+	WAIT_FOR(readable(&victim) > 0);
+	assert_int_equal(readable(&victim), 30);
+
+	rogue_piece(&r, 30, UINT64_MAX);
+	rogue_is_heard(&r);
+	assert_int_equal(readable(&victim), 40);
+
+	rogue_piece(&r, 40, 1);
+	rogue_do(&r, 2);
+	WAIT_FOR(victim_is_cut(&victim));
+	assert_int_equal(readable(&victim), 50);
+	end_close(&victim, true);
+	end_free(&victim);
+	server_close(&sv);
+}
+
+static size_t write_bytes(struct end *e, size_t length)
+{
+	static uint8_t bytes[700];
+	struct wsd_iovec iov = { bytes, length };
+	enum wsd_status status;
+	size_t n = 0;
+
+	end_lock(e);
+	status = wsd_stream_write(e->stream, &iov, 1, 0, &n);
+	end_unlock(e, NULL);
+	assert_true(status == WSD_OK || status == WSD_AGAIN);
+	return status == WSD_OK ? n : 0;
+}
+
+/* A device that takes no more in the middle of a write that was to be seen whole (of sim: WSD_SIM_SCRIPT): the peer,
+ * which has nothing to say itself, hears that no more follows. */
+static void a_write_that_ends_early_is_not_hidden(void **state)
+{
+	struct wsd_header start = { .type = WSD_MSG_START, .credits = 64, .limit = 2048 };
+	struct end victim;
+	struct server sv;
+	struct wsd_addr at;
+	struct rogue r;
+	size_t sent;
+
+	(void)state;
+	server_open(&sv, &at, 8, false);
+	for (unsigned before = 10; before < 18; before++) {
+		rogue_start(&r, &at, &honest);
+		server_accept(&sv, &victim);
+		WAIT_FOR(atomic_load(&r.connected));
+		rogue_send(&r, &start, NULL, 0);
+		WAIT_FOR(victim.changes & WSD_CHANGE_WRITABLE);
+		sent = 0;
+		for (unsigned i = 0; i < before; i++)
+			sent += write_bytes(&victim, 1);
+		sent += write_bytes(&victim, 700);
+		WAIT_FOR(atomic_load(&r.bytes) == sent && !atomic_load(&r.hides));
+		end_close(&victim, true);
+		end_free(&victim);
+		rogue_do(&r, 2);
+	}
+	server_close(&sv);
+}
+
 /* Headers of a fixed pseudo-random sequence: whatever they do, nothing crashes and all is freed. */
 static void garbage_is_survived(void **state)
 {
@@ -370,6 +495,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(every_lie_cuts_its_own_connection),
 		cmocka_unit_test(a_switch_waits_for_the_answer),
 		cmocka_unit_test(memory_taken_back_is_a_reset),
+		cmocka_unit_test(pieces_are_seen_together),
+		cmocka_unit_test(a_write_that_ends_early_is_not_hidden),
 		cmocka_unit_test(garbage_is_survived),
 	};
 

@@ -348,6 +348,29 @@ static void check_posted(void)
 	WSACloseEvent(event);
 }
 
+/* A small send is one piece to who receives it, on a new connection, too: as over TCP, and programs rely on it. */
+static void check_small_send(void)
+{
+	enum { ROUNDS = 40, BYTES = 500 };
+	char *out = pattern_new(BYTES, 0);
+	unsigned whole = 0;
+	WSAOVERLAPPED o;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		struct pair p = need_pair();
+		DWORD n = 0;
+
+		overlapped_init(&o, NULL);
+		whole += PENDS(post_recv(p.server, in, 2000, &o)) &&
+			 send(p.client, out, BYTES, 0) == BYTES &&
+			 outcome(p.server, &o, &n, NULL) == 0 && n == BYTES &&
+			 pattern_ok(in, BYTES, 0);
+		close_pair(&p);
+	}
+	CHECK(whole == ROUNDS);
+	free(out);
+}
+
 /* Two receives with MSG_WAITALL: the second gets nothing before the first is full. */
 static void check_posted_wait_all(void)
 {
@@ -459,6 +482,7 @@ int main(int argc, char **argv)
 	check_peek();
 	check_wait_all();
 	check_posted();
+	check_small_send();
 	check_posted_wait_all();
 	check_early_data();
 	check_flags();

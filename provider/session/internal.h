@@ -107,7 +107,8 @@ struct wsd_tx {
 	uint32_t slots_granted;
 	uint32_t slots_used;
 	uint32_t pending; /* WSD_SEND_* */
-	uint32_t unsignalled;
+	uint32_t signal_each; /* one request in so many asks for a completion */
+	uint32_t unsignalled; /* since the last that did */
 	struct wsd_tx_ring ring;
 	struct wsd_tx_ring next;      /* granted, not yet switched to */
 	struct wsd_stage stage;	      /* only on devices that read sources later */

@@ -285,6 +285,7 @@ enum wsd_status wsd_stream_setup(struct wsd_stream *s, struct wsd_engine *engine
 	enum wsd_status status;
 
 	attr.send_depth = device->max_send < 128 ? device->max_send : 128;
+	s->tx.signal_each = attr.send_depth < 32 ? (attr.send_depth + 1) / 2 : 16;
 	attr.max_send_sge = device->max_sge < WSD_MAX_SGE ? device->max_sge : WSD_MAX_SGE;
 	if (device->max_recv < WSD_SLOTS || device->max_message < WSD_SLOT_BYTES)
 		return WSD_EUNSUPPORTED;

@@ -35,8 +35,8 @@ static enum wsd_status post(struct wsd_stream *s, struct wsd_work *work)
 	uint32_t posted = 0;
 	enum wsd_status status;
 
-	/* One signalled request in sixteen keeps a wake-up coming when the queue is full. */
-	if (tx->unsignalled >= 15 || wsd_stage_due(s))
+	/* Some signalled ones in each queueful keep a wake-up coming when it is full. */
+	if (tx->unsignalled + 1 >= tx->signal_each || wsd_stage_due(s))
 		work->flags |= WSD_WORK_SIGNALLED;
 	if (work->op != WSD_OP_READ)
 		work->id = WSD_ID_SENT | (tx->stage_used & WSD_ID_VALUE);

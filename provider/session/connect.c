@@ -85,7 +85,8 @@ enum wsd_status wsd_stream_connect(struct wsd_stream **stream, const struct wsd_
 	if (!start_path(s, now)) {
 		enum wsd_status status = s->paths.best;
 
-		if (s->carrier == &wsd_plain_carrier) { /* an answer of the peer, told like one */
+		/* An answer of the peer, told like one. That no route leads there the system has said. */
+		if (s->carrier == &wsd_plain_carrier && status != WSD_EUNREACHABLE) {
 			s->state = WSD_STREAM_FAILED;
 			s->error = status;
 			*stream = s;

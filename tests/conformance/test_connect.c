@@ -325,6 +325,16 @@ static void check_again(void)
 	CHECK_R(115, FAILS(connect_to(s, &at), WSAENETUNREACH));
 	CHECK(tells(s, "no route to the address by this path (-63)"));
 	CHECK_R(115, still_connects(s));
+	/* It is known at once, and a program that does not wait hears it in the call; its port stays its own. */
+	s = stream_socket();
+	name = loopback(0);
+	CHECK(bind(s, &name.sa.any, name.length) == 0 && name_of(s, &name) == 0);
+	nonblocking(s, 1);
+	CHECK_R(115, FAILS(connect_to(s, &at), WSAENETUNREACH));
+	CHECK_R(115, FAILS(connect_to(s, &at), WSAENETUNREACH) && name_of(s, &again) == 0 &&
+			     port_of(&again) == port_of(&name));
+	nonblocking(s, 0);
+	CHECK_R(115, still_connects(s));
 }
 
 struct greeting {

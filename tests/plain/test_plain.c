@@ -227,6 +227,31 @@ static void check_closed_when_looked_at(void)
 	system_close(listener);
 }
 
+/* No route leads there: known before anything is sent. The port goes back to who is bound to it. */
+static void check_unreachable(void)
+{
+	struct sockaddr_in at = peer_address(0), nowhere = peer_address(9);
+	int length = sizeof(at), next;
+	u_long on = 1;
+	uint32_t port;
+	SOCKET s;
+
+	over("plain");
+	s = peer_socket();
+	nowhere.sin_addr.s_addr = htonl(INADDR_BROADCAST);
+	PEER_CHECK(bind(s, (struct sockaddr *)&at, sizeof(at)) == 0 &&
+		   getsockname(s, (struct sockaddr *)&at, &length) == 0 &&
+		   ioctlsocket(s, (int)FIONBIO, &on) == 0);
+	PEER_CHECK(connect(s, (struct sockaddr *)&nowhere, sizeof(nowhere)) == SOCKET_ERROR &&
+		   WSAGetLastError() == WSAENETUNREACH);
+	port = ntohs(at.sin_port);
+	PEER_CHECK(system_listen(&port, 1) == -1);
+	PEER_CHECK(closesocket(s) == 0);
+	next = system_listen(&port, 1);
+	PEER_CHECK(next >= 0);
+	system_close(next);
+}
+
 /* Refused by all paths is refused, with the last word of TCP; nonblocking it is told once. */
 static void check_refused(void)
 {
@@ -557,6 +582,7 @@ const struct plain_case plain_cases[] = {
 	{ "first_look", check_first_look },
 	{ "closed_when_looked_at", check_closed_when_looked_at },
 	{ "refused", check_refused },
+	{ "unreachable", check_unreachable },
 	{ "falls_back_unseen", check_falls_back_unseen },
 	{ "falls_back_late", check_falls_back_late },
 	{ "silent_before_us", check_silent_before_us },

@@ -29,7 +29,7 @@ enum wsd_op_kind {
 };
 
 #define WSD_OP_IOV	8u
-#define WSD_BUFFERS_MAX 1024u /* of one call: a sane bound for what a caller can make us copy */
+#define WSD_BUFFERS_MAX 65536u /* of one call: a sane bound for what a caller can make us copy */
 
 struct wsd_transmit; /* extension.c */
 

@@ -11,9 +11,12 @@ import shutil
 import subprocess
 import sys
 
-# libuv's names of what concerns TCP and polling; the rest of its 429 tests has no sockets of TCP.
-UV_NAMES = re.compile(r"^(tcp6?_|poll_|connect_unspec|connection_fail|delayed_accept|multiple_listen|"
-                      r"shutdown_(?!close_pipe))")
+# libuv's names of what concerns TCP and polling; the rest of its 429 tests has no sockets of TCP. Not five of them,
+# which fail on Wine's TCP as a provider without IFS handles, too: four of polling wait for what libuv learns by asking
+# AFD, below Winsock; without it, it waits in select, has no news of a disconnection and cannot cancel.
+# tcp_write_queue_order wants writes that CancelIo ended.
+UV_NAMES = re.compile(r"^(tcp6?_(?!write_queue_order)|poll_(?!(close|duplex|multiple_handles|unidirectional)\b)|"
+                      r"connect_unspec|connection_fail|delayed_accept|multiple_listen|shutdown_(?!close_pipe))")
 
 
 def libuv(place, names=None):

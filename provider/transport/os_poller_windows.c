@@ -13,29 +13,12 @@
 
 #define ALL_EVENTS (FD_READ | FD_WRITE | FD_OOB | FD_ACCEPT | FD_CONNECT | FD_CLOSE)
 
-struct wsd_os_group {
-	struct wsd_os_poller *poller;
-	HANDLE event; /* manual: the first group's, else it resets itself */
-	HANDLE wait;  /* of the pool; NULL: the first group */
-	atomic_bool signalled;
-	/* [the poller's lock] */
-	struct wsd_list link, members;
-	unsigned count;
-};
-
 struct wsd_os_poller {
+	HANDLE event; /* manual */
 	struct wsd_mutex lock;
-	struct wsd_list groups, fresh;
-	struct wsd_os_group first;
+	struct wsd_event_groups groups;
+	struct wsd_list fresh;
 };
-
-static void group_init(struct wsd_os_poller *p, struct wsd_os_group *group)
-{
-	group->poller = p;
-	atomic_init(&group->signalled, false);
-	wsd_list_init(&group->members);
-	wsd_list_init(&group->link);
-}
 
 enum wsd_status wsd_os_poller_create(struct wsd_os_poller **poller)
 {
@@ -43,88 +26,31 @@ enum wsd_status wsd_os_poller_create(struct wsd_os_poller **poller)
 
 	if (!p)
 		return WSD_ENOMEM;
-	group_init(p, &p->first);
-	p->first.event = CreateEventW(NULL, TRUE, FALSE, NULL);
-	if (!p->first.event) {
+	p->event = CreateEventW(NULL, TRUE, FALSE, NULL);
+	wsd_event_groups_init(&p->groups, p->event);
+	if (!p->event || !wsd_event_group_direct(&p->groups)) {
+		if (p->event)
+			CloseHandle(p->event);
 		wsd_free(p);
 		return WSD_ENOFILES;
 	}
 	wsd_mutex_init(&p->lock);
-	wsd_list_init(&p->groups);
 	wsd_list_init(&p->fresh);
-	wsd_list_append(&p->groups, &p->first.link);
 	*poller = p;
 	return WSD_OK;
 }
 
-static void group_free(struct wsd_os_group *group)
-{
-	(void)UnregisterWaitEx(group->wait, INVALID_HANDLE_VALUE); /* behind its last call */
-	CloseHandle(group->event);
-	wsd_free(group);
-}
-
 void wsd_os_poller_destroy(struct wsd_os_poller *p)
 {
-	struct wsd_list *node;
-
-	wsd_list_remove(&p->first.link);
-	while ((node = wsd_list_pop(&p->groups)) != NULL)
-		group_free(wsd_container(node, struct wsd_os_group, link));
-	CloseHandle(p->first.event);
+	wsd_event_groups_fini(&p->groups);
+	CloseHandle(p->event);
 	wsd_mutex_fini(&p->lock);
 	wsd_free(p);
 }
 
 wsd_wait_object wsd_os_poller_object(const struct wsd_os_poller *p)
 {
-	return (wsd_wait_object)p->first.event;
-}
-
-/* --- groups --- */
-
-static VOID CALLBACK on_signal(PVOID context, BOOLEAN timed_out)
-{
-	struct wsd_os_group *group = context;
-
-	(void)timed_out;
-	atomic_store(&group->signalled, true);
-	SetEvent(group->poller->first.event);
-}
-
-/* [lock] NULL: the system has not what it takes. */
-static struct wsd_os_group *group_new(struct wsd_os_poller *p)
-{
-	struct wsd_os_group *group = wsd_alloc(sizeof(*group));
-
-	if (!group)
-		return NULL;
-	group_init(p, group);
-	group->event = CreateEventW(NULL, FALSE, FALSE, NULL);
-	if (group->event && RegisterWaitForSingleObject(&group->wait, group->event, on_signal,
-							group, INFINITE, WT_EXECUTEINWAITTHREAD)) {
-		wsd_list_append(&p->groups, &group->link);
-		return group;
-	}
-	if (group->event)
-		CloseHandle(group->event);
-	wsd_free(group);
-	return NULL;
-}
-
-/* [lock] One that has room; the first can always take one more. */
-static struct wsd_os_group *group_for_one(struct wsd_os_poller *p)
-{
-	struct wsd_os_group *group;
-	struct wsd_list *node;
-
-	wsd_list_for_each(node, &p->groups) {
-		group = wsd_container(node, struct wsd_os_group, link);
-		if (group->count < WSD_OS_GROUP)
-			return group;
-	}
-	group = group_new(p);
-	return group ? group : &p->first;
+	return (wsd_wait_object)p->event;
 }
 
 static enum wsd_status failure(int error)
@@ -166,11 +92,11 @@ static void look(struct wsd_os_poller *p, struct wsd_os_socket *socket)
 }
 
 /* [lock] */
-static void look_at_group(struct wsd_os_poller *p, struct wsd_os_group *group)
+static void look_at_group(struct wsd_os_poller *p, struct wsd_event_group *group)
 {
 	struct wsd_list *node;
 
-	if (!atomic_exchange(&group->signalled, false) && group != &p->first)
+	if (!wsd_event_group_news(group))
 		return;
 	wsd_list_for_each(node, &group->members)
 		look(p, wsd_container(node, struct wsd_os_socket, member));
@@ -182,10 +108,10 @@ uint32_t wsd_os_poller_poll(struct wsd_os_poller *p, struct wsd_os_ready *ready,
 	uint32_t n = 0;
 
 	wsd_mutex_lock(&p->lock);
-	if (WaitForSingleObject(p->first.event, 0) == WAIT_OBJECT_0) {
-		ResetEvent(p->first.event); /* before the look: what comes later signals again */
-		wsd_list_for_each(node, &p->groups)
-			look_at_group(p, wsd_container(node, struct wsd_os_group, link));
+	if (WaitForSingleObject(p->event, 0) == WAIT_OBJECT_0) {
+		ResetEvent(p->event); /* before the look: what comes later signals again */
+		wsd_list_for_each(node, &p->groups.all)
+			look_at_group(p, wsd_container(node, struct wsd_event_group, link));
 	}
 	while (n < count && (node = wsd_list_pop(&p->fresh)) != NULL) {
 		struct wsd_os_socket *socket = wsd_container(node, struct wsd_os_socket, fresh);
@@ -195,7 +121,7 @@ uint32_t wsd_os_poller_poll(struct wsd_os_poller *p, struct wsd_os_ready *ready,
 		socket->news = 0;
 	}
 	if (!wsd_list_empty(&p->fresh))
-		SetEvent(p->first.event);
+		SetEvent(p->event);
 	wsd_mutex_unlock(&p->lock);
 	return n;
 }
@@ -216,10 +142,8 @@ enum wsd_status wsd_os_poller_watch(struct wsd_os_poller *p, intptr_t number, vo
 	socket->poller = p;
 	socket->context = context;
 	socket->news = 0;
-	socket->group = group_for_one(p);
-	socket->group->count++;
+	socket->group = wsd_event_group_join(&p->groups, &socket->member); /* the first is there */
 	event = socket->group->event;
-	wsd_list_append(&socket->group->members, &socket->member);
 	wsd_mutex_unlock(&p->lock);
 	if (wsd_windows_net()->lpWSPEventSelect(socket->s, event, ALL_EVENTS, &error) == 0)
 		return WSD_OK;
@@ -235,8 +159,7 @@ void wsd_os_poller_unwatch(struct wsd_os_poller *p, intptr_t number)
 	if (!socket->poller)
 		return;
 	wsd_mutex_lock(&p->lock);
-	wsd_list_remove(&socket->member);
-	socket->group->count--;
+	wsd_event_group_leave(socket->group, &socket->member);
 	if (socket->news)
 		wsd_list_remove(&socket->fresh);
 	socket->news = 0;

@@ -8,11 +8,9 @@
 #include <stdatomic.h>
 
 #include "provider/transport/os_tcp.h"
+#include "rdma_backend/base/event_group_windows.h"
 #include "rdma_backend/base/list.h"
 
-#define WSD_OS_GROUP 64u /* sockets that share an event */
-
-struct wsd_os_group; /* os_poller_windows.c */
 struct wsd_os_socket {
 	SOCKET s;	   /* INVALID_SOCKET: it was reset */
 	atomic_int failed; /* enum wsd_status: why, not told yet */
@@ -21,7 +19,7 @@ struct wsd_os_socket {
 	bool ended;    /* and the end */
 	/* [the poller's lock] */
 	struct wsd_os_poller *poller; /* that watches it; changed by the socket's user only */
-	struct wsd_os_group *group;
+	struct wsd_event_group *group;
 	void *context;
 	struct wsd_list member; /* of the group ... */
 	struct wsd_list fresh;	/* ... and of those with news */

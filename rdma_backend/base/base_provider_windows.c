@@ -226,14 +226,18 @@ const WSPPROC_TABLE *wsd_windows_net(void)
 	return &net.table;
 }
 
-/* No call on it blocks, and no child of the program keeps it open. */
-static void make_ours(SOCKET s)
+/* No child of the program keeps it open. */
+static void keep_from_children(SOCKET s)
+{
+	(void)SetHandleInformation((HANDLE)s, HANDLE_FLAG_INHERIT, 0);
+}
+
+static void never_block(SOCKET s)
 {
 	u_long on = 1;
 	DWORD bytes;
 	int ignored;
 
-	(void)SetHandleInformation((HANDLE)s, HANDLE_FLAG_INHERIT, 0);
 	(void)net.table.lpWSPIoctl(s, (DWORD)FIONBIO, &on, sizeof(on), NULL, 0, &bytes, NULL, NULL,
 				   NULL, &ignored);
 }
@@ -258,14 +262,17 @@ SOCKET wsd_windows_socket(int family, int type, int *error)
 		*error = WSAEAFNOSUPPORT;
 	} else {
 		s = open_socket(entry, WSA_FLAG_NO_HANDLE_INHERIT, error);
-		if (s == INVALID_SOCKET && *error == WSAEINVAL) /* Windows 7 before SP1 */
+		if (s == INVALID_SOCKET && *error == WSAEINVAL) { /* Windows 7 before SP1 */
 			s = open_socket(entry, 0, error);
+			if (s != INVALID_SOCKET)
+				keep_from_children(s);
+		}
 	}
 	if (s == INVALID_SOCKET) {
 		release_socket();
 	} else {
 		*error = 0;
-		make_ours(s);
+		never_block(s);
 	}
 	return s;
 }
@@ -280,9 +287,10 @@ SOCKET wsd_windows_accept(SOCKET s, struct sockaddr *from, int *length, int *err
 	AcquireSRWLockExclusive(&net.lock);
 	net.sockets++;
 	ReleaseSRWLockExclusive(&net.lock);
-	/* It has inherited the listener's event, but not its place in what waits for it. */
+	/* It has inherited the listener's event, but not its place in what waits for it. No call on it blocks after this,
+	 * either. */
 	(void)net.table.lpWSPEventSelect(accepted, NULL, 0, &ignored);
-	make_ours(accepted);
+	keep_from_children(accepted);
 	return accepted;
 }
 

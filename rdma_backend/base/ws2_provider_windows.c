@@ -31,6 +31,7 @@ static struct {
 	LPFN_WSAIOCTL ioctl;
 	LPFN_WSAEVENTSELECT event_select;
 	LPFN_WSAENUMNETWORKEVENTS enum_events;
+	LPFN_WSAGETOVERLAPPEDRESULT result;
 } ws2;
 
 /* What WSP functions return and where: result, and the error on failure. */
@@ -141,6 +142,16 @@ static int WSPAPI net_enum_events(SOCKET s, WSAEVENT event, LPWSANETWORKEVENTS e
 	return ended(ws2.enum_events(s, event, events), error);
 }
 
+static BOOL WSPAPI net_result(SOCKET s, LPWSAOVERLAPPED overlapped, LPDWORD bytes, BOOL wait,
+			      LPDWORD flags, LPINT error)
+{
+	BOOL good = ws2.result(s, overlapped, bytes, wait, flags);
+
+	if (!good)
+		*error = ws2.last_error();
+	return good;
+}
+
 static SOCKET WSPAPI net_socket(int family, int type, int protocol, LPWSAPROTOCOL_INFOW entry,
 				GROUP group, DWORD flags, LPINT error)
 {
@@ -185,6 +196,7 @@ static bool load_ws2(void)
 		{ "WSAIoctl", &ws2.ioctl },
 		{ "WSAEventSelect", &ws2.event_select },
 		{ "WSAEnumNetworkEvents", &ws2.enum_events },
+		{ "WSAGetOverlappedResult", &ws2.result },
 	};
 	HMODULE module = wsd_windows_system_module(L"ws2_32.dll");
 	size_t i;
@@ -219,5 +231,6 @@ bool wsd_ws2_provider(WSPPROC_TABLE *table)
 	table->lpWSPIoctl = net_ioctl;
 	table->lpWSPEventSelect = net_event_select;
 	table->lpWSPEnumNetworkEvents = net_enum_events;
+	table->lpWSPGetOverlappedResult = net_result;
 	return true;
 }

@@ -166,7 +166,7 @@ enum wsd_status tcp_accept(struct wsd_endpoint *endpoint, const void *data, uint
 				   &request->remote, data, data_length, bytes);
 	wsd_mutex_unlock(&endpoint->lock);
 	tcp_request_free(request);
-	if (tcp_os_send(fd, &iov, 1) != (ssize_t)iov.iov_len) {
+	if (tcp_os_send(fd, &iov, 1) != (intptr_t)iov.iov_len) {
 		tcp_source_close(queue, &endpoint->source);
 		endpoint->state = TCP_EP_CLOSED;
 		return WSD_ERESET;

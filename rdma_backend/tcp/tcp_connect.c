@@ -252,7 +252,7 @@ static void choose(struct tcp_candidate *candidate, uint64_t nonce)
 				   &connect->remote, connect->data, connect->data_length, bytes);
 	wsd_mutex_unlock(&endpoint->lock);
 	/* The buffer of a new socket holds more than this. */
-	if (tcp_os_send(fd, &iov, 1) != (ssize_t)iov.iov_len)
+	if (tcp_os_send(fd, &iov, 1) != (intptr_t)iov.iov_len)
 		connect_failed(connect, WSD_ERESET);
 	else
 		next_timer(connect);
@@ -264,7 +264,7 @@ void tcp_candidate_ready(struct tcp_candidate *candidate)
 	struct tcp_banner banner;
 	struct iovec iov = { .iov_base = candidate->bytes + candidate->got,
 			     .iov_len = TCP_BANNER_BYTES - candidate->got };
-	ssize_t n = tcp_os_recv(candidate->source.fd, &iov, 1);
+	intptr_t n = tcp_os_recv(candidate->source.fd, &iov, 1);
 
 	if (n == -EAGAIN)
 		return;
@@ -317,7 +317,7 @@ void tcp_connect_ready(struct tcp_connect *connect)
 							: TCP_HEADER_BYTES + connect->frame.length;
 	struct iovec iov = { .iov_base = connect->bytes + connect->got,
 			     .iov_len = want - connect->got };
-	ssize_t n = tcp_os_recv(endpoint->source.fd, &iov, 1);
+	intptr_t n = tcp_os_recv(endpoint->source.fd, &iov, 1);
 
 	if (n == -EAGAIN)
 		return;

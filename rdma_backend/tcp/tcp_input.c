@@ -157,7 +157,7 @@ static bool input_round(struct wsd_endpoint *endpoint, struct tcp_sink *sink)
 	bool payload = endpoint->target != TCP_TARGET_NONE;
 	size_t direct = 0, want;
 	int count = 0;
-	ssize_t n = 0;
+	intptr_t n = 0;
 
 	if (payload) {
 		wsd_mutex_lock(&queue->regions.lock);

@@ -152,7 +152,7 @@ static bool send_banner(const struct wsd_listener_ep *listener, int fd, bool bus
 
 	tcp_banner_encode(&banner, bytes);
 	/* The buffer of a new socket holds more than this. */
-	return tcp_os_send(fd, &iov, 1) == (ssize_t)sizeof(bytes);
+	return tcp_os_send(fd, &iov, 1) == (intptr_t)sizeof(bytes);
 }
 
 /* This one cannot be served now: it is to ask again, so that we do not look like a stranger. */
@@ -318,7 +318,7 @@ static void request_read(struct wsd_request *request)
 							: TCP_HEADER_BYTES + request->frame.length;
 	struct iovec iov = { .iov_base = request->bytes + request->got,
 			     .iov_len = want - request->got };
-	ssize_t n = tcp_os_recv(request->source.fd, &iov, 1);
+	intptr_t n = tcp_os_recv(request->source.fd, &iov, 1);
 
 	if (n == -EAGAIN)
 		return;

@@ -7,8 +7,6 @@
 #ifndef WSD_TCP_OS_H
 #define WSD_TCP_OS_H
 
-#include <sys/types.h>
-
 #ifndef _WIN32
 #include <sys/uio.h>
 #endif
@@ -49,8 +47,8 @@ void tcp_os_local_addr(int fd, struct wsd_addr *addr);
 void tcp_os_remote_addr(int fd, struct wsd_addr *addr);
 
 /* Bytes moved, 0 = end of stream (receive only), or a negative errno; -EAGAIN: nothing now. */
-ssize_t tcp_os_send(int fd, struct iovec *iov, int count);
-ssize_t tcp_os_recv(int fd, struct iovec *iov, int count);
+intptr_t tcp_os_send(int fd, struct iovec *iov, int count);
+intptr_t tcp_os_recv(int fd, struct iovec *iov, int count);
 
 /* The readiness set; its descriptor can itself be waited for. Level-triggered. */
 int tcp_os_set_create(void);

@@ -220,10 +220,10 @@ void tcp_os_remote_addr(int fd, struct wsd_addr *addr)
 	from_sockaddr(addr, &sa);
 }
 
-ssize_t tcp_os_send(int fd, struct iovec *iov, int count)
+intptr_t tcp_os_send(int fd, struct iovec *iov, int count)
 {
 	struct msghdr message = { .msg_iov = iov, .msg_iovlen = (size_t)count };
-	ssize_t n;
+	intptr_t n;
 
 	do {
 		n = sendmsg(fd, &message, MSG_NOSIGNAL);
@@ -231,10 +231,10 @@ ssize_t tcp_os_send(int fd, struct iovec *iov, int count)
 	return n < 0 ? -errno : n;
 }
 
-ssize_t tcp_os_recv(int fd, struct iovec *iov, int count)
+intptr_t tcp_os_recv(int fd, struct iovec *iov, int count)
 {
 	struct msghdr message = { .msg_iov = iov, .msg_iovlen = (size_t)count };
-	ssize_t n;
+	intptr_t n;
 
 	do {
 		n = count == 1 ? recv(fd, iov->iov_base, iov->iov_len, 0)

@@ -18,6 +18,8 @@
 static struct wsd_mutex slots_lock = WSD_MUTEX_INIT;
 static struct tcp_slot *_Atomic chunks[CHUNKS];
 static int slot_count, first_free = -1; /* [slots_lock] */
+/* [slots_lock] Free but for a question, whose end the system still writes. */
+static struct wsd_list dying = { &dying, &dying };
 
 /* --- errors --- */
 
@@ -113,16 +115,33 @@ static int slot_grow(void)
 	return fd;
 }
 
+/* [slots_lock] One of the dying that is dead, or -1. The next one has its turn later. */
+static int slot_bury(void)
+{
+	struct wsd_list *node = wsd_list_pop(&dying);
+	struct tcp_slot *slot;
+
+	if (!node)
+		return -1;
+	slot = wsd_container(node, struct tcp_slot, link);
+	if (!tcp_slot_waits(slot))
+		return slot->next_free;
+	wsd_list_append(&dying, node);
+	return -1;
+}
+
 int tcp_slot_new(enum tcp_slot_kind kind)
 {
 	struct tcp_slot *slot;
 	int fd;
 
 	wsd_mutex_lock(&slots_lock);
-	fd = first_free;
-	if (fd >= 0)
+	fd = slot_bury();
+	if (fd < 0 && first_free >= 0) {
+		fd = first_free;
 		first_free = tcp_slot_at(fd)->next_free;
-	else
+	}
+	if (fd < 0)
 		fd = slot_grow();
 	wsd_mutex_unlock(&slots_lock);
 	if (fd < 0)
@@ -132,6 +151,7 @@ int tcp_slot_new(enum tcp_slot_kind kind)
 	slot->kind = kind;
 	slot->s = INVALID_SOCKET;
 	wsd_list_init(&slot->link);
+	wsd_list_init(&slot->member);
 	wsd_list_init(&slot->members);
 	wsd_mutex_init(&slot->lock);
 	return fd;
@@ -143,8 +163,13 @@ void tcp_slot_free(int fd)
 
 	slot->kind = TCP_SLOT_FREE;
 	wsd_mutex_lock(&slots_lock);
-	slot->next_free = first_free;
-	first_free = fd;
+	if (tcp_slot_waits(slot)) {
+		slot->next_free = fd;
+		wsd_list_append(&dying, &slot->link);
+	} else {
+		slot->next_free = first_free;
+		first_free = fd;
+	}
 	wsd_mutex_unlock(&slots_lock);
 }
 
@@ -198,6 +223,7 @@ int tcp_os_listen(const struct wsd_addr *local, uint16_t port, uint32_t backlog)
 	if (fd < 0)
 		return fd;
 	s = tcp_slot_at(fd)->s;
+	tcp_slot_at(fd)->listening = true;
 	/* Nobody else may take the port as well. */
 	set_option(s, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1);
 	if (local->family == WSD_FAMILY_IPV6)
@@ -319,7 +345,7 @@ _Static_assert(sizeof(struct iovec) == sizeof(WSABUF) &&
 		       offsetof(struct iovec, iov_base) == offsetof(WSABUF, buf),
 	       "an iovec is a WSABUF");
 
-ssize_t tcp_os_send(int fd, struct iovec *iov, int count)
+intptr_t tcp_os_send(int fd, struct iovec *iov, int count)
 {
 	struct tcp_slot *slot = tcp_slot_at(fd);
 	DWORD sent = 0;
@@ -333,24 +359,41 @@ ssize_t tcp_os_send(int fd, struct iovec *iov, int count)
 	    error == WSAEWOULDBLOCK)
 		return -EAGAIN;
 	atomic_store(&slot->writable, true);
-	return error ? -tcp_errno_of(error) : (ssize_t)sent;
+	return error ? -tcp_errno_of(error) : (intptr_t)sent;
 }
 
-ssize_t tcp_os_recv(int fd, struct iovec *iov, int count)
+/* Whether there is more its set has to ask. */
+static intptr_t received_all(struct tcp_slot *slot, intptr_t result)
+{
+	struct tcp_slot *set = atomic_load(&slot->set);
+
+	if (set)
+		atomic_store(&set->pending, true);
+	return result;
+}
+
+intptr_t tcp_os_recv(int fd, struct iovec *iov, int count)
 {
 	struct tcp_slot *slot = tcp_slot_at(fd);
 	DWORD received = 0, flags = 0;
-	int error = 0;
+	int error = 0, failed;
 
+	atomic_store(&slot->told, false);
+	if (tcp_slot_waits(slot))
+		return -EAGAIN;
 	if (count > BUFFERS_AT_ONCE)
 		count = BUFFERS_AT_ONCE;
 	atomic_store(&slot->readable, false); /* before, as in accept */
 	if (net()->lpWSPRecv(slot->s, (LPWSABUF)(void *)iov, (DWORD)count, &received, &flags, NULL,
 			     NULL, NULL, &error) != 0 &&
 	    error == WSAEWOULDBLOCK)
-		return -EAGAIN;
-	atomic_store(&slot->readable, true);
-	return error ? -tcp_errno_of(error) : (ssize_t)received;
+		return received_all(slot, -EAGAIN);
+	if (received > 0)
+		return received_all(slot, (intptr_t)received);
+	atomic_store(&slot->readable, true); /* the end remains */
+	/* The system may have told the reason once, as the answer to a question. */
+	failed = atomic_load(&slot->failed);
+	return -(failed ? failed : tcp_errno_of(error));
 }
 
 void tcp_os_close(int fd)
@@ -365,6 +408,8 @@ void tcp_os_close(int fd)
 		WaitForThreadpoolTimerCallbacks(slot->timer, TRUE);
 		CloseThreadpoolTimer(slot->timer);
 	}
+	if (slot->kind == TCP_SLOT_SET)
+		wsd_event_groups_fini(&slot->groups);
 	if (slot->event)
 		CloseHandle(slot->event);
 	if (slot->s != INVALID_SOCKET)

@@ -158,9 +158,9 @@ bool tcp_output_may(const struct wsd_endpoint *endpoint, const struct tcp_out *o
 }
 
 /* Send and translate: bytes, 0 = blocked, -1 = the connection is gone. */
-static ssize_t push(struct wsd_endpoint *endpoint, struct iovec *iov, int count)
+static intptr_t push(struct wsd_endpoint *endpoint, struct iovec *iov, int count)
 {
-	ssize_t n = tcp_os_send(endpoint->source.fd, iov, count);
+	intptr_t n = tcp_os_send(endpoint->source.fd, iov, count);
 
 	if (n == -EAGAIN)
 		return 0;
@@ -188,7 +188,7 @@ static enum step send_items(struct wsd_endpoint *endpoint)
 	struct tcp_out *out = endpoint->out;
 	size_t want = 0, left;
 	int count = 0;
-	ssize_t n;
+	intptr_t n;
 
 	for (; out && count < (int)TCP_BATCH_WORKS && want < TCP_BATCH_BYTES; out = out->next) {
 		if (!out->begun && (!tcp_output_may(endpoint, out) ||
@@ -226,7 +226,7 @@ static enum step send_control(struct wsd_endpoint *endpoint)
 {
 	struct iovec iov = { .iov_base = endpoint->control + endpoint->control_at,
 			     .iov_len = (size_t)(endpoint->control_end - endpoint->control_at) };
-	ssize_t n = push(endpoint, &iov, 1);
+	intptr_t n = push(endpoint, &iov, 1);
 
 	if (n < 0)
 		return STEP_IDLE;
@@ -302,7 +302,7 @@ static enum step send_answer(struct wsd_endpoint *endpoint)
 	struct iovec iov[2];
 	uint8_t *from;
 	size_t want;
-	ssize_t n = 0;
+	intptr_t n = 0;
 
 	if (!endpoint->chunk_begun)
 		begin_chunk(endpoint);

@@ -316,9 +316,8 @@ void tcp_disarm(struct wsd_queue *queue)
 	queue->armed = false;
 	signalled = queue->signalled;
 	wsd_mutex_unlock(&queue->lock);
-	if (!signalled)
-		return;
-	signal_ready(queue);
+	if (signalled)
+		signal_ready(queue);
 	(void)tcp_os_set_settle(queue->set);
 }
 

@@ -264,7 +264,7 @@ static void batch_send(struct wsd_endpoint *endpoint, struct batch *batch)
 	const struct iovec *iov = batch->iov;
 	uint32_t i = 0;
 	size_t left;
-	ssize_t n;
+	intptr_t n;
 
 	if (batch->works == 0)
 		return;

@@ -2,28 +2,31 @@
 /*
  * tcp_set_windows.c - the readiness set, signals and timers of the tcp backend.
  *
- * The sockets of a set share one event (WSAEventSelect), which is the set's wait object. Winsock
- * records each condition once, so what is known to be ready is remembered in the slot until a call says
- * WSAEWOULDBLOCK: the set is level-triggered. The event is signalled only by what is new; before it is slept
- * on, tcp_os_set_settle says whether anything old is ready.
+ * What each member has to tell is in its slot (tcp_news_windows.c), and remains there until a call says that there is
+ * no more of it: the set is level-triggered. Most of it is written there by the system or by another thread, which
+ * signals the set's event, too; so to look at all members takes no system call, and no more than those that have
+ * something to tell do. Before the event is slept on, tcp_os_set_settle looks and takes back what it tells.
  */
 #include "rdma_backend/tcp/tcp_slot_windows.h"
 
 #include <errno.h>
 
-#define ALL_EVENTS  (FD_READ | FD_WRITE | FD_ACCEPT | FD_CONNECT | FD_CLOSE)
 #define NS_PER_TICK 100u /* of a FILETIME */
+#define FEW	    64u	 /* members that are looked at sooner than the system says whether there is news */
 
 /* --- the readiness set --- */
 
 int tcp_os_set_create(void)
 {
 	int fd = tcp_slot_new(TCP_SLOT_SET);
+	struct tcp_slot *owner;
 
 	if (fd < 0)
 		return fd;
-	tcp_slot_at(fd)->event = CreateEventW(NULL, TRUE, FALSE, NULL);
-	if (tcp_slot_at(fd)->event)
+	owner = tcp_slot_at(fd);
+	owner->event = CreateEventW(NULL, TRUE, FALSE, NULL);
+	wsd_event_groups_init(&owner->groups, owner->event);
+	if (owner->event)
 		return fd;
 	tcp_slot_free(fd);
 	return -EMFILE;
@@ -41,7 +44,7 @@ static uint32_t ready_events(const struct tcp_slot *slot)
 
 	if (slot->kind != TCP_SLOT_SOCKET)
 		return atomic_load(&slot->raised) ? TCP_READ : 0;
-	if (atomic_load(&slot->failed))
+	if (atomic_load(&slot->failed) && slot->wanted)
 		return TCP_READ | TCP_HANGUP | (slot->wanted & TCP_WRITE);
 	if (atomic_load(&slot->closed) && (slot->wanted & (TCP_READ | TCP_HANGUP)))
 		events |= TCP_READ | TCP_HANGUP;
@@ -52,102 +55,97 @@ static uint32_t ready_events(const struct tcp_slot *slot)
 	return events;
 }
 
-int tcp_os_set_add(int set, int fd, uint32_t events, void *tag)
+/* [the set's lock] */
+static int learn(struct tcp_slot *owner, struct tcp_slot *slot)
 {
-	struct tcp_slot *owner = tcp_slot_at(set), *slot = tcp_slot_at(fd);
-	int error = 0;
+	return slot->kind == TCP_SLOT_SOCKET ? tcp_news_learn(owner, slot) : 0;
+}
+
+/* [the set's lock] What holds already is told. */
+static int put(struct tcp_slot *owner, struct tcp_slot *slot, uint32_t events, void *tag)
+{
+	int error;
 
 	slot->wanted = events;
 	slot->tag = tag;
-	if (slot->kind == TCP_SLOT_SOCKET) {
-		/* It is not known to be ready: what already holds is recorded again. */
-		atomic_store(&slot->readable, false);
-		atomic_store(&slot->writable, false);
+	error = learn(owner, slot);
+	if (error != 0) /* nothing more would be heard of it */
+		atomic_store(&slot->failed, -error);
+	if (ready_events(slot)) {
+		atomic_store(&owner->pending, true);
+		if (owner->settled) {
+			atomic_store(&owner->taken, true);
+			SetEvent(owner->event);
+		}
 	}
+	return error;
+}
+
+int tcp_os_set_add(int set, int fd, uint32_t events, void *tag)
+{
+	struct tcp_slot *owner = tcp_slot_at(set), *slot = tcp_slot_at(fd);
+	int error;
+
 	wsd_mutex_lock(&owner->lock);
 	atomic_store(&slot->set, owner);
 	wsd_list_append(&owner->members, &slot->link);
+	owner->count++;
+	error = put(owner, slot, events, tag);
 	wsd_mutex_unlock(&owner->lock);
-	if (slot->kind == TCP_SLOT_SOCKET &&
-	    wsd_windows_net()->lpWSPEventSelect(slot->s, owner->event, ALL_EVENTS, &error) != 0) {
+	if (error != 0)
 		tcp_os_set_remove(set, fd);
-		return -tcp_errno_of(error);
-	}
-	if (atomic_load(&slot->raised))
-		SetEvent(owner->event);
-	return 0;
+	return error;
 }
 
 void tcp_os_set_change(int set, int fd, uint32_t events, void *tag)
 {
 	struct tcp_slot *owner = tcp_slot_at(set), *slot = tcp_slot_at(fd);
-	bool ready;
 
+	if (!atomic_load(&slot->set))
+		return;
 	wsd_mutex_lock(&owner->lock);
-	slot->wanted = events;
-	slot->tag = tag;
-	ready = ready_events(slot) != 0;
-	owner->pending |= ready;
+	(void)put(owner, slot, events, tag);
 	wsd_mutex_unlock(&owner->lock);
-	if (ready)
-		SetEvent(owner->event);
 }
 
 void tcp_os_set_remove(int set, int fd)
 {
 	struct tcp_slot *owner = tcp_slot_at(set), *slot = tcp_slot_at(fd);
-	int ignored;
 
 	if (!atomic_load(&slot->set))
 		return;
 	wsd_mutex_lock(&owner->lock);
 	wsd_list_remove(&slot->link);
 	atomic_store(&slot->set, NULL);
+	owner->count--;
+	tcp_news_forget(slot);
 	wsd_mutex_unlock(&owner->lock);
-	if (slot->kind == TCP_SLOT_SOCKET)
-		(void)wsd_windows_net()->lpWSPEventSelect(slot->s, NULL, 0, &ignored);
 }
 
-/* Learn what Winsock has recorded. */
-static void look(struct tcp_slot *slot)
-{
-	WSANETWORKEVENTS found = { 0 };
-	int ignored;
-
-	if (wsd_windows_net()->lpWSPEnumNetworkEvents(slot->s, NULL, &found, &ignored) != 0)
-		return;
-	if (found.lNetworkEvents & (FD_READ | FD_ACCEPT))
-		atomic_store(&slot->readable, true);
-	if ((found.lNetworkEvents & FD_CONNECT) && found.iErrorCode[FD_CONNECT_BIT]) {
-		atomic_store(&slot->failed, tcp_errno_of(found.iErrorCode[FD_CONNECT_BIT]));
-		return;
-	}
-	if (found.lNetworkEvents & (FD_CONNECT | FD_WRITE)) {
-		atomic_store(&slot->connected, true);
-		atomic_store(&slot->writable, true);
-	}
-	if (found.lNetworkEvents & FD_CLOSE) {
-		atomic_store(&slot->closed, true);
-		if (found.iErrorCode[FD_CLOSE_BIT])
-			atomic_store(&slot->failed, tcp_errno_of(found.iErrorCode[FD_CLOSE_BIT]));
-	}
-}
-
-/* [the set's lock] Look at all members, if the event says that there is news. */
-static void look_at_all(struct tcp_slot *owner)
+/* [the set's lock] */
+static void learn_all(struct tcp_slot *owner)
 {
 	struct wsd_list *node;
 
-	if (WaitForSingleObject(owner->event, 0) != WAIT_OBJECT_0)
-		return;
-	ResetEvent(owner->event); /* before the look: what comes later signals again */
-	owner->pending = true;
+	tcp_news_recorded(owner);
 	wsd_list_for_each(node, &owner->members) {
 		struct tcp_slot *slot = wsd_container(node, struct tcp_slot, link);
+		int error = learn(owner, slot);
 
-		if (slot->kind == TCP_SLOT_SOCKET)
-			look(slot);
+		if (error != 0)
+			atomic_store(&slot->failed, -error);
 	}
+}
+
+/* [the set's lock] */
+static bool may_have_news(struct tcp_slot *owner)
+{
+	if (owner->count <= FEW || atomic_load(&owner->pending))
+		return true;
+	if (WaitForSingleObject(owner->event, 0) != WAIT_OBJECT_0)
+		return false;
+	ResetEvent(owner->event); /* before the look: what comes later signals again */
+	return true;
 }
 
 int tcp_os_set_poll(int set, struct tcp_ready *ready, int count)
@@ -159,8 +157,13 @@ int tcp_os_set_poll(int set, struct tcp_ready *ready, int count)
 
 	wsd_list_init(&served);
 	wsd_mutex_lock(&owner->lock);
-	look_at_all(owner);
-	for (node = owner->members.next; owner->pending && node != &owner->members; node = after) {
+	owner->settled = false;
+	if (!may_have_news(owner)) {
+		wsd_mutex_unlock(&owner->lock);
+		return 0;
+	}
+	learn_all(owner);
+	for (node = owner->members.next; node != &owner->members; node = after) {
 		struct tcp_slot *slot = wsd_container(node, struct tcp_slot, link);
 		uint32_t events = ready_events(slot);
 
@@ -170,29 +173,56 @@ int tcp_os_set_poll(int set, struct tcp_ready *ready, int count)
 			continue;
 		ready[found].tag = slot->tag;
 		ready[found++].events = events;
+		atomic_store(&slot->told, (events & TCP_READ) != 0);
 		/* Behind those that found no room. */
 		wsd_list_remove(node);
 		wsd_list_append(&served, node);
 	}
-	while ((node = wsd_list_pop(&served)) != NULL)
-		wsd_list_append(&owner->members, node);
-	owner->pending = left; /* level-triggered: ready until a call finds nothing */
+	wsd_list_splice(&owner->members, &served);
+	atomic_store(&owner->pending, left); /* level-triggered: ready until a call finds nothing */
 	wsd_mutex_unlock(&owner->lock);
 	return found;
 }
 
+/* [the set's lock] */
+static bool any_ready(const struct tcp_slot *owner)
+{
+	const struct wsd_list *node;
+
+	wsd_list_for_each(node, &owner->members)
+		if (ready_events(wsd_container(node, struct tcp_slot, link)))
+			return true;
+	return false;
+}
+
+/* [the set's lock] The event may tell of what has been taken meanwhile. */
+static void take_back(struct tcp_slot *owner)
+{
+	do {
+		atomic_store(&owner->taken, false);
+		ResetEvent(owner->event); /* before the look, as above */
+		learn_all(owner);
+	} while (atomic_load(&owner->taken));
+}
+
+/* Whoever signals the event does so after what it tells of, and perhaps when that has been taken already. Such a signal is
+ * seen by nothing but a wake for nothing, so that once in two calls it is taken back on suspicion. */
 bool tcp_os_set_settle(int set)
 {
 	struct tcp_slot *owner = tcp_slot_at(set);
-	struct wsd_list *node;
-	bool left = false;
+	bool left;
 
 	wsd_mutex_lock(&owner->lock);
-	look_at_all(owner);
-	for (node = owner->members.next; owner->pending && !left && node != &owner->members;
-	     node = node->next)
-		left = ready_events(wsd_container(node, struct tcp_slot, link)) != 0;
-	owner->pending = left;
+	learn_all(owner);
+	if (atomic_load(&owner->taken) || !owner->clean || any_ready(owner)) {
+		take_back(owner);
+		owner->clean = true;
+	} else {
+		owner->clean = false;
+	}
+	left = any_ready(owner);
+	atomic_store(&owner->pending, left);
+	owner->settled = !left;
 	wsd_mutex_unlock(&owner->lock);
 	return left;
 }
@@ -220,7 +250,11 @@ void tcp_os_signal_raise(int fd)
 
 void tcp_os_signal_clear(int fd)
 {
-	atomic_store(&tcp_slot_at(fd)->raised, false);
+	struct tcp_slot *slot = tcp_slot_at(fd), *set = atomic_load(&slot->set);
+
+	atomic_store(&slot->raised, false);
+	if (set)
+		atomic_store(&set->taken, true);
 }
 
 static VOID CALLBACK timer_due(PTP_CALLBACK_INSTANCE instance, PVOID context, PTP_TIMER timer)

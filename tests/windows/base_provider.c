@@ -218,6 +218,7 @@ static void fill(WSPPROC_TABLE *table)
 	table->lpWSPIoctl = system_table.lpWSPIoctl;
 	table->lpWSPEventSelect = system_table.lpWSPEventSelect;
 	table->lpWSPEnumNetworkEvents = enum_events;
+	table->lpWSPGetOverlappedResult = system_table.lpWSPGetOverlappedResult;
 }
 
 int WSPAPI WSPStartup(WORD version, LPWSPDATA data, LPWSAPROTOCOL_INFOW entry, WSPUPCALLTABLE table,

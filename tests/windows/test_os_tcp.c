@@ -8,7 +8,7 @@
 #include "provider/transport/os_port.h"
 #include "provider/transport/os_socket_windows.h"
 
-#define PAIRS	 (3 * WSD_OS_GROUP)
+#define PAIRS	 (3 * WSD_EVENT_GROUP)
 #define WAIT_MS	 20000u
 #define TCP_INFO 0xd8000027u /* _WSAIORW(IOC_VENDOR, 39) */
 
@@ -148,7 +148,7 @@ static void a_wake_asks_a_group(void **state)
 		asked = 0;
 		send_byte(near_end[i]);
 		wakes = wait_for_bytes(poller, &far_end[i]);
-		assert_in_range(asked, 1, (wakes + 1) * WSD_OS_GROUP);
+		assert_in_range(asked, 1, (wakes + 1) * WSD_EVENT_GROUP);
 		receive_byte(far_end[i]);
 	}
 	/* A place that was left is taken again. */

@@ -222,7 +222,7 @@ static void room_is_told(void **state)
 	struct iovec all = { .iov_base = bytes, .iov_len = sizeof(bytes) };
 	const unsigned one = PAIRS / 2;
 	size_t sent = 0, taken = 0;
-	ssize_t n;
+	intptr_t n;
 
 	(void)state;
 	do {

@@ -91,7 +91,7 @@ static long records_for(const struct tcp_slot *slot)
 	if (slot->listening)
 		return slot->wanted & TCP_READ ? FD_ACCEPT : 0;
 	if (!atomic_load(&slot->connected))
-		return FD_CONNECT | FD_CLOSE;
+		return FD_CONNECT;
 	if ((slot->wanted & TCP_WRITE) && !atomic_load(&slot->writable))
 		records |= FD_WRITE | FD_CLOSE;
 	if (wants_end(slot))
@@ -99,30 +99,42 @@ static long records_for(const struct tcp_slot *slot)
 	return atomic_load(&slot->closed) ? records & ~FD_CLOSE : records;
 }
 
+/* What is still selected for it can signal for nothing, until it is closed. */
+void tcp_news_forget(struct tcp_slot *slot)
+{
+	if (slot->group)
+		wsd_event_group_leave(slot->group, &slot->member);
+	slot->group = NULL;
+	slot->records = 0;
+}
+
 /* Learn what Winsock has recorded. */
 static void read_records(struct tcp_slot *slot)
 {
 	WSANETWORKEVENTS found = { 0 };
-	int ignored;
+	const int *codes = found.iErrorCode;
+	int failed = 0, ignored;
 
 	slot->unseen = false;
 	if (net()->lpWSPEnumNetworkEvents(slot->s, NULL, &found, &ignored) != 0)
 		return;
 	if (found.lNetworkEvents & FD_ACCEPT)
 		atomic_store(&slot->readable, true);
-	if ((found.lNetworkEvents & FD_CONNECT) && found.iErrorCode[FD_CONNECT_BIT]) {
-		atomic_store(&slot->failed, tcp_errno_of(found.iErrorCode[FD_CONNECT_BIT]));
-		return;
-	}
-	if (found.lNetworkEvents & (FD_CONNECT | FD_WRITE)) {
+	if (found.lNetworkEvents & FD_CONNECT)
+		failed = codes[FD_CONNECT_BIT];
+	if ((found.lNetworkEvents & (FD_CONNECT | FD_WRITE)) && !failed) {
 		atomic_store(&slot->connected, true);
 		atomic_store(&slot->writable, true);
 	}
 	if (found.lNetworkEvents & FD_CLOSE) {
 		atomic_store(&slot->closed, true);
-		if (found.iErrorCode[FD_CLOSE_BIT])
-			atomic_store(&slot->failed, tcp_errno_of(found.iErrorCode[FD_CLOSE_BIT]));
+		failed = failed ? failed : codes[FD_CLOSE_BIT];
 	}
+	if (failed)
+		atomic_store(&slot->failed, tcp_errno_of(failed));
+	/* Most connections want no more records. */
+	if (found.lNetworkEvents & FD_CONNECT)
+		tcp_news_forget(slot);
 }
 
 /* What holds when it is selected is recorded, and signals the group's event. */
@@ -144,7 +156,7 @@ static int select_records(struct tcp_slot *set, struct tcp_slot *slot, long reco
 
 void tcp_news_recorded(struct tcp_slot *set)
 {
-	struct wsd_list *group, *node;
+	struct wsd_list *group, *node, *after;
 
 	wsd_list_for_each(group, &set->groups.all) {
 		struct wsd_event_group *g = wsd_container(group, struct wsd_event_group, link);
@@ -152,7 +164,7 @@ void tcp_news_recorded(struct tcp_slot *set)
 		if (!wsd_event_group_news(g))
 			continue;
 		atomic_store(&set->taken, true);
-		wsd_list_for_each(node, &g->members) {
+		wsd_list_for_each_safe(node, after, &g->members) {
 			struct tcp_slot *slot = wsd_container(node, struct tcp_slot, member);
 
 			if (slot->records & records_for(slot))
@@ -161,14 +173,6 @@ void tcp_news_recorded(struct tcp_slot *set)
 				slot->unseen = true;
 		}
 	}
-}
-
-/* What is still selected for it can signal for nothing, until it is closed. */
-void tcp_news_forget(struct tcp_slot *slot)
-{
-	if (slot->group)
-		wsd_event_group_leave(slot->group, &slot->member);
-	slot->group = NULL;
 }
 
 /* --- both --- */

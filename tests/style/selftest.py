@@ -27,6 +27,9 @@ CLEAN = {
     "provider/winsock/socket.c": HEAD
     + '#include "provider/session/stream.h"\n/* malloc( in a comment, "strcpy(" too */\n'
     + 'void f(void)\n{\n\thost->free(p);\n\twsd_free("sprintf(");\n}\n',
+    "rdma_backend/base/platform.h": HEADER
+    + "#ifdef _WIN32\n#else\n#include <pthread.h>\n#endif\n#ifndef _WIN32\nssize_t a;\n#endif\n"
+    + "#if defined(__GNUC__) && !defined(_WIN32)\n__attribute__((unused))\n#endif\nint b;\n",
     "spi_shim/linux/api.c": HEAD + '#include "provider/include/openwsd/winsock2.h"\n',
 }
 TCP = "rdma_backend/tcp/tcp.c"
@@ -71,6 +74,13 @@ FAULTS = {
         (SHIM, "int a = usleep(1);\n", "usleep"),
         (SOCKET, "static _Thread_local int a;\n", "_Thread_local"),
         (TCP, "static __declspec( thread ) int a;\n", "__declspec( thread )"),
+    ],
+    "portable": [
+        (TCP, "ssize_t a;\n", "ssize_t"),
+        (TCP, "#ifdef __GNUC__\nint a;\n#else\n__attribute__((unused)) int b;\n#endif\n", "__attribute__"),
+        (ENGINE, "#include <unistd.h>\n", "unistd.h"),
+        (ENGINE, "#ifdef _WIN32\n#include <sys/types.h>\n#endif\n", "sys/types.h"),
+        (SOCKET, "#ifndef _WIN32\n#endif\nint a = __builtin_ctz(b);\n", "__builtin_ctz"),
     ],
     "params": [
         (ENGINE, 'int e = wsd_param_text("NEW", "x");\n', "NEW"),

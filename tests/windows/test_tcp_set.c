@@ -7,7 +7,8 @@
 
 #include "rdma_backend/tcp/tcp_slot_windows.h"
 
-#define PAIRS	  40u
+#define PAIRS	  80u /* at most */
+#define FEW	  40u
 #define WAIT_MS	  20000u
 #define BATCH	  16
 #define FIRST_TRY 15000u
@@ -16,6 +17,7 @@
 /* --- a set of many sockets --- */
 
 static struct {
+	unsigned pairs;
 	int set, listener;
 	uint16_t port;
 	int near_end[PAIRS],
@@ -66,7 +68,7 @@ static int many_begin(void **state)
 	listen_somewhere();
 	many.set = tcp_os_set_create();
 	assert_true(many.set >= 0);
-	for (unsigned i = 0; i < PAIRS; i++) {
+	for (unsigned i = 0; i < many.pairs; i++) {
 		many.near_end[i] = connect_one();
 		many.far_end[i] = accept_one();
 		assert_int_equal(
@@ -78,7 +80,7 @@ static int many_begin(void **state)
 static int many_end(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < PAIRS; i++) {
+	for (unsigned i = 0; i < many.pairs; i++) {
 		tcp_os_set_remove(many.set, many.far_end[i]);
 		tcp_os_close(many.far_end[i]);
 		tcp_os_close(many.near_end[i]);
@@ -146,12 +148,12 @@ static void all_are_told(void **state)
 	unsigned last;
 
 	(void)state;
-	for (unsigned i = 0; i < PAIRS; i++)
+	for (unsigned i = 0; i < many.pairs; i++)
 		send_byte(many.near_end[i]);
-	for (last = PAIRS; last-- > 0;)
+	for (last = many.pairs; last-- > 0;)
 		wait_for(&many.far_end[last], TCP_READ);
 	send_byte(many.near_end[0]);
-	for (unsigned i = 0; i < PAIRS; i++) {
+	for (unsigned i = 0; i < many.pairs; i++) {
 		wait_for(&many.far_end[i], TCP_READ);
 		receive_bytes(many.far_end[i], i == 0 ? 2 : 1);
 	}
@@ -161,7 +163,7 @@ static void all_are_told(void **state)
 static void ends_are_told(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < PAIRS; i += 7) {
+	for (unsigned i = 0; i < many.pairs; i += 7) {
 		tcp_os_set_change(many.set, many.far_end[i], TCP_HANGUP, &many.far_end[i]);
 		calm();
 		tcp_os_shutdown_write(many.near_end[i]);
@@ -196,7 +198,7 @@ static void resets_are_told(void **state)
 	struct iovec all = { .iov_base = bytes, .iov_len = sizeof(bytes) };
 
 	(void)state;
-	for (unsigned i = 0; i < PAIRS; i += 7) {
+	for (unsigned i = 0; i < many.pairs; i += 7) {
 		uint32_t wanted = i % 2 == 0 ? TCP_READ : TCP_READ | TCP_WRITE;
 
 		if (wanted & TCP_WRITE)
@@ -220,7 +222,7 @@ static void room_is_told(void **state)
 {
 	static char bytes[65536];
 	struct iovec all = { .iov_base = bytes, .iov_len = sizeof(bytes) };
-	const unsigned one = PAIRS / 2;
+	const unsigned one = many.pairs / 2;
 	size_t sent = 0, taken = 0;
 	intptr_t n;
 
@@ -266,8 +268,89 @@ static void connects_are_told(void **state)
 	tcp_os_close(other);
 }
 
+/* --- what it costs --- */
+
+static WSPPROC_TABLE original;
+static unsigned calls;
+
+static int WSPAPI count_enum(SOCKET s, WSAEVENT event, LPWSANETWORKEVENTS events, LPINT error)
+{
+	calls++;
+	return original.lpWSPEnumNetworkEvents(s, event, events, error);
+}
+
+static int WSPAPI count_recv(SOCKET s, LPWSABUF buffers, DWORD count, LPDWORD received,
+			     LPDWORD flags, LPWSAOVERLAPPED overlapped,
+			     LPWSAOVERLAPPED_COMPLETION_ROUTINE routine, LPWSATHREADID thread,
+			     LPINT error)
+{
+	calls++;
+	return original.lpWSPRecv(s, buffers, count, received, flags, overlapped, routine, thread,
+				  error);
+}
+
+static int WSPAPI count_select(SOCKET s, WSAEVENT event, long events, LPINT error)
+{
+	calls++;
+	return original.lpWSPEventSelect(s, event, events, error);
+}
+
+/* Of many sockets only the one that has something to tell: it is received, and asked for more. */
+static void only_news_cost(void **state)
+{
+	WSPPROC_TABLE *base = (WSPPROC_TABLE *)(uintptr_t)wsd_windows_net();
+
+	(void)state;
+	calm();
+	original = *base;
+	base->lpWSPEnumNetworkEvents = count_enum;
+	base->lpWSPRecv = count_recv;
+	base->lpWSPEventSelect = count_select;
+	for (unsigned i = 0; i < many.pairs; i += 9) {
+		send_byte(many.near_end[i]);
+		calls = 0;
+		wait_for(&many.far_end[i], TCP_READ);
+		assert_int_equal(calls, 0);
+		receive_bytes(many.far_end[i], 1); /* two calls */
+		calm();
+		assert_int_equal(calls, 3);
+	}
+	*base = original;
+}
+
+/* --- who asks --- */
+
+static DWORD WINAPI settle_once(void *arg)
+{
+	(void)arg;
+	(void)tcp_os_set_settle(many.set);
+	return 0;
+}
+
+/* What a thread has begun ends with it; not so what the set wants to know. */
+static void the_asker_may_end(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < many.pairs; i += 11) {
+		HANDLE thread;
+
+		send_byte(many.near_end[i]);
+		wait_for(&many.far_end[i], TCP_READ);
+		receive_bytes(many.far_end[i], 1);
+		thread = CreateThread(NULL, 0, settle_once, NULL, 0, NULL);
+		assert_non_null(thread);
+		assert_int_equal(WaitForSingleObject(thread, WAIT_MS), WAIT_OBJECT_0);
+		CloseHandle(thread);
+		calm();
+		send_byte(many.near_end[i]);
+		wait_for(&many.far_end[i], TCP_READ);
+		receive_bytes(many.far_end[i], 1);
+	}
+}
+
 int main(void)
 {
+	int failed = 0;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(all_are_told, many_begin, many_end),
 		cmocka_unit_test_setup_teardown(ends_are_told, many_begin, many_end),
@@ -275,8 +358,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(resets_are_told, many_begin, many_end),
 		cmocka_unit_test_setup_teardown(room_is_told, many_begin, many_end),
 		cmocka_unit_test_setup_teardown(connects_are_told, many_begin, many_end),
+		cmocka_unit_test_setup_teardown(only_news_cost, many_begin, many_end),
+		cmocka_unit_test_setup_teardown(the_asker_may_end, many_begin, many_end),
 	};
 
 	test_deadline(120);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	/* So few that they are looked at unasked, and more. */
+	for (many.pairs = FEW; many.pairs <= PAIRS && !failed; many.pairs += PAIRS - FEW)
+		failed = cmocka_run_group_tests(tests, NULL, NULL);
+	return failed;
 }

@@ -160,6 +160,7 @@ void wsd_os_poller_unwatch(struct wsd_os_poller *p, intptr_t number)
 		return;
 	wsd_mutex_lock(&p->lock);
 	wsd_event_group_leave(socket->group, &socket->member);
+	wsd_event_groups_trim(&p->groups);
 	if (socket->news)
 		wsd_list_remove(&socket->fresh);
 	socket->news = 0;

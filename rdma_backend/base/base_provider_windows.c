@@ -287,10 +287,10 @@ SOCKET wsd_windows_accept(SOCKET s, struct sockaddr *from, int *length, int *err
 	AcquireSRWLockExclusive(&net.lock);
 	net.sockets++;
 	ReleaseSRWLockExclusive(&net.lock);
-	/* It has inherited the listener's event, but not its place in what waits for it. No call on it blocks after this,
-	 * either. */
+	/* It has inherited the listener's event, but not its place in what waits for it. */
 	(void)net.table.lpWSPEventSelect(accepted, NULL, 0, &ignored);
 	keep_from_children(accepted);
+	never_block(accepted);
 	return accepted;
 }
 

@@ -16,8 +16,8 @@ void wsd_windows_upcalls(const WSPUPCALLTABLE *upcalls);
 
 /*
  * For who has a socket: the procedures Bind, Listen, Connect, Send, Recv, Shutdown, GetSockOpt, SetSockOpt,
- * GetSockName, GetPeerName, Ioctl, EventSelect, EnumNetworkEvents, GetOverlappedResult (of one that has ended); overlapped
- * receives without a completion routine. All others lead past the count of sockets.
+ * GetSockName, GetPeerName, Ioctl, EventSelect, EnumNetworkEvents, GetOverlappedResult (of one that has ended). Of
+ * overlapped operations there is Recv, without a completion routine. All others lead past the count of sockets.
  */
 const WSPPROC_TABLE *wsd_windows_net(void);
 /* A socket of the base provider that never blocks, or INVALID_SOCKET with *error. type: SOCK_STREAM or

@@ -8,6 +8,7 @@ void wsd_event_groups_init(struct wsd_event_groups *groups, HANDLE object)
 {
 	groups->object = object;
 	wsd_list_init(&groups->all);
+	groups->empty = 0;
 }
 
 static struct wsd_event_group *group_new(struct wsd_event_groups *groups)
@@ -16,7 +17,7 @@ static struct wsd_event_group *group_new(struct wsd_event_groups *groups)
 
 	if (!group)
 		return NULL;
-	group->object = groups->object;
+	group->of = groups;
 	atomic_init(&group->signalled, false);
 	wsd_list_init(&group->link);
 	wsd_list_init(&group->members);
@@ -31,6 +32,7 @@ bool wsd_event_group_direct(struct wsd_event_groups *groups)
 		return false;
 	group->event = groups->object;
 	wsd_list_append(&groups->all, &group->link);
+	groups->empty++;
 	return true;
 }
 
@@ -40,7 +42,7 @@ static VOID CALLBACK on_signal(PVOID context, BOOLEAN timed_out)
 
 	(void)timed_out;
 	atomic_store(&group->signalled, true);
-	SetEvent(group->object);
+	SetEvent(group->of->object);
 }
 
 /* NULL: the system has not what it takes. */
@@ -54,6 +56,7 @@ static struct wsd_event_group *group_behind(struct wsd_event_groups *groups)
 	if (group->event && RegisterWaitForSingleObject(&group->wait, group->event, on_signal,
 							group, INFINITE, WT_EXECUTEINWAITTHREAD)) {
 		wsd_list_append(&groups->all, &group->link);
+		groups->empty++;
 		return group;
 	}
 	if (group->event)
@@ -79,7 +82,7 @@ struct wsd_event_group *wsd_event_group_join(struct wsd_event_groups *groups,
 	if (!group && !wsd_list_empty(&groups->all))
 		group = wsd_container(groups->all.next, struct wsd_event_group, link);
 	if (group) {
-		group->count++;
+		groups->empty -= group->count++ == 0;
 		wsd_list_append(&group->members, member);
 	}
 	return group;
@@ -87,8 +90,8 @@ struct wsd_event_group *wsd_event_group_join(struct wsd_event_groups *groups,
 
 void wsd_event_group_leave(struct wsd_event_group *group, struct wsd_list *member)
 {
-	group->count--;
 	wsd_list_remove(member);
+	group->of->empty += --group->count == 0;
 }
 
 bool wsd_event_group_news(struct wsd_event_group *group)
@@ -96,18 +99,35 @@ bool wsd_event_group_news(struct wsd_event_group *group)
 	return atomic_exchange(&group->signalled, false) || !group->wait;
 }
 
+static void group_free(struct wsd_event_group *group)
+{
+	wsd_list_remove(&group->link);
+	if (group->wait) {
+		/* behind its last call */
+		(void)UnregisterWaitEx(group->wait, INVALID_HANDLE_VALUE);
+		CloseHandle(group->event);
+	}
+	wsd_free(group);
+}
+
+void wsd_event_groups_trim(struct wsd_event_groups *groups)
+{
+	struct wsd_list *node, *before;
+
+	/* The first ones are filled first. */
+	for (node = groups->all.prev; groups->empty > 1; node = before) {
+		struct wsd_event_group *group = wsd_container(node, struct wsd_event_group, link);
+
+		before = node->prev;
+		if (group->count > 0 || !group->wait)
+			continue;
+		group_free(group);
+		groups->empty--;
+	}
+}
+
 void wsd_event_groups_fini(struct wsd_event_groups *groups)
 {
-	struct wsd_list *node;
-
-	while ((node = wsd_list_pop(&groups->all)) != NULL) {
-		struct wsd_event_group *group =
-			wsd_container(node, struct wsd_event_group, link);
-
-		if (group->wait) {
-			(void)UnregisterWaitEx(group->wait, INVALID_HANDLE_VALUE); /* behind its last call */
-			CloseHandle(group->event);
-		}
-		wsd_free(group);
-	}
+	while (!wsd_list_empty(&groups->all))
+		group_free(wsd_container(groups->all.next, struct wsd_event_group, link));
 }

@@ -18,10 +18,11 @@
 struct wsd_event_groups {
 	HANDLE object;
 	struct wsd_list all; /* struct wsd_event_group */
+	unsigned empty;
 };
 
 struct wsd_event_group {
-	HANDLE object; /* of the groups */
+	struct wsd_event_groups *of;
 	HANDLE event;
 	HANDLE wait; /* of the pool; NULL: the event is the object */
 	atomic_bool signalled;
@@ -36,10 +37,13 @@ void wsd_event_groups_fini(struct wsd_event_groups *groups);
  * no memory. */
 bool wsd_event_group_direct(struct wsd_event_groups *groups);
 
-/* For one more member: one that has room or is made; without memory any. NULL: there is none. Groups stay. */
+/* For one more member: one that has room or is made; without memory any. NULL: there is none. */
 struct wsd_event_group *wsd_event_group_join(struct wsd_event_groups *groups,
 					     struct wsd_list *member);
 void wsd_event_group_leave(struct wsd_event_group *group, struct wsd_list *member);
+
+/* Frees groups without members but for one, which the next may need. By who looks at no group now. */
+void wsd_event_groups_trim(struct wsd_event_groups *groups);
 
 /* Has it been signalled since this was asked last? Of the direct one nobody knows: always. */
 bool wsd_event_group_news(struct wsd_event_group *group);

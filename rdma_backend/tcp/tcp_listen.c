@@ -11,7 +11,7 @@
 #define OS_BACKLOG	4096u		     /* the system cuts it to its own limit */
 #define ACCEPTS_AT_ONCE 16		     /* per poll and listener */
 #define SILENT_MAX	512u		     /* sockets that have not sent their request */
-#define RETRY_NS	(100u * 1000 * 1000) /* accepting after the descriptor limit was met */
+#define RETRY_NS	(100u * 1000 * 1000) /* accepting goes on, after the descriptor limit was met */
 
 static void resume_accepting(struct tcp_timer *timer, uint64_t now)
 {
@@ -26,7 +26,6 @@ static void pause_accepting(struct wsd_listener_ep *listener)
 {
 	struct wsd_queue *queue = listener->queue;
 
-	tcp_count(queue->device->counters.accept_limits);
 	tcp_os_set_change(queue->set, listener->source.fd, 0, &listener->source);
 	tcp_timer_start(queue, &listener->resume, queue->device->host->now() + RETRY_NS);
 }
@@ -235,8 +234,11 @@ void tcp_listener_ready(struct wsd_listener_ep *listener)
 		if (fd == 0)
 			continue;
 		/* Beside "no more" and one connection's own failure: a lack of something. */
-		if (fd != -EAGAIN && fd != -ECONNABORTED && fd != -EINTR)
-			pause_accepting(listener);
+		if (fd == -EAGAIN || fd == -ECONNABORTED || fd == -EINTR)
+			return;
+		if (fd != -EBUSY)
+			tcp_count(listener->queue->device->counters.accept_limits);
+		pause_accepting(listener);
 		return;
 	}
 }

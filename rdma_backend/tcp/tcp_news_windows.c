@@ -2,8 +2,8 @@
 /*
  * tcp_news_windows.c - what a socket of the set has to tell.
  *
- * That there is something to receive, or an end, is the answer to a question: an overlapped receive of no bytes, which the
- * system ends with the set's event. To see whether it has ended is no system call. A question whose thread
+ * That there is something to receive, or an end, is the answer to a question: an overlapped receive of no bytes,
+ * which the system ends with the set's event. To see whether it has ended is no system call. A question whose thread
  * has ended meanwhile is put again.
  *
  * The rest is rare, and Winsock records it (WSAEventSelect): a connection to accept, the end of a connect, room after a
@@ -118,8 +118,10 @@ static void read_records(struct tcp_slot *slot)
 	slot->unseen = false;
 	if (net()->lpWSPEnumNetworkEvents(slot->s, NULL, &found, &ignored) != 0)
 		return;
-	if (found.lNetworkEvents & FD_ACCEPT)
+	if (found.lNetworkEvents & FD_ACCEPT) {
 		atomic_store(&slot->readable, true);
+		atomic_store(&slot->promised, true);
+	}
 	if (found.lNetworkEvents & FD_CONNECT)
 		failed = codes[FD_CONNECT_BIT];
 	if ((found.lNetworkEvents & (FD_CONNECT | FD_WRITE)) && !failed) {
@@ -173,6 +175,7 @@ void tcp_news_recorded(struct tcp_slot *set)
 				slot->unseen = true;
 		}
 	}
+	wsd_event_groups_trim(&set->groups);
 }
 
 /* --- both --- */

@@ -33,6 +33,7 @@ enum wsd_status tcp_os_status(int error);
 
 /* Descriptors: >= 0, or a negative errno. */
 int tcp_os_listen(const struct wsd_addr *local, uint16_t port, uint32_t backlog);
+/* -EAGAIN: none; -EBUSY: none, and whether there is one later will not be told: try again then. */
 int tcp_os_accept(int fd);
 /* Starts; the outcome shows as readiness. -ECONNREFUSED and the like when known at once. */
 int tcp_os_connect(const struct wsd_addr *local, const struct wsd_addr *remote, uint16_t port);
@@ -50,7 +51,7 @@ void tcp_os_remote_addr(int fd, struct wsd_addr *addr);
 intptr_t tcp_os_send(int fd, struct iovec *iov, int count);
 intptr_t tcp_os_recv(int fd, struct iovec *iov, int count);
 
-/* The readiness set; its descriptor can itself be waited for. Level-triggered. */
+/* The readiness set; its descriptor can itself be waited for. Level-triggered. A socket is added to one, once. */
 int tcp_os_set_create(void);
 int tcp_os_set_add(int set, int fd, uint32_t events, void *tag);
 void tcp_os_set_change(int set, int fd, uint32_t events, void *tag);

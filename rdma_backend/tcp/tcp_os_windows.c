@@ -244,10 +244,15 @@ int tcp_os_accept(int fd)
 	/* Before the call: a condition that is recorded meanwhile sets it again. */
 	atomic_store(&slot->readable, false);
 	s = wsd_windows_accept(slot->s, NULL, NULL, &error);
+	/* A record that comes to nothing, because another process was faster, or because Wine has recorded a connection
+	 * again that was just taken: behind an accept that failed Wine records none any more. */
+	if (error == WSAEWOULDBLOCK && atomic_load(&slot->promised))
+		error = WSAEINPROGRESS;
 	if (error != WSAEWOULDBLOCK)
 		atomic_store(&slot->readable, true);
 	if (s == INVALID_SOCKET)
-		return -tcp_errno_of(error);
+		return error == WSAEINPROGRESS ? -EBUSY : -tcp_errno_of(error);
+	atomic_store(&slot->promised, false);
 	accepted = adopt(s);
 	if (accepted >= 0)
 		atomic_store(&tcp_slot_at(accepted)->connected, true);

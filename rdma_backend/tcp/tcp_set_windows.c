@@ -12,7 +12,8 @@
 #include <errno.h>
 
 #define NS_PER_TICK 100u /* of a FILETIME */
-#define FEW	    64u	 /* members that are looked at sooner than the system says whether there is news */
+#define TAKE_BACK   2	 /* looks; what the last one takes the event still tells */
+#define FEW	    64u /* members that are looked at sooner than the system says whether there is news */
 
 /* --- the readiness set --- */
 
@@ -119,6 +120,7 @@ void tcp_os_set_remove(int set, int fd)
 	atomic_store(&slot->set, NULL);
 	owner->count--;
 	tcp_news_forget(slot);
+	wsd_event_groups_trim(&owner->groups);
 	wsd_mutex_unlock(&owner->lock);
 }
 
@@ -195,18 +197,20 @@ static bool any_ready(const struct tcp_slot *owner)
 	return false;
 }
 
-/* [the set's lock] The event may tell of what has been taken meanwhile. */
+/* [the set's lock] The event may tell of what has been taken meanwhile, also by the look that follows. */
 static void take_back(struct tcp_slot *owner)
 {
-	do {
+	for (int i = 0; i < TAKE_BACK; i++) {
 		atomic_store(&owner->taken, false);
 		ResetEvent(owner->event); /* before the look, as above */
 		learn_all(owner);
-	} while (atomic_load(&owner->taken));
+		if (!atomic_load(&owner->taken))
+			return;
+	}
 }
 
-/* Whoever signals the event does so after what it tells of, and perhaps when that has been taken already. Such a signal is
- * seen by nothing but a wake for nothing, so that once in two calls it is taken back on suspicion. */
+/* Whoever signals the event does so after what it tells of, and perhaps when that has been taken already. Only a wake
+ * for nothing shows such a signal, so once in two calls it is taken back on suspicion. */
 bool tcp_os_set_settle(int set)
 {
 	struct tcp_slot *owner = tcp_slot_at(set);

@@ -25,6 +25,7 @@ struct tcp_slot {
 	int next_free;
 	SOCKET s;
 	bool listening;
+	atomic_bool promised; /* a connection was recorded, and none has been accepted since */
 	atomic_bool readable, writable, raised; /* raised: of signals and timers */
 	atomic_bool closed;			/* the peer closed: no more than what is readable */
 	atomic_int failed;			/* errno of a connect or of the connection */
@@ -49,11 +50,12 @@ struct tcp_slot {
 	struct wsd_list members;
 	unsigned count;
 	struct wsd_event_groups groups;
-	HANDLE event;	     /* manual */
-	bool settled;	     /* [lock] the event is slept on: what is not told otherwise signals it */
-	bool clean;	     /* [lock] it has been reset, and was not slept on since */
-	atomic_bool taken;   /* what it may tell of, since */
-	atomic_bool pending; /* a member may be ready, or is to be asked, of which the event does not tell */
+	HANDLE event;	   /* manual */
+	bool settled;	   /* [lock] the event is slept on: what is not told otherwise signals it */
+	bool clean;	   /* [lock] it has been reset, and was not slept on since */
+	atomic_bool taken; /* what it may tell of, since */
+	/* A member may be ready, or is to be asked, and the event does not tell it: */
+	atomic_bool pending;
 };
 
 /* Has a question been begun that has no answer yet? */
@@ -70,7 +72,7 @@ int tcp_errno_of(int error); /* of a Winsock code */
 
 /* tcp_news_windows.c: all [the set's lock], of a socket */
 int tcp_news_learn(struct tcp_slot *set, struct tcp_slot *slot); /* 0, or a negative errno */
-void tcp_news_recorded(struct tcp_slot *set);			  /* of all its sockets */
+void tcp_news_recorded(struct tcp_slot *set);			 /* of all its sockets */
 void tcp_news_forget(struct tcp_slot *slot);
 
 #endif

@@ -318,6 +318,47 @@ static void only_news_cost(void **state)
 	*base = original;
 }
 
+/* --- who was first --- */
+
+static unsigned refusals;
+
+static SOCKET WSPAPI refuse_one(SOCKET s, struct sockaddr *addr, LPINT length,
+				LPCONDITIONPROC condition, DWORD_PTR context, LPINT error)
+{
+	if (refusals++ > 0)
+		return original.lpWSPAccept(s, addr, length, condition, context, error);
+	*error = WSAEWOULDBLOCK;
+	return INVALID_SOCKET;
+}
+
+/* A connection that is told and not there, as if another process had been first: the next one is not missed. */
+static void a_promise_is_broken(void **state)
+{
+	WSPPROC_TABLE *base = (WSPPROC_TABLE *)(uintptr_t)wsd_windows_net();
+	int near_end, far_end;
+
+	(void)state;
+	assert_int_equal(tcp_os_accept(many.listener), -EAGAIN);
+	assert_int_equal(tcp_os_set_add(many.set, many.listener, TCP_READ, &many.listener), 0);
+	near_end = connect_one();
+	wait_for(&many.listener, TCP_READ);
+	original = *base;
+	base->lpWSPAccept = refuse_one;
+	refusals = 0;
+	assert_int_equal(tcp_os_accept(many.listener), -EBUSY);
+	tcp_os_set_change(many.set, many.listener, 0, &many.listener);
+	calm();
+	tcp_os_set_change(many.set, many.listener, TCP_READ, &many.listener);
+	wait_for(&many.listener, TCP_READ);
+	far_end = tcp_os_accept(many.listener);
+	assert_true(far_end >= 0);
+	assert_int_equal(tcp_os_accept(many.listener), -EAGAIN);
+	*base = original;
+	tcp_os_set_remove(many.set, many.listener);
+	tcp_os_close(far_end);
+	tcp_os_close(near_end);
+}
+
 /* --- who asks --- */
 
 static DWORD WINAPI settle_once(void *arg)
@@ -359,6 +400,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(room_is_told, many_begin, many_end),
 		cmocka_unit_test_setup_teardown(connects_are_told, many_begin, many_end),
 		cmocka_unit_test_setup_teardown(only_news_cost, many_begin, many_end),
+		cmocka_unit_test_setup_teardown(a_promise_is_broken, many_begin, many_end),
 		cmocka_unit_test_setup_teardown(the_asker_may_end, many_begin, many_end),
 	};
 

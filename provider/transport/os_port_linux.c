@@ -98,11 +98,12 @@ enum wsd_status wsd_os_port_open(uint16_t family, intptr_t *socket)
 	return status;
 }
 
-enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr_t *holder,
-				 uint16_t *port)
+enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, enum wsd_port_sharing sharing,
+				 intptr_t *holder, uint16_t *port)
 {
 	union wsd_os_addr os;
 	socklen_t length = wsd_os_addr_to(want, &os);
+	bool reuse = sharing == WSD_PORT_REUSE;
 	enum wsd_status status;
 	int fd;
 

@@ -65,8 +65,8 @@ enum wsd_status wsd_os_port_open(uint16_t family, intptr_t *socket)
 	return new_socket(family == WSD_FAMILY_IPV6 ? AF_INET6 : AF_INET, socket);
 }
 
-enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr_t *holder,
-				 uint16_t *port)
+enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, enum wsd_port_sharing sharing,
+				 intptr_t *holder, uint16_t *port)
 {
 	const WSPPROC_TABLE *base = wsd_windows_net();
 	const struct wsd_os_socket *socket;
@@ -82,8 +82,10 @@ enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, bool reuse, intptr
 	if (status != WSD_OK)
 		return status;
 	socket = wsd_os_socket_of(number);
-	if (reuse)
+	if (sharing == WSD_PORT_REUSE)
 		wsd_os_port_set_reuse(number, true);
+	else if (sharing == WSD_PORT_EXCLUSIVE)
+		(void)wsd_os_socket_set(socket, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1);
 	if (base->lpWSPBind(socket->s, &sa.any, length, &error) == 0) {
 		length = sizeof(sa);
 		if (base->lpWSPGetSockName(socket->s, &sa.any, &length, &error) == 0) {

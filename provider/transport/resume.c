@@ -32,7 +32,7 @@ static void resume_events(struct wsd_event_sink *sink, struct wsd_engine *engine
 
 static enum wsd_status listen_once(struct wsd_resume *r, struct wsd_addr *at)
 {
-	enum wsd_status status = wsd_os_port_hold(at, false, &r->holder, &at->port);
+	enum wsd_status status = wsd_os_port_hold(at, WSD_PORT_DEFAULT, &r->holder, &at->port);
 
 	if (status != WSD_OK)
 		return status;

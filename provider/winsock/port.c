@@ -100,12 +100,21 @@ static void set_reuse(const struct wsd_addr *want, bool on)
 	}
 }
 
+/* For a system that goes by what was said when a port was bound, and for one to which a holder says that it shares,
+ * while another binds. The former has our table itself: who wants the port for himself gets in where that lets him. */
+static enum wsd_port_sharing as_bound(enum wsd_port_sharing sharing, bool ours)
+{
+	if (wsd_os_port_shares_from_bind())
+		return ours && sharing == WSD_PORT_DEFAULT ? WSD_PORT_REUSE : sharing;
+	return ours ? WSD_PORT_REUSE : WSD_PORT_DEFAULT;
+}
+
 enum wsd_status wsd_port_hold(const struct wsd_addr *want, enum wsd_port_sharing sharing,
 			      struct wsd_port **port, struct wsd_addr *got)
 {
 	struct wsd_port *held = wsd_alloc(sizeof(*held));
 	enum wsd_status status;
-	bool ours, shares;
+	bool ours;
 
 	if (held == NULL)
 		return WSD_ENOMEM;
@@ -117,8 +126,8 @@ enum wsd_status wsd_port_hold(const struct wsd_addr *want, enum wsd_port_sharing
 	if (status == WSD_OK) {
 		if (ours)
 			set_reuse(want, true);
-		shares = ours || (sharing == WSD_PORT_REUSE && wsd_os_port_shares_from_bind());
-		status = wsd_os_port_hold(want, shares, &held->holder, &held->addr.port);
+		status = wsd_os_port_hold(want, as_bound(sharing, ours), &held->holder,
+					  &held->addr.port);
 		if (ours)
 			set_reuse(want, false);
 	}
@@ -211,15 +220,15 @@ static bool is_taken(const struct wsd_port *port, const struct wsd_addr *remote)
  */
 static void restore_part(struct wsd_port *port)
 {
-	bool reuse = !wsd_os_port_shares_from_bind() || port->contested ||
-		     port->sharing == WSD_PORT_REUSE;
+	bool ours = !wsd_os_port_shares_from_bind() || port->contested;
 	struct wsd_addr want = port->addr;
 
 	if (port->holder >= 0)
 		return;
 	if (port->contested)
 		set_reuse(&want, true);
-	if (wsd_os_port_hold(&want, reuse, &port->holder, &want.port) != WSD_OK)
+	if (wsd_os_port_hold(&want, as_bound(port->sharing, ours), &port->holder, &want.port) !=
+	    WSD_OK)
 		port->holder = -1;
 	wsd_os_port_set_reuse(port->holder, false);
 	if (port->contested)

@@ -10,8 +10,6 @@
 
 #include "provider/transport/os_port.h"
 
-enum wsd_port_sharing { WSD_PORT_DEFAULT, WSD_PORT_REUSE, WSD_PORT_EXCLUSIVE };
-
 struct wsd_port;
 
 /*

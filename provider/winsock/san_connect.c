@@ -31,7 +31,7 @@ static bool nobody_listens(const struct wsd_addr *remote)
 
 	for (unsigned i = 0; i < wsd_engine_count() && !here; i++)
 		here = wsd_engine_serves(wsd_engine_at(i), remote);
-	if (!here || wsd_os_port_hold(remote, false, &holder, &port) != WSD_OK)
+	if (!here || wsd_os_port_hold(remote, WSD_PORT_DEFAULT, &holder, &port) != WSD_OK)
 		return false;
 	wsd_os_port_drop(holder);
 	return true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* test_bind.c - WSPBind, the conflicts of ports, and the names of a socket. */
-#include "tests/conformance/lib.h"
+#include "tests/conformance/io.h"
 
 static struct address wildcard(u_short port)
 {
@@ -241,6 +241,78 @@ static void check_conflicts(void)
 	CHECK_R(54, second_bind(EXCLUSIVE, 1, REUSE, 0) == WSAEACCES);
 }
 
+/* --- another process --- */
+
+#define ASK_END (-1)
+
+/* Binds as it is told: how the port is to be shared, whether to the wildcard, and the port. */
+static int other_process(void)
+{
+	struct child parent = child_is_ready();
+	int sharing;
+
+	while ((sharing = child_hear(&parent)) != ASK_END) {
+		int wild = child_hear(&parent);
+		u_short port = (u_short)child_hear(&parent);
+		struct address at = wild ? wildcard(port) : loopback(port);
+		SOCKET s = sharing_socket((unsigned)sharing);
+
+		child_tell(&parent, bind_to(s, &at) == 0 ? 0 : WSAGetLastError());
+		closesocket(s);
+	}
+	WSACleanup();
+	return 0;
+}
+
+static int others_bind(const struct child *c, unsigned sharing, int wild, u_short port)
+{
+	child_tell(c, (int)sharing);
+	child_tell(c, wild);
+	child_tell(c, port);
+	return child_hear(c);
+}
+
+/* A system that does not know such a wish says only that the port is in use. */
+static int is_kept_from(const struct child *c, u_short port)
+{
+	for (unsigned sharing = DEFAULT; sharing <= EXCLUSIVE; sharing++) {
+		for (int wild = 0; wild < 2; wild++) {
+			int error = others_bind(c, sharing, wild, port);
+
+			if (error != WSAEACCES && error != WSAEADDRINUSE)
+				return 0;
+		}
+	}
+	return 1;
+}
+
+/* Who wants a port for himself has it so before all the programs of the system, also while he listens and is connected
+ * and when that is over; and nobody keeps it behind him. */
+static void check_exclusive_everywhere(void)
+{
+	struct child c = child_start_ready("other", "-");
+	SOCKET s = sharing_socket(EXCLUSIVE), client = stream_socket(), server;
+	struct address at = wildcard(0), to;
+
+	CHECK_R(54, bind_to(s, &at) == 0 && name_of(s, &at) == 0);
+	CHECK_R(54, is_kept_from(&c, port_of(&at)));
+	to = loopback(port_of(&at));
+	CHECK_R(54, listen(s, 5) == 0 && is_kept_from(&c, port_of(&at)));
+	CHECK_R(54, connect_to(client, &to) == 0 && is_kept_from(&c, port_of(&at)));
+	server = accept(s, NULL, NULL);
+	CHECK_R(54, server != INVALID_SOCKET && is_kept_from(&c, port_of(&at)));
+	closesocket(client);
+	closesocket(server);
+	CHECK_R(54, is_kept_from(&c, port_of(&at)));
+	closesocket(s);
+	/* When the connection has ended for the other end, too. */
+	for (unsigned i = 0; i < LONG_MS / 10 && others_bind(&c, REUSE, 1, port_of(&at)) != 0; i++)
+		Sleep(10);
+	CHECK_R(54, others_bind(&c, REUSE, 1, port_of(&at)) == 0);
+	child_tell(&c, ASK_END);
+	CHECK(child_wait(&c) == 0);
+}
+
 static void check_reuse_after_bind(void)
 {
 	SOCKET one = stream_socket(), two = sharing_socket(REUSE), three = sharing_socket(REUSE);
@@ -388,11 +460,15 @@ static void check_names(void)
 int main(int argc, char **argv)
 {
 	conf_start(argc, argv);
+	if (conf_role() != NULL)
+		return other_process();
 	check_address_errors();
 	check_bound_already();
 	check_ephemeral();
 	check_wildcard();
 	check_conflicts();
+	if (conf_two_processes())
+		check_exclusive_everywhere();
 	check_reuse_after_bind();
 	if (!conf_system_tcp())
 		check_specific_first();

@@ -17,6 +17,7 @@
 #define FOLDER	   L"openwsd"
 #define GONE	   "gone-"     /* begins the names of what is removed, and still there */
 #define LOCKS_FROM 0x40000000u /* behind everything that is written */
+#define LOOKERS	   1000u       /* that one after the other were in the way: enough */
 
 struct path {
 	WCHAR text[MAX_PATH + 16 + WSD_RECORD_NAME];
@@ -260,12 +261,11 @@ void wsd_record_unmap(void *base, size_t length)
 	UnmapViewOfFile(base);
 }
 
-bool wsd_record_lock(intptr_t record, unsigned number)
+static bool lock_byte(intptr_t record, unsigned number, DWORD how)
 {
 	OVERLAPPED where = at((uint64_t)LOCKS_FROM + number);
 
-	return LockFileEx((HANDLE)record, LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY, 0, 1,
-			  0, &where);
+	return LockFileEx((HANDLE)record, how | LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &where);
 }
 
 void wsd_record_unlock(intptr_t record, unsigned number)
@@ -278,11 +278,22 @@ void wsd_record_unlock(intptr_t record, unsigned number)
 /* Two who look do not meet: their locks are shared ones. */
 bool wsd_record_locked(intptr_t record, unsigned number)
 {
-	OVERLAPPED where = at((uint64_t)LOCKS_FROM + number);
-
-	if (!LockFileEx((HANDLE)record, LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &where))
+	if (!lock_byte(record, number, 0))
 		return true;
 	wsd_record_unlock(record, number);
+	return false;
+}
+
+/* Who looks has it for a moment only, and is not in the way. */
+bool wsd_record_lock(intptr_t record, unsigned number)
+{
+	for (unsigned i = 0; i < LOOKERS; i++) {
+		if (lock_byte(record, number, LOCKFILE_EXCLUSIVE_LOCK))
+			return true;
+		if (wsd_record_locked(record, number))
+			return false;
+		wsd_cpu_yield();
+	}
 	return false;
 }
 

@@ -261,8 +261,8 @@ void wsd_plain_urgent_news(struct wsd_stream *s)
 
 	p->marks = p->urgent = p->may_read = true;
 	p->fetched = p->kept = false;
+	ask_mark(p); /* before it is fetched: on Windows the mark is gone with the byte */
 	keep_urgent(p);
-	ask_mark(p);
 	s->changes |= p->urgent_inline ? WSD_CHANGE_READABLE : WSD_CHANGE_URGENT;
 }
 

@@ -59,8 +59,16 @@ def main():
         "shm": "covered", "tcp": "covered", "os": "uncovered"}
     assert states([san, installer], 338, "S") == {"sim": "covered"}
     assert states([san, installer], 338) == {}
+    assert states([passing, installer], 338, windows=[passing]) == {"shm": "covered", "win-shm": "covered"}
     assert states([passing, ("catalog", "FAIL", "R-338 pass\n")], 338) == {"shm": "failed"}
     assert states([passing, ("catalogue", "OK", installer[2])], 338) == {"shm": "uncovered"}
+    # A reason of a backend is one on Windows, too, and there are some of Windows alone.
+    plain = ("a plain ipv4", "OK", "R-046 pass\n" + GOOD)
+    lines = coverage([plain], "--uncovered", windows=[plain]).stdout.splitlines()
+    assert [line for line in lines if line.startswith("R-274")][0].endswith("no check"), lines
+    lines = coverage([plain], "--uncovered", "--backend", "win-plain", windows=[plain]).stdout.splitlines()
+    assert "Wine has no means" in [line for line in lines if line.startswith("R-274")][0], lines
+    assert "system has a receive buffer" in [line for line in lines if line.startswith("R-158")][0], lines
     # The modes are counted apart.
     san = ("san_a sim ipv4", "OK", "R-046 pass\n" + GOOD)
     assert states([san, passing], 46, "S") == {"sim": "covered"}

@@ -72,6 +72,12 @@ int conf_exit_closes(void);
 /* The path under test is TCP of the system alone. There the system says when a connection is open, what a full
  * queue does, that bytes have arrived, and which urgent byte counts; checks of our own answers are left out. */
 int conf_system_tcp(void);
+/* That TCP is Windows', under Wine. It says neither where an urgent byte stands that comes in line, nor, of a
+ * connection that has sent its end, whether it was reset. */
+int conf_windows_tcp(void);
+/* Nobody else gets the port of a socket that several processes have between two of their turns: on Windows the one
+ * gives it back to the system, and then the other takes it. */
+int conf_port_stays(void);
 
 /* This program again in another process, with a role and an argument; the two exchange numbers. */
 struct child {

@@ -121,6 +121,16 @@ int conf_exit_closes(void)
 	return 1;
 }
 
+int conf_port_stays(void)
+{
+	return 1;
+}
+
+int conf_windows_tcp(void)
+{
+	return 0;
+}
+
 void set_variable(const char *name, const char *value)
 {
 	if (value != NULL)

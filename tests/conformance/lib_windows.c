@@ -135,6 +135,16 @@ int conf_exit_closes(void)
 	return 0;
 }
 
+int conf_port_stays(void)
+{
+	return 0;
+}
+
+int conf_windows_tcp(void)
+{
+	return conf_system_tcp();
+}
+
 void set_variable(const char *name, const char *value)
 {
 	SetEnvironmentVariableA(name, value);

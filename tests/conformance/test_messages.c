@@ -11,16 +11,6 @@
 #define SOON	(conf_long() / 2)
 #define QUIET	150 /* ms; what must not happen gets this long */
 
-/* TCP of Wine ends no connection with a reset alone, and its urgent bytes are others. */
-static int is_wine_tcp(void)
-{
-#ifdef _WIN32
-	return conf_system_tcp();
-#else
-	return 0;
-#endif
-}
-
 static int select_message(SOCKET s, unsigned message, long events)
 {
 	return spi.lpWSPAsyncSelect(s, WINDOW, message, events, &host_error);
@@ -223,7 +213,7 @@ static void check_failures(void)
 	spi.lpWSPSetSockOpt(p.client, SOL_SOCKET, SO_LINGER, (char *)&hard, sizeof(hard),
 			    &host_error);
 	host_close(p.client);
-	CHECK_R(231, told(p.server, FD_CLOSE, is_wine_tcp() ? 0 : WSAECONNRESET) && stays_quiet());
+	CHECK_R(231, told(p.server, FD_CLOSE, WSAECONNRESET) && stays_quiet());
 	host_close(p.server);
 	host_close(p.listener);
 }
@@ -278,8 +268,6 @@ static void check_urgent(void)
 	char c;
 	WSABUF buffer = { 1, &c };
 
-	if (is_wine_tcp())
-		return;
 	if (!host_open_pair(&p))
 		abort();
 	CHECK_R(233, select_events(p.server, FD_READ | FD_OOB) == 0 && send_urgent(p.client) == 0 &&

@@ -136,6 +136,11 @@ static void check_inline(void)
 	CHECK_R(343, await_bytes(p.server, 3) && await_readable(p.server));
 	CHECK_R(342, FAILS(recv(p.server, text, 1, MSG_OOB), WSAEINVAL));
 	SleepEx(QUIET, FALSE); /* let everything arrive, so that a wrong read could mix it */
+	if (conf_windows_tcp()) {
+		CHECK(recv(p.server, text, 7, MSG_WAITALL) == 7 && !memcmp(text, "one!two", 7));
+		close_pair(&p);
+		return;
+	}
 	CHECK_R(343, at_mark(p.server) == 0);
 	CHECK_R(343, recv(p.server, text, sizeof(text), 0) == 3 && !memcmp(text, "one", 3));
 	CHECK_R(343, at_mark(p.server) == 1);
@@ -194,7 +199,10 @@ static void check_stream_of_marks(void)
 		       recv(p.server, text, sizeof(text), 0) == 1 && text[0] == expected;
 	}
 	CHECK_R(343, good);
-	set_inline(p.server, 0);
+	/* On another connection: Wine's TCP does not tell again of urgent bytes behind those in line. */
+	close_pair(&p);
+	if (!open_pair(&p))
+		return;
 	for (int i = 0; i < 200 && good; i++) {
 		expected = (char)('A' + i % 26);
 		send(p.client, "0123456789", 10, 0);
@@ -342,7 +350,8 @@ int main(int argc, char **argv)
 	check_apart();
 	check_overlapped();
 	check_inline();
-	check_switch();
+	if (!conf_windows_tcp()) /* where the byte would stand is not known there */
+		check_switch();
 	check_stream_of_marks();
 	if (!conf_system_tcp()) { /* it keeps one mark */
 		check_many_inline();

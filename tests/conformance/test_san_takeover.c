@@ -5,7 +5,7 @@
  */
 #include "tests/conformance/san_share.h"
 
-#define TEXT "from the next one"
+#define GREETING "from the next one"
 #define INSIDE_MS \
 	50 /* a call that cannot return has begun by then, or begins later: it makes no difference */
 #define MOMENTS 4 /* ms after its begin when a call that can return is cut off */
@@ -31,7 +31,7 @@ static int peer(void)
 	san_post(s, SAN_UPCALL, &r);
 	child_tell(&parent, 1);
 	error = san_result(s, &r.op, &bytes);
-	child_tell(&parent, error == 0 && strcmp(r.bytes, TEXT) != 0 ? -2 : error);
+	child_tell(&parent, error == 0 && strcmp(r.bytes, GREETING) != 0 ? -2 : error);
 	san_close(s);
 	host_cleanup();
 	return 0;
@@ -59,7 +59,7 @@ static int taker(void)
 	struct child parent = child_is_ready();
 	SOCKET s = san_attach((DWORD)child_hear(&parent));
 
-	child_tell(&parent, s != INVALID_SOCKET && san_text(s, TEXT));
+	child_tell(&parent, s != INVALID_SOCKET && san_text(s, GREETING));
 	(void)child_hear(&parent);
 	san_close(s);
 	host_cleanup();

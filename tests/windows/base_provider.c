@@ -2,8 +2,8 @@
 /*
  * base_provider.c - a base provider for tests, which a layered provider can load: Wine's is a part of its ws2_32. Its
  * sockets are those of Wine's ws2_32, and exposed through WPUModifyIFSHandle, as a base provider's are.
- * It checks how it is used: a mistake ends the program. And as on Windows a connection that has just begun has no
- * local address yet.
+ * It checks how it is used: a mistake ends the program. As on Windows a connection that has just begun has no local
+ * address yet, one that was reset says so, and urgent bytes are told of in the same way.
  */
 #include "rdma_backend/base/base_provider_windows.h"
 
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rdma_backend/base/platform_windows.h"
 #include "rdma_backend/base/provider_guid.h"
 
 /* What a test asks: how often it has been started and not cleaned up, and how many sockets it ever made. */
@@ -91,17 +92,20 @@ static SOCKET WSPAPI accept_socket(SOCKET s, struct sockaddr *addr, LPINT length
 
 /* --- the local address --- */
 
-#define BEGUN 1024
+#define MOST 1024
 
-/* Sockets whose connection has begun, and nobody has been told that it is there; 0: none. */
-static _Atomic(SOCKET) begun[BEGUN];
+/* Sockets of which something has to be kept; 0: none. */
+typedef _Atomic(SOCKET) list_of_sockets[MOST];
 
-static bool replace_begun(SOCKET old, SOCKET s)
+/* Whose connection has begun, and nobody has been told that it is there; and those that have sent their end. */
+static list_of_sockets begun, ended;
+
+static bool replace(list_of_sockets list, SOCKET old, SOCKET s)
 {
-	for (unsigned i = 0; i < BEGUN; i++) {
+	for (unsigned i = 0; i < MOST; i++) {
 		SOCKET expected = old;
 
-		if (atomic_compare_exchange_strong(&begun[i], &expected, s))
+		if (atomic_compare_exchange_strong(&list[i], &expected, s))
 			return true;
 	}
 	return false;
@@ -123,7 +127,7 @@ static int WSPAPI get_sock_name(SOCKET s, struct sockaddr *name, LPINT length, L
 	size_t bytes;
 	char *address;
 
-	if (result == 0 && replace_begun(s, s)) {
+	if (result == 0 && replace(begun, s, s)) {
 		address = address_of(name, &bytes);
 		memset(address, 0, bytes);
 	}
@@ -151,11 +155,116 @@ static int WSPAPI begin_connect(SOCKET s, const struct sockaddr *name, int lengt
 {
 	int result;
 
-	if (!has_address(s) && !replace_begun(0, s))
+	if (!has_address(s) && !replace(begun, 0, s))
 		wrong("more connections at a time than it counts");
 	result = system_table.lpWSPConnect(s, name, length, caller, callee, sqos, gqos, error);
 	if (result == 0 || *error != WSAEWOULDBLOCK)
-		(void)replace_begun(s, 0);
+		(void)replace(begun, s, 0);
+	return result;
+}
+
+/* --- what Wine tells otherwise --- */
+
+#ifdef __x86_64__
+#define LINUX_CLOSE	 3
+#define LINUX_GETSOCKOPT 55
+#else
+#define LINUX_CLOSE	 6
+#define LINUX_GETSOCKOPT 365
+#endif
+#define LINUX_TCP	6
+#define LINUX_TCP_INFO	11
+#define LINUX_TCP_CLOSE 7
+
+/* A call of the system below Wine. */
+static long linux_call(long number, long a, long b, long c, void *d, void *e)
+{
+	long result;
+
+#ifdef __x86_64__
+	register void *r10 __asm__("r10") = d;
+	register void *r8 __asm__("r8") = e;
+
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+			 : "rcx", "r11", "memory");
+#else
+	__asm__ volatile("int $0x80"
+			 : "=a"(result)
+			 : "0"(number), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e)
+			 : "memory");
+#endif
+	return result;
+}
+
+/* A connection that is gone, and has not ended from here. Wine's server takes the error of one that was reset for
+ * itself when it looks what there is; a receive finds its end then, and FD_CLOSE has no error. */
+static bool is_reset(SOCKET s)
+{
+	int(CDECL * to_fd)(HANDLE handle, unsigned access, int *fd, unsigned *options);
+	unsigned char info[8] = { 0 }; /* the first byte: the state */
+	int length = sizeof(info), fd;
+
+	for (unsigned i = 0; i < MOST; i++)
+		if (atomic_load(&ended[i]) == s)
+			return false;
+	if (!wsd_windows_symbol(GetModuleHandleW(L"ntdll.dll"), "wine_server_handle_to_fd", &to_fd,
+				sizeof(to_fd)) ||
+	    to_fd((HANDLE)s, FILE_READ_DATA, &fd, NULL) != 0)
+		return false;
+	(void)linux_call(LINUX_GETSOCKOPT, fd, LINUX_TCP, LINUX_TCP_INFO, info, &length);
+	(void)linux_call(LINUX_CLOSE, fd, 0, 0, NULL, NULL);
+	return info[0] == LINUX_TCP_CLOSE;
+}
+
+static int WSPAPI receive(SOCKET s, LPWSABUF buffers, DWORD count, LPDWORD received, LPDWORD flags,
+			  LPWSAOVERLAPPED overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine,
+			  LPWSATHREADID thread, LPINT error)
+{
+	int result = system_table.lpWSPRecv(s, buffers, count, received, flags, overlapped, routine,
+					    thread, error);
+
+	if (result != 0 || *received > 0 || !is_reset(s))
+		return result;
+	*error = WSAECONNRESET;
+	return SOCKET_ERROR;
+}
+
+static int WSPAPI shut_down(SOCKET s, int how, LPINT error)
+{
+	int result = system_table.lpWSPShutdown(s, how, error);
+
+	if (result == 0 && how != SD_RECEIVE && !replace(ended, s, s) && !replace(ended, 0, s))
+		wrong("more ends at a time than it counts");
+	return result;
+}
+
+static bool is_inline(SOCKET s)
+{
+	int on = 0, length = sizeof(on), ignored;
+
+	return system_table.lpWSPGetSockOpt(s, SOL_SOCKET, SO_OOBINLINE, (char *)&on, &length,
+					    &ignored) == 0 &&
+	       on;
+}
+
+/* Windows says whether no urgent byte waits to be fetched, and always so of a socket that has them in line. */
+static int WSPAPI control(SOCKET s, DWORD code, LPVOID in, DWORD in_size, LPVOID out,
+			  DWORD out_size, LPDWORD bytes, LPWSAOVERLAPPED overlapped,
+			  LPWSAOVERLAPPED_COMPLETION_ROUTINE routine, LPWSATHREADID thread,
+			  LPINT error)
+{
+	int result = system_table.lpWSPIoctl(s, code, in, in_size, out, out_size, bytes, overlapped,
+					     routine, thread, error);
+	DWORD got, flags = MSG_OOB | MSG_PEEK;
+	WSABUF byte = { 1, &(char){ 0 } };
+	int ignored;
+
+	if (result == 0 && code == (DWORD)SIOCATMARK)
+		*(u_long *)out =
+			is_inline(s) || system_table.lpWSPRecv(s, &byte, 1, &got, &flags, NULL,
+							       NULL, NULL, &ignored) != 0;
 	return result;
 }
 
@@ -164,7 +273,13 @@ static int WSPAPI enum_events(SOCKET s, WSAEVENT event, LPWSANETWORKEVENTS event
 	int result = system_table.lpWSPEnumNetworkEvents(s, event, events, error);
 
 	if (result == 0 && (events->lNetworkEvents & FD_CONNECT))
-		(void)replace_begun(s, 0);
+		(void)replace(begun, s, 0);
+	/* In line it is data. */
+	if (result == 0 && (events->lNetworkEvents & FD_OOB) && is_inline(s))
+		events->lNetworkEvents ^= FD_OOB;
+	if (result == 0 && (events->lNetworkEvents & FD_CLOSE) &&
+	    events->iErrorCode[FD_CLOSE_BIT] == 0 && is_reset(s))
+		events->iErrorCode[FD_CLOSE_BIT] = WSAECONNRESET;
 	return result;
 }
 
@@ -175,7 +290,8 @@ static int WSPAPI close_socket(SOCKET s, LPINT error)
 
 	if (GetHandleInformation((HANDLE)s, &flags) && (flags & HANDLE_FLAG_INHERIT))
 		wrong("a socket that child processes inherit");
-	(void)replace_begun(s, 0);
+	(void)replace(begun, s, 0);
+	(void)replace(ended, s, 0);
 	result = system_table.lpWSPCloseSocket(s, error);
 	if (result == 0)
 		atomic_fetch_sub(&open_sockets, 1);
@@ -209,13 +325,13 @@ static void fill(WSPPROC_TABLE *table)
 	table->lpWSPListen = system_table.lpWSPListen;
 	table->lpWSPConnect = begin_connect;
 	table->lpWSPSend = system_table.lpWSPSend;
-	table->lpWSPRecv = system_table.lpWSPRecv;
-	table->lpWSPShutdown = system_table.lpWSPShutdown;
+	table->lpWSPRecv = receive;
+	table->lpWSPShutdown = shut_down;
 	table->lpWSPGetSockOpt = system_table.lpWSPGetSockOpt;
 	table->lpWSPSetSockOpt = system_table.lpWSPSetSockOpt;
 	table->lpWSPGetSockName = get_sock_name;
 	table->lpWSPGetPeerName = system_table.lpWSPGetPeerName;
-	table->lpWSPIoctl = system_table.lpWSPIoctl;
+	table->lpWSPIoctl = control;
 	table->lpWSPEventSelect = system_table.lpWSPEventSelect;
 	table->lpWSPEnumNetworkEvents = enum_events;
 	table->lpWSPGetOverlappedResult = system_table.lpWSPGetOverlappedResult;

@@ -84,21 +84,16 @@ static SOCKET WSPAPI make_socket(int family, int type, int protocol, LPWSAPROTOC
 	return counted(s);
 }
 
-static SOCKET WSPAPI accept_socket(SOCKET s, struct sockaddr *addr, LPINT length,
-				   LPCONDITIONPROC condition, DWORD_PTR context, LPINT error)
-{
-	return counted(system_table.lpWSPAccept(s, addr, length, condition, context, error));
-}
-
-/* --- the local address --- */
-
-#define MOST 1024
+#define MOST	   1024
+#define ALL_EVENTS (FD_READ | FD_WRITE | FD_OOB | FD_ACCEPT | FD_CONNECT | FD_CLOSE)
 
 /* Sockets of which something has to be kept; 0: none. */
 typedef _Atomic(SOCKET) list_of_sockets[MOST];
 
-/* Whose connection has begun, and nobody has been told that it is there; and those that have sent their end. */
-static list_of_sockets begun, ended;
+/* Whose connection has begun, and nobody has been told that it is there; those that have sent their end; and those that
+ * listen, with the event that was selected. */
+static list_of_sockets begun, ended, listening;
+static _Atomic(WSAEVENT) selected[MOST];
 
 static bool replace(list_of_sockets list, SOCKET old, SOCKET s)
 {
@@ -110,6 +105,16 @@ static bool replace(list_of_sockets list, SOCKET old, SOCKET s)
 	}
 	return false;
 }
+
+static int place_of(list_of_sockets list, SOCKET s)
+{
+	for (int i = 0; i < (int)MOST; i++)
+		if (atomic_load(&list[i]) == s)
+			return i;
+	return -1;
+}
+
+/* --- the local address --- */
 
 /* The bytes of an address. */
 static char *address_of(struct sockaddr *name, size_t *length)
@@ -206,9 +211,8 @@ static bool is_reset(SOCKET s)
 	unsigned char info[8] = { 0 }; /* the first byte: the state */
 	int length = sizeof(info), fd;
 
-	for (unsigned i = 0; i < MOST; i++)
-		if (atomic_load(&ended[i]) == s)
-			return false;
+	if (place_of(ended, s) >= 0)
+		return false;
 	if (!wsd_windows_symbol(GetModuleHandleW(L"ntdll.dll"), "wine_server_handle_to_fd", &to_fd,
 				sizeof(to_fd)) ||
 	    to_fd((HANDLE)s, FILE_READ_DATA, &fd, NULL) != 0)
@@ -268,6 +272,38 @@ static int WSPAPI control(SOCKET s, DWORD code, LPVOID in, DWORD in_size, LPVOID
 	return result;
 }
 
+static int WSPAPI start_listening(SOCKET s, int backlog, LPINT error)
+{
+	int result = system_table.lpWSPListen(s, backlog, error);
+
+	if (result == 0 && !replace(listening, s, s) && !replace(listening, 0, s))
+		wrong("more listeners at a time than it counts");
+	return result;
+}
+
+static int WSPAPI select_events(SOCKET s, WSAEVENT event, long events, LPINT error)
+{
+	int result = system_table.lpWSPEventSelect(s, event, events, error),
+	    place = place_of(listening, s);
+
+	if (result == 0 && place >= 0)
+		atomic_store(&selected[place], events & FD_ACCEPT ? event : NULL);
+	return result;
+}
+
+/* Behind an accept that found nobody Windows records FD_ACCEPT again, and Wine does not: not until it is selected. */
+static SOCKET WSPAPI accept_socket(SOCKET s, struct sockaddr *addr, LPINT length,
+				   LPCONDITIONPROC condition, DWORD_PTR context, LPINT error)
+{
+	SOCKET accepted = system_table.lpWSPAccept(s, addr, length, condition, context, error);
+	int place = place_of(listening, s), ignored;
+	WSAEVENT event = place < 0 ? NULL : atomic_load(&selected[place]);
+
+	if (accepted == INVALID_SOCKET && *error == WSAEWOULDBLOCK && event)
+		(void)system_table.lpWSPEventSelect(s, event, ALL_EVENTS, &ignored);
+	return counted(accepted);
+}
+
 static int WSPAPI enum_events(SOCKET s, WSAEVENT event, LPWSANETWORKEVENTS events, LPINT error)
 {
 	int result = system_table.lpWSPEnumNetworkEvents(s, event, events, error);
@@ -292,6 +328,9 @@ static int WSPAPI close_socket(SOCKET s, LPINT error)
 		wrong("a socket that child processes inherit");
 	(void)replace(begun, s, 0);
 	(void)replace(ended, s, 0);
+	if (place_of(listening, s) >= 0)
+		atomic_store(&selected[place_of(listening, s)], NULL);
+	(void)replace(listening, s, 0);
 	result = system_table.lpWSPCloseSocket(s, error);
 	if (result == 0)
 		atomic_fetch_sub(&open_sockets, 1);
@@ -322,7 +361,7 @@ static void fill(WSPPROC_TABLE *table)
 	table->lpWSPAccept = accept_socket;
 	table->lpWSPCloseSocket = close_socket;
 	table->lpWSPBind = system_table.lpWSPBind;
-	table->lpWSPListen = system_table.lpWSPListen;
+	table->lpWSPListen = start_listening;
 	table->lpWSPConnect = begin_connect;
 	table->lpWSPSend = system_table.lpWSPSend;
 	table->lpWSPRecv = receive;
@@ -332,7 +371,7 @@ static void fill(WSPPROC_TABLE *table)
 	table->lpWSPGetSockName = get_sock_name;
 	table->lpWSPGetPeerName = system_table.lpWSPGetPeerName;
 	table->lpWSPIoctl = control;
-	table->lpWSPEventSelect = system_table.lpWSPEventSelect;
+	table->lpWSPEventSelect = select_events;
 	table->lpWSPEnumNetworkEvents = enum_events;
 	table->lpWSPGetOverlappedResult = system_table.lpWSPGetOverlappedResult;
 }

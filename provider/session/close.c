@@ -323,6 +323,8 @@ void wsd_stream_close(struct wsd_stream *s, bool abort, uint64_t linger)
 		return;
 	}
 	if (s->state == WSD_STREAM_CONNECTING) {
+		if (abort && s->plain)
+			wsd_plain_give_up(s);
 		wsd_connect_given_up(s, wsd_clock_ns());
 		wsd_stream_do(s, WSD_DO_DESTROY);
 		return;

@@ -290,6 +290,12 @@ static void plain_broken(struct wsd_stream *s, enum wsd_status error)
 	}
 }
 
+/* The system may have the connection by now, and the peer's queue, too. */
+void wsd_plain_give_up(struct wsd_stream *s)
+{
+	wsd_os_tcp_reset(s->plain->socket);
+}
+
 /* The system does not say when all is acknowledged: ask, with growing pauses. */
 static void look_later(struct wsd_stream *s)
 {

@@ -54,6 +54,7 @@ enum wsd_status wsd_plain_watch_for(struct wsd_stream *stream, bool writable);
 void wsd_plain_watch(struct wsd_stream *stream); /* for bytes, from now on; a failure breaks it */
 /* The system has no memory for it just now. Who can wait is told to, and woken after a while: WSD_AGAIN. */
 enum wsd_status wsd_plain_short(struct wsd_stream *stream, unsigned flags);
+void wsd_plain_give_up(struct wsd_stream *s); /* [stream lock] its connect, with a reset */
 void wsd_plain_lost(struct wsd_stream *stream, enum wsd_status why);
 
 /* plain_io.c: entries of the carrier. All [lock]. */

@@ -172,9 +172,11 @@ static int WSPAPI begin_connect(SOCKET s, const struct sockaddr *name, int lengt
 
 #ifdef __x86_64__
 #define LINUX_CLOSE	 3
+#define LINUX_CONNECT	 42
 #define LINUX_GETSOCKOPT 55
 #else
 #define LINUX_CLOSE	 6
+#define LINUX_CONNECT	 362
 #define LINUX_GETSOCKOPT 365
 #endif
 #define LINUX_TCP	6
@@ -203,23 +205,52 @@ static long linux_call(long number, long a, long b, long c, void *d, void *e)
 	return result;
 }
 
+/* The descriptor below a socket of Wine's, for the caller to close; -1: none. */
+static int descriptor_of(SOCKET s)
+{
+	int(CDECL * to_fd)(HANDLE handle, unsigned access, int *fd, unsigned *options);
+	int fd;
+
+	if (!wsd_windows_symbol(GetModuleHandleW(L"ntdll.dll"), "wine_server_handle_to_fd", &to_fd,
+				sizeof(to_fd)) ||
+	    to_fd((HANDLE)s, FILE_READ_DATA, &fd, NULL) != 0)
+		return -1;
+	return fd;
+}
+
 /* A connection that is gone, and has not ended from here. Wine's server takes the error of one that was reset for
  * itself when it looks what there is; a receive finds its end then, and FD_CLOSE has no error. */
 static bool is_reset(SOCKET s)
 {
-	int(CDECL * to_fd)(HANDLE handle, unsigned access, int *fd, unsigned *options);
 	unsigned char info[8] = { 0 }; /* the first byte: the state */
 	int length = sizeof(info), fd;
 
 	if (place_of(ended, s) >= 0)
 		return false;
-	if (!wsd_windows_symbol(GetModuleHandleW(L"ntdll.dll"), "wine_server_handle_to_fd", &to_fd,
-				sizeof(to_fd)) ||
-	    to_fd((HANDLE)s, FILE_READ_DATA, &fd, NULL) != 0)
+	fd = descriptor_of(s);
+	if (fd < 0)
 		return false;
 	(void)linux_call(LINUX_GETSOCKOPT, fd, LINUX_TCP, LINUX_TCP_INFO, info, &length);
 	(void)linux_call(LINUX_CLOSE, fd, 0, 0, NULL, NULL);
 	return info[0] == LINUX_TCP_CLOSE;
+}
+
+/* A linger of zero resets. Wine ends the connection before it closes it, and a peer may see just that end. */
+static void reset(SOCKET s)
+{
+	char nowhere[16] = { AF_UNSPEC };
+	struct linger linger = { 0, 0 };
+	int length = sizeof(linger), fd, ignored;
+
+	if (system_table.lpWSPGetSockOpt(s, SOL_SOCKET, SO_LINGER, (char *)&linger, &length,
+					 &ignored) ||
+	    !linger.l_onoff || linger.l_linger)
+		return;
+	fd = descriptor_of(s);
+	if (fd < 0)
+		return;
+	(void)linux_call(LINUX_CONNECT, fd, (long)(intptr_t)nowhere, sizeof(nowhere), NULL, NULL);
+	(void)linux_call(LINUX_CLOSE, fd, 0, 0, NULL, NULL);
 }
 
 static int WSPAPI receive(SOCKET s, LPWSABUF buffers, DWORD count, LPDWORD received, LPDWORD flags,
@@ -331,6 +362,7 @@ static int WSPAPI close_socket(SOCKET s, LPINT error)
 	if (place_of(listening, s) >= 0)
 		atomic_store(&selected[place_of(listening, s)], NULL);
 	(void)replace(listening, s, 0);
+	reset(s);
 	result = system_table.lpWSPCloseSocket(s, error);
 	if (result == 0)
 		atomic_fetch_sub(&open_sockets, 1);

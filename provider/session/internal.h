@@ -106,7 +106,7 @@ struct wsd_tx {
 	uint64_t limit_asked; /* at which the peer was asked for more */
 	uint32_t slots_granted;
 	uint32_t slots_used;
-	uint32_t pending; /* WSD_SEND_* */
+	uint32_t pending;     /* WSD_SEND_* */
 	uint32_t signal_each; /* one request in so many asks for a completion */
 	uint32_t unsignalled; /* since the last that did */
 	struct wsd_tx_ring ring;

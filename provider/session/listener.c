@@ -114,32 +114,17 @@ void wsd_accept_run(struct wsd_stream *s, struct wsd_engine *engine)
 		wsd_connect_failed(s, status);
 }
 
-static unsigned plain_count(const struct wsd_listener *l)
-{
-	const struct wsd_list *node;
-	unsigned count = 0;
-
-	wsd_list_for_each(node, &l->ready)
-		count +=
-			wsd_container(node, struct wsd_stream, link)->carrier == &wsd_plain_carrier;
-	return count;
-}
-
 /* One backlog for all. But those that wait for this process must not keep others from another one. */
-static bool has_room(const struct wsd_listener *l, bool plain)
+bool wsd_listener_has_room(const struct wsd_listener *l)
 {
-	unsigned count = l->ready_count + l->answering_count + l->leaving_count, of_plain;
+	unsigned count = l->ready_count + l->answering_count + l->leaving_count;
 
 	if (l->stopped || count < l->options.backlog)
 		return !l->stopped;
-	if (!l->shared)
-		return false;
-	of_plain = plain_count(l);
-	return (plain ? of_plain : count - of_plain) < l->options.backlog;
+	return l->shared && count - wsd_listener_plain_count(l) < l->options.backlog;
 }
 
-/* A stream for the queue; NULL: out of memory. */
-static struct wsd_stream *queue_stream(struct wsd_listener *l)
+struct wsd_stream *wsd_listener_stream(struct wsd_listener *l)
 {
 	struct wsd_stream *s = wsd_stream_new(&wsd_listener_queue_ops, l);
 
@@ -164,11 +149,11 @@ static void on_request(struct wsd_listener *l, struct wsd_engine *engine,
 	enum wsd_status status = WSD_EREFUSED;
 	struct wsd_stream *s;
 
-	if (!has_room(l, false)) {
+	if (!wsd_listener_has_room(l)) {
 		wsd_request_refuse(engine, ev->request, WSD_EREFUSED);
 		return;
 	}
-	s = queue_stream(l);
+	s = wsd_listener_stream(l);
 	if (s) {
 		atomic_store(&s->engine, engine);
 		s->state = WSD_STREAM_CONNECTING;
@@ -235,7 +220,7 @@ static void requests(void *owner, struct wsd_engine *engine, const struct wsd_ev
 	l->ops->unlock(l->owner, engine);
 }
 
-static void part_closed(struct wsd_listener *l)
+void wsd_listener_part_closed(struct wsd_listener *l)
 {
 	if (--l->open == 0 && l->closing)
 		l->ops->gone(l->owner);
@@ -246,54 +231,11 @@ static void closed(void *owner, struct wsd_engine *engine)
 	struct wsd_listener *l = owner;
 
 	l->ops->lock(l->owner);
-	part_closed(l);
+	wsd_listener_part_closed(l);
 	l->ops->unlock(l->owner, engine);
 }
 
 static const struct wsd_listen_owner listen_ops = { requests, closed };
-
-/* --- what the system took --- */
-
-static void plain_arrived(void *owner, struct wsd_engine *engine, intptr_t socket,
-			  const struct wsd_addr *local, const struct wsd_addr *remote)
-{
-	struct wsd_listener *l = owner;
-	struct wsd_stream *s = queue_stream(l);
-
-	if (!s) {
-		wsd_os_tcp_close(socket);
-		return;
-	}
-	s->options.qos = l->options.qos;
-	s->options.traffic_class = l->options.traffic_class;
-	if (wsd_plain_adopt(s, engine, socket, local, remote) != WSD_OK) {
-		wsd_free(s->orphan);
-		wsd_stream_free(s);
-		return;
-	}
-	wsd_listener_ready(l, s);
-}
-
-static void plain_closed(void *owner, struct wsd_engine *engine)
-{
-	(void)engine;
-	part_closed(owner);
-}
-
-static bool plain_room(void *owner)
-{
-	return has_room(owner, true);
-}
-
-static const struct wsd_plain_listen_owner plain_ops = { queue_lock, queue_unlock, plain_room,
-							 plain_arrived, plain_closed };
-
-void wsd_listener_room(struct wsd_listener *l)
-{
-	for (unsigned i = 0; i < WSD_LISTENER_ENDS && !l->stopped; i++)
-		if (l->parts[i].plain)
-			wsd_plain_listen_again(l->parts[i].plain);
-}
 
 /* [lock] One less waits. */
 static void taken(struct wsd_listener *l)
@@ -315,6 +257,7 @@ enum wsd_status wsd_listener_make(struct wsd_listener **listener,
 	l->ops = ops;
 	l->owner = owner;
 	l->options = *options;
+	l->wanted_only = options->shared;
 	wsd_list_init(&l->ready);
 	wsd_list_init(&l->answering);
 	wsd_list_init(&l->leaving);
@@ -329,8 +272,8 @@ static enum wsd_status open_part(struct wsd_listener *l, const struct wsd_listen
 	enum wsd_status status, plain = WSD_OK;
 
 	if (end->socket >= 0)
-		plain = wsd_plain_listen_open(&part->plain, &plain_ops, l, end->socket, &end->local,
-					      l->options.backlog);
+		plain = wsd_plain_listen_open(&part->plain, &wsd_listener_plain_ops, l, end->socket,
+					      &end->local, l->options.backlog);
 	status = wsd_listen_open(&part->listen, &listen_ops, l, &end->local);
 	if (!part->listen && !part->plain)
 		return plain == WSD_OK ? status : plain;
@@ -345,24 +288,32 @@ enum wsd_status wsd_listener_start(struct wsd_listener *l, const struct wsd_list
 {
 	struct wsd_listener_part parts[WSD_LISTENER_ENDS] = { { NULL, NULL } };
 	enum wsd_status status[WSD_LISTENER_ENDS], best = WSD_EADDRNOTAVAIL;
-	unsigned open = 0;
 
 	for (unsigned i = 0; i < count; i++) {
 		status[i] = open_part(l, &ends[i], &parts[i]);
 		if (best != WSD_OK)
 			best = status[i];
-		open += (parts[i].listen != NULL) + (parts[i].plain != NULL);
 	}
+	l->ops->lock(l->owner);
+	/* Where only the system listens it may have done so before, in another process. */
+	if (best == WSD_EADDRNOTAVAIL && l->open > 0)
+		best = WSD_OK;
+	for (unsigned i = 0; i < count && best == WSD_OK; i++) {
+		l->parts[i].listen = parts[i].listen;
+		if (parts[i].plain)
+			l->parts[i].plain = parts[i].plain;
+		l->open += (parts[i].listen != NULL) + (parts[i].plain != NULL);
+		if (parts[i].plain && l->wanted_only)
+			wsd_plain_listen_share(parts[i].plain);
+	}
+	l->started = best == WSD_OK;
+	l->ops->unlock(l->owner, NULL);
 	if (best != WSD_OK)
 		return best;
-	l->ops->lock(l->owner);
-	memcpy(l->parts, parts, sizeof(parts));
-	l->open = open;
-	l->ops->unlock(l->owner, NULL);
 	for (unsigned i = 0; i < count; i++) {
 		if (parts[i].plain)
 			wsd_plain_listen_start(parts[i].plain);
-		if (status[i] != WSD_OK)
+		if (status[i] != WSD_OK && !l->parts[i].plain)
 			wsd_log(WSD_LOG_WARNING, "session",
 				"port %u: does not listen for peers of IPv%u: %s",
 				ends[i].local.port, (unsigned)ends[i].local.family,
@@ -373,7 +324,7 @@ enum wsd_status wsd_listener_start(struct wsd_listener *l, const struct wsd_list
 
 bool wsd_listener_started(const struct wsd_listener *l)
 {
-	return l->open > 0;
+	return l->started;
 }
 
 enum wsd_status wsd_listener_open(struct wsd_listener **listener,

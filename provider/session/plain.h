@@ -95,7 +95,15 @@ enum wsd_status wsd_plain_listen_open(struct wsd_plain_listen **listen,
 				      uint32_t backlog);
 void wsd_plain_listen_start(
 	struct wsd_plain_listen *listen); /* [no lock] once it can be called back */
+void wsd_plain_listen_begin(
+	struct wsd_plain_listen *listen); /* [lock] the same; kick after unlocking */
 void wsd_plain_listen_again(struct wsd_plain_listen *listen); /* [lock] there is room again */
+void wsd_plain_listen_look(
+	struct wsd_plain_listen *listen); /* [lock] now, for as many as there is room */
+/* [lock] Other processes take from that socket, too. */
+void wsd_plain_listen_share(struct wsd_plain_listen *listen);
+intptr_t wsd_plain_listen_socket(
+	const struct wsd_plain_listen *listen); /* [lock] -1: it is closed */
 void wsd_plain_listen_set_backlog(struct wsd_plain_listen *listen, uint32_t backlog); /* [lock] */
 void wsd_plain_listen_close(struct wsd_plain_listen *listen);			      /* [lock] */
 void wsd_plain_listen_kick(struct wsd_plain_listen *listen); /* [no lock] */

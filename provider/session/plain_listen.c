@@ -3,14 +3,16 @@
  * plain_listen.c - the socket that holds a listener's port, listening for peers without OpenWSD.
  *
  * There is one queue and one backlog for all paths: connections are taken from the system while there is room in
- * the owner's queue, and wait in the system's queue otherwise.
+ * the owner's queue, and wait in the system's queue otherwise. Where several processes have the socket, each takes what
+ * it has room for, and the system says whose it is.
  */
 #include "provider/session/plain.h"
 
+#include "provider/transport/os_pass.h"
 #include "provider/transport/os_tcp.h"
 #include "provider/transport/plain.h"
 
-#define PAUSE_NS 50000000ull /* before the next try, without descriptors */
+#define PAUSE_NS 50000000ull /* before the next try, without descriptors or news */
 
 struct wsd_plain_listen {
 	struct wsd_event_sink sink; /* first: the poller's context */
@@ -23,6 +25,7 @@ struct wsd_plain_listen {
 	struct wsd_timer timer;
 	bool starved; /* there was no room when it looked last */
 	bool watched, closing, over;
+	bool shared;
 	bool queued; /* the task */
 };
 
@@ -34,7 +37,13 @@ static void queue_task(struct wsd_plain_listen *l)
 	l->queued = true;
 }
 
-/* [ownership, owner's lock] */
+/* [owner's lock] What comes may be told to another process, or, if that was first just now, to nobody. */
+static bool hears(const struct wsd_plain_listen *l)
+{
+	return !l->shared || !wsd_os_pass_steals_news();
+}
+
+/* [owner's lock] */
 static void take_all(struct wsd_plain_listen *l)
 {
 	l->starved = false;
@@ -51,7 +60,7 @@ static void take_all(struct wsd_plain_listen *l)
 			l->ops->arrived(l->owner, l->engine, socket, &l->local, &remote);
 			continue;
 		}
-		if (status != WSD_AGAIN)
+		if (status != WSD_AGAIN || !hears(l))
 			wsd_engine_set_timer(l->engine, &l->timer,
 					     wsd_engine_now(l->engine) + PAUSE_NS);
 		break;
@@ -84,9 +93,9 @@ static void run_task(struct wsd_task *task, struct wsd_engine *engine)
 	l->ops->lock(l->owner);
 	l->queued = false;
 	if (!l->closing) {
-		if (!l->watched)
+		if (!l->watched || !hears(l))
 			l->watched = wsd_os_poller_watch(wsd_plain_poller(engine), l->socket, l,
-							 WSD_OS_READABLE, false) == WSD_OK;
+							 WSD_OS_READABLE, l->watched) == WSD_OK;
 		take_all(l);
 		if (!l->watched) /* out of memory or of watches: look again */
 			wsd_engine_set_timer(engine, &l->timer, wsd_engine_now(engine) + PAUSE_NS);
@@ -134,9 +143,14 @@ enum wsd_status wsd_plain_listen_open(struct wsd_plain_listen **listen,
 	return WSD_OK;
 }
 
-void wsd_plain_listen_start(struct wsd_plain_listen *l)
+void wsd_plain_listen_begin(struct wsd_plain_listen *l)
 {
 	wsd_engine_queue_task(l->engine, &l->task);
+}
+
+void wsd_plain_listen_start(struct wsd_plain_listen *l)
+{
+	wsd_plain_listen_begin(l);
 	wsd_engine_kick(l->engine);
 }
 
@@ -144,6 +158,21 @@ void wsd_plain_listen_again(struct wsd_plain_listen *l)
 {
 	if (l->starved)
 		queue_task(l);
+}
+
+void wsd_plain_listen_look(struct wsd_plain_listen *l)
+{
+	take_all(l);
+}
+
+void wsd_plain_listen_share(struct wsd_plain_listen *l)
+{
+	l->shared = true;
+}
+
+intptr_t wsd_plain_listen_socket(const struct wsd_plain_listen *l)
+{
+	return l->closing ? -1 : l->socket;
 }
 
 void wsd_plain_listen_set_backlog(struct wsd_plain_listen *l, uint32_t backlog)

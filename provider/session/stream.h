@@ -267,10 +267,13 @@ struct wsd_listener_owner {
 	void (*unlock)(void *owner, struct wsd_engine *engine);
 	void (*arrived)(void *owner); /* lock held: there is something new in the queue */
 	void (*gone)(void *owner);    /* lock held: after wsd_listener_close, last call; free it */
+	/* lock held: of one that is shared, how many connections could be accepted here at once */
+	unsigned (*wanted)(void *owner);
 };
 struct wsd_listener_options {
 	unsigned backlog;
 	bool conditional;      /* answer peers only at accept */
+	bool shared;	       /* from the beginning, see wsd_listener_share */
 	bool posted_only;      /* of the streams, until their owner says otherwise */
 	uint8_t traffic_class; /* of the streams */
 	struct wsd_qos qos;    /* of the streams, until their owner says otherwise */
@@ -336,7 +339,18 @@ void wsd_listener_export(struct wsd_listener *listener, struct wsd_stream_image 
 enum wsd_status wsd_listener_import(struct wsd_listener *listener,
 				    const struct wsd_stream_image *image, const uint8_t *unread);
 bool wsd_listener_idle(const struct wsd_listener *listener); /* [lock] nothing is, or is coming */
-void wsd_listener_stop(struct wsd_listener *listener);	     /* [lock] nothing arrives any more */
+/*
+ * [lock] Other processes have the system's sockets, too, by the number of the end: from now on no more are taken from
+ * them than are wanted here. look: now, so that at least so many wait. again: more are wanted than before. system: -1:
+ * there is none. adopt: one that another process has had; the listener's from now on, also when that fails.
+ */
+void wsd_listener_share(struct wsd_listener *listener);
+void wsd_listener_look(struct wsd_listener *listener, unsigned least);
+void wsd_listener_again(struct wsd_listener *listener);
+intptr_t wsd_listener_system(const struct wsd_listener *listener, unsigned end);
+enum wsd_status wsd_listener_adopt(struct wsd_listener *listener, unsigned end,
+				   const struct wsd_listener_end *with);
+void wsd_listener_stop(struct wsd_listener *listener); /* [lock] nothing arrives any more */
 void wsd_listener_close(
 	struct wsd_listener *listener);		       /* [lock] stop, and resets what is pending */
 void wsd_listener_free(struct wsd_listener *listener); /* [no lock] after gone */

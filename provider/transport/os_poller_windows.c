@@ -136,8 +136,10 @@ enum wsd_status wsd_os_poller_watch(struct wsd_os_poller *p, intptr_t number, vo
 	int error = 0;
 
 	(void)news;
-	if (again)
+	if (again && !socket->shared)
 		return WSD_OK;
+	if (again)
+		wsd_os_poller_unwatch(p, number);
 	wsd_mutex_lock(&p->lock);
 	socket->poller = p;
 	socket->context = context;
@@ -166,5 +168,6 @@ void wsd_os_poller_unwatch(struct wsd_os_poller *p, intptr_t number)
 	socket->news = 0;
 	socket->poller = NULL;
 	wsd_mutex_unlock(&p->lock);
-	(void)wsd_windows_net()->lpWSPEventSelect(socket->s, NULL, 0, &ignored);
+	if (!socket->shared) /* the news may be another process's by now */
+		(void)wsd_windows_net()->lpWSPEventSelect(socket->s, NULL, 0, &ignored);
 }

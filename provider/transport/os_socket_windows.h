@@ -17,6 +17,7 @@ struct wsd_os_socket {
 	/* By the socket's user: */
 	uint64_t sent; /* bytes that the system has taken */
 	bool ended;    /* and the end */
+	bool shared;   /* another process may have it, too, and hear its news */
 	/* [the poller's lock] */
 	struct wsd_os_poller *poller; /* that watches it; changed by the socket's user only */
 	struct wsd_event_group *group;

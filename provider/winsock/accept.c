@@ -98,6 +98,7 @@ static enum wsd_status peek(struct wsd_socket *sock, struct wsd_caller *caller)
 	if (sock->listener ==
 	    NULL) /* it is being given away; of a shared socket another process may listen */
 		return sock->mode == WSD_MODE_SAN ? WSD_EINVAL : WSD_AGAIN;
+	wsd_listener_look(sock->listener, 1);
 	return wsd_listener_peek(sock->listener, &caller->local, &caller->remote);
 }
 

@@ -121,13 +121,22 @@ static enum wsd_status hold(struct wsd_socket *sock, const struct wsd_addr *want
 				      : wsd_port_hold(want, sharing_of(sock), &sock->port, got);
 }
 
+bool wsd_socket_is_of_both(const struct wsd_socket *sock)
+{
+	return sock->port != NULL ? wsd_port_is_both(sock->port) : is_of_both(sock, &sock->local);
+}
+
 int wsd_socket_take_port(struct wsd_socket *sock)
 {
 	struct wsd_port *before = sock->port;
-	int error = wsd_error(wsd_port_inherit(&sock->local, is_of_both(sock, &sock->local),
-					       sharing_of(sock), &sock->port),
-			      WSD_CALL_BIND);
+	bool listens[WSD_LISTENER_ENDS];
+	int error;
 
+	for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++)
+		listens[i] = sock->listener != NULL && wsd_listener_system(sock->listener, i) >= 0;
+	error = wsd_error(wsd_port_inherit(&sock->local, is_of_both(sock, &sock->local), listens,
+					   sharing_of(sock), &sock->port),
+			  WSD_CALL_BIND);
 	wsd_port_release(before);
 	return error;
 }
@@ -161,14 +170,11 @@ void wsd_socket_turn_back(struct wsd_socket *sock)
 
 int wsd_socket_turn(struct wsd_socket *sock, const struct wsd_addr *remote)
 {
-	bool both =
-		sock->port != NULL ? wsd_port_is_both(sock->port) : is_of_both(sock, &sock->local);
-
 	if (wsd_addr_is_mapped(remote)) /* the socket is not dual, and IPv6 has no such host */
 		return WSAENETUNREACH;
 	if (sock->local.family == remote->family)
 		return 0;
-	if (!both)
+	if (!wsd_socket_is_of_both(sock))
 		return WSAENETUNREACH;
 	sock->local = (struct wsd_addr){ .family = remote->family, .port = sock->local.port };
 	return 0;

@@ -74,6 +74,8 @@ void wsd_accept_run_ops(struct wsd_socket *sock)
 {
 	struct wsd_list *queue = &sock->queues[WSD_Q_ACCEPT];
 
+	if (sock->listener != NULL)
+		wsd_listener_look(sock->listener, 0);
 	while (sock->listener != NULL && !sock->closed && !sock->deciding && !sock->away &&
 	       !wsd_list_empty(queue)) {
 		struct wsd_op *op = wsd_container(queue->next, struct wsd_op, link);

@@ -27,31 +27,36 @@ static void options_of(const struct wsd_socket *sock, struct wsd_listener_option
 {
 	*options = (struct wsd_listener_options){ .backlog = sock->backlog,
 						  .conditional = sock->options.conditional,
+						  .shared = sock->share != NULL,
 						  .traffic_class = sock->options.traffic_class,
 						  .posted_only = sock->options.receive_buffer == 0,
 						  .qos = sock->options.qos };
 }
 
-/* [lock] The system's socket for peers without OpenWSD; -1: they are not listened for. */
-static intptr_t system_socket(struct wsd_socket *sock, const struct wsd_addr *local)
+bool wsd_socket_serves_plain(const struct wsd_addr *local)
 {
-	if (wsd_engine_plain() == NULL || !wsd_paths_listen(local, wsd_engine_plain()))
-		return -1;
-	return wsd_port_take(sock->port, local->family);
+	return wsd_engine_plain() != NULL && wsd_paths_listen(local, wsd_engine_plain());
 }
 
-/* [lock] The addresses that a socket of mode D listens at, as many as are returned. */
+unsigned wsd_socket_ends(const struct wsd_socket *sock, struct wsd_listener_end *ends)
+{
+	for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++)
+		ends[i] = (struct wsd_listener_end){ sock->local, -1 };
+	if (!wsd_socket_is_of_both(sock))
+		return 1;
+	ends[1].local.family = WSD_FAMILY_IPV4; /* any is any */
+	return 2;
+}
+
+/* [lock] The same with the system's sockets for peers without OpenWSD, but for those that it has already. */
 static unsigned ends_of(struct wsd_socket *sock, struct wsd_listener_end *ends)
 {
-	unsigned count = 1;
+	unsigned count = wsd_socket_ends(sock, ends);
 
-	ends[0].local = ends[1].local = sock->local;
-	if (sock->port != NULL && wsd_port_is_both(sock->port)) {
-		ends[1].local.family = WSD_FAMILY_IPV4; /* any is any */
-		count = 2;
-	}
 	for (unsigned i = 0; i < count; i++)
-		ends[i].socket = system_socket(sock, &ends[i].local);
+		if (wsd_socket_serves_plain(&ends[i].local) &&
+		    (sock->listener == NULL || wsd_listener_system(sock->listener, i) < 0))
+			ends[i].socket = wsd_port_take(sock->port, ends[i].local.family);
 	return count;
 }
 
@@ -129,6 +134,22 @@ int wsd_socket_listen(struct wsd_socket *sock, unsigned backlog)
 	if (sock->listener == NULL && sock->acceptor == NULL)
 		wsd_socket_unref(sock); /* the listener's, which never was */
 	return error;
+}
+
+unsigned wsd_listener_wanted(void *owner)
+{
+	const struct wsd_socket *sock = owner;
+	unsigned count = (sock->fd.mask & FD_ACCEPT) != 0;
+	struct wsd_list *node;
+
+	if (sock->away || sock->closed)
+		return 0;
+	wsd_list_for_each(node, &sock->queues[WSD_Q_ACCEPT])
+		count++;
+	wsd_list_for_each(node, &sock->waiters)
+		if (wsd_container(node, struct wsd_wait_node, link)->interest & WSD_CHANGE_ARRIVED)
+			count++;
+	return count;
 }
 
 void wsd_socket_stop_listening(struct wsd_socket *sock)

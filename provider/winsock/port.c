@@ -109,8 +109,9 @@ static enum wsd_port_sharing as_bound(enum wsd_port_sharing sharing, bool ours)
 	return ours ? WSD_PORT_REUSE : WSD_PORT_DEFAULT;
 }
 
-enum wsd_status wsd_port_hold(const struct wsd_addr *want, enum wsd_port_sharing sharing,
-			      struct wsd_port **port, struct wsd_addr *got)
+/* listens: the system's socket is in the hands of who listens. */
+static enum wsd_status hold(const struct wsd_addr *want, enum wsd_port_sharing sharing,
+			    bool listens, struct wsd_port **port, struct wsd_addr *got)
 {
 	struct wsd_port *held = wsd_alloc(sizeof(*held));
 	enum wsd_status status;
@@ -121,9 +122,10 @@ enum wsd_status wsd_port_hold(const struct wsd_addr *want, enum wsd_port_sharing
 	held->addr = *want;
 	held->sharing = sharing;
 	held->refs = 1;
+	held->holder = -1;
 	wsd_mutex_lock(&ports_lock);
 	status = check_own(want, sharing, &ours);
-	if (status == WSD_OK) {
+	if (status == WSD_OK && !listens) {
 		if (ours)
 			set_reuse(want, true);
 		status = wsd_os_port_hold(want, as_bound(sharing, ours), &held->holder,
@@ -146,19 +148,25 @@ enum wsd_status wsd_port_hold(const struct wsd_addr *want, enum wsd_port_sharing
 	return status;
 }
 
-enum wsd_status wsd_port_hold_both(const struct wsd_addr *want, enum wsd_port_sharing sharing,
-				   struct wsd_port **port, struct wsd_addr *got)
+enum wsd_status wsd_port_hold(const struct wsd_addr *want, enum wsd_port_sharing sharing,
+			      struct wsd_port **port, struct wsd_addr *got)
+{
+	return hold(want, sharing, false, port, got);
+}
+
+static enum wsd_status hold_both(const struct wsd_addr *want, enum wsd_port_sharing sharing,
+				 const bool *listens, struct wsd_port **port, struct wsd_addr *got)
 {
 	struct wsd_addr v4 = { .family = WSD_FAMILY_IPV4 };
 	enum wsd_status status = WSD_OK;
 	struct wsd_port *other;
 
 	for (unsigned i = 0; i < BOTH_TRIED; i++) {
-		status = wsd_port_hold(want, sharing, port, got);
+		status = hold(want, sharing, listens[0], port, got);
 		if (status != WSD_OK)
 			return status;
 		v4.port = got->port;
-		status = wsd_port_hold(&v4, sharing, &other, &v4);
+		status = hold(&v4, sharing, listens[1], &other, &v4);
 		if (status == WSD_OK) {
 			wsd_mutex_lock(&ports_lock);
 			other->refs = 0;
@@ -173,6 +181,14 @@ enum wsd_status wsd_port_hold_both(const struct wsd_addr *want, enum wsd_port_sh
 			break;
 	}
 	return status;
+}
+
+enum wsd_status wsd_port_hold_both(const struct wsd_addr *want, enum wsd_port_sharing sharing,
+				   struct wsd_port **port, struct wsd_addr *got)
+{
+	static const bool listens[2];
+
+	return hold_both(want, sharing, listens, port, got);
 }
 
 bool wsd_port_is_both(const struct wsd_port *port)
@@ -323,7 +339,7 @@ static struct wsd_port *find_own(const struct wsd_addr *want, bool both)
 	return NULL;
 }
 
-enum wsd_status wsd_port_inherit(const struct wsd_addr *want, bool both,
+enum wsd_status wsd_port_inherit(const struct wsd_addr *want, bool both, const bool *listens,
 				 enum wsd_port_sharing sharing, struct wsd_port **port)
 {
 	struct wsd_addr got;
@@ -337,8 +353,8 @@ enum wsd_status wsd_port_inherit(const struct wsd_addr *want, bool both,
 	wsd_mutex_unlock(&ports_lock);
 	if (*port != NULL)
 		return WSD_OK;
-	return both ? wsd_port_hold_both(want, sharing, port, &got)
-		    : wsd_port_hold(want, sharing, port, &got);
+	return both ? hold_both(want, sharing, listens, port, &got)
+		    : hold(want, sharing, listens[0], port, &got);
 }
 
 void wsd_port_lend(struct wsd_port *port, bool on)

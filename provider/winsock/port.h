@@ -31,8 +31,9 @@ intptr_t wsd_port_take(struct wsd_port *port, uint16_t family);
 /* Hold the port again after that, if it is to be had; ended: for what a listener leaves behind. */
 void wsd_port_restore(struct wsd_port *port, bool ended);
 struct wsd_port *wsd_port_share(struct wsd_port *port); /* one more holder, for accepted sockets */
-/* Of a socket that comes from another process, or another socket here: which has stepped aside. */
-enum wsd_status wsd_port_inherit(const struct wsd_addr *want, bool both,
+/* Of a socket that comes from another process, or another socket here: which has stepped aside. listens: of want, and
+ * of the other family's: it has a socket of the system that listens there, which holds the port. */
+enum wsd_status wsd_port_inherit(const struct wsd_addr *want, bool both, const bool *listens,
 				 enum wsd_port_sharing sharing, struct wsd_port **port);
 /* Of a socket that another process has just now: may that one have the port beside us? */
 void wsd_port_lend(struct wsd_port *port, bool on);

@@ -48,6 +48,8 @@ static int look(const fd_set *set, enum set_kind kind, bool *ready, unsigned *to
 		sock = wsd_socket_enter(set->fd_array[i], &error);
 		if (sock == NULL)
 			return error;
+		if (kind == SET_READ && sock->listener != NULL)
+			wsd_listener_look(sock->listener, 1);
 		ready[i] = is_ready(sock, kind);
 		if (ready[i])
 			++*total;

@@ -22,16 +22,15 @@ enum seat {
 	SEAT_PARKING, /* the peer is asked to wait, then all goes into the record */
 	SEAT_AWAY,
 	SEAT_TAKING, /* ours, and the connection is being made again */
+	SEAT_OWING,  /* closed here, but others lack what we have of the system's sockets */
 	SEAT_ENDED   /* the thread ends */
 };
 
 struct wsd_share {
-	struct wsd_list link;	 /* all of this process */
-	struct wsd_socket *sock; /* referenced */
+	struct wsd_share_thread thread; /* first */
+	struct wsd_socket *sock;	/* referenced */
 	struct wsd_share_record record;
-	struct wsd_thread *thread;
 	_Atomic(struct wsd_waker *) waker;
-	atomic_bool going, ended; /* the thread is about to end; nobody needs this any more */
 	/* [lock of the socket] */
 	enum seat seat;
 	bool leaving, abort;
@@ -42,17 +41,9 @@ struct wsd_share {
 	uint64_t polite_until;
 	uint64_t leave_by;
 	struct wsd_share_listen listen;
+	struct wsd_share_plain plain;
 	enum wsd_socket_state remembered; /* what the record would tell if we died */
 };
-
-static struct wsd_mutex shares_lock; /* leaf */
-static struct wsd_list shares;
-
-void wsd_shares_init(void)
-{
-	wsd_mutex_init(&shares_lock);
-	wsd_list_init(&shares);
-}
 
 /* --- what the socket waits for here [lock] --- */
 
@@ -156,8 +147,16 @@ static void end_alone(struct wsd_share *share)
 {
 	(void)wsd_share_set_state(&share->record, WSD_SHARE_CLOSED, 0);
 	(void)wsd_record_remove(share->record.name);
+	wsd_share_plain_close(&share->plain);
 	share->seat = SEAT_ENDED;
 	share->sock->away = false;
+}
+
+/* [lock] The descriptor is closed, and the socket is others'. */
+static void end_here(struct wsd_share *share)
+{
+	wsd_socket_close_end(share->sock, true);
+	share->seat = wsd_share_plain_owed(&share->record, &share->plain) ? SEAT_OWING : SEAT_ENDED;
 }
 
 static void held(struct wsd_share *share)
@@ -169,9 +168,11 @@ static void held(struct wsd_share *share)
 		share->remembered = sock->state;
 		wsd_share_remember(&share->record, sock, share->selector);
 	}
-	next = wsd_share_listen_held(&share->record, sock, &share->listen);
+	next = wsd_share_plain_look(&share->record, sock, &share->plain);
+	next = wsd_sooner(next, wsd_share_listen_held(&share->record, sock, &share->listen,
+						      wsd_share_plain_comes(&share->plain)));
 	if (share->leaving) {
-		wsd_share_quit(&share->record);
+		wsd_share_step_back(&share->record);
 		if (wsd_share_others(&share->record) && can_go(sock)) {
 			give_up(share);
 			return;
@@ -186,7 +187,7 @@ static void held(struct wsd_share *share)
 				wsd_share_wanted(&share->record), &when))
 		give_up(share);
 	else
-		rest(share, when < next ? when : next);
+		rest(share, wsd_sooner(when, next));
 }
 
 /* --- PARKING --- */
@@ -238,9 +239,9 @@ static void parking(struct wsd_share *share)
 	share->polite_until = wsd_clock_ns() + POLITE;
 	wsd_share_stand(&share->record);
 	wsd_share_ring(&share->record);
-	share->seat = share->leaving ? SEAT_ENDED : SEAT_AWAY;
+	share->seat = SEAT_AWAY;
 	if (share->leaving)
-		wsd_socket_close_end(sock, true);
+		end_here(share);
 }
 
 /* --- AWAY and TAKING --- */
@@ -262,8 +263,7 @@ static void take(struct wsd_share *share)
 
 	if (wsd_share_state(&share->record, &payload) == WSD_SHARE_CLOSED && share->leaving) {
 		wsd_share_stand(&share->record);
-		share->seat = SEAT_ENDED;
-		wsd_socket_close_end(sock, true);
+		end_here(share);
 		return;
 	}
 	switch ((int)wsd_share_unpark(&share->record, sock, &share->selector)) {
@@ -297,7 +297,9 @@ static bool may_sit(struct wsd_share *share)
 
 static void away(struct wsd_share *share)
 {
-	uint64_t when = wsd_share_listen_away(&share->record, share->sock, &share->listen);
+	uint64_t when =
+		wsd_sooner(wsd_share_plain_look(&share->record, share->sock, &share->plain),
+			   wsd_share_listen_away(&share->record, share->sock, &share->listen));
 	uint64_t look = wsd_clock_ns() + LOOK_AGAIN;
 	enum wsd_share_want want = wanted_here(share);
 	bool ring, may = false;
@@ -308,12 +310,11 @@ static void away(struct wsd_share *share)
 		want = WSD_SHARE_WANT_NOW; /* to hand over what waits */
 	} else if (share->leaving) {
 		/* The last one ends the connection, though it does not use it. */
-		wsd_share_quit(&share->record);
+		wsd_share_step_back(&share->record);
 		if (!wsd_share_others(&share->record) && !leave_time_over(share)) {
 			want = WSD_SHARE_WANT_NOW;
 		} else {
-			share->seat = SEAT_ENDED;
-			wsd_socket_close_end(share->sock, true);
+			end_here(share);
 			return;
 		}
 	}
@@ -336,7 +337,7 @@ static void away(struct wsd_share *share)
 		if (!may || want == WSD_SHARE_WANT_NOW)
 			look = wsd_clock_ns() + ASK_AGAIN;
 	}
-	rest(share, when < look ? when : look);
+	rest(share, wsd_sooner(when, look));
 }
 
 static void taking(struct wsd_share *share)
@@ -353,6 +354,18 @@ static void taking(struct wsd_share *share)
 		seated(share);
 	else
 		lost(share);
+}
+
+/* --- OWING --- */
+
+static void owing(struct wsd_share *share)
+{
+	uint64_t next = wsd_share_plain_look(&share->record, share->sock, &share->plain);
+
+	if (leave_time_over(share) || !wsd_share_plain_owed(&share->record, &share->plain))
+		share->seat = SEAT_ENDED;
+	else
+		rest(share, wsd_sooner(next, wsd_clock_ns() + RETRY));
 }
 
 /* --- the thread --- */
@@ -378,6 +391,9 @@ static void share_thread(void *arg)
 		case SEAT_TAKING:
 			taking(share);
 			break;
+		case SEAT_OWING:
+			owing(share);
+			break;
 		case SEAT_ENDED:
 			break;
 		}
@@ -390,12 +406,13 @@ static void share_thread(void *arg)
 	}
 	if (sock->share == share)
 		sock->share = NULL;
+	wsd_share_plain_close(&share->plain);
 	atomic_store(&share->waker, NULL);
 	wsd_socket_leave(sock);
 	wsd_share_close(&share->record, false);
 	wsd_streams_count(sock->mode, -1);
 	wsd_socket_unref(sock);
-	atomic_store(&share->ended, true);
+	atomic_store(&share->thread.ended, true);
 }
 
 static int start(struct wsd_socket *sock, const struct wsd_share_record *record,
@@ -408,17 +425,17 @@ static int start(struct wsd_socket *sock, const struct wsd_share_record *record,
 	share->sock = sock;
 	share->record = *record;
 	share->listen = *listen;
+	wsd_share_plain_init(&share->plain);
 	share->seat = seat;
 	share->selector = record->slot;
 	wsd_share_turn_begin(&share->turn);
 	share->turn.until = wsd_clock_ns(); /* it has been ours all the time */
 	share->remembered = WSD_SOCK_STATES;
-	wsd_list_init(&share->link);
 	wsd_socket_ref(sock);
 	wsd_streams_count(sock->mode, 1);
 	sock->share = share;
 	sock->away = seat != SEAT_HELD;
-	if (wsd_thread_start(&share->thread, "wsd-share", share_thread, share) != WSD_OK) {
+	if (wsd_share_thread_start(&share->thread, share_thread) != WSD_OK) {
 		sock->share = NULL;
 		sock->away = false;
 		wsd_streams_count(sock->mode, -1);
@@ -426,9 +443,6 @@ static int start(struct wsd_socket *sock, const struct wsd_share_record *record,
 		wsd_free(share);
 		return WSAENOBUFS;
 	}
-	wsd_mutex_lock(&shares_lock);
-	wsd_list_append(&shares, &share->link);
-	wsd_mutex_unlock(&shares_lock);
 	return 0;
 }
 
@@ -447,6 +461,8 @@ int wsd_share_begin(struct wsd_socket *sock)
 	}
 	if (error != 0)
 		wsd_share_close(&record, true);
+	else if (sock->listener != NULL)
+		wsd_listener_share(sock->listener);
 	return error;
 }
 
@@ -508,11 +524,11 @@ bool wsd_share_dissolve(struct wsd_socket *sock)
 	if (share->seat != SEAT_HELD || sock->reserved ||
 	    !wsd_share_listen_alone(&share->record, sock, &share->listen))
 		return false;
-	wsd_share_quit(&share->record);
+	wsd_share_step_back(&share->record);
 	if (wsd_share_others(&share->record))
 		return false;
 	end_alone(share);
-	atomic_store(&share->going, true);
+	atomic_store(&share->thread.going, true);
 	wsd_share_poke(sock);
 	sock->share = NULL;
 	return true;
@@ -525,58 +541,9 @@ void wsd_share_leave(struct wsd_socket *sock, bool abort_it, bool quiet)
 	wsd_socket_ref(sock);
 	wsd_socket_close_begin(sock, quiet);
 	share->leaving = true;
-	atomic_store(&share->going, true);
+	atomic_store(&share->thread.going, true);
 	share->abort = abort_it;
 	share->leave_by = wsd_clock_ns() + LEAVE_LIMIT;
 	wsd_share_poke(sock);
 	wsd_socket_close_leave(sock);
-}
-
-/* --- the end of threads --- */
-
-void wsd_shares_reap(void)
-{
-	struct wsd_list *node, *after, ended;
-
-	wsd_list_init(&ended);
-	wsd_mutex_lock(&shares_lock);
-	wsd_list_for_each_safe(node, after, &shares) {
-		struct wsd_share *share = wsd_container(node, struct wsd_share, link);
-
-		if (!atomic_load(&share->ended))
-			continue;
-		wsd_list_remove(node);
-		wsd_list_append(&ended, node);
-	}
-	wsd_mutex_unlock(&shares_lock);
-	while ((node = wsd_list_pop(&ended)) != NULL) {
-		struct wsd_share *share = wsd_container(node, struct wsd_share, link);
-
-		wsd_thread_join(share->thread);
-		wsd_free(share);
-	}
-}
-
-static bool some_leave(void)
-{
-	struct wsd_list *node;
-	bool some = false;
-
-	wsd_mutex_lock(&shares_lock);
-	wsd_list_for_each(node, &shares) {
-		struct wsd_share *share = wsd_container(node, struct wsd_share, link);
-
-		some = some || (atomic_load(&share->going) && !atomic_load(&share->ended));
-	}
-	wsd_mutex_unlock(&shares_lock);
-	return some;
-}
-
-void wsd_shares_drain(uint64_t deadline)
-{
-	struct wsd_waker *waker = wsd_waker_self();
-
-	while (waker != NULL && some_leave() && wsd_clock_ns() < deadline)
-		wsd_waker_sleep(waker, NULL, 0, wsd_clock_ns() + WSD_NS_PER_MS);
-	wsd_shares_reap();
 }

@@ -12,12 +12,14 @@
 #ifndef WSD_WINSOCK_SHARE_H
 #define WSD_WINSOCK_SHARE_H
 
+#include "provider/transport/os_pass.h"
 #include "provider/winsock/socket.h"
 #include "rdma_backend/base/record.h"
 
 #define WSD_SHARE_MEMBERS 16u
-#define WSD_SHARE_TOKENS  16u /* given out by one process and not used yet */
-#define WSD_SHARE_PAYLOAD 4096u
+#define WSD_SHARE_TOKENS  16u	/* given out by one process and not used yet */
+#define WSD_SHARE_LETTERS 4096u /* of each member, for each end of a listener */
+#define WSD_SHARE_PAYLOAD 32768u
 #define WSD_SHARE_MOST	  (1u << 24) /* bytes of a payload */
 #define WSD_SHARE_BACKLOG 4096u	     /* WSPListen's limit */
 
@@ -70,6 +72,8 @@ int wsd_share_claim(struct wsd_share_record *share, uint32_t mode, uint32_t inde
 		    struct wsd_share_kind *kind);
 int wsd_share_use(uint32_t index);
 void wsd_share_quit(struct wsd_share_record *share); /* no member any more; the record stays open */
+/* Gone for all who ask, but for what it has of the system's sockets. */
+void wsd_share_step_back(struct wsd_share_record *share);
 void wsd_share_close(struct wsd_share_record *share, bool remove);
 
 bool wsd_share_sit(struct wsd_share_record *share); /* take the seat, if it is free */
@@ -78,6 +82,7 @@ bool wsd_share_sit_soon(struct wsd_share_record *share);
 void wsd_share_stand(struct wsd_share_record *share);
 /* Is any other process there, or on its way? */
 bool wsd_share_others(struct wsd_share_record *share);
+bool wsd_share_coming(struct wsd_share_record *share); /* on its way, and lives */
 void wsd_share_want(struct wsd_share_record *share, enum wsd_share_want want);
 /* The most that another one says who lives. */
 enum wsd_share_want wsd_share_wanted(struct wsd_share_record *share);
@@ -88,6 +93,23 @@ void wsd_share_port_say(struct wsd_share_record *share, enum wsd_share_port how)
 bool wsd_share_port_kept(struct wsd_share_record *share); /* by another one that lives */
 void wsd_share_port_ask(const struct wsd_share_record *share, bool ask);
 bool wsd_share_port_asked(const struct wsd_share_record *share);
+
+/* What a member has and lacks of the system's sockets: a bit for each end of a listener. */
+#define WSD_SHARE_NEEDS_NONE 0x80u /* in has */
+struct wsd_share_holder {
+	uint32_t process;
+	bool gone; /* stepped back */
+	uint8_t box[WSD_OS_PASS_BOX];
+	uint8_t has, lacks;
+};
+/* Another one that lives; false: there is none in that place. slots: 1 to WSD_SHARE_MEMBERS. */
+bool wsd_share_holder(const struct wsd_share_record *share, unsigned slot,
+		      struct wsd_share_holder *holder);
+void wsd_share_holder_say(const struct wsd_share_record *share,
+			  const struct wsd_share_holder *holder); /* of this process */
+/* What this process lacks, and what another one has been given. */
+uint8_t wsd_share_lacks(const struct wsd_share_record *share, unsigned slot);
+void wsd_share_set_lacks(const struct wsd_share_record *share, unsigned slot, uint8_t lacks);
 
 /* With the seat. */
 enum wsd_share_state wsd_share_state(const struct wsd_share_record *share, uint32_t *payload);
@@ -123,6 +145,29 @@ void wsd_share_port_part(struct wsd_share_record *record, struct wsd_socket *soc
 /* Another one has it. */
 void wsd_share_port_away(struct wsd_share_record *record, struct wsd_socket *sock);
 
+/* --- the system's sockets of a listener: share_plain.c. All [lock]. --- */
+
+struct wsd_share_plain {
+	intptr_t twins[WSD_LISTENER_ENDS]; /* of the listener's; -1: none */
+	intptr_t box;
+	uint8_t box_name[WSD_OS_PASS_BOX];
+	bool box_open;
+	uint8_t said;	/* what we have, as the others know */
+	uint8_t asked;	/* what we lack, likewise, and have not been given yet */
+	uint64_t since; /* the oldest of that is missing; 0: none */
+	uint64_t again; /* then they are to hear it once more */
+};
+
+void wsd_share_plain_init(struct wsd_share_plain *plain);
+/* Take what others have given, ask for what is missing, give to others. When to look again. */
+uint64_t wsd_share_plain_look(const struct wsd_share_record *record, struct wsd_socket *sock,
+			      struct wsd_share_plain *plain);
+/* Another process may give what is missing, soon. */
+bool wsd_share_plain_comes(const struct wsd_share_plain *plain);
+/* Somebody who is there, or on his way, lacks what this process has. */
+bool wsd_share_plain_owed(struct wsd_share_record *record, const struct wsd_share_plain *plain);
+void wsd_share_plain_close(struct wsd_share_plain *plain);
+
 /* --- a listener: share_listen.c. All [lock]; held and part drop it meanwhile. --- */
 
 struct wsd_share_listen {
@@ -133,9 +178,9 @@ struct wsd_share_listen {
 /* Of a new record; one that listens already is the keeper. */
 bool wsd_share_listen_begin(const struct wsd_share_record *record, const struct wsd_socket *sock,
 			    struct wsd_share_listen *listen);
-/* With the seat. When to look again. */
+/* With the seat. wait: the system's sockets of the one before may still come. When to look again. */
 uint64_t wsd_share_listen_held(const struct wsd_share_record *record, struct wsd_socket *sock,
-			       struct wsd_share_listen *listen);
+			       struct wsd_share_listen *listen, bool wait);
 /* Another one has it: a keeper gives what it is asked for, each what it could not give before. When to look again. */
 uint64_t wsd_share_listen_away(const struct wsd_share_record *record, struct wsd_socket *sock,
 			       const struct wsd_share_listen *listen);
@@ -165,9 +210,27 @@ void wsd_share_turn_begin(struct wsd_share_turn *turn);
 bool wsd_share_turn_over(struct wsd_share_turn *turn, struct wsd_socket *sock, bool busy,
 			 enum wsd_share_want others, uint64_t *when);
 
+/* --- the threads: share_thread.c --- */
+
+struct wsd_share_thread { /* the first of what it looks after, which is freed with it */
+	struct wsd_list link;
+	struct wsd_thread *thread;
+	atomic_bool going, ended; /* it is about to end; nobody needs this any more */
+};
+
+enum wsd_status wsd_share_thread_start(struct wsd_share_thread *thread, void (*run)(void *share));
+void wsd_shares_reap(void);		  /* [no lock] join the threads that have ended */
+void wsd_shares_drain(uint64_t deadline); /* [no lock] wait for those that leave */
+void wsd_shares_init(void);		  /* before the first use, and in the child after a fork */
+
 /* --- the seat: share.c. sock->away: another process has it, or it is on its way. --- */
 
 struct wsd_share;
+
+static inline uint64_t wsd_sooner(uint64_t one, uint64_t other)
+{
+	return one < other ? one : other;
+}
 
 /* [lock] Share a socket that nobody shares yet. 0 or a WSA code. */
 int wsd_share_begin(struct wsd_socket *sock);
@@ -197,8 +260,5 @@ SOCKET wsd_duplicate_take(unsigned mode, const WSAPROTOCOL_INFOW *info, int *err
 /* [lock, dropped meanwhile] Mode S: the socket is new, and becomes what the record of that token says. The token is
  * used when the seat has been taken. 0 or a WSA code. */
 int wsd_san_take(struct wsd_socket *sock, struct wsd_share_record *record, uint32_t index);
-void wsd_shares_reap(void);		  /* [no lock] join the threads that have ended */
-void wsd_shares_drain(uint64_t deadline); /* [no lock] wait for those that leave */
-void wsd_shares_init(void);		  /* before the first use, and in the child after a fork */
 
 #endif

@@ -241,7 +241,7 @@ static enum wsd_status unpark_stream(struct wsd_share_record *share, struct wsd_
 /* The queue of one that listens; who really does is another matter (share_listen.c). */
 static enum wsd_status queue_of(struct wsd_socket *sock, const struct socket_image *image)
 {
-	struct wsd_listener_options options = { .backlog = image->backlog };
+	struct wsd_listener_options options = { .backlog = image->backlog, .shared = true };
 	enum wsd_status status;
 
 	if (sock->listener != NULL)

@@ -19,8 +19,8 @@
 #define KEEPER	   (WSD_SHARE_MEMBERS + 1) /* the lock */
 #define ADDING	   (WSD_SHARE_MEMBERS + 2) /* the lock of `end`, for moments */
 #define GIFTS_AT   2048u
-#define GIFTS_FROM 8192u
-#define PART_LIMIT (2000 * WSD_NS_PER_MS) /* peers that do not answer must not keep the seat */
+#define GIFTS_FROM (WSD_SHARE_PAYLOAD + 4096u) /* behind the image of the listener itself */
+#define PART_LIMIT (2000 * WSD_NS_PER_MS)      /* peers that do not answer must not keep the seat */
 #define RETRY	   (20 * WSD_NS_PER_MS)
 #define LOOK_AGAIN (1000 * WSD_NS_PER_MS)
 #define GIFT_MOST  (1u << 23)
@@ -214,13 +214,8 @@ static void succeed(const struct wsd_share_record *record, struct wsd_socket *so
 	listen->failed = true;
 }
 
-static uint64_t sooner(uint64_t one, uint64_t other)
-{
-	return one < other ? one : other;
-}
-
 uint64_t wsd_share_listen_held(const struct wsd_share_record *record, struct wsd_socket *sock,
-			       struct wsd_share_listen *listen)
+			       struct wsd_share_listen *listen, bool wait)
 {
 	uint64_t now = wsd_clock_ns(), when = WSD_FOREVER;
 	enum wsd_status status;
@@ -230,12 +225,16 @@ uint64_t wsd_share_listen_held(const struct wsd_share_record *record, struct wsd
 		return when;
 	/* Before anybody new: it was there first. */
 	coming = take_all(record, sock);
-	if (!wsd_listener_started(sock->listener))
+	if (wsd_listener_started(sock->listener)) {
+		if (!listen->keeper)
+			(void)keep(record, listen);
+	} else if (!wait) {
 		succeed(record, sock, listen);
-	else if (!listen->keeper)
-		(void)keep(record, listen);
+	}
 	if (sock->listener == NULL)
 		return when;
+	wsd_listener_again(sock->listener);
+	sock->kick_all = true;
 	if (listen->keeper && read_gifts(record).asked != 0)
 		set_asked(record, 0);
 	/* What was on its way to another one when the seat came here. */
@@ -252,7 +251,7 @@ uint64_t wsd_share_listen_held(const struct wsd_share_record *record, struct wsd
 		set_asked(record, 1);
 		wsd_share_ring(record);
 	}
-	return sooner(when, now + (listen->failed ? RETRY : LOOK_AGAIN));
+	return wsd_sooner(when, now + (listen->failed ? RETRY : LOOK_AGAIN));
 }
 
 uint64_t wsd_share_listen_away(const struct wsd_share_record *record, struct wsd_socket *sock,

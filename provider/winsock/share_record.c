@@ -9,7 +9,7 @@
 #include "rdma_backend/base/base.h"
 
 #define MAGIC	      0x4853574fu /* "OWSH" */
-#define LAYOUT	      2u
+#define LAYOUT	      3u
 #define SEAT	      0u /* the locks: the seat, then one for each member */
 #define MEMBERS_AT    512u
 #define ROOM_AT	      1024u /* are they asked to share the port? */
@@ -30,7 +30,9 @@ struct member {
 	uint32_t want; /* enum wsd_share_want */
 	uint8_t bell[WSD_BELL_NAME];
 	uint32_t port; /* enum wsd_share_port */
-	uint8_t unused[12];
+	uint8_t box[WSD_OS_PASS_BOX];
+	uint8_t has, lacks; /* of the system's sockets */
+	uint8_t gone, unused;
 };
 
 struct token {
@@ -125,7 +127,15 @@ static bool read_members(const struct wsd_share_record *share, struct member *me
 
 struct wanted {
 	const char *name; /* of the record; NULL: it was found */
+	bool alive;	  /* only what a process is meant for that lives */
 };
+
+static bool may_come(const struct token *token)
+{
+	uint64_t started = 0;
+
+	return wsd_process_started(token->process, &started) && started == token->started;
+}
 
 static void look_for_token(const char *name, void *arg)
 {
@@ -136,23 +146,89 @@ static void look_for_token(const char *name, void *arg)
 	if (wanted->name == NULL || wsd_record_open(name, &record) != WSD_OK)
 		return;
 	if (wsd_record_read(record, 0, &token, sizeof(token)) && wsd_clock_ns() <= token.expires &&
-	    strncmp(token.name, wanted->name, sizeof(token.name)) == 0)
+	    strncmp(token.name, wanted->name, sizeof(token.name)) == 0 &&
+	    (!wanted->alive || may_come(&token)))
 		wanted->name = NULL;
 	wsd_record_close(record);
 }
 
 bool wsd_share_others(struct wsd_share_record *share)
 {
-	struct wanted wanted = { share->name };
+	struct wanted wanted = { share->name, false };
+	struct member members[WSD_SHARE_MEMBERS];
 
 	/* Who uses a token becomes a member first: look for him behind it. Whoever gave it may be gone. */
 	wsd_record_each(TOKEN_PREFIX, look_for_token, &wanted);
 	if (wanted.name == NULL)
 		return true;
+	if (!read_members(share, members))
+		return false;
 	for (unsigned i = 1; i <= WSD_SHARE_MEMBERS; i++)
-		if (i != share->slot && lives(share, i))
+		if (i != share->slot && !members[i - 1].gone && lives(share, i))
 			return true;
 	return false;
+}
+
+bool wsd_share_coming(struct wsd_share_record *share)
+{
+	struct wanted wanted = { share->name, true };
+
+	wsd_record_each(TOKEN_PREFIX, look_for_token, &wanted);
+	return wanted.name == NULL;
+}
+
+/* --- the system's sockets --- */
+
+static void write_member(const struct wsd_share_record *share, unsigned slot, size_t offset,
+			 const void *from, size_t length)
+{
+	if (slot != 0)
+		(void)wsd_record_write(share->record, member_at(slot) + offset, from, length);
+}
+
+bool wsd_share_holder(const struct wsd_share_record *share, unsigned slot,
+		      struct wsd_share_holder *holder)
+{
+	struct member member;
+
+	if (slot == share->slot ||
+	    !wsd_record_read(share->record, member_at(slot), &member, sizeof(member)) ||
+	    member.process == 0 || !lives(share, slot))
+		return false;
+	*holder = (struct wsd_share_holder){ .process = member.process,
+					     .gone = member.gone != 0,
+					     .has = member.has,
+					     .lacks = member.lacks };
+	memcpy(holder->box, member.box, sizeof(holder->box));
+	return true;
+}
+
+void wsd_share_holder_say(const struct wsd_share_record *share,
+			  const struct wsd_share_holder *holder)
+{
+	struct member member;
+
+	memcpy(member.box, holder->box, sizeof(member.box));
+	member.has = holder->has;
+	member.lacks = holder->lacks;
+	write_member(share, share->slot, offsetof(struct member, box), member.box,
+		     offsetof(struct member, gone) - offsetof(struct member, box));
+}
+
+uint8_t wsd_share_lacks(const struct wsd_share_record *share, unsigned slot)
+{
+	uint8_t lacks = 0;
+
+	if (slot == 0 ||
+	    !wsd_record_read(share->record, member_at(slot) + offsetof(struct member, lacks),
+			     &lacks, sizeof(lacks)))
+		return 0;
+	return lacks;
+}
+
+void wsd_share_set_lacks(const struct wsd_share_record *share, unsigned slot, uint8_t lacks)
+{
+	write_member(share, slot, offsetof(struct member, lacks), &lacks, sizeof(lacks));
 }
 
 void wsd_share_want(struct wsd_share_record *share, enum wsd_share_want want)
@@ -224,6 +300,14 @@ void wsd_share_ring(const struct wsd_share_record *share)
 	for (unsigned i = 1; i <= WSD_SHARE_MEMBERS; i++)
 		if (i != share->slot && members[i - 1].process != 0)
 			wsd_bell_ring(share->bell, members[i - 1].bell);
+}
+
+void wsd_share_step_back(struct wsd_share_record *share)
+{
+	uint8_t gone = 1;
+
+	wsd_share_want(share, WSD_SHARE_WANT_NOTHING);
+	write_member(share, share->slot, offsetof(struct member, gone), &gone, sizeof(gone));
 }
 
 void wsd_share_quit(struct wsd_share_record *share)

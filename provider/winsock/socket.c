@@ -581,6 +581,7 @@ const struct wsd_listener_owner wsd_socket_listener_owner = {
 	.unlock = owner_unlock,
 	.arrived = listener_arrived,
 	.gone = listener_gone,
+	.wanted = wsd_listener_wanted,
 };
 
 const struct wsd_channel_owner wsd_socket_channel_owner = {

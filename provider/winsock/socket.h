@@ -281,6 +281,8 @@ int wsd_socket_set_qos(struct wsd_socket *sock, const struct wsd_qos *qos);
 int wsd_socket_bind(struct wsd_socket *sock, const struct wsd_addr *want);
 /* [lock] The port of one that comes from, or goes to, another process. 0 or a WSA code. */
 int wsd_socket_take_port(struct wsd_socket *sock);
+/* [lock] Is its address one of both families? */
+bool wsd_socket_is_of_both(const struct wsd_socket *sock);
 void wsd_socket_give_port(struct wsd_socket *sock);
 /* [lock] A socket that the program does not bind needs a port of ours; none if the system's TCP connects it. */
 enum wsd_status wsd_socket_hold_port(struct wsd_socket *sock);
@@ -308,10 +310,15 @@ int wsd_connect_begun(struct wsd_socket *sock, LPINT lpErrno);
 enum wsd_status wsd_accept_into(struct wsd_socket *listener, struct wsd_socket *child,
 				const WSABUF *callee_data);
 void wsd_socket_stop_listening(struct wsd_socket *sock); /* [lock] */
+unsigned wsd_listener_wanted(void *owner);		 /* of wsd_socket_listener_owner */
 /* [lock, dropped meanwhile] Of a bound socket; the caller holds a reference. 0 or a WSA code. */
 int wsd_socket_listen(struct wsd_socket *sock, unsigned backlog);
 /* [lock, dropped meanwhile] Of mode D, with a queue that nothing arrives at. 0 or a WSA code. */
 int wsd_socket_start_listening(struct wsd_socket *sock);
+/* [lock] The addresses that a socket of mode D listens at, without sockets of the system; how many. */
+unsigned wsd_socket_ends(const struct wsd_socket *sock, struct wsd_listener_end *ends);
+/* [lock] Does it listen there for peers without OpenWSD? */
+bool wsd_socket_serves_plain(const struct wsd_addr *local);
 /* [lock] Requests that wait to be accepted. */
 unsigned wsd_socket_requests(const struct wsd_socket *sock);
 

@@ -294,6 +294,50 @@ SOCKET wsd_windows_accept(SOCKET s, struct sockaddr *from, int *length, int *err
 	return accepted;
 }
 
+bool wsd_windows_duplicate(SOCKET s, DWORD process, WSAPROTOCOL_INFOW *info)
+{
+	int ignored;
+
+	memset(info, 0, sizeof(*info));
+	return net.table.lpWSPDuplicateSocket(s, process, info, &ignored) == 0;
+}
+
+/* Is it an entry that we have a socket of streams from? */
+static bool is_known(const WSAPROTOCOL_INFOW *info)
+{
+	const WSAPROTOCOL_INFOW *entry;
+	bool known;
+
+	AcquireSRWLockShared(&net.lock);
+	entry = find_entry(info->iAddressFamily, SOCK_STREAM);
+	known = entry && info->iSocketType == SOCK_STREAM && info->iProtocol == entry->iProtocol &&
+		info->dwCatalogEntryId == entry->dwCatalogEntryId &&
+		memcmp(&info->ProviderId, &entry->ProviderId, sizeof(info->ProviderId)) == 0;
+	ReleaseSRWLockShared(&net.lock);
+	return known;
+}
+
+SOCKET wsd_windows_socket_of(WSAPROTOCOL_INFOW *info, int *error)
+{
+	SOCKET s = INVALID_SOCKET;
+
+	if (!hold()) {
+		*error = WSASYSNOTREADY;
+		return INVALID_SOCKET;
+	}
+	if (is_known(info))
+		s = open_socket(info, WSA_FLAG_NO_HANDLE_INHERIT, error);
+	else
+		*error = WSAEINVAL;
+	if (s == INVALID_SOCKET) {
+		release_socket();
+	} else {
+		keep_from_children(s);
+		never_block(s);
+	}
+	return s;
+}
+
 void wsd_windows_closesocket(SOCKET s)
 {
 	int ignored;

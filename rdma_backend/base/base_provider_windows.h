@@ -26,6 +26,10 @@ SOCKET wsd_windows_socket(int family, int type, int *error);
 /* The same for a connection; from: NULL, or room for *length bytes. It has no event selection. */
 SOCKET wsd_windows_accept(SOCKET s, struct sockaddr *from, int *length, int *error);
 void wsd_windows_closesocket(SOCKET s);
+/* For that process, which opens it with what is in *info. It is counted there, and not here. */
+bool wsd_windows_duplicate(SOCKET s, DWORD process, WSAPROTOCOL_INFOW *info);
+/* What another process has duplicated for this one; as wsd_windows_socket. WSAEINVAL: not of the base provider. */
+SOCKET wsd_windows_socket_of(WSAPROTOCOL_INFOW *info, int *error);
 
 /* ws2_provider_windows.c: a table that leads to ws2_32, which is started for it. */
 bool wsd_ws2_provider(WSPPROC_TABLE *table);

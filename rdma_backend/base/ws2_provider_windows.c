@@ -16,6 +16,7 @@ static struct {
 	LPFN_WSACLEANUP cleanup;
 	LPFN_WSAGETLASTERROR last_error;
 	LPFN_WSASOCKETW socket;
+	LPFN_WSADUPLICATESOCKETW duplicate;
 	LPFN_BIND bind;
 	LPFN_LISTEN listen;
 	LPFN_ACCEPT accept;
@@ -166,6 +167,11 @@ static SOCKET WSPAPI net_socket(int family, int type, int protocol, LPWSAPROTOCO
 	return s;
 }
 
+static int WSPAPI net_duplicate(SOCKET s, DWORD process, LPWSAPROTOCOL_INFOW info, LPINT error)
+{
+	return ended(ws2.duplicate(s, process, info), error);
+}
+
 static int WSPAPI net_cleanup(LPINT error)
 {
 	return ended(ws2.cleanup(), error);
@@ -181,6 +187,7 @@ static bool load_ws2(void)
 		{ "WSACleanup", &ws2.cleanup },
 		{ "WSAGetLastError", &ws2.last_error },
 		{ "WSASocketW", &ws2.socket },
+		{ "WSADuplicateSocketW", &ws2.duplicate },
 		{ "bind", &ws2.bind },
 		{ "listen", &ws2.listen },
 		{ "accept", &ws2.accept },
@@ -216,6 +223,7 @@ bool wsd_ws2_provider(WSPPROC_TABLE *table)
 		return false;
 	table->lpWSPCleanup = net_cleanup;
 	table->lpWSPSocket = net_socket;
+	table->lpWSPDuplicateSocket = net_duplicate;
 	table->lpWSPBind = net_bind;
 	table->lpWSPListen = net_listen;
 	table->lpWSPAccept = net_accept;

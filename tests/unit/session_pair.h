@@ -117,8 +117,14 @@ static inline void server_gone(void *owner)
 	((struct server *)owner)->gone = true;
 }
 
+static inline unsigned server_wanted(void *owner)
+{
+	(void)owner;
+	return 1;
+}
+
 static const struct wsd_listener_owner server_ops = { server_lock, server_unlock, server_arrived,
-						      server_gone };
+						      server_gone, server_wanted };
 
 /* Wait by driving the engines until the expression holds; fail the test at the deadline. */
 static inline bool always_false(void *arg)

@@ -171,6 +171,7 @@ static void test_port_is_held_and_shared(void **state)
 static void test_port_of_both_families(void **state)
 {
 	struct wsd_addr any6 = { .family = WSD_FAMILY_IPV6 }, got, again, any4 = ip4(0, 0, 0);
+	static const bool none[2], all[2] = { true, true };
 	struct wsd_port *both, *two;
 	intptr_t six, four;
 
@@ -182,8 +183,9 @@ static void test_port_of_both_families(void **state)
 	assert_int_equal(wsd_port_hold(&got, WSD_PORT_DEFAULT, &two, &again), WSD_EADDRINUSE);
 	assert_int_equal(wsd_port_hold_both(&got, WSD_PORT_DEFAULT, &two, &again), WSD_EADDRINUSE);
 	/* Who inherits one family has none of this. */
-	assert_int_equal(wsd_port_inherit(&any4, false, WSD_PORT_DEFAULT, &two), WSD_EADDRINUSE);
-	assert_int_equal(wsd_port_inherit(&got, true, WSD_PORT_DEFAULT, &two), WSD_OK);
+	assert_int_equal(wsd_port_inherit(&any4, false, none, WSD_PORT_DEFAULT, &two),
+			 WSD_EADDRINUSE);
+	assert_int_equal(wsd_port_inherit(&got, true, none, WSD_PORT_DEFAULT, &two), WSD_OK);
 	assert_ptr_equal(two, both);
 	assert_int_equal(wsd_port_take(both, WSD_FAMILY_IPV4), -1); /* two have it */
 	wsd_port_release(two);
@@ -194,6 +196,12 @@ static void test_port_of_both_families(void **state)
 	wsd_os_port_drop(four);
 	wsd_os_port_drop(six);
 	wsd_port_restore(both, false);
+	wsd_port_release(both);
+	/* Whose sockets of the system listen already holds no others. */
+	assert_int_equal(wsd_port_inherit(&got, true, all, WSD_PORT_DEFAULT, &both), WSD_OK);
+	assert_true(wsd_port_is_both(both));
+	assert_int_equal(wsd_os_port_hold(&any4, false, &four, &any4.port), WSD_OK);
+	wsd_os_port_drop(four);
 	wsd_port_release(both);
 	assert_int_equal(wsd_port_hold(&any4, WSD_PORT_DEFAULT, &two, &again), WSD_OK);
 	wsd_port_release(two);

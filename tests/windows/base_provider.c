@@ -390,6 +390,7 @@ static void fill(WSPPROC_TABLE *table)
 		memcpy(at + i, &nothing, sizeof(nothing));
 	table->lpWSPCleanup = cleanup;
 	table->lpWSPSocket = make_socket;
+	table->lpWSPDuplicateSocket = system_table.lpWSPDuplicateSocket;
 	table->lpWSPAccept = accept_socket;
 	table->lpWSPCloseSocket = close_socket;
 	table->lpWSPBind = system_table.lpWSPBind;

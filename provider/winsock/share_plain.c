@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * share_plain.c - the system's sockets of a listener that several processes have (transport/os_pass.h). Each
+ * process that has the listener gets them, and keeps a twin of each: to give it to others, and for itself,
+ * when it is the one that listens. So the port stays open as long as anybody has the listener.
+ *
+ * The record says who has which and who lacks some. Any that has it gives it; one at a time does, under a lock.
+ */
+#include "provider/winsock/spi_calls.h"
+
+#include <string.h>
+
+#include "provider/transport/os_tcp.h"
+#include "provider/transport/plain.h"
+#include "provider/winsock/share.h"
+#include "rdma_backend/base/base.h"
+
+#define GIVING	 (WSD_SHARE_MEMBERS + 3) /* the lock of `lacks` and of letters, for moments */
+#define RETRY	 (20 * WSD_NS_PER_MS)
+#define PATIENCE (500 * WSD_NS_PER_MS) /* of who has to listen, and would have to bind the port */
+#define ASK_AGAIN \
+	(1000 * WSD_NS_PER_MS) /* who was to give it may have died, or it was a wrong one */
+
+void wsd_share_plain_init(struct wsd_share_plain *plain)
+{
+	memset(plain, 0, sizeof(*plain));
+	for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++)
+		plain->twins[i] = -1;
+}
+
+static uint8_t bit(unsigned end)
+{
+	return (uint8_t)(1u << end);
+}
+
+static uint8_t has(const struct wsd_share_plain *plain)
+{
+	uint8_t all = 0;
+
+	for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++)
+		all |= plain->twins[i] >= 0 ? bit(i) : 0;
+	return all;
+}
+
+static void drop_twin(struct wsd_share_plain *plain, unsigned end)
+{
+	if (plain->twins[end] >= 0)
+		wsd_os_tcp_close(plain->twins[end]);
+	plain->twins[end] = -1;
+}
+
+static void close_box(struct wsd_share_plain *plain)
+{
+	if (plain->box_open)
+		wsd_os_pass_close(plain->box);
+	plain->box_open = false;
+	memset(plain->box_name, 0, sizeof(plain->box_name));
+}
+
+void wsd_share_plain_close(struct wsd_share_plain *plain)
+{
+	for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++)
+		drop_twin(plain, i);
+	close_box(plain);
+}
+
+/* --- the listener --- */
+
+/* One that another process has had: whatever it is, it listens where it should. */
+static void adopt(struct wsd_socket *sock, struct wsd_share_plain *plain, unsigned end,
+		  struct wsd_listener_end *with)
+{
+	if (!wsd_os_pass_listens(plain->twins[end], &with->local)) {
+		wsd_log(WSD_LOG_WARNING, "plain", "was given a wrong socket for port %u",
+			with->local.port);
+		drop_twin(plain, end);
+		return;
+	}
+	if (!wsd_socket_serves_plain(&with->local) ||
+	    wsd_os_pass_twin(plain->twins[end], &with->socket) != WSD_OK)
+		return;
+	if (wsd_listener_adopt(sock->listener, end, with) == WSD_OK)
+		sock->kick_all = true;
+}
+
+/* What the listener has and we have not, and the other way round. */
+static void match(struct wsd_socket *sock, struct wsd_share_plain *plain)
+{
+	struct wsd_listener_end ends[WSD_LISTENER_ENDS];
+	unsigned count = wsd_socket_ends(sock, ends);
+
+	wsd_listener_share(sock->listener);
+	for (unsigned i = 0; i < count; i++) {
+		intptr_t system = wsd_listener_system(sock->listener, i);
+
+		if (system >= 0 && plain->twins[i] < 0 &&
+		    wsd_os_pass_twin(system, &plain->twins[i]) != WSD_OK)
+			plain->twins[i] = -1;
+		else if (system < 0 && plain->twins[i] >= 0 && !sock->closed)
+			adopt(sock, plain, i, &ends[i]);
+	}
+}
+
+/* --- what is missing --- */
+
+static uint64_t letter_at(unsigned slot, unsigned end)
+{
+	return WSD_SHARE_LETTERS +
+	       ((uint64_t)(slot - 1) * WSD_LISTENER_ENDS + end) * WSD_OS_PASS_LETTER;
+}
+
+static void keep(struct wsd_share_plain *plain, uint8_t end, intptr_t socket)
+{
+	if (end < WSD_LISTENER_ENDS && plain->twins[end] < 0)
+		plain->twins[end] = socket;
+	else
+		wsd_os_tcp_close(socket);
+}
+
+/* Those that the others have given; each letter is opened once. */
+static void take_letters(const struct wsd_share_record *record, struct wsd_share_plain *plain)
+{
+	uint8_t given = plain->asked & (uint8_t)~wsd_share_lacks(record, record->slot);
+
+	for (uint8_t i = 0; i < WSD_LISTENER_ENDS; i++) {
+		uint8_t letter[WSD_OS_PASS_LETTER + 1], end = i;
+		intptr_t socket;
+
+		if ((given & bit(i)) == 0)
+			continue;
+		plain->asked &= (uint8_t)~bit(i);
+		if (wsd_record_read(record->record, letter_at(record->slot, i), letter,
+				    WSD_OS_PASS_LETTER) &&
+		    wsd_os_pass_take(plain->box, letter, &end, &socket) == WSD_OK)
+			keep(plain, i, socket);
+	}
+}
+
+static void take(const struct wsd_share_record *record, struct wsd_share_plain *plain)
+{
+	intptr_t socket;
+	uint8_t end;
+
+	if (!plain->box_open)
+		return;
+	if (WSD_OS_PASS_LETTER > 0) {
+		take_letters(record, plain);
+		return;
+	}
+	while (wsd_os_pass_take(plain->box, NULL, &end, &socket) == WSD_OK)
+		keep(plain, end, socket);
+}
+
+/* What others have, of all that there is. */
+static uint8_t others_have(const struct wsd_share_record *record)
+{
+	struct wsd_share_holder holder;
+	uint8_t all = 0;
+
+	for (unsigned i = 1; i <= WSD_SHARE_MEMBERS; i++)
+		if (wsd_share_holder(record, i, &holder))
+			all |= holder.has;
+	return all & (uint8_t)((1u << WSD_LISTENER_ENDS) - 1);
+}
+
+/* False: try again. */
+static bool ask(const struct wsd_share_record *record, struct wsd_share_plain *plain, uint8_t said,
+		uint8_t missing)
+{
+	struct wsd_share_holder own = { .has = said, .lacks = missing };
+
+	if (missing != 0 && !plain->box_open) {
+		if (wsd_os_pass_open(&plain->box, plain->box_name) != WSD_OK)
+			return false;
+		plain->box_open = true;
+	}
+	if (!wsd_record_lock(record->record, GIVING))
+		return false;
+	memcpy(own.box, plain->box_name, sizeof(own.box));
+	wsd_share_holder_say(record, &own);
+	wsd_record_unlock(record->record, GIVING);
+	plain->said = said;
+	plain->asked = missing;
+	plain->again = wsd_clock_ns() + ASK_AGAIN;
+	wsd_share_ring(record);
+	return true;
+}
+
+/* Tell the others what has changed. */
+static uint64_t say(const struct wsd_share_record *record, struct wsd_share_plain *plain,
+		    bool needs_none)
+{
+	uint64_t now = wsd_clock_ns();
+	uint8_t ours = has(plain), missing = 0, said = ours;
+
+	if (needs_none)
+		said |= WSD_SHARE_NEEDS_NONE;
+	else
+		missing = others_have(record) & (uint8_t)~ours;
+	if (missing == 0) {
+		plain->since = 0;
+		close_box(plain);
+	} else if (plain->since == 0) {
+		plain->since = now;
+	}
+	if ((said != plain->said || (missing & (uint8_t)~plain->asked) != 0 ||
+	     (missing == 0 && plain->asked != 0) || (missing != 0 && now >= plain->again)) &&
+	    !ask(record, plain, said, missing))
+		return now + RETRY;
+	return missing != 0 ? plain->again : WSD_FOREVER;
+}
+
+bool wsd_share_plain_comes(const struct wsd_share_plain *plain)
+{
+	return plain->since != 0 && wsd_clock_ns() < plain->since + PATIENCE;
+}
+
+/* --- what others lack --- */
+
+/* [GIVING] False: his box is full. */
+static bool give_one(const struct wsd_share_record *record, const struct wsd_share_plain *plain,
+		     unsigned slot, const struct wsd_share_holder *holder, unsigned end)
+{
+	uint8_t letter[WSD_OS_PASS_LETTER + 1];
+	enum wsd_status status = wsd_os_pass_give(plain->twins[end], (uint8_t)end, holder->box,
+						  holder->process, letter);
+
+	if (status == WSD_AGAIN)
+		return false;
+	if (status == WSD_OK)
+		(void)wsd_record_write(record->record, letter_at(slot, end), letter,
+				       WSD_OS_PASS_LETTER);
+	wsd_share_set_lacks(record, slot, wsd_share_lacks(record, slot) & (uint8_t)~bit(end));
+	return true;
+}
+
+static uint64_t give(const struct wsd_share_record *record, const struct wsd_share_plain *plain)
+{
+	uint64_t when = WSD_FOREVER;
+	bool given = false;
+
+	if (has(plain) == 0)
+		return when;
+	for (unsigned slot = 1; slot <= WSD_SHARE_MEMBERS; slot++) {
+		struct wsd_share_holder holder;
+
+		if (!wsd_share_holder(record, slot, &holder) || (holder.lacks & has(plain)) == 0)
+			continue;
+		if (!wsd_record_lock(record->record, GIVING))
+			return wsd_clock_ns() + RETRY;
+		for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++) {
+			if ((wsd_share_lacks(record, slot) & has(plain) & bit(i)) == 0)
+				continue;
+			if (give_one(record, plain, slot, &holder, i))
+				given = true;
+			else
+				when = wsd_clock_ns() + RETRY;
+		}
+		wsd_record_unlock(record->record, GIVING);
+	}
+	if (given)
+		wsd_share_ring(record);
+	return when;
+}
+
+bool wsd_share_plain_owed(struct wsd_share_record *record, const struct wsd_share_plain *plain)
+{
+	uint8_t ours = has(plain);
+
+	if (ours == 0)
+		return false;
+	if (wsd_share_coming(record)) /* before the members: he becomes one first */
+		return true;
+	for (unsigned i = 1; i <= WSD_SHARE_MEMBERS; i++) {
+		struct wsd_share_holder holder;
+
+		if (wsd_share_holder(record, i, &holder) && !holder.gone &&
+		    (holder.has & WSD_SHARE_NEEDS_NONE) == 0 && (ours & (uint8_t)~holder.has) != 0)
+			return true;
+	}
+	return false;
+}
+
+uint64_t wsd_share_plain_look(const struct wsd_share_record *record, struct wsd_socket *sock,
+			      struct wsd_share_plain *plain)
+{
+	uint64_t asks, gives;
+
+	take(record, plain);
+	if (sock->listener != NULL)
+		match(sock, plain);
+	asks = say(record, plain, sock->closed || wsd_engine_plain() == NULL);
+	gives = give(record, plain);
+	return wsd_sooner(asks, gives);
+}

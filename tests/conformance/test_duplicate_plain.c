@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * test_duplicate_plain.c - WSPDuplicateSocket of a listener whose peers come by TCP of the system, without OpenWSD, or
+ * are both kinds: whoever accepts serves them, and the port is open as long as anybody has the listener: R-316, R-317,
+ * R-329, R-330.
+ */
+#include "tests/conformance/share.h"
+#include "tests/lib/os_port.h"
+
+#define PEERS 6
+
+static SOCKET connected(const struct address *at)
+{
+	SOCKET s = stream_socket();
+
+	NEED(connect_to(s, at) == 0);
+	return s;
+}
+
+/* One that speaks TCP and nothing else: says 'v', and is answered by 'h'. */
+struct visitor {
+	bool v6, served;
+	u_short port;
+	struct conf_thread *thread;
+};
+
+static void visit(void *arg)
+{
+	struct visitor *v = arg;
+
+	v->served = os_visit(v->v6, v->port);
+}
+
+static void visitor_of(struct visitor *v, bool v6, const struct address *at)
+{
+	*v = (struct visitor){ .v6 = v6, .port = port_of(at) };
+	v->thread = thread_run(visit, v);
+}
+
+static void visitor_at(struct visitor *v, const struct address *at)
+{
+	visitor_of(v, conf_family() == AF_INET6, at);
+}
+
+static bool was_served(struct visitor *v)
+{
+	thread_join(v->thread);
+	return v->served;
+}
+
+static bool answers(SOCKET s)
+{
+	char byte = 0;
+	bool good = s != INVALID_SOCKET && recv(s, &byte, 1, 0) == 1 && byte == 'v' &&
+		    send(s, "h", 1, 0) == 1;
+
+	closesocket(s);
+	return good;
+}
+
+static bool serves_one_of(SOCKET listener, bool v6, const struct address *at)
+{
+	struct visitor visitor;
+	bool good;
+
+	visitor_of(&visitor, v6, at);
+	good = answers(accept(listener, NULL, NULL));
+	return was_served(&visitor) && good;
+}
+
+static bool serves(SOCKET listener, const struct address *at)
+{
+	return serves_one_of(listener, conf_family() == AF_INET6, at);
+}
+
+/* --- one process --- */
+
+static void either_accepts(void)
+{
+	struct address at = loopback(0);
+	SOCKET s = listener_on(&at, 5), other = share_other(s);
+
+	for (unsigned i = 0; i < PEERS; i++)
+		CHECK_R(316, serves(i & 1 ? other : s, &at));
+	closesocket(s);
+	CHECK_R(330, serves(other, &at));
+	s = share_other(other);
+	closesocket(other);
+	CHECK_R(330, serves(s, &at) && serves(s, &at));
+	closesocket(s);
+}
+
+static void a_token_is_good_once(void)
+{
+	struct address at = loopback(0);
+	SOCKET s = listener_on(&at, 5), other;
+	WSAPROTOCOL_INFOW info = share_token(s, GetCurrentProcessId());
+
+	other = share_attach(&info);
+	CHECK_R(317, other != INVALID_SOCKET);
+	CHECK_R(317, share_attach(&info) == INVALID_SOCKET && WSAGetLastError() == WSAEINVAL);
+	CHECK_R(317, serves(other, &at));
+	closesocket(s);
+	closesocket(other);
+}
+
+/* They wait with the system, and come to whoever accepts; of two that wait each gets one. */
+static SOCKET accepted_here;
+
+static void accept_one(void *arg)
+{
+	thread_will_wait();
+	accepted_here = accept(*(SOCKET *)arg, NULL, NULL);
+}
+
+static void both_wait(void)
+{
+	struct address at = loopback(0);
+	SOCKET s = listener_on(&at, 5), other = share_other(s), server;
+	struct conf_thread *thread = thread_run(accept_one, &other);
+	struct visitor visitors[2];
+
+	thread_until_waiting(thread);
+	for (unsigned i = 0; i < 2; i++)
+		visitor_at(&visitors[i], &at);
+	server = accept(s, NULL, NULL);
+	thread_join(thread);
+	CHECK_R(316, answers(server) && answers(accepted_here));
+	for (unsigned i = 0; i < 2; i++)
+		CHECK_R(316, was_served(&visitors[i]));
+	closesocket(s);
+	closesocket(other);
+}
+
+static bool readable_within(SOCKET s, long ms)
+{
+	struct timeval limit = { ms / 1000, ms % 1000 * 1000 };
+	fd_set set;
+
+	FD_ZERO(&set);
+	FD_SET(s, &set);
+	return select(0, &set, NULL, NULL, &limit) == 1;
+}
+
+/* Polling, selecting, and told by an event. */
+static void every_way_to_wait(void)
+{
+	struct address at = loopback(0);
+	SOCKET s = listener_on(&at, 5), other = share_other(s), server = INVALID_SOCKET;
+	WSAEVENT event = WSACreateEvent();
+	struct visitor visitor;
+
+	visitor_at(&visitor, &at);
+	CHECK_R(316, readable_within(other, (long)LONG_MS) && answers(accept(other, NULL, NULL)));
+	CHECK_R(316, was_served(&visitor));
+	nonblocking(s, 1);
+	visitor_at(&visitor, &at);
+	for (uint64_t end = now_ms() + LONG_MS; now_ms() < end && server == INVALID_SOCKET;) {
+		server = accept(s, NULL, NULL);
+		CHECK(server != INVALID_SOCKET || WSAGetLastError() == WSAEWOULDBLOCK);
+	}
+	nonblocking(server, 0);
+	CHECK_R(316, answers(server));
+	CHECK_R(316, was_served(&visitor));
+	for (unsigned i = 0; i < 3; i++) {
+		if (i == 0)
+			NEED(WSAEventSelect(other, event, FD_ACCEPT) == 0);
+		visitor_at(&visitor, &at);
+		CHECK_R(329, event_within(event, LONG_MS));
+		WSAResetEvent(event);
+		server = accept(other, NULL, NULL);
+		NEED(server != INVALID_SOCKET && WSAEventSelect(server, WSA_INVALID_EVENT, 0) == 0);
+		nonblocking(server, 0);
+		CHECK_R(316, answers(server));
+		CHECK_R(316, was_served(&visitor));
+	}
+	closesocket(s);
+	closesocket(other);
+	WSACloseEvent(event);
+}
+
+/* What one process has not asked for another one gets: none is held back where nobody accepts. */
+static void who_never_accepts_holds_none(void)
+{
+	struct address at = loopback(0);
+	SOCKET s = listener_on(&at, PEERS), other = share_other(s);
+	struct visitor visitors[PEERS];
+
+	CHECK_R(316, serves(other, &at));
+	CHECK(!readable_within(s, 1));
+	for (unsigned i = 0; i < PEERS; i++)
+		visitor_at(&visitors[i], &at);
+	Sleep(SHORT_MS);
+	for (unsigned i = 0; i < PEERS; i++)
+		CHECK_R(316, answers(accept(other, NULL, NULL)));
+	for (unsigned i = 0; i < PEERS; i++)
+		CHECK_R(316, was_served(&visitors[i]));
+	closesocket(s);
+	closesocket(other);
+}
+
+/* Peers with OpenWSD, which take another path where there is one, and those without, in any order. */
+static void both_kinds(void)
+{
+	struct address at = loopback(0);
+	SOCKET s = listener_on(&at, 5), other = share_other(s), client;
+
+	for (unsigned i = 0; i < PEERS; i++) {
+		SOCKET listener = i & 1 ? s : other, server;
+
+		client = connected(&at);
+		server = accept(listener, NULL, NULL);
+		CHECK_R(316, server != INVALID_SOCKET && share_moves(client, server, 3000, 0));
+		closesocket(client);
+		closesocket(server);
+		CHECK_R(316, serves(listener, &at));
+	}
+	closesocket(s);
+	closesocket(other);
+}
+
+/* `::` without IPV6_V6ONLY has two sockets of the system. */
+static void both_families(void)
+{
+	struct address at = loopback(0);
+	SOCKET s = socket(AF_INET6, SOCK_STREAM, 0), other;
+	struct sockaddr_in6 any = { .sin6_family = AF_INET6 };
+	int off = 0, length = sizeof(any);
+
+	NEED(setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, (char *)&off, sizeof(off)) == 0);
+	NEED(bind(s, (struct sockaddr *)&any, sizeof(any)) == 0 && listen(s, 5) == 0);
+	NEED(getsockname(s, (struct sockaddr *)&any, &length) == 0);
+	set_port(&at, ntohs(any.sin6_port));
+	other = share_other(s);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK_R(316, serves_one_of(i < 2 ? other : s, i & 1, &at));
+	closesocket(s);
+	for (unsigned i = 0; i < 2; i++) /* the next one listens for both */
+		CHECK_R(330, serves_one_of(other, i & 1, &at));
+	closesocket(other);
+}
+
+/* --- two processes --- */
+
+enum order { ORDER_END, ORDER_ACCEPT, ORDER_LISTEN };
+
+/* Accepts as often as it is told, and ends as it is told. */
+static int serve_and_end(struct child *parent, SOCKET s)
+{
+	int order = ORDER_END;
+
+	while (s != INVALID_SOCKET && (order = child_hear(parent)) != ORDER_END)
+		child_tell(parent,
+			   order == ORDER_LISTEN ? listen(s, 5) : !answers(accept(s, NULL, NULL)));
+	if (strcmp(conf_argument(), "closes") == 0)
+		closesocket(s);
+	if (strcmp(conf_argument(), "cleans") == 0 || !conf_exit_closes())
+		WSACleanup();
+	return 0;
+}
+
+static int worker(void)
+{
+	struct child parent = child_is_ready();
+	WSAPROTOCOL_INFOW info = share_info_with((DWORD)child_hear(&parent));
+	SOCKET s = share_attach(&info);
+
+	child_tell(&parent, s == INVALID_SOCKET ? WSAGetLastError() : 0);
+	return serve_and_end(&parent, s);
+}
+
+/* It listens, gives the socket away, and never accepts unless it is told. */
+static int owner(void)
+{
+	struct child parent = child_parent();
+	struct address at = loopback(0);
+	SOCKET s = listener_on(&at, 5);
+
+	child_tell(&parent, port_of(&at));
+	child_tell(&parent, (int)share_token(s, (DWORD)child_hear(&parent)).dwProviderReserved);
+	return serve_and_end(&parent, s);
+}
+
+static bool child_serves(const struct child *c, const struct address *at)
+{
+	struct visitor visitor;
+	bool good;
+
+	child_tell(c, ORDER_ACCEPT);
+	visitor_at(&visitor, at);
+	good = child_hear(c) == 0;
+	return was_served(&visitor) && good;
+}
+
+static struct child worker_with(SOCKET s, const char *end)
+{
+	struct child c = child_start_ready("worker", end);
+
+	child_tell(&c, (int)share_token(s, child_id(&c)).dwProviderReserved);
+	NEED(child_hear(&c) == 0);
+	return c;
+}
+
+/* As a server that makes processes for its work: the first one listens, and the others accept. */
+static void only_workers_accept(void)
+{
+	struct address at = loopback(0);
+	SOCKET s = listener_on(&at, 5);
+	struct child c[2] = { worker_with(s, "closes"), worker_with(s, "exits") };
+
+	for (unsigned i = 0; i < PEERS; i++)
+		CHECK_R(316, child_serves(&c[i & 1], &at));
+	for (unsigned i = 0; i < 2; i++) {
+		child_tell(&c[i], ORDER_END);
+		CHECK(child_wait(&c[i]) == 0);
+		CHECK_R(330, serves(s, &at));
+	}
+	closesocket(s);
+}
+
+/* It was bound before it was shared, and another one listens. */
+static void bound_ones(void)
+{
+	struct address at = loopback(0);
+	SOCKET s = stream_socket();
+	struct child c;
+
+	NEED(bind_to(s, &at) == 0 && name_of(s, &at) == 0);
+	c = worker_with(s, "closes");
+	child_tell(&c, ORDER_LISTEN);
+	CHECK_R(329, child_hear(&c) == 0);
+	CHECK_R(329, serves(s, &at) && child_serves(&c, &at));
+	child_tell(&c, ORDER_END);
+	CHECK(child_wait(&c) == 0);
+	CHECK_R(330, serves(s, &at));
+	closesocket(s);
+}
+
+static struct child owner_of(struct address *at, const char *end, SOCKET *s)
+{
+	struct child c = child_start("owner", end);
+	WSAPROTOCOL_INFOW info;
+
+	*at = loopback((u_short)child_hear(&c));
+	child_tell(&c, (int)GetCurrentProcessId());
+	info = share_info_with((DWORD)child_hear(&c));
+	*s = share_attach(&info);
+	NEED(*s != INVALID_SOCKET);
+	return c;
+}
+
+/* A peer that comes meanwhile is served by the next one: the port is not closed, and what waits there stays. */
+static void the_port_stays(const char *end)
+{
+	bool dies = strcmp(end, "dies") == 0;
+	struct visitor visitor;
+	struct address at;
+	SOCKET s;
+	struct child c = owner_of(&at, end, &s);
+
+	CHECK_R(316, serves(s, &at));
+	visitor_at(&visitor, &at);
+	Sleep(SHORT_MS); /* until it waits with the system; too short, it shows less */
+	if (dies)
+		child_kill(&c);
+	else
+		child_tell(&c, ORDER_END);
+	CHECK(child_wait(&c) == (dies ? conf_death : 0));
+	CHECK_R(330, answers(accept(s, NULL, NULL)));
+	CHECK_R(330, was_served(&visitor));
+	CHECK_R(330, serves(s, &at));
+	closesocket(s);
+}
+
+/* The one that gets it is given it by him who leaves, though nobody has taken it yet. */
+static void he_leaves_at_once(void)
+{
+	struct address at = loopback(0);
+	SOCKET s = listener_on(&at, 5);
+	struct child c = child_start_ready("worker", "closes");
+	struct visitor visitor;
+	DWORD token = share_token(s, child_id(&c)).dwProviderReserved;
+
+	closesocket(s);
+	Sleep(SHORT_MS);
+	visitor_at(&visitor, &at);
+	Sleep(SHORT_MS);
+	child_tell(&c, (int)token);
+	NEED(child_hear(&c) == 0);
+	child_tell(&c, ORDER_ACCEPT);
+	CHECK_R(330, child_hear(&c) == 0);
+	CHECK_R(330, was_served(&visitor));
+	CHECK_R(330, child_serves(&c, &at));
+	child_tell(&c, ORDER_END);
+	CHECK(child_wait(&c) == 0);
+}
+
+/* With it ends the port: another program may have it. */
+static void the_last_one_closes_it(void)
+{
+	struct address at = loopback(0);
+	SOCKET s = listener_on(&at, 5), again;
+	struct child c = worker_with(s, "closes");
+	uint64_t end = now_ms() + LONG_MS;
+	int error;
+
+	CHECK(child_serves(&c, &at));
+	closesocket(s);
+	CHECK_R(330, child_serves(&c, &at));
+	child_tell(&c, ORDER_END);
+	CHECK(child_wait(&c) == 0);
+	do {
+		again = stream_socket();
+		error = bind_to(again, &at) == 0 && listen(again, 1) == 0 ? 0 : WSAGetLastError();
+		if (error == 0)
+			CHECK_R(330, serves(again, &at));
+		closesocket(again);
+		Sleep(1);
+	} while (error != 0 && now_ms() < end);
+	CHECK_R(330, error == 0);
+}
+
+int main(int argc, char **argv)
+{
+	conf_start(argc, argv);
+	if (conf_role() != NULL)
+		return strcmp(conf_role(), "owner") == 0 ? owner() : worker();
+	either_accepts();
+	a_token_is_good_once();
+	both_wait();
+	every_way_to_wait();
+	who_never_accepts_holds_none();
+	both_kinds();
+	both_families();
+	if (conf_two_processes()) {
+		only_workers_accept();
+		bound_ones();
+		the_port_stays("closes");
+		the_port_stays("cleans");
+		the_port_stays("exits");
+		the_port_stays("dies");
+		he_leaves_at_once();
+		the_last_one_closes_it();
+	}
+	WSACleanup();
+	return check_result();
+}

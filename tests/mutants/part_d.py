@@ -56,7 +56,7 @@ MUTANTS = [
     (304, MEMORY, "wsd_mr_invalidate(wsd_engine_mr_cache(engine), base, length)",
      "(engine != NULL ? WSD_OK : WSD_EBUSY)", "san_memory"),
     (316, "provider/winsock/share_plain.c", "missing = others_have(record) & (uint8_t)~ours;",
-     "missing = others_have(record) & ours;", "duplicate_plain", "ipv4", "plain"),
+     "missing = others_have(record) & ours;", "duplicate_plain", ("ipv4",), "plain"),
     (317, "provider/winsock/share_record.c", "return wsd_record_remove(name) ? 0 : WSAEINVAL;",
      "return wsd_record_exists(name) ? 0 : WSAEINVAL;", "duplicate"),
     (320, "provider/san/channel.c", "ch->handed ? WSD_OK : WSD_ECANCELLED", "WSD_ECANCELLED",
@@ -64,5 +64,5 @@ MUTANTS = [
     (330, "provider/winsock/share.c", "wsd_share_others(&share->record) && can_go(sock)",
      "false", "duplicate"),
     (330, "provider/winsock/share.c", "wsd_share_plain_owed(&share->record, &share->plain) ? SEAT_OWING : SEAT_ENDED",
-     "SEAT_ENDED", "duplicate_plain", "ipv4", "plain"),
+     "SEAT_ENDED", "duplicate_plain", ("ipv4",), "plain"),
 ]

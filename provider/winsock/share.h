@@ -97,14 +97,14 @@ bool wsd_share_port_asked(const struct wsd_share_record *share);
 /* What a member has and lacks of the system's sockets: a bit for each end of a listener. */
 #define WSD_SHARE_NEEDS_NONE 0x80u /* in has */
 struct wsd_share_holder {
-	uint32_t process;
-	bool gone; /* stepped back */
+	uint32_t process; /* 0: nobody, or this one */
+	bool gone;	  /* stepped back */
 	uint8_t box[WSD_OS_PASS_BOX];
 	uint8_t has, lacks;
 };
-/* Another one that lives; false: there is none in that place. slots: 1 to WSD_SHARE_MEMBERS. */
-bool wsd_share_holder(const struct wsd_share_record *share, unsigned slot,
-		      struct wsd_share_holder *holder);
+/* What the others say, WSD_SHARE_MEMBERS of them, the first in slot 1; and who of them lives. */
+void wsd_share_holders(const struct wsd_share_record *share, struct wsd_share_holder *holders);
+bool wsd_share_lives(const struct wsd_share_record *share, unsigned slot);
 void wsd_share_holder_say(const struct wsd_share_record *share,
 			  const struct wsd_share_holder *holder); /* of this process */
 /* What this process lacks, and what another one has been given. */

@@ -151,16 +151,18 @@ static void take(const struct wsd_share_record *record, struct wsd_share_plain *
 		keep(plain, end, socket);
 }
 
-/* What others have, of all that there is. */
-static uint8_t others_have(const struct wsd_share_record *record)
+/* What others have, and we have not. */
+static uint8_t missing_of(const struct wsd_share_record *record,
+			  const struct wsd_share_holder *holders, uint8_t ours)
 {
-	struct wsd_share_holder holder;
-	uint8_t all = 0;
+	const uint8_t all = (1u << WSD_LISTENER_ENDS) - 1;
+	uint8_t missing = 0;
 
-	for (unsigned i = 1; i <= WSD_SHARE_MEMBERS; i++)
-		if (wsd_share_holder(record, i, &holder))
-			all |= holder.has;
-	return all & (uint8_t)((1u << WSD_LISTENER_ENDS) - 1);
+	for (unsigned i = 0; i < WSD_SHARE_MEMBERS; i++)
+		if ((holders[i].has & all & (uint8_t) ~(ours | missing)) != 0 &&
+		    wsd_share_lives(record, i + 1))
+			missing |= holders[i].has & all & (uint8_t)~ours;
+	return missing;
 }
 
 /* False: try again. */
@@ -188,7 +190,7 @@ static bool ask(const struct wsd_share_record *record, struct wsd_share_plain *p
 
 /* Tell the others what has changed. */
 static uint64_t say(const struct wsd_share_record *record, struct wsd_share_plain *plain,
-		    bool needs_none)
+		    const struct wsd_share_holder *holders, bool needs_none)
 {
 	uint64_t now = wsd_clock_ns();
 	uint8_t ours = has(plain), missing = 0, said = ours;
@@ -196,7 +198,7 @@ static uint64_t say(const struct wsd_share_record *record, struct wsd_share_plai
 	if (needs_none)
 		said |= WSD_SHARE_NEEDS_NONE;
 	else
-		missing = others_have(record) & (uint8_t)~ours;
+		missing = missing_of(record, holders, ours);
 	if (missing == 0) {
 		plain->since = 0;
 		close_box(plain);
@@ -234,24 +236,24 @@ static bool give_one(const struct wsd_share_record *record, const struct wsd_sha
 	return true;
 }
 
-static uint64_t give(const struct wsd_share_record *record, const struct wsd_share_plain *plain)
+static uint64_t give(const struct wsd_share_record *record, const struct wsd_share_plain *plain,
+		     const struct wsd_share_holder *holders)
 {
 	uint64_t when = WSD_FOREVER;
+	uint8_t ours = has(plain);
 	bool given = false;
 
-	if (has(plain) == 0)
-		return when;
 	for (unsigned slot = 1; slot <= WSD_SHARE_MEMBERS; slot++) {
-		struct wsd_share_holder holder;
+		const struct wsd_share_holder *holder = &holders[slot - 1];
 
-		if (!wsd_share_holder(record, slot, &holder) || (holder.lacks & has(plain)) == 0)
+		if ((holder->lacks & ours) == 0 || !wsd_share_lives(record, slot))
 			continue;
 		if (!wsd_record_lock(record->record, GIVING))
 			return wsd_clock_ns() + RETRY;
 		for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++) {
-			if ((wsd_share_lacks(record, slot) & has(plain) & bit(i)) == 0)
+			if ((wsd_share_lacks(record, slot) & ours & bit(i)) == 0)
 				continue;
-			if (give_one(record, plain, slot, &holder, i))
+			if (give_one(record, plain, slot, holder, i))
 				given = true;
 			else
 				when = wsd_clock_ns() + RETRY;
@@ -265,31 +267,33 @@ static uint64_t give(const struct wsd_share_record *record, const struct wsd_sha
 
 bool wsd_share_plain_owed(struct wsd_share_record *record, const struct wsd_share_plain *plain)
 {
+	struct wsd_share_holder holders[WSD_SHARE_MEMBERS];
 	uint8_t ours = has(plain);
 
 	if (ours == 0)
 		return false;
 	if (wsd_share_coming(record)) /* before the members: he becomes one first */
 		return true;
-	for (unsigned i = 1; i <= WSD_SHARE_MEMBERS; i++) {
-		struct wsd_share_holder holder;
-
-		if (wsd_share_holder(record, i, &holder) && !holder.gone &&
-		    (holder.has & WSD_SHARE_NEEDS_NONE) == 0 && (ours & (uint8_t)~holder.has) != 0)
+	wsd_share_holders(record, holders);
+	for (unsigned i = 0; i < WSD_SHARE_MEMBERS; i++)
+		if (holders[i].process != 0 && !holders[i].gone &&
+		    (holders[i].has & WSD_SHARE_NEEDS_NONE) == 0 &&
+		    (ours & (uint8_t)~holders[i].has) != 0 && wsd_share_lives(record, i + 1))
 			return true;
-	}
 	return false;
 }
 
 uint64_t wsd_share_plain_look(const struct wsd_share_record *record, struct wsd_socket *sock,
 			      struct wsd_share_plain *plain)
 {
+	struct wsd_share_holder holders[WSD_SHARE_MEMBERS];
 	uint64_t asks, gives;
 
 	take(record, plain);
 	if (sock->listener != NULL)
 		match(sock, plain);
-	asks = say(record, plain, sock->closed || wsd_engine_plain() == NULL);
-	gives = give(record, plain);
+	wsd_share_holders(record, holders);
+	asks = say(record, plain, holders, sock->closed || wsd_engine_plain() == NULL);
+	gives = give(record, plain, holders);
 	return wsd_sooner(asks, gives);
 }

@@ -186,21 +186,26 @@ static void write_member(const struct wsd_share_record *share, unsigned slot, si
 		(void)wsd_record_write(share->record, member_at(slot) + offset, from, length);
 }
 
-bool wsd_share_holder(const struct wsd_share_record *share, unsigned slot,
-		      struct wsd_share_holder *holder)
+void wsd_share_holders(const struct wsd_share_record *share, struct wsd_share_holder *holders)
 {
-	struct member member;
+	struct member members[WSD_SHARE_MEMBERS];
+	bool read = read_members(share, members);
 
-	if (slot == share->slot ||
-	    !wsd_record_read(share->record, member_at(slot), &member, sizeof(member)) ||
-	    member.process == 0 || !lives(share, slot))
-		return false;
-	*holder = (struct wsd_share_holder){ .process = member.process,
-					     .gone = member.gone != 0,
-					     .has = member.has,
-					     .lacks = member.lacks };
-	memcpy(holder->box, member.box, sizeof(holder->box));
-	return true;
+	memset(holders, 0, WSD_SHARE_MEMBERS * sizeof(*holders));
+	for (unsigned i = 0; read && i < WSD_SHARE_MEMBERS; i++) {
+		if (i + 1 == share->slot)
+			continue;
+		holders[i].process = members[i].process;
+		holders[i].gone = members[i].gone != 0;
+		holders[i].has = members[i].has;
+		holders[i].lacks = members[i].lacks;
+		memcpy(holders[i].box, members[i].box, sizeof(holders[i].box));
+	}
+}
+
+bool wsd_share_lives(const struct wsd_share_record *share, unsigned slot)
+{
+	return lives(share, slot);
 }
 
 void wsd_share_holder_say(const struct wsd_share_record *share,

@@ -7,7 +7,7 @@
  * not read yet. The peer keeps its stream open, without a connection, and waits at a port of its own for the
  * one that takes its place; there every credit, window and ring begins anew.
  */
-#include "provider/session/internal.h"
+#include "provider/session/plain.h"
 
 #include <string.h>
 
@@ -41,7 +41,8 @@ static bool quiet(const struct wsd_stream *s)
 
 bool wsd_stream_can_move(const struct wsd_stream *s)
 {
-	return s->state != WSD_STREAM_OPEN || (s->features & WSD_FEATURE_MOVE) != 0;
+	return s->state != WSD_STREAM_OPEN || (s->features & WSD_FEATURE_MOVE) != 0 ||
+	       wsd_plain_is_shared(s);
 }
 
 enum wsd_status wsd_stream_suspend(struct wsd_stream *s)
@@ -50,6 +51,11 @@ enum wsd_status wsd_stream_suspend(struct wsd_stream *s)
 		return WSD_ESTATE;
 	if (!wsd_stream_can_move(s))
 		return WSD_EUNSUPPORTED;
+	if (s->plain) { /* nothing is on its way but what the system has */
+		wsd_plain_name(s);
+		s->move = WSD_MOVE_GIVEN;
+		return WSD_OK;
+	}
 	if (!moving(s))
 		return WSD_ENOMEM;
 	if (s->move == WSD_MOVE_ASKED || s->move == WSD_MOVE_WAITING)
@@ -341,7 +347,9 @@ void wsd_stream_export(struct wsd_stream *s, struct wsd_stream_image *image, uin
 	image->receive_fin = s->rx.fin;
 	image->receive_closed = s->rx.closed;
 	image->posted_only = s->options.posted_only;
-	if (given) {
+	if (given && s->plain) {
+		wsd_plain_export(s, image);
+	} else if (given) {
 		image->port = s->moving->ticket.port;
 		memcpy(image->secret, s->moving->ticket.secret, sizeof(image->secret));
 	}

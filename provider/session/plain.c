@@ -349,7 +349,7 @@ static void plain_progress(struct wsd_stream *s)
 {
 	if (!s->closing || s->state == WSD_STREAM_DEAD)
 		return;
-	if (s->tx.cut && s->state == WSD_STREAM_OPEN) {
+	if (s->tx.cut && s->state == WSD_STREAM_OPEN && s->move != WSD_MOVE_GIVEN) {
 		if (wsd_os_tcp_unsent(s->plain->socket) &&
 		    wsd_engine_now(atomic_load(&s->engine)) < s->deadline) {
 			look_later(s);
@@ -371,6 +371,10 @@ static void plain_progress(struct wsd_stream *s)
 
 static void plain_close(struct wsd_stream *s, bool abort, uint64_t linger)
 {
+	if (s->move == WSD_MOVE_GIVEN) { /* it is another process's */
+		plain_progress(s);
+		return;
+	}
 	/* Who was never asked for bytes leaves it to the system to see that some are unread. */
 	if (s->state == WSD_STREAM_OPEN &&
 	    (abort || (s->plain->watched && wsd_plain_readable(s) > 0)))

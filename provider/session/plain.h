@@ -34,6 +34,7 @@ struct wsd_plain {
 	bool short_of; /* the system was short of memory, and those who wait are to try again */
 	bool keepalive, nodelay;
 	uint8_t hops; /* that the socket was told */
+	bool shared;  /* somebody keeps a twin of the socket: it may go to another process */
 };
 
 /* [lock] Connect by this path, by the stream's deadline. WSD_OK: it is open. WSD_PENDING: the engine goes on. A
@@ -56,6 +57,10 @@ void wsd_plain_watch(struct wsd_stream *stream); /* for bytes, from now on; a fa
 enum wsd_status wsd_plain_short(struct wsd_stream *stream, unsigned flags);
 void wsd_plain_give_up(struct wsd_stream *s); /* [stream lock] its connect, with a reset */
 void wsd_plain_lost(struct wsd_stream *stream, enum wsd_status why);
+
+/* plain_move.c, for move.c. Both [lock]. */
+bool wsd_plain_is_shared(const struct wsd_stream *stream);
+void wsd_plain_export(const struct wsd_stream *stream, struct wsd_stream_image *image);
 
 /* plain_io.c: entries of the carrier. All [lock]. */
 enum wsd_status wsd_plain_read(struct wsd_stream *stream, const struct wsd_iovec *iov,

@@ -242,9 +242,9 @@ struct wsd_stream_image { /* the same in processes of 32 and of 64 bits */
 	char path[56];
 };
 
-/* [lock] Nothing more is sent; loans are recalled. WSD_PENDING: CHANGE_MOVED follows. WSD_AGAIN: the peer's
- * end is moving just now, CHANGE_MOVED tells when that is done. WSD_EUNSUPPORTED: the peer cannot.
- * WSD_ESTATE: not open. WSD_ENOMEM. */
+/* [lock] Nothing more is sent; loans are recalled. WSD_OK: it may be exported. WSD_PENDING: CHANGE_MOVED follows.
+ * WSD_AGAIN: the peer's end is moving just now, CHANGE_MOVED tells when that is done. WSD_EUNSUPPORTED: the peer
+ * cannot. WSD_ESTATE: not open. WSD_ENOMEM. */
 enum wsd_status wsd_stream_suspend(struct wsd_stream *stream);
 bool wsd_stream_can_move(const struct wsd_stream *stream); /* [lock] does the peer know how to? */
 /* [lock] May it be exported? If not, and no suspend is under way, try again. */
@@ -260,6 +260,17 @@ void wsd_stream_export(struct wsd_stream *stream, struct wsd_stream_image *image
 enum wsd_status wsd_stream_import(struct wsd_stream **stream, const struct wsd_stream_owner *ops,
 				  void *owner, const struct wsd_stream_image *image,
 				  const uint8_t *unread);
+
+/* [lock] A connection by plain TCP can move once somebody keeps a twin of the system's socket (-1: it is none, or is
+ * not open), which the other process has, too. Its image says so; it is imported with that socket, which is the
+ * stream's, also when it fails; WSD_PENDING: it is OPEN, and CHANGE_CONNECTED follows. */
+bool wsd_stream_is_plain(const struct wsd_stream *stream);
+intptr_t wsd_stream_system(const struct wsd_stream *stream);
+void wsd_stream_share(struct wsd_stream *stream);
+bool wsd_stream_image_is_plain(const struct wsd_stream_image *image);
+enum wsd_status wsd_stream_import_system(struct wsd_stream **stream,
+					 const struct wsd_stream_owner *ops, void *owner,
+					 const struct wsd_stream_image *image, intptr_t socket);
 
 /* Listening. The listener has the owner's lock too. */
 struct wsd_listener_owner {

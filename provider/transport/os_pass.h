@@ -32,6 +32,9 @@ enum wsd_status wsd_os_pass_take(intptr_t box, const void *letter, uint8_t *tag,
 enum wsd_status wsd_os_pass_twin(intptr_t socket, intptr_t *twin);
 /* Is it a TCP socket that listens at that address, and there only? Then it never blocks, as those that we make. */
 bool wsd_os_pass_listens(intptr_t socket, const struct wsd_addr *local);
+/* The same of one that is, or was, connected between these two. */
+bool wsd_os_pass_connects(intptr_t socket, const struct wsd_addr *local,
+			  const struct wsd_addr *remote);
 /* Of a socket that several have the system tells the news to the one that asked for them last. */
 bool wsd_os_pass_steals_news(void);
 

@@ -200,10 +200,11 @@ static bool has_option(int fd, int level, int name, int value)
 	return getsockopt(fd, level, name, &found, &length) == 0 && found == value;
 }
 
-bool wsd_os_pass_listens(intptr_t socket, const struct wsd_addr *local)
+/* Of TCP, in that state, and bound there? Then it never blocks from here on. */
+static bool is_ours(int fd, const struct wsd_addr *local, int listens)
 {
 	bool ipv6 = local->family == WSD_FAMILY_IPV6;
-	int fd = (int)socket, flags = fcntl(fd, F_GETFL);
+	int flags = fcntl(fd, F_GETFL);
 	union wsd_os_addr os;
 	socklen_t length = sizeof(os);
 	struct wsd_addr addr;
@@ -211,13 +212,34 @@ bool wsd_os_pass_listens(intptr_t socket, const struct wsd_addr *local)
 	if (!has_option(fd, SOL_SOCKET, SO_DOMAIN, ipv6 ? AF_INET6 : AF_INET) ||
 	    !has_option(fd, SOL_SOCKET, SO_TYPE, SOCK_STREAM) ||
 	    !has_option(fd, SOL_SOCKET, SO_PROTOCOL, IPPROTO_TCP) ||
-	    !has_option(fd, SOL_SOCKET, SO_ACCEPTCONN, 1) ||
+	    !has_option(fd, SOL_SOCKET, SO_ACCEPTCONN, listens) ||
 	    (ipv6 && !has_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) ||
 	    getsockname(fd, &os.any, &length) != 0)
 		return false;
 	wsd_os_addr_from(&os, &addr);
 	return wsd_addr_equal(&addr, local) && flags >= 0 &&
 	       fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+}
+
+bool wsd_os_pass_listens(intptr_t socket, const struct wsd_addr *local)
+{
+	return is_ours((int)socket, local, 1);
+}
+
+bool wsd_os_pass_connects(intptr_t socket, const struct wsd_addr *local,
+			  const struct wsd_addr *remote)
+{
+	union wsd_os_addr os;
+	socklen_t length = sizeof(os);
+	struct wsd_addr addr;
+
+	if (!is_ours((int)socket, local, 0))
+		return false;
+	/* What has ended in both directions has no peer, and may have bytes. */
+	if (getpeername((int)socket, &os.any, &length) != 0)
+		return errno == ENOTCONN;
+	wsd_os_addr_from(&os, &addr);
+	return wsd_addr_equal(&addr, remote);
 }
 
 bool wsd_os_pass_steals_news(void)

@@ -92,6 +92,24 @@ bool wsd_os_pass_listens(intptr_t socket, const struct wsd_addr *local)
 	       wsd_os_tcp_local(socket, &addr) == WSD_OK && wsd_addr_equal(&addr, local);
 }
 
+bool wsd_os_pass_connects(intptr_t socket, const struct wsd_addr *local,
+			  const struct wsd_addr *remote)
+{
+	SOCKET s = wsd_os_socket_of(socket)->s;
+	union wsd_sockaddr sa;
+	int length = sizeof(sa), error = 0;
+	struct wsd_addr addr;
+
+	if (!has_option(s, SOL_SOCKET, SO_ACCEPTCONN, 0) ||
+	    wsd_os_tcp_local(socket, &addr) != WSD_OK || !wsd_addr_equal(&addr, local))
+		return false;
+	/* What has ended in both directions has no peer, and may have bytes. */
+	if (wsd_windows_net()->lpWSPGetPeerName(s, &sa.any, &length, &error) != 0)
+		return error == WSAENOTCONN;
+	wsd_windows_from_sockaddr(&addr, &sa);
+	return wsd_addr_equal(&addr, remote);
+}
+
 bool wsd_os_pass_steals_news(void)
 {
 	return true;

@@ -21,6 +21,8 @@ static int check_state(struct wsd_socket *sock)
 		return sock->reserved ? WSAEINVAL : 0;
 	if (sock->state != WSD_SOCK_CONNECTED || sock->stream == NULL)
 		return WSAEINVAL;
+	if (wsd_stream_is_plain(sock->stream)) /* open, or broken just now */
+		return wsd_stream_system(sock->stream) >= 0 ? 0 : WSAEINVAL;
 	return wsd_stream_can_move(sock->stream) ? 0 : WSAEOPNOTSUPP;
 }
 

@@ -208,6 +208,8 @@ static void suspend(struct wsd_share *share)
 
 		if (!wsd_stream_suspending(sock->stream))
 			status = wsd_stream_suspend(sock->stream);
+		if (status == WSD_OK)
+			break;
 		if (status < 0 && status != WSD_ENOMEM)
 			break; /* it has ended */
 		wsd_socket_own_wait(sock,
@@ -249,6 +251,7 @@ static void parking(struct wsd_share *share)
 /* The connection is gone. What waits here hears of it. */
 static void lost(struct wsd_share *share)
 {
+	wsd_share_plain_reset(&share->plain);
 	(void)wsd_socket_move(share->sock, WSD_SOCK_ON_ESTABLISHED); /* it was, somewhere */
 	wsd_socket_broken(share->sock, WSD_ERESET);
 	seated(share);
@@ -266,7 +269,8 @@ static void take(struct wsd_share *share)
 		end_here(share);
 		return;
 	}
-	switch ((int)wsd_share_unpark(&share->record, sock, &share->selector)) {
+	switch ((int)wsd_share_unpark(&share->record, sock, wsd_share_plain_system(&share->plain),
+				      &share->selector)) {
 	case WSD_PENDING:
 		share->seat = SEAT_TAKING;
 		return;
@@ -293,6 +297,16 @@ static bool may_sit(struct wsd_share *share)
 {
 	return share->sock->zombie_count + 1 < WSD_ZOMBIES &&
 	       (wsd_clock_ns() >= share->polite_until || !wsd_share_wanted(&share->record));
+}
+
+/* Of a connection that the system has, its peer does not hear when the process that had the seat died. */
+static bool is_orphaned(struct wsd_share *share)
+{
+	uint32_t payload;
+
+	return share->sock->listener == NULL && wsd_share_plain_system(&share->plain) >= 0 &&
+	       wsd_share_empty(&share->record) &&
+	       wsd_share_state(&share->record, &payload) == WSD_SHARE_HELD && payload == 0;
 }
 
 static void away(struct wsd_share *share)
@@ -323,7 +337,7 @@ static void away(struct wsd_share *share)
 	    wsd_share_state(&share->record, &payload) == WSD_SHARE_PARKED &&
 	    wsd_share_wanted(&share->record) == WSD_SHARE_WANT_NOTHING)
 		want = WSD_SHARE_WANT_NEWS;
-	if (!share->listen.keeper && wsd_share_listen_lost(&share->record))
+	if ((!share->listen.keeper && wsd_share_listen_lost(&share->record)) || is_orphaned(share))
 		want = WSD_SHARE_WANT_NOW;
 	ring = say_want(share, want) || want == WSD_SHARE_WANT_NOW;
 	if (want != WSD_SHARE_WANT_NOTHING) {

@@ -80,6 +80,7 @@ bool wsd_share_sit(struct wsd_share_record *share); /* take the seat, if it is f
 /* The same of one that nobody has: another process may just look at it, which on Windows takes it for a moment. */
 bool wsd_share_sit_soon(struct wsd_share_record *share);
 void wsd_share_stand(struct wsd_share_record *share);
+bool wsd_share_empty(const struct wsd_share_record *share); /* nobody has the seat */
 /* Is any other process there, or on its way? */
 bool wsd_share_others(struct wsd_share_record *share);
 bool wsd_share_coming(struct wsd_share_record *share); /* on its way, and lives */
@@ -128,9 +129,11 @@ bool wsd_share_park(struct wsd_share_record *share, struct wsd_socket *sock, uin
 void wsd_share_remember(struct wsd_share_record *share, struct wsd_socket *sock, uint32_t selector);
 /* [lock] From the record into a socket without a stream. WSD_PENDING: the stream is connecting. WSD_AGAIN: it is
  * not connected. WSD_OK: it is broken, and so is the socket. WSD_ENOMEM: try again. Else the record is of no
- * use. */
+ * use. system: the system's socket of a connection by plain TCP, which stays the caller's, or one of the below. */
+#define WSD_SHARE_NO_SYSTEM    (-1)
+#define WSD_SHARE_SYSTEM_COMES (-2)
 enum wsd_status wsd_share_unpark(struct wsd_share_record *share, struct wsd_socket *sock,
-				 uint32_t *selector);
+				 intptr_t system, uint32_t *selector);
 
 /* --- its port: share_port.c. All [lock]; room drops it meanwhile. --- */
 
@@ -145,7 +148,7 @@ void wsd_share_port_part(struct wsd_share_record *record, struct wsd_socket *soc
 /* Another one has it. */
 void wsd_share_port_away(struct wsd_share_record *record, struct wsd_socket *sock);
 
-/* --- the system's sockets of a listener: share_plain.c. All [lock]. --- */
+/* --- the system's sockets of a listener, or of a connection by plain TCP: share_plain.c. All [lock]. --- */
 
 struct wsd_share_plain {
 	intptr_t twins[WSD_LISTENER_ENDS]; /* of the listener's; -1: none */
@@ -166,6 +169,10 @@ uint64_t wsd_share_plain_look(const struct wsd_share_record *record, struct wsd_
 bool wsd_share_plain_comes(const struct wsd_share_plain *plain);
 /* Somebody who is there, or on his way, lacks what this process has. */
 bool wsd_share_plain_owed(struct wsd_share_record *record, const struct wsd_share_plain *plain);
+/* Of a connection, for wsd_share_unpark. */
+intptr_t wsd_share_plain_system(const struct wsd_share_plain *plain);
+/* [lock] The connection is lost: for all who have the socket. */
+void wsd_share_plain_reset(struct wsd_share_plain *plain);
 void wsd_share_plain_close(struct wsd_share_plain *plain);
 
 /* --- a listener: share_listen.c. All [lock]; held and part drop it meanwhile. --- */

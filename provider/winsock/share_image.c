@@ -216,16 +216,33 @@ static void attached(struct wsd_socket *sock)
 	wsd_streams_count(sock->mode, 1);
 }
 
+static enum wsd_status unpark_system(struct wsd_socket *sock, const struct wsd_stream_image *image,
+				     intptr_t system)
+{
+	enum wsd_status status;
+	intptr_t twin;
+
+	if (system < 0)
+		return system == WSD_SHARE_SYSTEM_COMES ? WSD_ENOMEM : WSD_ERESET;
+	status = wsd_os_pass_twin(system, &twin);
+	if (status == WSD_OK)
+		status = wsd_stream_import_system(&sock->stream, &wsd_socket_stream_owner, sock,
+						  image, twin);
+	return status == WSD_ENOFILES ? WSD_ENOMEM : status;
+}
+
 static enum wsd_status unpark_stream(struct wsd_share_record *share, struct wsd_socket *sock,
-				     const struct image *image)
+				     const struct image *image, intptr_t system)
 {
 	uint8_t *unread = wsd_alloc(image->stream.unread + 1);
 	enum wsd_status status = WSD_ERESET;
 
 	if (unread == NULL)
 		return WSD_ENOMEM;
-	if (wsd_record_read(share->record, WSD_SHARE_PAYLOAD + sizeof(*image), unread,
-			    image->stream.unread))
+	if (wsd_stream_image_is_plain(&image->stream))
+		status = unpark_system(sock, &image->stream, system);
+	else if (wsd_record_read(share->record, WSD_SHARE_PAYLOAD + sizeof(*image), unread,
+				 image->stream.unread))
 		status = wsd_stream_import(&sock->stream, &wsd_socket_stream_owner, sock,
 					   &image->stream, unread);
 	wsd_free(unread);
@@ -278,7 +295,7 @@ static enum wsd_status unpark_unconnected(struct wsd_share_record *share, struct
 }
 
 enum wsd_status wsd_share_unpark(struct wsd_share_record *share, struct wsd_socket *sock,
-				 uint32_t *selector)
+				 intptr_t system, uint32_t *selector)
 {
 	enum wsd_status status;
 	struct image image;
@@ -291,7 +308,7 @@ enum wsd_status wsd_share_unpark(struct wsd_share_record *share, struct wsd_sock
 	if (sock->listener != NULL && image.socket.phase != PHASE_LISTENING)
 		return WSD_ERESET;
 	status = image.socket.phase == PHASE_CONNECTED
-			 ? unpark_stream(share, sock, &image)
+			 ? unpark_stream(share, sock, &image, system)
 			 : unpark_unconnected(share, sock, &image.socket);
 	if (status >= 0)
 		*selector = image.socket.selector;

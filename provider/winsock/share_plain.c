@@ -101,6 +101,33 @@ static void match(struct wsd_socket *sock, struct wsd_share_plain *plain)
 	}
 }
 
+/* Of a connection there is one. The next connection of a socket that was disconnected is not shared. */
+static void match_stream(struct wsd_socket *sock, struct wsd_share_plain *plain)
+{
+	intptr_t system = wsd_stream_system(sock->stream);
+
+	if (system < 0 || wsd_stream_can_move(sock->stream) || plain->twins[0] >= 0)
+		return;
+	if (wsd_os_pass_twin(system, &plain->twins[0]) == WSD_OK)
+		wsd_stream_share(sock->stream);
+	else
+		plain->twins[0] = -1;
+}
+
+intptr_t wsd_share_plain_system(const struct wsd_share_plain *plain)
+{
+	if (plain->twins[0] >= 0)
+		return plain->twins[0];
+	return plain->since != 0 ? WSD_SHARE_SYSTEM_COMES : WSD_SHARE_NO_SYSTEM;
+}
+
+void wsd_share_plain_reset(struct wsd_share_plain *plain)
+{
+	if (plain->twins[0] >= 0)
+		wsd_os_tcp_reset(plain->twins[0]);
+	drop_twin(plain, 0);
+}
+
 /* --- what is missing --- */
 
 static uint64_t letter_at(unsigned slot, unsigned end)
@@ -292,6 +319,8 @@ uint64_t wsd_share_plain_look(const struct wsd_share_record *record, struct wsd_
 	take(record, plain);
 	if (sock->listener != NULL)
 		match(sock, plain);
+	else if (sock->stream != NULL)
+		match_stream(sock, plain);
 	wsd_share_holders(record, holders);
 	asks = say(record, plain, holders, sock->closed || wsd_engine_plain() == NULL);
 	gives = give(record, plain, holders);

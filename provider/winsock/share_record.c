@@ -344,6 +344,11 @@ bool wsd_share_sit_soon(struct wsd_share_record *share)
 	return seated;
 }
 
+bool wsd_share_empty(const struct wsd_share_record *share)
+{
+	return !wsd_record_locked(share->record, SEAT);
+}
+
 void wsd_share_stand(struct wsd_share_record *share)
 {
 	wsd_record_unlock(share->record, SEAT);

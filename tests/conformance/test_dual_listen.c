@@ -316,13 +316,6 @@ static void check_duplicates(void)
 	CHECK(connects(second, &to) && dual_port(second) == port_of(&any));
 	server = host_accept(listener);
 	CHECK(host_exchange(second, server));
-	if (conf_system_tcp()) {
-		CHECK(duplicate(second) == INVALID_SOCKET && host_error == WSAEOPNOTSUPP);
-		host_close(second);
-		host_close(server);
-		host_close(listener);
-		return;
-	}
 	/* Connected, both ends. */
 	s = duplicate(second);
 	CHECK(s != INVALID_SOCKET && host_close(second) == 0);

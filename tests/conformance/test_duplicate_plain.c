@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * test_duplicate_plain.c - WSPDuplicateSocket of a listener whose peers come by TCP of the system, without OpenWSD, or
- * are both kinds: whoever accepts serves them, and the port is open as long as anybody has the listener: R-316, R-317,
- * R-329, R-330.
+ * are both kinds: whoever accepts serves them, and the port is open as long as anybody has the listener. And of their
+ * connections: R-316, R-317, R-329, R-330.
  */
 #include "tests/conformance/share.h"
 #include "tests/lib/os_port.h"
@@ -281,6 +281,72 @@ static int owner(void)
 	return serve_and_end(&parent, s);
 }
 
+/* It gets one connection, answers and closes it. */
+static int inetd(void)
+{
+	struct child parent = child_is_ready();
+	WSAPROTOCOL_INFOW info = share_info_with((DWORD)child_hear(&parent));
+	SOCKET s = share_attach(&info);
+
+	child_tell(&parent, s == INVALID_SOCKET ? WSAGetLastError() : 0);
+	child_tell(&parent, !answers(s));
+	WSACleanup();
+	return 0;
+}
+
+/* The way of inetd: who accepted gives the connection away and closes it, before the other has it or after. */
+static void given_away(bool before)
+{
+	struct child c = child_start_ready("inetd", "");
+	struct address at = loopback(0);
+	SOCKET listener = listener_on(&at, 5), s;
+	struct visitor visitor;
+	DWORD token;
+
+	visitor_at(&visitor, &at);
+	s = accept(listener, NULL, NULL);
+	token = share_token(s, child_id(&c)).dwProviderReserved;
+	if (before)
+		closesocket(s);
+	child_tell(&c, (int)token);
+	CHECK_R(316, child_hear(&c) == 0);
+	if (!before)
+		closesocket(s);
+	CHECK_R(330, child_hear(&c) == 0);
+	CHECK_R(330, was_served(&visitor));
+	CHECK(child_wait(&c) == 0);
+	closesocket(listener);
+}
+
+/* What has arrived and not been read, what has not been sent, and the end go along. */
+static void the_middle_of_a_stream(void)
+{
+	struct pair p = need_pair();
+	SOCKET other = share_other(p.server);
+	size_t out, in = 0;
+	char bytes[5000];
+
+	CHECK_R(316, share_moves(p.client, p.server, 3000, 0));
+	NEED(send(p.client, "12345", 5, 0) == 5);
+	CHECK_R(316, recv(p.server, bytes, 2, 0) == 2 && recv(other, bytes + 2, 2, 0) == 2);
+	out = send_until_full(p.server);
+	nonblocking(p.server, 0);
+	closesocket(p.server);
+	CHECK_R(330, recv(other, bytes + 4, 1, 0) == 1 && memcmp(bytes, "12345", 5) == 0);
+	CHECK_R(330, shutdown(p.client, SD_SEND) == 0 && at_end(other));
+	while (in < out) {
+		int n = recv(p.client, bytes, sizeof(bytes), 0);
+
+		NEED(n > 0);
+		CHECK(pattern_ok(bytes, (size_t)n, in));
+		in += (size_t)n;
+	}
+	closesocket(other);
+	CHECK_R(330, at_end(p.client));
+	closesocket(p.client);
+	closesocket(p.listener);
+}
+
 static bool child_serves(const struct child *c, const struct address *at)
 {
 	struct visitor visitor;
@@ -423,6 +489,8 @@ static void the_last_one_closes_it(void)
 int main(int argc, char **argv)
 {
 	conf_start(argc, argv);
+	if (conf_role() != NULL && strcmp(conf_role(), "inetd") == 0)
+		return inetd();
 	if (conf_role() != NULL)
 		return strcmp(conf_role(), "owner") == 0 ? owner() : worker();
 	either_accepts();
@@ -432,6 +500,7 @@ int main(int argc, char **argv)
 	who_never_accepts_holds_none();
 	both_kinds();
 	both_families();
+	the_middle_of_a_stream();
 	if (conf_two_processes()) {
 		only_workers_accept();
 		bound_ones();
@@ -441,6 +510,8 @@ int main(int argc, char **argv)
 		the_port_stays("dies");
 		he_leaves_at_once();
 		the_last_one_closes_it();
+		given_away(true);
+		given_away(false);
 	}
 	WSACleanup();
 	return check_result();

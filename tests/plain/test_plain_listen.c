@@ -217,39 +217,38 @@ static SOCKET another(SOCKET s)
 	return other;
 }
 
-/* It cannot move, so closing the descriptor that connected ends it, but as any: nothing is lost. */
+/* Shared before it connected, and after: the end comes with the last descriptor, and nothing is lost. */
 static void check_shared_end(void)
 {
 	uint32_t port = 0;
 	int listener = system_listen(&port, 1), peer;
 	char *bytes = calloc(1, PEER_PATTERN_MOST);
 	SOCKET s, other;
-	int sent;
 
 	over("shm,tcp,plain");
 	s = peer_socket();
 	other = another(s);
 	PEER_CHECK(try_connect(s, port) == 0 && text_has(s, SO_OPENWSD_PATH, "plain"));
 	peer = system_accept(listener);
-	sent = send(s, peer_pattern(0), 100000, 0);
-	PEER_CHECK(sent == 100000);
+	PEER_CHECK(send(s, peer_pattern(0), 100000, 0) == 100000);
+	system_send(peer, "12", 2);
+	PEER_CHECK(recv(s, bytes, 1, 0) == 1 && bytes[0] == '1');
 	PEER_CHECK(closesocket(s) == 0);
 	PEER_CHECK(bytes != NULL && system_receive(peer, bytes, 100000) == 100000);
 	peer_check_pattern(bytes, 100000, 0);
-	PEER_CHECK(!system_was_reset(peer));
-	PEER_CHECK(recv(other, bytes, 1, 0) == SOCKET_ERROR);
-	PEER_CHECK(closesocket(other) == 0);
+	PEER_CHECK(recv(other, bytes, 1, 0) == 1 && bytes[0] == '2');
+	PEER_CHECK(send(other, "y", 1, 0) == 1 && system_receive(peer, bytes, 2) == 1);
+	PEER_CHECK(closesocket(other) == 0 && !system_was_reset(peer));
 	free(bytes);
 	system_close(peer);
 	system_close(listener);
 }
 
-/* What has no other end that would wait while it moves is not shared, and goes on as before. */
-static void check_not_shared(void)
+/* Connections in both directions, urgent bytes too. */
+static void check_shared(void)
 {
 	uint32_t port = 0, ours;
 	int listener = system_listen(&port, 1), plain[2];
-	WSAPROTOCOL_INFOW info;
 	SOCKET s[2], own;
 	char byte;
 
@@ -260,13 +259,25 @@ static void check_not_shared(void)
 	plain[1] = system_connect(ours);
 	s[1] = accept(own, NULL, NULL);
 	for (int i = 0; i < 2; i++) {
-		PEER_CHECK(plain[i] >= 0 && text_has(s[i], SO_OPENWSD_PATH, "plain"));
-		PEER_CHECK(WSADuplicateSocketW(s[i], GetCurrentProcessId(), &info) ==
-				   SOCKET_ERROR &&
-			   WSAGetLastError() == WSAEOPNOTSUPP);
-		PEER_CHECK(send(s[i], "x", 1, 0) == 1 && system_receive(plain[i], &byte, 1) == 1);
-		system_send(plain[i], "y", 1);
-		PEER_CHECK(recv(s[i], &byte, 1, 0) == 1 && byte == 'y' && closesocket(s[i]) == 0);
+		SOCKET other = another(s[i]);
+
+		PEER_CHECK(plain[i] >= 0 && text_has(other, SO_OPENWSD_PATH, "plain"));
+		for (int turn = 0; turn < 4; turn++) {
+			SOCKET mine = turn & 1 ? s[i] : other;
+
+			PEER_CHECK(send(mine, "x", 1, 0) == 1);
+			PEER_CHECK(system_receive(plain[i], &byte, 1) == 1 && byte == 'x');
+			system_send(plain[i], "y", 1);
+			PEER_CHECK(recv(mine, &byte, 1, 0) == 1 && byte == 'y');
+		}
+		system_send_urgent(plain[i], 'u');
+		system_send(plain[i], "z", 1);
+		while (recv(s[i], &byte, 1, MSG_OOB) != 1)
+			Sleep(1);
+		PEER_CHECK(byte == 'u' && recv(other, &byte, 1, 0) == 1 && byte == 'z');
+		PEER_CHECK(closesocket(s[i]) == 0 && send(other, "x", 1, 0) == 1);
+		PEER_CHECK(system_receive(plain[i], &byte, 1) == 1);
+		PEER_CHECK(closesocket(other) == 0 && system_receive(plain[i], &byte, 1) == 0);
 		system_close(plain[i]);
 	}
 	closesocket(own);
@@ -344,6 +355,6 @@ const struct plain_case plain_cases[] = {
 	{ "shared_end", check_shared_end },
 	{ "shared_backlog", check_shared_backlog },
 	{ "shared_accepts", check_shared_accepts },
-	{ "not_shared", check_not_shared },
+	{ "shared", check_shared },
 	{ NULL, NULL },
 };

@@ -25,9 +25,9 @@ static atomic_ulong takes, wakes;
 static atomic_bool no_listener;
 
 enum wsd_status __real_wsd_share_unpark(struct wsd_share_record *share, struct wsd_socket *sock,
-					uint32_t *selector);
+					intptr_t system, uint32_t *selector);
 enum wsd_status __wrap_wsd_share_unpark(struct wsd_share_record *share, struct wsd_socket *sock,
-					uint32_t *selector);
+					intptr_t system, uint32_t *selector);
 void __real_wsd_bell_clear(intptr_t bell);
 void __wrap_wsd_bell_clear(intptr_t bell);
 enum wsd_status __real_wsd_listener_open(struct wsd_listener **listener,
@@ -40,10 +40,10 @@ enum wsd_status __wrap_wsd_listener_open(struct wsd_listener **listener,
 					 const struct wsd_listener_options *options);
 
 enum wsd_status __wrap_wsd_share_unpark(struct wsd_share_record *share, struct wsd_socket *sock,
-					uint32_t *selector)
+					intptr_t system, uint32_t *selector)
 {
 	atomic_fetch_add(&takes, 1);
-	return __real_wsd_share_unpark(share, sock, selector);
+	return __real_wsd_share_unpark(share, sock, system, selector);
 }
 
 /* The thread of a shared socket does so whenever it has slept. */

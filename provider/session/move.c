@@ -158,6 +158,7 @@ static enum wsd_status detach(struct wsd_stream *s)
 	s->tx.unsignalled = 0;
 	s->tx.stage_used = 0;
 	s->tx.stage_free = 0;
+	s->tx.stage_asked = 0;
 	s->tx.started = false;
 	s->active = false;
 	return WSD_OK;

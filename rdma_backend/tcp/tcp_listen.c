@@ -233,8 +233,10 @@ void tcp_listener_ready(struct wsd_listener_ep *listener)
 			fd = turn_away_next(listener);
 		if (fd == 0)
 			continue;
-		/* Beside "no more" and one connection's own failure: a lack of something. */
-		if (fd == -EAGAIN || fd == -ECONNABORTED || fd == -EINTR)
+		if (fd == -ECONNABORTED) /* one that has ended meanwhile, and not the last */
+			continue;
+		/* Beside "no more": a lack of something. */
+		if (fd == -EAGAIN || fd == -EINTR)
 			return;
 		if (fd != -EBUSY)
 			tcp_count(listener->queue->device->counters.accept_limits);

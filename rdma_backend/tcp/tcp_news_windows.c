@@ -4,10 +4,11 @@
  *
  * That there is something to receive, or an end, is the answer to a question: an overlapped receive of no bytes,
  * which the system ends with the set's event. To see whether it has ended is no system call. A question whose thread
- * has ended meanwhile is put again.
+ * has ended meanwhile is put again. Whoever begins one takes from the event what it told of others, and `begun` says so.
  *
  * The rest is rare, and Winsock records it (WSAEventSelect): a connection to accept, the end of a connect, room after a
- * send that found none, and an end behind bytes that nobody wants yet. It is selected when it is first wanted. Sockets
+ * send that found none, an end behind bytes that nobody wants yet, and bytes themselves where the system lacks memory
+ * for a question. It is selected when it is first wanted. Sockets
  * share the events of that, apart from the set's; when one is signalled, those of its group that want something of it
  * are asked for their records.
  */
@@ -32,12 +33,17 @@ static void begin_question(struct tcp_slot *set, struct tcp_slot *slot)
 	atomic_store(&slot->asked, true);
 	if (net()->lpWSPRecv(slot->s, &nothing, 1, &bytes, &flags, &slot->question, NULL, &thread,
 			     &error) != 0 &&
-	    error == WSA_IO_PENDING)
+	    error == WSA_IO_PENDING) {
+		set->begun = true;
 		return;
-	/* Answered at once; or a receive fails as this one did, and says why. */
+	}
 	atomic_store(&set->taken, true);
 	atomic_store(&slot->asked, false);
-	atomic_store(&slot->readable, true);
+	/* Answered at once; or a receive fails as this one did, and says why. Of what the system lacks it would not. */
+	slot->unasked = error == WSAENOBUFS || error == WSA_NOT_ENOUGH_MEMORY ||
+			error == WSAEWOULDBLOCK;
+	if (!slot->unasked)
+		atomic_store(&slot->readable, true);
 }
 
 static void end_question(struct tcp_slot *set, struct tcp_slot *slot)
@@ -94,6 +100,8 @@ static long records_for(const struct tcp_slot *slot)
 		return FD_CONNECT;
 	if ((slot->wanted & TCP_WRITE) && !atomic_load(&slot->writable))
 		records |= FD_WRITE | FD_CLOSE;
+	if (slot->unasked && (slot->wanted & (TCP_READ | TCP_HANGUP)))
+		records |= FD_READ | FD_CLOSE;
 	if (wants_end(slot))
 		records |= FD_CLOSE;
 	return atomic_load(&slot->closed) ? records & ~FD_CLOSE : records;
@@ -121,6 +129,11 @@ static void read_records(struct tcp_slot *slot)
 	if (found.lNetworkEvents & FD_ACCEPT) {
 		atomic_store(&slot->readable, true);
 		atomic_store(&slot->promised, true);
+	}
+	if (found.lNetworkEvents & (FD_READ | FD_CLOSE)) {
+		if (slot->unasked)
+			atomic_store(&slot->readable, true);
+		slot->unasked = false;
 	}
 	if (found.lNetworkEvents & FD_CONNECT)
 		failed = codes[FD_CONNECT_BIT];
@@ -191,7 +204,8 @@ int tcp_news_learn(struct tcp_slot *set, struct tcp_slot *slot)
 	if (atomic_load(&slot->failed))
 		return 0;
 	if (atomic_load(&slot->connected) && !atomic_load(&slot->readable) &&
-	    !atomic_load(&slot->asked) && (slot->wanted & (TCP_READ | TCP_HANGUP)))
+	    !atomic_load(&slot->asked) && !slot->unasked &&
+	    (slot->wanted & (TCP_READ | TCP_HANGUP)))
 		begin_question(set, slot);
 	/* Once: behind bytes only a record tells. */
 	if (wants_end(slot) && !atomic_load(&slot->closed) && !(slot->records & FD_CLOSE))

@@ -248,6 +248,9 @@ int tcp_os_accept(int fd)
 	 * again that was just taken: behind an accept that failed Wine records none any more. */
 	if (error == WSAEWOULDBLOCK && atomic_load(&slot->promised))
 		error = WSAEINPROGRESS;
+	/* Its peer has gone before it was taken: others may be there. */
+	if (error == WSAECONNRESET)
+		error = WSAECONNABORTED;
 	if (error != WSAEWOULDBLOCK)
 		atomic_store(&slot->readable, true);
 	if (s == INVALID_SOCKET)

@@ -13,6 +13,7 @@
 
 #define NS_PER_TICK 100u /* of a FILETIME */
 #define TAKE_BACK   2	 /* looks; what the last one takes the event still tells */
+#define LOOKS	    4u	 /* at all members, as long as each begins questions */
 #define FEW	    64u /* members that are looked at sooner than the system says whether there is news */
 
 /* --- the readiness set --- */
@@ -62,17 +63,18 @@ static int learn(struct tcp_slot *owner, struct tcp_slot *slot)
 	return slot->kind == TCP_SLOT_SOCKET ? tcp_news_learn(owner, slot) : 0;
 }
 
-/* [the set's lock] What holds already is told. */
+/* [the set's lock] What holds already is told, and what the event may not tell any more. */
 static int put(struct tcp_slot *owner, struct tcp_slot *slot, uint32_t events, void *tag)
 {
 	int error;
 
 	slot->wanted = events;
 	slot->tag = tag;
+	owner->begun = false;
 	error = learn(owner, slot);
 	if (error != 0) /* nothing more would be heard of it */
 		atomic_store(&slot->failed, -error);
-	if (ready_events(slot)) {
+	if (ready_events(slot) || owner->begun) {
 		atomic_store(&owner->pending, true);
 		if (owner->settled) {
 			atomic_store(&owner->taken, true);
@@ -125,7 +127,7 @@ void tcp_os_set_remove(int set, int fd)
 }
 
 /* [the set's lock] */
-static void learn_all(struct tcp_slot *owner)
+static void learn_each(struct tcp_slot *owner)
 {
 	struct wsd_list *node;
 
@@ -137,6 +139,19 @@ static void learn_all(struct tcp_slot *owner)
 		if (error != 0)
 			atomic_store(&slot->failed, -error);
 	}
+}
+
+/* [the set's lock] Afterwards the event tells of all that this has not seen. */
+static void learn_all(struct tcp_slot *owner)
+{
+	for (unsigned i = 0; i < LOOKS; i++) {
+		owner->begun = false;
+		learn_each(owner);
+		if (!owner->begun)
+			return;
+	}
+	atomic_store(&owner->taken, true);
+	SetEvent(owner->event);
 }
 
 /* [the set's lock] */

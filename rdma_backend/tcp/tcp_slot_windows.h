@@ -45,6 +45,7 @@ struct tcp_slot {
 	struct wsd_event_group *group;
 	struct wsd_list member; /* of the group */
 	bool unseen;		/* something may be recorded that was not wanted then */
+	bool unasked;		/* no question could be begun: a record is to tell of bytes */
 	/* Of a set: */
 	struct wsd_mutex lock;
 	struct wsd_list members;
@@ -52,6 +53,7 @@ struct tcp_slot {
 	struct wsd_event_groups groups;
 	HANDLE event;	   /* manual */
 	bool settled;	   /* [lock] the event is slept on: what is not told otherwise signals it */
+	bool begun;	   /* [lock] a question was: what the event told of others may be gone */
 	bool clean;	   /* [lock] it has been reset, and was not slept on since */
 	atomic_bool taken; /* what it may tell of, since */
 	/* A member may be ready, or is to be asked, and the event does not tell it: */

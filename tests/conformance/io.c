@@ -60,10 +60,12 @@ size_t receive_all(SOCKET s, char *bytes, size_t length)
 	return got;
 }
 
-/* The window grows while the first bytes arrive: it is full when it stays full. */
+/* The window grows while the first bytes arrive: it is full when it stays full. The system takes bytes before it says
+ * that it would. */
 size_t send_until_full(SOCKET s)
 {
 	char bytes[8192];
+	bool quiet = false;
 	size_t sent = 0;
 
 	nonblocking(s, 1);
@@ -76,13 +78,15 @@ size_t send_until_full(SOCKET s)
 		n = send(s, bytes, sizeof(bytes), 0);
 		if (n > 0) {
 			sent += (size_t)n;
+			quiet = false;
 			continue;
 		}
 		NEED(WSAGetLastError() == WSAEWOULDBLOCK);
+		if (quiet)
+			return sent;
 		FD_ZERO(&writable);
 		FD_SET(s, &writable);
-		if (select(0, NULL, &writable, NULL, &soon) == 0)
-			return sent;
+		quiet = select(0, NULL, &writable, NULL, &soon) == 0;
 	}
 }
 

@@ -389,6 +389,119 @@ static void the_asker_may_end(void **state)
 	}
 }
 
+/* --- what begins resets the event --- */
+
+static unsigned interrupted; /* which asks when another one's news come */
+
+static void news_of_first(void)
+{
+	send_byte(many.near_end[0]);
+	while (tcp_slot_waits(tcp_slot_at(many.far_end[0])))
+		Sleep(1);
+}
+
+static int WSPAPI recv_behind_news(SOCKET s, LPWSABUF buffers, DWORD count, LPDWORD received,
+				   LPDWORD flags, LPWSAOVERLAPPED overlapped,
+				   LPWSAOVERLAPPED_COMPLETION_ROUTINE routine, LPWSATHREADID thread,
+				   LPINT error)
+{
+	if (overlapped && interrupted && s == tcp_slot_at(many.far_end[interrupted])->s) {
+		interrupted = 0;
+		news_of_first();
+	}
+	return original.lpWSPRecv(s, buffers, count, received, flags, overlapped, routine, thread,
+				  error);
+}
+
+static bool told(bool left)
+{
+	return left || WaitForSingleObject((HANDLE)tcp_os_set_object(many.set), 0) == WAIT_OBJECT_0;
+}
+
+/* While one is asked another one, which was looked at before, has news. */
+static void a_question_hides_no_news(void **state)
+{
+	WSPPROC_TABLE *base = (WSPPROC_TABLE *)(uintptr_t)wsd_windows_net();
+	struct tcp_slot *set = tcp_slot_at(many.set);
+
+	(void)state;
+	calm();
+	original = *base;
+	base->lpWSPRecv = recv_behind_news;
+	for (unsigned i = 1; i < many.pairs; i += 13) {
+		send_byte(many.near_end[i]);
+		wait_for(&many.far_end[i], TCP_READ);
+		receive_bytes(many.far_end[i], 1);
+		set->clean = true; /* as behind a settling before */
+		atomic_store(&set->taken, false);
+		interrupted = i;
+		assert_true(told(tcp_os_set_settle(many.set)));
+		assert_int_equal(interrupted, 0);
+		wait_for(&many.far_end[0], TCP_READ);
+		receive_bytes(many.far_end[0], 1);
+		calm();
+	}
+	*base = original;
+}
+
+/* Or one is wanted anew, by a thread that does not wait. */
+static void a_change_hides_no_news(void **state)
+{
+	int fd = many.far_end[1];
+
+	(void)state;
+	tcp_os_set_change(many.set, fd, 0, &many.far_end[1]);
+	send_byte(many.near_end[1]);
+	calm();
+	receive_bytes(fd, 1); /* no question is under way now */
+	calm();
+	news_of_first();
+	tcp_os_set_change(many.set, fd, TCP_READ, &many.far_end[1]);
+	assert_true(told(false));
+	wait_for(&many.far_end[0], TCP_READ);
+	receive_bytes(many.far_end[0], 1);
+}
+
+static unsigned lacks;
+
+static int WSPAPI recv_without_memory(SOCKET s, LPWSABUF buffers, DWORD count, LPDWORD received,
+				      LPDWORD flags, LPWSAOVERLAPPED overlapped,
+				      LPWSAOVERLAPPED_COMPLETION_ROUTINE routine,
+				      LPWSATHREADID thread, LPINT error)
+{
+	if (overlapped) {
+		lacks++;
+		*error = WSAENOBUFS;
+		return SOCKET_ERROR;
+	}
+	return original.lpWSPRecv(s, buffers, count, received, flags, overlapped, routine, thread,
+				  error);
+}
+
+/* Without memory for a question a record tells, and nobody asks again and again meanwhile. */
+static void a_lack_is_no_news(void **state)
+{
+	WSPPROC_TABLE *base = (WSPPROC_TABLE *)(uintptr_t)wsd_windows_net();
+
+	(void)state;
+	calm();
+	original = *base;
+	base->lpWSPRecv = recv_without_memory;
+	lacks = 0;
+	for (unsigned i = 0; i < 3; i++) {
+		send_byte(many.near_end[1]);
+		wait_for(&many.far_end[1], TCP_READ);
+		receive_bytes(many.far_end[1], 1);
+		calm(); /* ends */
+		assert_int_equal(lacks, i + 1);
+	}
+	*base = original;
+	send_byte(many.near_end[1]);
+	wait_for(&many.far_end[1], TCP_READ);
+	receive_bytes(many.far_end[1], 1);
+	calm();
+}
+
 int main(void)
 {
 	int failed = 0;
@@ -402,6 +515,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(only_news_cost, many_begin, many_end),
 		cmocka_unit_test_setup_teardown(a_promise_is_broken, many_begin, many_end),
 		cmocka_unit_test_setup_teardown(the_asker_may_end, many_begin, many_end),
+		cmocka_unit_test_setup_teardown(a_question_hides_no_news, many_begin, many_end),
+		cmocka_unit_test_setup_teardown(a_change_hides_no_news, many_begin, many_end),
+		cmocka_unit_test_setup_teardown(a_lack_is_no_news, many_begin, many_end),
 	};
 
 	test_deadline(120);

@@ -72,7 +72,7 @@ def check_documents(package):
     with open(os.path.join(package, "docs/windows.md"), encoding="utf-8") as file:
         text = file.read()
     named = set(re.findall(r"[\w-]+\.md\b", text)) | {f"{page}.{section}.txt" for page, section in
-                                                    re.findall(r"([\w.]+)\((\d)\)", text)}
+                                                    re.findall(r"([\w.-]+)\((\d)\)", text)}
     return problems + [f"windows.md names {name}" for name in named
                        if not os.path.exists(os.path.join(package, "docs", name))]
 

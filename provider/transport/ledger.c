@@ -15,6 +15,7 @@
 #include "provider/transport/ledger.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,6 +55,17 @@ struct file {
 	_Atomic uint8_t used[ENTRIES]; /* how many paths of it have had a name */
 	struct entry_path entries[ENTRIES][PATHS];
 };
+
+/* The same in processes of 32 and of 64 bits. */
+_Static_assert(sizeof(struct entry_path) == 64 && offsetof(struct entry_path, rate) == 48 &&
+		       offsetof(struct entry_path, weights) == 56 &&
+		       offsetof(struct entry_path, window) == 60,
+	       "the layout of an entry's path");
+_Static_assert(offsetof(struct file, promised) == 4 && offsetof(struct file, used) == 64 &&
+		       offsetof(struct file, entries) == 64 + ENTRIES &&
+		       sizeof(struct file) ==
+			       64 + ENTRIES + ENTRIES * PATHS * sizeof(struct entry_path),
+	       "the file's layout");
 
 /* What this process's streams without a promise may send on a path. */
 struct path {

@@ -12,6 +12,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <openwsd/backend.h>
@@ -62,6 +63,29 @@ struct wsd_roster_header {
 	_Atomic uint32_t unlisted; /* sockets for which there was none */
 	_Atomic uint64_t reasons[WSD_ROSTER_REASONS];
 };
+
+_Static_assert(sizeof(struct wsd_roster_flow) == 16 && sizeof(struct wsd_roster_entry) == 696 &&
+		       offsetof(struct wsd_roster_entry, mode) == 28 &&
+		       offsetof(struct wsd_roster_entry, local) == 32 &&
+		       offsetof(struct wsd_roster_entry, remote) == 56 &&
+		       offsetof(struct wsd_roster_entry, error) == 80 &&
+		       offsetof(struct wsd_roster_entry, out) == 88 &&
+		       offsetof(struct wsd_roster_entry, in) == 104 &&
+		       offsetof(struct wsd_roster_entry, path) == 120 &&
+		       offsetof(struct wsd_roster_entry, device) == 152 &&
+		       offsetof(struct wsd_roster_entry, reasons) == 184,
+	       "an entry's layout");
+_Static_assert(sizeof(struct wsd_roster_slot) == 704 &&
+		       offsetof(struct wsd_roster_slot, entry) == 8,
+	       "a slot's layout");
+_Static_assert(sizeof(struct wsd_roster_header) == 1112 &&
+		       sizeof(struct wsd_roster_header) <= WSD_ROSTER_SLOTS_AT &&
+		       offsetof(struct wsd_roster_header, process) == 8 &&
+		       offsetof(struct wsd_roster_header, program) == 16 &&
+		       offsetof(struct wsd_roster_header, slots) == 80 &&
+		       offsetof(struct wsd_roster_header, unlisted) == 84 &&
+		       offsetof(struct wsd_roster_header, reasons) == 88,
+	       "the header's layout");
 
 /* --- who writes: roster.c --- */
 

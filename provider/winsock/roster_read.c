@@ -10,12 +10,6 @@
 
 #define ATTEMPTS 16u /* to copy a slot that is being written */
 
-_Static_assert(sizeof(struct wsd_roster_header) <= WSD_ROSTER_SLOTS_AT, "the slots' place");
-_Static_assert(sizeof(struct wsd_roster_slot) % 8 == 0 &&
-		       offsetof(struct wsd_roster_slot, entry) == 8 &&
-		       offsetof(struct wsd_roster_entry, local) == 32,
-	       "the same on every system");
-
 /* A text from somebody else: it ends, and does nothing to a terminal. */
 static void clean(char *text, size_t size)
 {

@@ -2,6 +2,7 @@
 /* share_record.c - the records of shared sockets and of tokens, see share.h. */
 #include "provider/winsock/share.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,6 +44,21 @@ struct token {
 	uint64_t expires;
 	char name[WSD_RECORD_NAME];
 };
+
+_Static_assert(sizeof(struct header) == 24 && offsetof(struct header, expires) == 16,
+	       "a record's layout");
+_Static_assert(sizeof(struct member) == 32 && offsetof(struct member, bell) == 8 &&
+		       offsetof(struct member, port) == 16 && offsetof(struct member, box) == 20 &&
+		       offsetof(struct member, has) == 28 && offsetof(struct member, gone) == 30,
+	       "a member's layout");
+_Static_assert(sizeof(struct header) <= MEMBERS_AT &&
+		       MEMBERS_AT + WSD_SHARE_MEMBERS * sizeof(struct member) <= ROOM_AT,
+	       "nothing of a record lies above something else");
+_Static_assert(sizeof(struct wsd_share_kind) == 16 && sizeof(struct token) == 96 &&
+		       offsetof(struct token, kind) == 8 && offsetof(struct token, process) == 24 &&
+		       offsetof(struct token, started) == 32 &&
+		       offsetof(struct token, expires) == 40 && offsetof(struct token, name) == 48,
+	       "a token's layout");
 
 static int error_of(enum wsd_status status)
 {

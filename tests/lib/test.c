@@ -4,6 +4,7 @@
 #include "tests/lib/test.h"
 
 #include <dirent.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +74,13 @@ void test_object_clear(intptr_t object)
 	eventfd_t ignored;
 
 	(void)eventfd_read((int)object, &ignored);
+}
+
+bool test_object_within(intptr_t object, int ms)
+{
+	struct pollfd fd = { .fd = (int)object, .events = POLLIN };
+
+	return poll(&fd, 1, ms) == 1;
 }
 
 void test_object_free(intptr_t object)

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -28,6 +29,7 @@ const char *test_write_file(const char *name, const char *text);
 intptr_t test_object_new(void);
 void test_object_set(intptr_t object);
 void test_object_clear(intptr_t object);
+bool test_object_within(intptr_t object, int ms); /* is it set, or will it be? */
 void test_object_free(intptr_t object);
 
 /* How many another process has open, with "." and "..": to be compared. */

@@ -86,6 +86,11 @@ void test_object_clear(intptr_t object)
 	ResetEvent((HANDLE)object);
 }
 
+bool test_object_within(intptr_t object, int ms)
+{
+	return WaitForSingleObject((HANDLE)object, (DWORD)ms) == WAIT_OBJECT_0;
+}
+
 void test_object_free(intptr_t object)
 {
 	CloseHandle((HANDLE)object);

@@ -4,8 +4,6 @@
  * news are not overlooked meanwhile, and that no entry falls between watching and sleeping.
  */
 
-#include <poll.h>
-#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -80,9 +78,7 @@ static void exchange(struct end *from, struct end *to, unsigned count)
 
 static bool asleep(struct end *end)
 {
-	struct pollfd fd = { .fd = (int)OPS.wait_object(end->queue), .events = POLLIN };
-
-	return poll(&fd, 1, 0) == 0;
+	return !test_object_within(OPS.wait_object(end->queue), 0);
 }
 
 static void test_traffic_of_one_is_watched(void **state)
@@ -174,7 +170,7 @@ static void test_a_disconnect_is_an_entry(void **state)
 static atomic_bool all_came;
 
 /* What waits for a receive is sent when the sender's queue is polled: so until all have come. */
-static void *send_all(void *arg)
+static void send_all(void *arg)
 {
 	char byte = 'x';
 	struct wsd_sge sge = { &byte, 1, NULL };
@@ -191,16 +187,13 @@ static void *send_all(void *arg)
 	}
 	while (!atomic_load(&all_came))
 		(void)OPS.poll(a->queue, events, 8);
-	return NULL;
 }
 
 static void sleep_on(struct wsd_queue *queue)
 {
-	struct pollfd fd = { .fd = (int)OPS.wait_object(queue), .events = POLLIN };
-
 	if (OPS.arm(queue) != WSD_OK)
 		return;
-	if (poll(&fd, 1, SLEEP_MS) == 0)
+	if (!test_object_within(OPS.wait_object(queue), SLEEP_MS))
 		fail_msg("an entry was overlooked by an owner that went to sleep");
 	OPS.disarm(queue);
 }
@@ -210,12 +203,12 @@ static void test_race_of_sleep_and_entry(void **state)
 	struct wsd_recv recv = { .sge = { memory, sizeof(memory), NULL } };
 	uint32_t got = 0, i, n, posted, idle = 0, watched = 0;
 	struct wsd_event events[8];
-	pthread_t sender;
+	struct wsd_thread *sender;
 
 	(void)state;
 	for (i = 0; i < shm_attr.recv_depth; i++)
 		post_recv(b, i, memory, sizeof(memory), NULL);
-	assert_int_equal(pthread_create(&sender, NULL, send_all, NULL), 0);
+	assert_int_equal(wsd_thread_start(&sender, "sender", send_all, NULL), WSD_OK);
 	while (got < RACE_COUNT) {
 		n = OPS.poll(b->queue, events, 8);
 		for (i = 0; i < n; i++, got++)
@@ -226,7 +219,7 @@ static void test_race_of_sleep_and_entry(void **state)
 			sleep_on(b->queue);
 	}
 	atomic_store(&all_came, true);
-	pthread_join(sender, NULL);
+	wsd_thread_join(sender);
 	assert_int_not_equal(watched, 0);
 }
 

@@ -74,7 +74,8 @@ static inline void cm_leave(const char *file, int line, int result)
 #define assert_in_range(v, low, high)                                                   \
 	cm_check((uint64_t)(v) >= (uint64_t)(low) && (uint64_t)(v) <= (uint64_t)(high), \
 		 "%s from %s to %s: %llu", #v, #low, #high, (unsigned long long)(v))
-#define assert_string_equal(a, b)	    cm_check(strcmp(a, b) == 0, "%s == %s: \"%s\"", #a, #b, (a))
+#define assert_string_equal(a, b) \
+	cm_check(strcmp(a, b) == 0, "%s == %s: \"%s\"", #a, #b, (const char *)(a))
 #define assert_memory_equal(a, b, size)	    cm_check(memcmp(a, b, size) == 0, "%s == %s", #a, #b)
 #define assert_memory_not_equal(a, b, size) cm_check(memcmp(a, b, size) != 0, "%s != %s", #a, #b)
 #define fail_msg(...)			    cm_check(0, __VA_ARGS__)

@@ -31,11 +31,23 @@ CLEAN = {
     + "#ifdef _WIN32\n#else\n#include <pthread.h>\n#endif\n#ifndef _WIN32\nssize_t a;\n#endif\n"
     + "#if defined(__GNUC__) && !defined(_WIN32)\n__attribute__((unused))\n#endif\nint b;\n",
     "spi_shim/linux/api.c": HEAD + '#include "provider/include/openwsd/winsock2.h"\n',
+    "tests/unit/test_keyed.c": HEAD + "int main(void)\n{\n}\n",
+    "tests/unit/test_posix.c": HEAD + "int main(void)\n{\n}\n",
+    "tests/unit/test_library.c": HEAD + "void both(void)\n{\n}\n",
+    "tests/unit/test_script.sh": "# SPDX-License-Identifier: BSD-2-Clause\n",
+    "tests/backend/test_looped.c": HEAD + "int main(int argc, char **argv)\n{\n}\n",
+    "tests/conformance/test_named.c": HEAD + "int main(void)\n{\n}\n",
+    "tests/windows/meson.build": "# SPDX-License-Identifier: BSD-2-Clause\nsome_programs = {\n\t'keyed': [],\n}\n"
+    + "foreach name : ['looped']\nendforeach\nx = executable('x', '../conformance/test_named.c')\n",
+    "docs/windows.md": "Of the programs of Linux these do not run there:\n\n| program | why |\n|---|---|\n"
+    + "| `posix`, `script` | signals |\n",
 }
 TCP = "rdma_backend/tcp/tcp.c"
 ENGINE = "provider/transport/engine.c"
 SOCKET = "provider/winsock/socket.c"
 SHIM = "spi_shim/linux/api.c"
+PAGE = "docs/windows.md"
+LIST = "tests/windows/meson.build"
 # check: [(file, text added at its end, part of the message)]
 FAULTS = {
     "layers": [
@@ -93,6 +105,18 @@ FAULTS = {
         (TCP, 'int e = d->host->param_uint("tcp", "port", 1, 0, 1);\n', "limits of TCP_PORT"),
         (ENGINE, 'int e = wsd_param_uint("NAMES", 1, 0, 1);\n', "NAMES is a number without limits"),
         ("rdma_backend/base/param_names.h", 'X("UNUSED", "", "", 0, 0)\n', "nobody asks for UNUSED"),
+    ],
+    "windows": [
+        ("tests/unit/test_new.c", HEAD + "int main(void)\n{\n}\n", "new is no Windows program"),
+        ("tests/backend/test_new.c", HEAD + "int main(int argc, char **argv)\n{\n}\n", "new is no Windows program"),
+        ("tests/conformance/test_new.c", HEAD + "int main(void)\n{\n}\n", "new is no Windows program"),
+        (LIST, "other = { 'new': [] }\ntest('posix', executable('x', '../unit/test_posix.c'))\n", "posix does run"),
+        (LIST, "foreach name : ['posix', 'other']\nendforeach\n", "posix does run"),
+        (LIST, "more_programs = {\n\t'posix': [],\n}\n", "posix does run"),
+        (PAGE, "| `gone` | fork |\n", "no program gone"),
+        (PAGE, "| `library` | fork |\n", "no program library"),
+        (PAGE, "| `keyed` | fork |\n", "keyed does run"),
+        (PAGE, "| `posix` | |\n", "no reason for posix"),
     ],
 }
 

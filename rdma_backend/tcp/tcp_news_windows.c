@@ -4,13 +4,12 @@
  *
  * That there is something to receive, or an end, is the answer to a question: an overlapped receive of no bytes,
  * which the system ends with the set's event. To see whether it has ended is no system call. A question whose thread
- * has ended meanwhile is put again. Whoever begins one takes from the event what it told of others, and `begun` says so.
+ * has ended meanwhile is put again. Whoever begins one takes from the event what it told of others: `begun`.
  *
  * The rest is rare, and Winsock records it (WSAEventSelect): a connection to accept, the end of a connect, room after a
  * send that found none, an end behind bytes that nobody wants yet, and bytes themselves where the system lacks memory
- * for a question. It is selected when it is first wanted. Sockets
- * share the events of that, apart from the set's; when one is signalled, those of its group that want something of it
- * are asked for their records.
+ * for a question. It is selected when it is first wanted. Sockets share the events of that, apart from the set's; when
+ * one is signalled, those of its group that want something of it are asked for their records.
  */
 #include "rdma_backend/tcp/tcp_slot_windows.h"
 
@@ -40,8 +39,8 @@ static void begin_question(struct tcp_slot *set, struct tcp_slot *slot)
 	atomic_store(&set->taken, true);
 	atomic_store(&slot->asked, false);
 	/* Answered at once; or a receive fails as this one did, and says why. Of what the system lacks it would not. */
-	slot->unasked = error == WSAENOBUFS || error == WSA_NOT_ENOUGH_MEMORY ||
-			error == WSAEWOULDBLOCK;
+	slot->unasked =
+		error == WSAENOBUFS || error == WSA_NOT_ENOUGH_MEMORY || error == WSAEWOULDBLOCK;
 	if (!slot->unasked)
 		atomic_store(&slot->readable, true);
 }

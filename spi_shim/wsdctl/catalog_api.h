@@ -75,8 +75,8 @@ struct wsd_catalog_api {
 
 	int (*service)(void *self, enum wsd_catalog_service *state); /* ws2ifsl */
 	int (*load)(void *self); /* can the installed DLL be loaded, and has it WSPStartup? */
-	/* Do this catalogue's programs reach peers without OpenWSD by the installed entries? Tried by one of
-	 * them, which says what is wrong. Only then those may come first. */
+	/* Do this catalogue's programs reach peers without OpenWSD by the installed entries, and are reached by
+	 * them? Tried by one of them, which says what is wrong. Only then those may come first. */
 	int (*try_plain_tcp)(void *self, unsigned catalog);
 };
 

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """test_trial.py FOLDER TRIAL.EXE WS2_32.DLL OPENWSD.DLL BASE_PROVIDER.DLL - what `wsdctl install --prefer` asks before
-OpenWSD comes first: a program on openwsd.dll reaches a peer without it, or says what is in the way. Exit status 77: no
-Wine here.
+OpenWSD comes first: a program on openwsd.dll reaches a peer without it and is reached by one, or says what is in the
+way. Exit status 77: no Wine here.
 """
 import os
 import shutil
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import wine  # noqa: E402
@@ -44,11 +45,22 @@ def main(folder, trial, host, dll, base):
         run(installed, False, "IPv4: OpenWSD reaches no peer without it")
         configure("rule = connect ::1 shm tcp\n")
         run(installed, False, "IPv6: OpenWSD reaches no peer without it")
+        # The listener has paths of its own.
+        configure("rule = listen 127.0.0.1 shm tcp\n")
+        run(installed, False, "IPv4: a peer without OpenWSD does not reach it")
+        configure("rule = listen ::1 shm tcp\n")
+        run(installed, False, "IPv6: a peer without OpenWSD does not reach it")
         configure("backends = shm,tcp,plain\n")
         run(installed, True, "")
         # A base provider that cannot be loaded is reached through ws2_32; without sockets there is no way.
         run(installed, True, "", WSD_TEST_BASE_FAULT="startup")
         run(installed, False, "IPv4: OpenWSD reaches no peer without it", WSD_TEST_BASE_FAULT="socket")
+        # Who connects to a listener that never accepts is connected all the same: it does not wait for ever.
+        begun = time.monotonic()
+        run(installed, False, "IPv4: OpenWSD got no connection from a peer without it: error 10060",
+            WSD_TEST_BASE_FAULT="accept")
+        if time.monotonic() - begun > 30:
+            problems.append(f"nobody accepts: {time.monotonic() - begun} s")
         # Wine's own catalogue has never heard of it.
         run(bare, False, "OpenWSD is not in the catalogue")
     for problem in problems:

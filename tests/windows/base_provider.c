@@ -326,10 +326,15 @@ static int WSPAPI select_events(SOCKET s, WSAEVENT event, long events, LPINT err
 static SOCKET WSPAPI accept_socket(SOCKET s, struct sockaddr *addr, LPINT length,
 				   LPCONDITIONPROC condition, DWORD_PTR context, LPINT error)
 {
-	SOCKET accepted = system_table.lpWSPAccept(s, addr, length, condition, context, error);
 	int place = place_of(listening, s), ignored;
 	WSAEVENT event = place < 0 ? NULL : atomic_load(&selected[place]);
+	SOCKET accepted;
 
+	if (fails("accept")) {
+		*error = WSAEWOULDBLOCK;
+		return INVALID_SOCKET;
+	}
+	accepted = system_table.lpWSPAccept(s, addr, length, condition, context, error);
 	if (accepted == INVALID_SOCKET && *error == WSAEWOULDBLOCK && event)
 		(void)system_table.lpWSPEventSelect(s, event, ALL_EVENTS, &ignored);
 	return counted(accepted);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * catalog_trial.c - runs the package's trial.exe: a program of the width that a catalogue is for, which has to reach a
- * peer without OpenWSD. It gets the environment that a program of any user starts from: what this one has set for
- * itself proves nothing.
+ * peer without OpenWSD, and be reached by one. It gets the environment that a program of any user starts from: what
+ * this one has set for itself proves nothing.
  */
 #include "spi_shim/wsdctl/windows/catalog_windows.h"
 

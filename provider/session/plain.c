@@ -375,9 +375,10 @@ static void plain_close(struct wsd_stream *s, bool abort, uint64_t linger)
 		plain_progress(s);
 		return;
 	}
-	/* Who was never asked for bytes leaves it to the system to see that some are unread. */
+	/* Who was never asked for bytes leaves it to the system to see that some are unread; it does not where a twin
+	 * stays open. */
 	if (s->state == WSD_STREAM_OPEN &&
-	    (abort || (s->plain->watched && wsd_plain_readable(s) > 0)))
+	    (abort || ((s->plain->watched || s->plain->shared) && wsd_plain_readable(s) > 0)))
 		wsd_stream_break(s, WSD_EABORTED);
 	if (s->state == WSD_STREAM_OPEN) {
 		if (s->plain->sent)
@@ -433,7 +434,7 @@ static void plain_timer(struct wsd_stream *s, uint64_t now)
 		wsd_stream_arm_timer(s); /* for pacing */
 }
 
-/* Closing is graceful: the system sends what it has, and the end. */
+/* Closing is graceful: the system sends what it has, and the end; the latter with the last twin, if it is not told. */
 static void plain_drop(struct wsd_stream *s)
 {
 	struct wsd_plain *p = s->plain;
@@ -445,6 +446,8 @@ static void plain_drop(struct wsd_stream *s)
 		wsd_os_poller_unwatch(poller_of(s), p->socket);
 		wsd_engine_forget(atomic_load(&s->engine), &s->sink);
 	}
+	if (p->shared && s->move != WSD_MOVE_GIVEN)
+		wsd_os_tcp_shutdown_send(p->socket);
 	wsd_os_tcp_close(p->socket);
 	wsd_free(p);
 	s->plain = NULL;

@@ -155,6 +155,7 @@ struct wsd_share_plain {
 	intptr_t box;
 	uint8_t box_name[WSD_OS_PASS_BOX];
 	bool box_open;
+	bool ended;	/* the connection that was shared: the next one is not */
 	uint8_t said;	/* what we have, as the others know */
 	uint8_t asked;	/* what we lack, likewise, and have not been given yet */
 	uint64_t since; /* the oldest of that is missing; 0: none */

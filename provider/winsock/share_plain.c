@@ -106,12 +106,30 @@ static void match_stream(struct wsd_socket *sock, struct wsd_share_plain *plain)
 {
 	intptr_t system = wsd_stream_system(sock->stream);
 
-	if (system < 0 || wsd_stream_can_move(sock->stream) || plain->twins[0] >= 0)
+	if (system < 0 || wsd_stream_can_move(sock->stream) || plain->twins[0] >= 0 || plain->ended)
 		return;
 	if (wsd_os_pass_twin(system, &plain->twins[0]) == WSD_OK)
 		wsd_stream_share(sock->stream);
 	else
 		plain->twins[0] = -1;
+}
+
+/* The socket was disconnected, here or where its seat is, and is of use again: a twin would keep what is left of
+ * the connection alive. */
+static void drop_ended(const struct wsd_share_record *record, const struct wsd_socket *sock,
+		       struct wsd_share_plain *plain)
+{
+	bool ended = !sock->away && wsd_share_unconnected(sock);
+	uint32_t payload;
+
+	if (sock->listener != NULL || plain->twins[0] < 0)
+		return;
+	if (sock->away)
+		ended = wsd_share_state(record, &payload) == WSD_SHARE_HELD && payload != 0;
+	if (!ended)
+		return;
+	drop_twin(plain, 0);
+	plain->ended = true;
 }
 
 intptr_t wsd_share_plain_system(const struct wsd_share_plain *plain)
@@ -321,6 +339,7 @@ uint64_t wsd_share_plain_look(const struct wsd_share_record *record, struct wsd_
 		match(sock, plain);
 	else if (sock->stream != NULL)
 		match_stream(sock, plain);
+	drop_ended(record, sock, plain);
 	wsd_share_holders(record, holders);
 	asks = say(record, plain, holders, sock->closed || wsd_engine_plain() == NULL);
 	gives = give(record, plain, holders);

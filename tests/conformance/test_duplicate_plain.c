@@ -4,6 +4,7 @@
  * are both kinds: whoever accepts serves them, and the port is open as long as anybody has the listener. And of their
  * connections: R-316, R-317, R-329, R-330.
  */
+#include "tests/conformance/ext.h"
 #include "tests/conformance/share.h"
 #include "tests/lib/os_port.h"
 
@@ -347,6 +348,22 @@ static void the_middle_of_a_stream(void)
 	closesocket(p.listener);
 }
 
+/* The end of the connection is not that of the socket: its peer hears of it, though both descriptors stay. */
+static void disconnected_and_kept(void)
+{
+	struct pair p = need_pair();
+	SOCKET other = share_other(p.server);
+
+	NEED(share_moves(p.client, other, 3000, 0) && share_moves(p.client, p.server, 3000, 3000));
+	CHECK_R(330, disconnect_ex(p.server, NULL, TF_REUSE_SOCKET, 0));
+	CHECK_R(330, readable_within(p.client, (long)LONG_MS) && at_end(p.client));
+	CHECK_R(330, send(other, "x", 1, 0) == SOCKET_ERROR && WSAGetLastError() == WSAENOTCONN);
+	closesocket(other);
+	closesocket(p.server);
+	closesocket(p.client);
+	closesocket(p.listener);
+}
+
 static bool child_serves(const struct child *c, const struct address *at)
 {
 	struct visitor visitor;
@@ -493,6 +510,7 @@ int main(int argc, char **argv)
 		return inetd();
 	if (conf_role() != NULL)
 		return strcmp(conf_role(), "owner") == 0 ? owner() : worker();
+	ext_fetch();
 	either_accepts();
 	a_token_is_good_once();
 	both_wait();
@@ -501,6 +519,7 @@ int main(int argc, char **argv)
 	both_kinds();
 	both_families();
 	the_middle_of_a_stream();
+	disconnected_and_kept();
 	if (conf_two_processes()) {
 		only_workers_accept();
 		bound_ones();

@@ -159,10 +159,16 @@ static void end_here(struct wsd_share *share)
 	share->seat = wsd_share_plain_owed(&share->record, &share->plain) ? SEAT_OWING : SEAT_ENDED;
 }
 
+static bool leave_time_over(struct wsd_share *share)
+{
+	return share->leaving && wsd_clock_ns() >= share->leave_by;
+}
+
 static void held(struct wsd_share *share)
 {
 	struct wsd_socket *sock = share->sock;
 	uint64_t when, next;
+	bool known;
 
 	if (share->remembered != sock->state && sock->state != WSD_SOCK_CONNECTING) {
 		share->remembered = sock->state;
@@ -171,6 +177,11 @@ static void held(struct wsd_share *share)
 	next = wsd_share_plain_look(&share->record, sock, &share->plain);
 	next = wsd_sooner(next, wsd_share_listen_held(&share->record, sock, &share->listen,
 						      wsd_share_plain_comes(&share->plain)));
+	known = wsd_share_plain_is_known(&share->plain);
+	if (share->leaving && !known && !leave_time_over(share)) {
+		rest(share, next);
+		return;
+	}
 	if (share->leaving) {
 		wsd_share_step_back(&share->record);
 		if (wsd_share_others(&share->record) && can_go(sock)) {
@@ -184,18 +195,14 @@ static void held(struct wsd_share *share)
 		return;
 	}
 	if (wsd_share_turn_over(&share->turn, sock, is_busy(share),
-				wsd_share_wanted(&share->record), &when))
+				wsd_share_wanted(&share->record), &when) &&
+	    known)
 		give_up(share);
 	else
 		rest(share, wsd_sooner(when, next));
 }
 
 /* --- PARKING --- */
-
-static bool leave_time_over(struct wsd_share *share)
-{
-	return share->leaving && wsd_clock_ns() >= share->leave_by;
-}
 
 /* [lock, dropped meanwhile] Until the connection may leave, or is none. */
 static void suspend(struct wsd_share *share)
@@ -269,6 +276,8 @@ static void take(struct wsd_share *share)
 		end_here(share);
 		return;
 	}
+	/* Who had the seat has said before what he has, maybe since we last looked. */
+	(void)wsd_share_plain_look(&share->record, sock, &share->plain);
 	switch ((int)wsd_share_unpark(&share->record, sock, wsd_share_plain_system(&share->plain),
 				      &share->selector)) {
 	case WSD_PENDING:
@@ -493,7 +502,11 @@ int wsd_share_give(struct wsd_socket *sock, uint32_t process, uint32_t *index)
 				       .family = sock->family,
 				       .overlapped = sock->overlapped,
 				       .connected = !wsd_share_unconnected(sock) };
+	enum wsd_status status = wsd_share_plain_match(sock, &sock->share->plain);
 
+	if (status != WSD_OK) /* what cannot be given must not be promised */
+		return status == WSD_ENOFILES ? WSAEMFILE : WSAENOBUFS;
+	wsd_share_poke(sock); /* the others shall know of it */
 	return wsd_share_token(&sock->share->record, &kind, process, index);
 }
 

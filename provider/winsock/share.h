@@ -163,9 +163,13 @@ struct wsd_share_plain {
 };
 
 void wsd_share_plain_init(struct wsd_share_plain *plain);
+/* [seat] Have twins of what the socket has. WSD_ENOFILES, and what wsd_os_pass_twin says else. */
+enum wsd_status wsd_share_plain_match(struct wsd_socket *sock, struct wsd_share_plain *plain);
 /* Take what others have given, ask for what is missing, give to others. When to look again. */
 uint64_t wsd_share_plain_look(const struct wsd_share_record *record, struct wsd_socket *sock,
 			      struct wsd_share_plain *plain);
+/* The others can read what this process has: without that none gives up the seat. */
+bool wsd_share_plain_is_known(const struct wsd_share_plain *plain);
 /* Another process may give what is missing, soon. */
 bool wsd_share_plain_comes(const struct wsd_share_plain *plain);
 /* Somebody who is there, or on his way, lacks what this process has. */

@@ -83,35 +83,56 @@ static void adopt(struct wsd_socket *sock, struct wsd_share_plain *plain, unsign
 		sock->kick_all = true;
 }
 
+static enum wsd_status twin_of(intptr_t system, struct wsd_share_plain *plain, unsigned end)
+{
+	enum wsd_status status;
+
+	if (system < 0 || plain->twins[end] >= 0)
+		return WSD_OK;
+	status = wsd_os_pass_twin(system, &plain->twins[end]);
+	if (status != WSD_OK)
+		plain->twins[end] = -1;
+	return status;
+}
+
 /* What the listener has and we have not, and the other way round. */
-static void match(struct wsd_socket *sock, struct wsd_share_plain *plain)
+static enum wsd_status match(struct wsd_socket *sock, struct wsd_share_plain *plain)
 {
 	struct wsd_listener_end ends[WSD_LISTENER_ENDS];
 	unsigned count = wsd_socket_ends(sock, ends);
+	enum wsd_status status = WSD_OK, found;
 
 	wsd_listener_share(sock->listener);
 	for (unsigned i = 0; i < count; i++) {
 		intptr_t system = wsd_listener_system(sock->listener, i);
 
-		if (system >= 0 && plain->twins[i] < 0 &&
-		    wsd_os_pass_twin(system, &plain->twins[i]) != WSD_OK)
-			plain->twins[i] = -1;
-		else if (system < 0 && plain->twins[i] >= 0 && !sock->closed)
+		if (system < 0 && plain->twins[i] >= 0 && !sock->closed)
 			adopt(sock, plain, i, &ends[i]);
+		found = twin_of(system, plain, i);
+		status = found != WSD_OK ? found : status;
 	}
+	return status;
 }
 
 /* Of a connection there is one. The next connection of a socket that was disconnected is not shared. */
-static void match_stream(struct wsd_socket *sock, struct wsd_share_plain *plain)
+static enum wsd_status match_stream(struct wsd_socket *sock, struct wsd_share_plain *plain)
 {
 	intptr_t system = wsd_stream_system(sock->stream);
+	enum wsd_status status;
 
 	if (system < 0 || wsd_stream_can_move(sock->stream) || plain->twins[0] >= 0 || plain->ended)
-		return;
-	if (wsd_os_pass_twin(system, &plain->twins[0]) == WSD_OK)
+		return WSD_OK;
+	status = twin_of(system, plain, 0);
+	if (status == WSD_OK)
 		wsd_stream_share(sock->stream);
-	else
-		plain->twins[0] = -1;
+	return status;
+}
+
+enum wsd_status wsd_share_plain_match(struct wsd_socket *sock, struct wsd_share_plain *plain)
+{
+	if (sock->listener != NULL)
+		return match(sock, plain);
+	return sock->stream != NULL ? match_stream(sock, plain) : WSD_OK;
 }
 
 /* The socket was disconnected, here or where its seat is, and is of use again: a twin would keep what is left of
@@ -257,6 +278,11 @@ static uint64_t say(const struct wsd_share_record *record, struct wsd_share_plai
 	return missing != 0 ? plain->again : WSD_FOREVER;
 }
 
+bool wsd_share_plain_is_known(const struct wsd_share_plain *plain)
+{
+	return (has(plain) & (uint8_t)~plain->said) == 0;
+}
+
 bool wsd_share_plain_comes(const struct wsd_share_plain *plain)
 {
 	return plain->since != 0 && wsd_clock_ns() < plain->since + PATIENCE;
@@ -335,10 +361,7 @@ uint64_t wsd_share_plain_look(const struct wsd_share_record *record, struct wsd_
 	uint64_t asks, gives;
 
 	take(record, plain);
-	if (sock->listener != NULL)
-		match(sock, plain);
-	else if (sock->stream != NULL)
-		match_stream(sock, plain);
+	(void)wsd_share_plain_match(sock, plain); /* a later look has more */
 	drop_ended(record, sock, plain);
 	wsd_share_holders(record, holders);
 	asks = say(record, plain, holders, sock->closed || wsd_engine_plain() == NULL);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* os_pass_linux.c - see os_pass.h: a box is a datagram socket; the kernel says of whom the descriptors are. */
+/* os_pass_linux.c - see os_pass.h: a box is a listening socket; the kernel says whose user both ends are. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -15,7 +15,8 @@
 
 #define NOTHING (-1)
 #define SEVERAL (-2)
-#define LOOKS	64u /* at letters of strangers, who may write them without end */
+#define LOOKS	64u /* at connections of strangers, who may make them without end */
+#define BACKLOG 16
 
 static enum wsd_status from_errno(int code)
 {
@@ -27,6 +28,8 @@ static enum wsd_status from_errno(int code)
 	case EINTR:
 	case ENOBUFS:
 	case ETOOMANYREFS:
+	case EPIPE: /* he took the connection before there was anything in it */
+	case ECONNRESET:
 		return WSD_AGAIN;
 	case ENOMEM:
 		return WSD_ENOMEM;
@@ -39,16 +42,15 @@ enum wsd_status wsd_os_pass_open(intptr_t *box, uint8_t *name)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	socklen_t length = sizeof(at.sun_family); /* the kernel chooses an abstract name */
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return errno == EMFILE || errno == ENFILE ? WSD_ENOFILES : WSD_ENOMEM;
-	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) != 0 ||
-	    bind(fd, (struct sockaddr *)&at, length) != 0)
+	if (bind(fd, (struct sockaddr *)&at, length) != 0)
 		goto failed;
 	length = sizeof(at);
 	if (getsockname(fd, (struct sockaddr *)&at, &length) != 0 ||
-	    length > sizeof(at.sun_family) + WSD_OS_PASS_BOX)
+	    length > sizeof(at.sun_family) + WSD_OS_PASS_BOX || listen(fd, BACKLOG) != 0)
 		goto failed;
 	memset(name, 0, WSD_OS_PASS_BOX);
 	memcpy(name, at.sun_path, length - sizeof(at.sun_family));
@@ -66,34 +68,53 @@ void wsd_os_pass_close(intptr_t box)
 
 union control {
 	struct cmsghdr head;
-	char bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
+	char bytes[CMSG_SPACE(sizeof(int))];
 };
 
-static ssize_t send_to(const struct sockaddr_un *at, socklen_t length, uint8_t tag, int socket_fd)
+/* Of a connection: the effective user of the other end, as it was when it connected or began to listen. */
+static bool is_this_users(int fd)
+{
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
+	       length == sizeof(peer) && peer.uid == geteuid();
+}
+
+static ssize_t send_socket(int fd, uint8_t tag, int socket_fd)
 {
 	struct iovec iov = { &tag, 1 };
 	union control control = { .bytes = { 0 } };
-	struct msghdr message = { .msg_name = (void *)(uintptr_t)at,
-				  .msg_namelen = length,
-				  .msg_iov = &iov,
+	struct msghdr message = { .msg_iov = &iov,
 				  .msg_iovlen = 1,
 				  .msg_control = &control,
 				  .msg_controllen = CMSG_SPACE(sizeof(int)) };
 	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), code;
-	ssize_t sent;
 
-	if (fd < 0)
-		return -1;
 	head->cmsg_level = SOL_SOCKET;
 	head->cmsg_type = SCM_RIGHTS;
 	head->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(head), &socket_fd, sizeof(socket_fd));
-	sent = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-	code = errno;
+	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Anybody may have a name that a box had. */
+static enum wsd_status send_to(const struct sockaddr_un *at, socklen_t length, uint8_t tag,
+			       int socket_fd)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	enum wsd_status status = WSD_OK;
+
+	if (fd < 0)
+		return from_errno(errno);
+	if (connect(fd, (const struct sockaddr *)at, length) != 0)
+		status = from_errno(errno);
+	else if (!is_this_users(fd))
+		status = WSD_EUNREACHABLE;
+	else if (send_socket(fd, tag, socket_fd) != 1)
+		status = from_errno(errno);
 	close(fd);
-	errno = code;
-	return sent;
+	return status;
 }
 
 enum wsd_status wsd_os_pass_give(intptr_t socket, uint8_t tag, const uint8_t *name,
@@ -110,9 +131,7 @@ enum wsd_status wsd_os_pass_give(intptr_t socket, uint8_t tag, const uint8_t *na
 	if (length == 1 || name[0] != 0)
 		return WSD_EUNREACHABLE;
 	memcpy(at.sun_path, name, length);
-	if (send_to(&at, (socklen_t)(sizeof(at.sun_family) + length), tag, (int)socket) == 1)
-		return WSD_OK;
-	return from_errno(errno);
+	return send_to(&at, (socklen_t)(sizeof(at.sun_family) + length), tag, (int)socket);
 }
 
 /* A stranger may send more than one. */
@@ -129,55 +148,54 @@ static int only_one(const struct cmsghdr *head)
 	return count == 1 ? fd : SEVERAL;
 }
 
-/* What came with a message: the one descriptor, NOTHING, or SEVERAL that are closed; and is the sender this user? */
-static bool open_message(struct msghdr *message, int *fd)
+/* What came with a message: the one descriptor, NOTHING, or SEVERAL that are closed. */
+static int descriptor_of(struct msghdr *message)
 {
 	struct cmsghdr *head;
-	bool ours = false;
+	int fd = NOTHING;
 
-	*fd = NOTHING;
-	for (head = CMSG_FIRSTHDR(message); head; head = CMSG_NXTHDR(message, head)) {
-		struct ucred sender;
+	for (head = CMSG_FIRSTHDR(message); head; head = CMSG_NXTHDR(message, head))
+		if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS)
+			fd = only_one(head);
+	return fd;
+}
 
-		if (head->cmsg_level != SOL_SOCKET)
-			continue;
-		if (head->cmsg_type == SCM_RIGHTS)
-			*fd = only_one(head);
-		if (head->cmsg_type == SCM_CREDENTIALS &&
-		    head->cmsg_len == CMSG_LEN(sizeof(sender))) {
-			memcpy(&sender, CMSG_DATA(head), sizeof(sender));
-			ours = sender.uid == geteuid();
-		}
+/* WSD_AGAIN: it is of no use. */
+static enum wsd_status take_from(int from, uint8_t *tag, intptr_t *socket)
+{
+	struct iovec iov = { tag, 1 };
+	union control control = { .bytes = { 0 } };
+	struct msghdr message = { .msg_iov = &iov,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(from, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int fd = n < 0 ? NOTHING : descriptor_of(&message);
+
+	if (n == 1 && fd >= 0) {
+		*socket = wsd_handle_keep(fd);
+		return WSD_OK;
 	}
-	return ours;
+	if (fd >= 0)
+		close(fd);
+	/* There was no place for it. */
+	return n >= 0 && fd == NOTHING && (message.msg_flags & MSG_CTRUNC) ? WSD_ENOFILES
+									   : WSD_AGAIN;
 }
 
 enum wsd_status wsd_os_pass_take(intptr_t box, const void *letter, uint8_t *tag, intptr_t *socket)
 {
 	(void)letter;
 	for (unsigned i = 0; i < LOOKS; i++) {
-		struct iovec iov = { tag, 1 };
-		union control control = { .bytes = { 0 } };
-		struct msghdr message = { .msg_iov = &iov,
-					  .msg_iovlen = 1,
-					  .msg_control = &control,
-					  .msg_controllen = sizeof(control) };
-		ssize_t n = recvmsg((int)box, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-		bool ours;
-		int fd;
+		int from = accept4((int)box, NULL, NULL, SOCK_CLOEXEC);
+		enum wsd_status status;
 
-		if (n < 0)
-			return WSD_AGAIN;
-		ours = open_message(&message, &fd);
-		if (ours && n == 1 && fd >= 0) {
-			*socket = wsd_handle_keep(fd);
-			return WSD_OK;
-		}
-		if (fd >= 0)
-			close(fd);
-		else if (ours && fd == NOTHING &&
-			 (message.msg_flags & MSG_CTRUNC)) /* there was no place for it */
-			return WSD_ENOFILES;
+		if (from < 0)
+			return errno == EMFILE || errno == ENFILE ? WSD_ENOFILES : WSD_AGAIN;
+		status = is_this_users(from) ? take_from(from, tag, socket) : WSD_AGAIN;
+		close(from);
+		if (status != WSD_AGAIN)
+			return status;
 	}
 	return WSD_AGAIN;
 }

@@ -147,7 +147,7 @@ static void end_alone(struct wsd_share *share)
 {
 	(void)wsd_share_set_state(&share->record, WSD_SHARE_CLOSED, 0);
 	(void)wsd_record_remove(share->record.name);
-	wsd_share_plain_close(&share->plain);
+	wsd_share_plain_close(&share->record, &share->plain);
 	share->seat = SEAT_ENDED;
 	share->sock->away = false;
 }
@@ -429,7 +429,7 @@ static void share_thread(void *arg)
 	}
 	if (sock->share == share)
 		sock->share = NULL;
-	wsd_share_plain_close(&share->plain);
+	wsd_share_plain_close(&share->record, &share->plain);
 	atomic_store(&share->waker, NULL);
 	wsd_socket_leave(sock);
 	wsd_share_close(&share->record, false);

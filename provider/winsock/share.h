@@ -79,6 +79,8 @@ void wsd_share_close(struct wsd_share_record *share, bool remove);
 bool wsd_share_sit(struct wsd_share_record *share); /* take the seat, if it is free */
 /* The same of one that nobody has: another process may just look at it, which on Windows takes it for a moment. */
 bool wsd_share_sit_soon(struct wsd_share_record *share);
+/* The same of another lock that is held for moments only. */
+bool wsd_share_lock_soon(const struct wsd_share_record *share, unsigned number);
 void wsd_share_stand(struct wsd_share_record *share);
 bool wsd_share_empty(const struct wsd_share_record *share); /* nobody has the seat */
 /* Is any other process there, or on its way? */
@@ -105,6 +107,8 @@ struct wsd_share_holder {
 };
 /* What the others say, WSD_SHARE_MEMBERS of them, the first in slot 1; and who of them lives. */
 void wsd_share_holders(const struct wsd_share_record *share, struct wsd_share_holder *holders);
+void wsd_share_holder(const struct wsd_share_record *share, unsigned slot,
+		      struct wsd_share_holder *holder);
 bool wsd_share_lives(const struct wsd_share_record *share, unsigned slot);
 void wsd_share_holder_say(const struct wsd_share_record *share,
 			  const struct wsd_share_holder *holder); /* of this process */
@@ -121,6 +125,8 @@ bool wsd_share_set_state(struct wsd_share_record *share, enum wsd_share_state st
 
 /* [lock] Does it have nothing yet that a peer knows? */
 bool wsd_share_unconnected(const struct wsd_socket *sock);
+/* [lock] Neither is it connected nor does it listen, here or where its seat is. */
+bool wsd_share_is_idle(const struct wsd_share_record *share, const struct wsd_socket *sock);
 /* May a socket of that family have the address? One of IPv6 may be dual, or have been accepted by one that is. */
 bool wsd_share_family(uint16_t family, const struct wsd_addr *addr);
 /* [lock] The socket and its stream into the record. False: no room; then the connection is lost. */
@@ -178,7 +184,8 @@ bool wsd_share_plain_owed(struct wsd_share_record *record, const struct wsd_shar
 intptr_t wsd_share_plain_system(const struct wsd_share_plain *plain);
 /* [lock] The connection is lost: for all who have the socket. */
 void wsd_share_plain_reset(struct wsd_share_plain *plain);
-void wsd_share_plain_close(struct wsd_share_plain *plain);
+/* As a member: nothing more is given to it. */
+void wsd_share_plain_close(const struct wsd_share_record *record, struct wsd_share_plain *plain);
 
 /* --- a listener: share_listen.c. All [lock]; held and part drop it meanwhile. --- */
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * share_plain.c - the system's sockets of a listener that several processes have (transport/os_pass.h). Each
- * process that has the listener gets them, and keeps a twin of each: to give it to others, and for itself,
- * when it is the one that listens. So the port stays open as long as anybody has the listener.
+ * share_plain.c - the system's sockets of a listener, or of a connection by plain TCP, that several processes have
+ * (transport/os_pass.h). Each process gets them, and keeps a twin of each: to give it to others, and for itself,
+ * when it is the one that listens, or has the seat. So the port stays open as long as anybody has the listener, and
+ * the connection as long as its socket is anybody's.
  *
  * The record says who has which and who lacks some. Any that has it gives it; one at a time does, under a lock.
  */
@@ -15,7 +16,7 @@
 #include "provider/winsock/share.h"
 #include "rdma_backend/base/base.h"
 
-#define GIVING	 (WSD_SHARE_MEMBERS + 3) /* the lock of `lacks` and of letters, for moments */
+#define GIVING	 (WSD_SHARE_MEMBERS + 3) /* the lock of `lacks`, boxes and letters, for moments */
 #define RETRY	 (20 * WSD_NS_PER_MS)
 #define PATIENCE (500 * WSD_NS_PER_MS) /* of who has to listen, and would have to bind the port */
 #define ASK_AGAIN \
@@ -55,13 +56,6 @@ static void close_box(struct wsd_share_plain *plain)
 		wsd_os_pass_close(plain->box);
 	plain->box_open = false;
 	memset(plain->box_name, 0, sizeof(plain->box_name));
-}
-
-void wsd_share_plain_close(struct wsd_share_plain *plain)
-{
-	for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++)
-		drop_twin(plain, i);
-	close_box(plain);
 }
 
 /* --- the listener --- */
@@ -140,14 +134,7 @@ enum wsd_status wsd_share_plain_match(struct wsd_socket *sock, struct wsd_share_
 static void drop_ended(const struct wsd_share_record *record, const struct wsd_socket *sock,
 		       struct wsd_share_plain *plain)
 {
-	bool ended = !sock->away && wsd_share_unconnected(sock);
-	uint32_t payload;
-
-	if (sock->listener != NULL || plain->twins[0] < 0)
-		return;
-	if (sock->away)
-		ended = wsd_share_state(record, &payload) == WSD_SHARE_HELD && payload != 0;
-	if (!ended)
+	if (sock->listener != NULL || plain->twins[0] < 0 || !wsd_share_is_idle(record, sock))
 		return;
 	drop_twin(plain, 0);
 	plain->ended = true;
@@ -231,11 +218,13 @@ static uint8_t missing_of(const struct wsd_share_record *record,
 	return missing;
 }
 
-/* False: try again. */
+/* What is given is taken before it is said that nothing lacks, and the box is closed after it. False: try again. */
 static bool ask(const struct wsd_share_record *record, struct wsd_share_plain *plain, uint8_t said,
 		uint8_t missing)
 {
 	struct wsd_share_holder own = { .has = said, .lacks = missing };
+	uint8_t before = has(plain);
+	bool same;
 
 	if (missing != 0 && !plain->box_open) {
 		if (wsd_os_pass_open(&plain->box, plain->box_name) != WSD_OK)
@@ -244,9 +233,15 @@ static bool ask(const struct wsd_share_record *record, struct wsd_share_plain *p
 	}
 	if (!wsd_record_lock(record->record, GIVING))
 		return false;
-	memcpy(own.box, plain->box_name, sizeof(own.box));
-	wsd_share_holder_say(record, &own);
+	take(record, plain);
+	same = has(plain) == before;
+	if (missing != 0)
+		memcpy(own.box, plain->box_name, sizeof(own.box));
+	if (same)
+		wsd_share_holder_say(record, &own);
 	wsd_record_unlock(record->record, GIVING);
+	if (!same)
+		return false;
 	plain->said = said;
 	plain->asked = missing;
 	plain->again = wsd_clock_ns() + ASK_AGAIN;
@@ -265,16 +260,16 @@ static uint64_t say(const struct wsd_share_record *record, struct wsd_share_plai
 		said |= WSD_SHARE_NEEDS_NONE;
 	else
 		missing = missing_of(record, holders, ours);
-	if (missing == 0) {
+	if (missing == 0)
 		plain->since = 0;
-		close_box(plain);
-	} else if (plain->since == 0) {
+	else if (plain->since == 0)
 		plain->since = now;
-	}
 	if ((said != plain->said || (missing & (uint8_t)~plain->asked) != 0 ||
 	     (missing == 0 && plain->asked != 0) || (missing != 0 && now >= plain->again)) &&
 	    !ask(record, plain, said, missing))
 		return now + RETRY;
+	if (missing == 0)
+		close_box(plain);
 	return missing != 0 ? plain->again : WSD_FOREVER;
 }
 
@@ -286,6 +281,20 @@ bool wsd_share_plain_is_known(const struct wsd_share_plain *plain)
 bool wsd_share_plain_comes(const struct wsd_share_plain *plain)
 {
 	return plain->since != 0 && wsd_clock_ns() < plain->since + PATIENCE;
+}
+
+/* What is given from here on would be nobody's. */
+void wsd_share_plain_close(const struct wsd_share_record *record, struct wsd_share_plain *plain)
+{
+	if (plain->asked != 0 && record->slot != 0 && wsd_share_lock_soon(record, GIVING)) {
+		take(record, plain);
+		wsd_share_set_lacks(record, record->slot, 0);
+		wsd_record_unlock(record->record, GIVING);
+		plain->asked = 0;
+	}
+	for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++)
+		drop_twin(plain, i);
+	close_box(plain);
 }
 
 /* --- what others lack --- */
@@ -315,16 +324,17 @@ static uint64_t give(const struct wsd_share_record *record, const struct wsd_sha
 	bool given = false;
 
 	for (unsigned slot = 1; slot <= WSD_SHARE_MEMBERS; slot++) {
-		const struct wsd_share_holder *holder = &holders[slot - 1];
+		struct wsd_share_holder holder;
 
-		if ((holder->lacks & ours) == 0 || !wsd_share_lives(record, slot))
+		if ((holders[slot - 1].lacks & ours) == 0 || !wsd_share_lives(record, slot))
 			continue;
 		if (!wsd_record_lock(record->record, GIVING))
 			return wsd_clock_ns() + RETRY;
+		wsd_share_holder(record, slot, &holder); /* he may have another box by now */
 		for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++) {
-			if ((wsd_share_lacks(record, slot) & ours & bit(i)) == 0)
+			if ((holder.lacks & ours & bit(i)) == 0)
 				continue;
-			if (give_one(record, plain, slot, holder, i))
+			if (give_one(record, plain, slot, &holder, i))
 				given = true;
 			else
 				when = wsd_clock_ns() + RETRY;

@@ -17,7 +17,7 @@
 #define TOKEN_PREFIX  "openwsd-token-"
 #define RECORD_PREFIX "openwsd-share-"
 #define TOKENS_TRIED  64u
-#define SIT_SOON      (50 * WSD_NS_PER_MS)
+#define LOCK_SOON     (50 * WSD_NS_PER_MS)
 
 /* The same in processes of 32 and of 64 bits. */
 struct header {
@@ -202,21 +202,35 @@ static void write_member(const struct wsd_share_record *share, unsigned slot, si
 		(void)wsd_record_write(share->record, member_at(slot) + offset, from, length);
 }
 
+static void to_holder(const struct member *member, struct wsd_share_holder *holder)
+{
+	holder->process = member->process;
+	holder->gone = member->gone != 0;
+	holder->has = member->has;
+	holder->lacks = member->lacks;
+	memcpy(holder->box, member->box, sizeof(holder->box));
+}
+
 void wsd_share_holders(const struct wsd_share_record *share, struct wsd_share_holder *holders)
 {
 	struct member members[WSD_SHARE_MEMBERS];
 	bool read = read_members(share, members);
 
 	memset(holders, 0, WSD_SHARE_MEMBERS * sizeof(*holders));
-	for (unsigned i = 0; read && i < WSD_SHARE_MEMBERS; i++) {
-		if (i + 1 == share->slot)
-			continue;
-		holders[i].process = members[i].process;
-		holders[i].gone = members[i].gone != 0;
-		holders[i].has = members[i].has;
-		holders[i].lacks = members[i].lacks;
-		memcpy(holders[i].box, members[i].box, sizeof(holders[i].box));
-	}
+	for (unsigned i = 0; read && i < WSD_SHARE_MEMBERS; i++)
+		if (i + 1 != share->slot)
+			to_holder(&members[i], &holders[i]);
+}
+
+void wsd_share_holder(const struct wsd_share_record *share, unsigned slot,
+		      struct wsd_share_holder *holder)
+{
+	struct member member;
+
+	memset(holder, 0, sizeof(*holder));
+	if (slot != 0 &&
+	    wsd_record_read(share->record, member_at(slot), &member, sizeof(member)))
+		to_holder(&member, holder);
 }
 
 bool wsd_share_lives(const struct wsd_share_record *share, unsigned slot)
@@ -347,17 +361,22 @@ bool wsd_share_sit(struct wsd_share_record *share)
 	return wsd_record_lock(share->record, SEAT);
 }
 
-bool wsd_share_sit_soon(struct wsd_share_record *share)
+bool wsd_share_lock_soon(const struct wsd_share_record *share, unsigned number)
 {
 	struct wsd_waker *waker = wsd_waker_self();
-	uint64_t deadline = wsd_clock_ns() + SIT_SOON;
-	bool seated = wsd_share_sit(share);
+	uint64_t deadline = wsd_clock_ns() + LOCK_SOON;
+	bool locked = wsd_record_lock(share->record, number);
 
-	while (!seated && waker != NULL && wsd_clock_ns() < deadline) {
+	while (!locked && waker != NULL && wsd_clock_ns() < deadline) {
 		wsd_waker_sleep(waker, NULL, 0, wsd_clock_ns() + WSD_NS_PER_MS);
-		seated = wsd_share_sit(share);
+		locked = wsd_record_lock(share->record, number);
 	}
-	return seated;
+	return locked;
+}
+
+bool wsd_share_sit_soon(struct wsd_share_record *share)
+{
+	return wsd_share_lock_soon(share, SEAT);
 }
 
 bool wsd_share_empty(const struct wsd_share_record *share)

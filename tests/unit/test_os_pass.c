@@ -29,7 +29,7 @@ static struct listening listening(uint16_t family)
 
 	if (family == WSD_FAMILY_IPV4)
 		memcpy(l.at.bytes, (uint8_t[]){ 127, 0, 0, 1 }, 4);
-	assert_int_equal(wsd_os_port_hold(&l.at, false, &l.socket, &l.at.port), WSD_OK);
+	assert_int_equal(wsd_os_port_hold(&l.at, WSD_PORT_DEFAULT, &l.socket, &l.at.port), WSD_OK);
 	assert_false(wsd_os_pass_listens(l.socket, &l.at));
 	assert_int_equal(wsd_os_tcp_listen(l.socket, 4), WSD_OK);
 	assert_true(wsd_os_pass_listens(l.socket, &l.at));
@@ -94,7 +94,7 @@ static void a_twin_has_a_life_of_its_own(void **state)
 	assert_true(wsd_os_pass_listens(twin, &l.at));
 	assert_int_equal(wsd_os_tcp_accept(twin, &accepted, &remote), WSD_AGAIN);
 	wsd_os_tcp_close(twin);
-	assert_int_equal(wsd_os_port_hold(&l.at, true, &twin, &l.at.port), WSD_OK);
+	assert_int_equal(wsd_os_port_hold(&l.at, WSD_PORT_REUSE, &twin, &l.at.port), WSD_OK);
 	wsd_os_port_drop(twin);
 }
 
@@ -148,14 +148,16 @@ static void write_to(const struct box *b, const int *fds, unsigned count)
 		char bytes[CMSG_SPACE(8 * sizeof(int))];
 	} control = { .bytes = { 0 } };
 	struct iovec iov = { (char[]){ 0 }, 1 };
-	struct msghdr message = { .msg_name = &at, .msg_iov = &iov, .msg_iovlen = 1 };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
 	size_t length = WSD_OS_PASS_BOX;
-	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
 
 	while (b->name[length - 1] == 0)
 		length--;
 	memcpy(at.sun_path, b->name, length);
-	message.msg_namelen = (socklen_t)(sizeof(at.sun_family) + length);
+	assert_int_equal(connect(fd, (struct sockaddr *)&at,
+				 (socklen_t)(sizeof(at.sun_family) + length)),
+			 0);
 	if (count > 0) {
 		message.msg_control = &control;
 		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
@@ -165,6 +167,22 @@ static void write_to(const struct box *b, const int *fds, unsigned count)
 		memcpy(CMSG_DATA(&control.head), fds, count * sizeof(int));
 	}
 	assert_int_equal(sendmsg(fd, &message, 0), 1);
+	close(fd);
+}
+
+/* Nothing was sent, and nothing comes any more. */
+static void connect_to(const struct box *b)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	size_t length = WSD_OS_PASS_BOX;
+
+	while (b->name[length - 1] == 0)
+		length--;
+	memcpy(at.sun_path, b->name, length);
+	assert_int_equal(connect(fd, (struct sockaddr *)&at,
+				 (socklen_t)(sizeof(at.sun_family) + length)),
+			 0);
 	close(fd);
 }
 
@@ -179,6 +197,7 @@ static void nonsense_is_thrown_away(void **state)
 
 	(void)state;
 	assert_int_equal(wsd_os_pass_take(b.box, NULL, &tag, &given), WSD_AGAIN);
+	connect_to(&b);
 	write_to(&b, NULL, 0);
 	write_to(&b, fds, 2);
 	write_to(&b, fds, 8);
@@ -192,14 +211,80 @@ static void nonsense_is_thrown_away(void **state)
 	wsd_os_pass_close(b.box);
 }
 
-/* A stranger's is not taken. Who may not become one skips it. */
+static int as_user(uid_t real, uid_t effective)
+{
+	return setresuid(real, effective, effective);
+}
+
+static void ends_well(pid_t child)
+{
+	int status;
+
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+/* A stranger's is not taken, and none is given to him. Who may not become one skips it. */
 static void a_strangers_is_not_taken(void **state)
 {
 	struct listening l = listening(WSD_FAMILY_IPV4);
 	struct box b = box_open();
 	intptr_t given;
 	uint8_t tag;
-	int status;
+	pid_t child;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	child = fork();
+	if (child == 0) {
+		if (as_user(65534, 65534) != 0)
+			_exit(1);
+		write_to(&b, (int[]){ 0 }, 1);
+		_exit(give(&b, 0, 0) == WSD_EUNREACHABLE ? 0 : 2);
+	}
+	ends_well(child);
+	assert_int_equal(wsd_os_pass_take(b.box, NULL, &tag, &given), WSD_AGAIN);
+	wsd_os_tcp_close(l.socket);
+	wsd_os_pass_close(b.box);
+}
+
+/* He has taken the name of a box. */
+static void a_stranger_is_given_none(void **state)
+{
+	struct listening l = listening(WSD_FAMILY_IPV4);
+	int there[2], end[2];
+	struct box b;
+	pid_t child;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_true(pipe(there) == 0 && pipe(end) == 0);
+	child = fork();
+	if (child == 0) {
+		if (as_user(65534, 65534) != 0)
+			_exit(1);
+		b = box_open();
+		_exit(write(there[1], &b, sizeof(b)) == sizeof(b) && read(end[0], &b, 1) == 1 ? 0 : 2);
+	}
+	assert_int_equal(read(there[0], &b, sizeof(b)), sizeof(b));
+	assert_int_equal(give(&b, l.socket, 0), WSD_EUNREACHABLE);
+	assert_int_equal(write(end[1], "", 1), 1);
+	ends_well(child);
+	for (unsigned i = 0; i < 2; i++) {
+		close(there[i]);
+		close(end[i]);
+	}
+	wsd_os_tcp_close(l.socket);
+}
+
+/* Who a process works for counts, not who started it. */
+static void the_effective_user_counts(void **state)
+{
+	struct box b = box_open();
+	intptr_t given;
+	uint8_t tag;
 	pid_t child;
 
 	(void)state;
@@ -207,11 +292,11 @@ static void a_strangers_is_not_taken(void **state)
 		skip();
 	child = fork();
 	if (child == 0)
-		_exit(setuid(65534) != 0 ? 1 : give(&b, 0, 0) != WSD_OK ? 2 : 0);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
-	assert_int_equal(wsd_os_pass_take(b.box, NULL, &tag, &given), WSD_AGAIN);
-	wsd_os_tcp_close(l.socket);
+		_exit(as_user(65534, 0) != 0 ? 1 : give(&b, 0, 1) != WSD_OK ? 2 : 0);
+	ends_well(child);
+	assert_int_equal(wsd_os_pass_take(b.box, NULL, &tag, &given), WSD_OK);
+	assert_int_equal(tag, 1);
+	wsd_os_tcp_close(given);
 	wsd_os_pass_close(b.box);
 }
 
@@ -235,7 +320,7 @@ static void a_full_box_has_no_room(void **state)
 	wsd_os_pass_close(b.box);
 }
 
-static void without_descriptors_it_is_lost(void **state)
+static void without_descriptors_it_waits(void **state)
 {
 	struct listening l = listening(WSD_FAMILY_IPV4);
 	struct rlimit limit, none;
@@ -250,9 +335,11 @@ static void without_descriptors_it_is_lost(void **state)
 	none.rlim_cur = 3;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
 	assert_int_equal(wsd_os_pass_take(b.box, NULL, &tag, &given), WSD_ENOFILES);
-	assert_int_equal(wsd_os_pass_take(b.box, NULL, &tag, &given), WSD_AGAIN);
 	assert_int_equal(wsd_os_pass_twin(l.socket, &twin), WSD_ENOFILES);
+	assert_int_equal(give(&b, l.socket, 0), WSD_ENOFILES);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(wsd_os_pass_take(b.box, NULL, &tag, &given), WSD_OK);
+	wsd_os_tcp_close(given);
 	wsd_os_tcp_close(l.socket);
 	wsd_os_pass_close(b.box);
 }
@@ -291,8 +378,10 @@ int main(void)
 #else
 		cmocka_unit_test(nonsense_is_thrown_away),
 		cmocka_unit_test(a_strangers_is_not_taken),
+		cmocka_unit_test(a_stranger_is_given_none),
+		cmocka_unit_test(the_effective_user_counts),
 		cmocka_unit_test(a_full_box_has_no_room),
-		cmocka_unit_test(without_descriptors_it_is_lost),
+		cmocka_unit_test(without_descriptors_it_waits),
 		cmocka_unit_test(only_what_listens_listens),
 #endif
 	};

@@ -68,7 +68,7 @@ static struct owner *open_one(void)
 
 	assert_non_null(owner);
 	wsd_mutex_init(&owner->mutex);
-	assert_int_equal(wsd_os_port_hold(&local, false, &holder, &local.port), WSD_OK);
+	assert_int_equal(wsd_os_port_hold(&local, WSD_PORT_DEFAULT, &holder, &local.port), WSD_OK);
 	assert_int_equal(wsd_plain_listen_open(&owner->listen, &ops, owner, holder, &local, 1),
 			 WSD_OK);
 	return owner;

@@ -130,7 +130,7 @@ static void test_not_listening(void **state)
 	struct wsd_addr at = { .family = WSD_FAMILY_IPV4 };
 
 	(void)state;
-	assert_int_equal(wsd_os_port_hold(&at, false, &wrong_one, &at.port), WSD_OK);
+	assert_int_equal(wsd_os_port_hold(&at, WSD_PORT_DEFAULT, &wrong_one, &at.port), WSD_OK);
 	with_fault(NOT_LISTENING, 1);
 	wsd_os_port_drop(wrong_one);
 }

@@ -200,7 +200,7 @@ static void test_port_of_both_families(void **state)
 	/* Whose sockets of the system listen already holds no others. */
 	assert_int_equal(wsd_port_inherit(&got, true, all, WSD_PORT_DEFAULT, &both), WSD_OK);
 	assert_true(wsd_port_is_both(both));
-	assert_int_equal(wsd_os_port_hold(&any4, false, &four, &any4.port), WSD_OK);
+	assert_int_equal(wsd_os_port_hold(&any4, WSD_PORT_DEFAULT, &four, &any4.port), WSD_OK);
 	wsd_os_port_drop(four);
 	wsd_port_release(both);
 	assert_int_equal(wsd_port_hold(&any4, WSD_PORT_DEFAULT, &two, &again), WSD_OK);

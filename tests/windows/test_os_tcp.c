@@ -53,7 +53,7 @@ static intptr_t listener(uint16_t *port)
 	const struct wsd_addr any = here(0);
 	intptr_t made;
 
-	assert_int_equal(wsd_os_port_hold(&any, false, &made, port), WSD_OK);
+	assert_int_equal(wsd_os_port_hold(&any, WSD_PORT_DEFAULT, &made, port), WSD_OK);
 	assert_int_equal(wsd_os_tcp_listen(made, 200), WSD_OK);
 	return made;
 }

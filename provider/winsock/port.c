@@ -230,6 +230,17 @@ static bool is_taken(const struct wsd_port *port, const struct wsd_addr *remote)
 	return false;
 }
 
+/* Windows gives nobody a port for himself while a connection of it is there, though it is his own. */
+static enum wsd_status hold_again(struct wsd_addr *want, enum wsd_port_sharing how,
+				  intptr_t *holder)
+{
+	enum wsd_status status = wsd_os_port_hold(want, how, holder, &want->port);
+
+	if (how == WSD_PORT_EXCLUSIVE && (status == WSD_EADDRINUSE || status == WSD_EACCESS))
+		status = wsd_os_port_hold(want, WSD_PORT_DEFAULT, holder, &want->port);
+	return status;
+}
+
 /*
  * [ports_lock] What is left of ended connections must not keep us from our own port. Where reuse is more than that,
  * it would take the port from a program that has bound it since.
@@ -243,8 +254,7 @@ static void restore_part(struct wsd_port *port)
 		return;
 	if (port->contested)
 		set_reuse(&want, true);
-	if (wsd_os_port_hold(&want, as_bound(port->sharing, ours), &port->holder, &want.port) !=
-	    WSD_OK)
+	if (hold_again(&want, as_bound(port->sharing, ours), &port->holder) != WSD_OK)
 		port->holder = -1;
 	wsd_os_port_set_reuse(port->holder, false);
 	if (port->contested)

@@ -41,8 +41,7 @@ void wsd_record_unmap(void *base, size_t length);
 /* Locks by number, each held by one opener; false: by another. */
 bool wsd_record_lock(intptr_t record, unsigned number);
 void wsd_record_unlock(intptr_t record, unsigned number);
-/* Has another opener that lock? On Windows the look takes it for a moment, and who wants it meanwhile does not get
- * it: he has to try again. */
+/* Has another opener that lock? On Windows the look takes it for a moment, for which who wants it waits. */
 bool wsd_record_locked(intptr_t record, unsigned number);
 
 /*

@@ -248,6 +248,19 @@ static SOCKET open_socket(WSAPROTOCOL_INFOW *entry, DWORD flags, int *error)
 				     entry, 0, WSA_FLAG_OVERLAPPED | flags, error);
 }
 
+/* That no child process has. */
+static SOCKET open_private(WSAPROTOCOL_INFOW *entry, int *error)
+{
+	SOCKET s = open_socket(entry, WSA_FLAG_NO_HANDLE_INHERIT, error);
+
+	if (s != INVALID_SOCKET || *error != WSAEINVAL)
+		return s;
+	s = open_socket(entry, 0, error); /* Windows 7 before SP1 */
+	if (s != INVALID_SOCKET)
+		keep_from_children(s);
+	return s;
+}
+
 SOCKET wsd_windows_socket(int family, int type, int *error)
 {
 	WSAPROTOCOL_INFOW *entry;
@@ -261,12 +274,7 @@ SOCKET wsd_windows_socket(int family, int type, int *error)
 	if (!entry) {
 		*error = WSAEAFNOSUPPORT;
 	} else {
-		s = open_socket(entry, WSA_FLAG_NO_HANDLE_INHERIT, error);
-		if (s == INVALID_SOCKET && *error == WSAEINVAL) { /* Windows 7 before SP1 */
-			s = open_socket(entry, 0, error);
-			if (s != INVALID_SOCKET)
-				keep_from_children(s);
-		}
+		s = open_private(entry, error);
 	}
 	if (s == INVALID_SOCKET) {
 		release_socket();
@@ -326,7 +334,7 @@ SOCKET wsd_windows_socket_of(WSAPROTOCOL_INFOW *info, int *error)
 		return INVALID_SOCKET;
 	}
 	if (is_known(info))
-		s = open_socket(info, WSA_FLAG_NO_HANDLE_INHERIT, error);
+		s = open_private(info, error);
 	else
 		*error = WSAEINVAL;
 	if (s == INVALID_SOCKET) {

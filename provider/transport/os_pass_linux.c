@@ -235,7 +235,7 @@ static bool is_ours(int fd, const struct wsd_addr *local, int listens)
 	    getsockname(fd, &os.any, &length) != 0)
 		return false;
 	wsd_os_addr_from(&os, &addr);
-	return wsd_addr_equal(&addr, local) && flags >= 0 &&
+	return wsd_addr_same_end(&addr, local) && flags >= 0 &&
 	       fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
@@ -257,7 +257,7 @@ bool wsd_os_pass_connects(intptr_t socket, const struct wsd_addr *local,
 	if (getpeername((int)socket, &os.any, &length) != 0)
 		return errno == ENOTCONN;
 	wsd_os_addr_from(&os, &addr);
-	return wsd_addr_equal(&addr, remote);
+	return wsd_addr_same_end(&addr, remote);
 }
 
 bool wsd_os_pass_steals_news(void)

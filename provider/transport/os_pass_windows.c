@@ -89,7 +89,7 @@ bool wsd_os_pass_listens(intptr_t socket, const struct wsd_addr *local)
 	/* Who listens is a socket of streams, and is given none of another protocol than TCP's. */
 	return has_option(s, SOL_SOCKET, SO_ACCEPTCONN, 1) &&
 	       (local->family != WSD_FAMILY_IPV6 || has_option(s, IPPROTO_IPV6, IPV6_V6ONLY, 1)) &&
-	       wsd_os_tcp_local(socket, &addr) == WSD_OK && wsd_addr_equal(&addr, local);
+	       wsd_os_tcp_local(socket, &addr) == WSD_OK && wsd_addr_same_end(&addr, local);
 }
 
 bool wsd_os_pass_connects(intptr_t socket, const struct wsd_addr *local,
@@ -101,13 +101,13 @@ bool wsd_os_pass_connects(intptr_t socket, const struct wsd_addr *local,
 	struct wsd_addr addr;
 
 	if (!has_option(s, SOL_SOCKET, SO_ACCEPTCONN, 0) ||
-	    wsd_os_tcp_local(socket, &addr) != WSD_OK || !wsd_addr_equal(&addr, local))
+	    wsd_os_tcp_local(socket, &addr) != WSD_OK || !wsd_addr_same_end(&addr, local))
 		return false;
 	/* What has ended in both directions has no peer, and may have bytes. */
 	if (wsd_windows_net()->lpWSPGetPeerName(s, &sa.any, &length, &error) != 0)
 		return error == WSAENOTCONN;
 	wsd_windows_from_sockaddr(&addr, &sa);
-	return wsd_addr_equal(&addr, remote);
+	return wsd_addr_same_end(&addr, remote);
 }
 
 bool wsd_os_pass_steals_news(void)

@@ -76,6 +76,17 @@ bool wsd_addr_equal(const struct wsd_addr *a, const struct wsd_addr *b)
 	       memcmp(a->bytes, b->bytes, significant(a)) == 0;
 }
 
+bool wsd_addr_same_end(const struct wsd_addr *a, const struct wsd_addr *b)
+{
+	bool link_local = a->family == WSD_FAMILY_IPV6 && a->bytes[0] == 0xfe &&
+			  (a->bytes[1] & 0xc0) == 0x80;
+	struct wsd_addr other = *b;
+
+	if (!link_local)
+		other.scope = a->scope;
+	return wsd_addr_equal(a, &other);
+}
+
 bool wsd_addr_is_any(const struct wsd_addr *addr)
 {
 	static const uint8_t zero[16];

@@ -50,6 +50,8 @@ void wsd_host_set_wake(void (*wake)(void *queue_context));
 #define WSD_ADDR_TEXT 64
 const char *wsd_addr_text(const struct wsd_addr *addr, char *buffer);
 bool wsd_addr_equal(const struct wsd_addr *a, const struct wsd_addr *b); /* port included */
+/* The same of ends that the system named: it has a scope only for those that are local to a link. */
+bool wsd_addr_same_end(const struct wsd_addr *a, const struct wsd_addr *b);
 bool wsd_addr_is_any(const struct wsd_addr *addr);
 bool wsd_addr_is_loopback(const struct wsd_addr *addr);
 

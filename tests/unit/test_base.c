@@ -89,6 +89,17 @@ static void test_addr_predicates(void **state)
 	b = a;
 	b.bytes[3]++;
 	assert_false(wsd_addr_equal(&a, &b));
+	six.scope = 7; /* the program's; the system forgets it where it means nothing */
+	b = six;
+	b.scope = 0;
+	assert_true(!wsd_addr_equal(&six, &b) && wsd_addr_same_end(&six, &b));
+	six.bytes[0] = b.bytes[0] = 0xfe;
+	six.bytes[1] = b.bytes[1] = 0x80;
+	assert_false(wsd_addr_same_end(&six, &b));
+	b.scope = six.scope;
+	assert_true(wsd_addr_same_end(&six, &b));
+	b.port++;
+	assert_false(wsd_addr_same_end(&six, &b));
 	assert_false(wsd_addr_is_any(&a));
 	memset(a.bytes, 0, sizeof(a.bytes));
 	assert_true(wsd_addr_is_any(&a));

@@ -77,6 +77,9 @@ static void what_is_given_is_the_same(void **state)
 		elsewhere = l.at;
 		elsewhere.bytes[0] ^= 1;
 		assert_false(wsd_os_pass_listens(given, &elsewhere));
+		elsewhere = l.at;
+		elsewhere.scope = 1; /* no scope is the system's of what is not local to a link */
+		assert_true(wsd_os_pass_listens(given, &elsewhere));
 		wsd_os_tcp_close(given);
 		wsd_os_pass_close(b.box);
 	}

@@ -14,7 +14,7 @@
 #include "provider/transport/os_tcp.h"
 #include "tests/plain/system.h"
 
-enum fault { NO_FAULT, WRONG_SOCKET, NOT_LISTENING, FULL_BOX, LOST, NO_DESCRIPTORS };
+enum fault { NO_FAULT, WRONG_SOCKET, NOT_LISTENING, FULL_BOX, LOST, NO_DESCRIPTORS, NO_TWIN };
 
 static atomic_int fault;
 static atomic_uint faults; /* so often, then no more */
@@ -28,6 +28,9 @@ enum wsd_status __real_wsd_os_pass_take(intptr_t box, const void *letter, uint8_
 					intptr_t *socket);
 enum wsd_status __wrap_wsd_os_pass_take(intptr_t box, const void *letter, uint8_t *tag,
 					intptr_t *socket);
+
+enum wsd_status __real_wsd_os_pass_twin(intptr_t socket, intptr_t *twin);
+enum wsd_status __wrap_wsd_os_pass_twin(intptr_t socket, intptr_t *twin);
 
 static bool fails(enum fault now)
 {
@@ -59,6 +62,11 @@ enum wsd_status __wrap_wsd_os_pass_take(intptr_t box, const void *letter, uint8_
 		return WSD_ENOFILES;
 	}
 	return status;
+}
+
+enum wsd_status __wrap_wsd_os_pass_twin(intptr_t socket, intptr_t *twin)
+{
+	return fails(NO_TWIN) ? WSD_ENOFILES : __real_wsd_os_pass_twin(socket, twin);
 }
 
 static SOCKET shared(SOCKET s)
@@ -153,12 +161,60 @@ static void test_no_descriptors(void **state)
 	with_fault(NO_DESCRIPTORS, 2);
 }
 
+static int accepted(SOCKET *s)
+{
+	struct sockaddr_in at;
+	SOCKET listener = new_listener(&at);
+	int peer = system_connect(ntohs(at.sin_port));
+
+	*s = accept(listener, NULL, NULL);
+	assert_true(peer >= 0 && *s != INVALID_SOCKET);
+	closesocket(listener);
+	return peer;
+}
+
+/* What cannot be given is not promised, and is no worse for it. */
+static void no_twin(SOCKET s)
+{
+	WSAPROTOCOL_INFOW info;
+
+	atomic_store(&faults, 1000000);
+	atomic_store(&fault, NO_TWIN);
+	assert_int_equal(WSADuplicateSocketW(s, GetCurrentProcessId(), &info), SOCKET_ERROR);
+	assert_int_equal(WSAGetLastError(), WSAEMFILE);
+	atomic_store(&fault, NO_FAULT);
+}
+
+static void test_no_twin(void **state)
+{
+	struct sockaddr_in at;
+	SOCKET s, other;
+	char byte = 0;
+	int peer = accepted(&s);
+
+	(void)state;
+	no_twin(s);
+	other = shared(s);
+	assert_int_equal(send(other, "x", 1, 0), 1);
+	assert_true(system_receive(peer, &byte, 1) == 1 && byte == 'x');
+	closesocket(s);
+	assert_int_equal(send(other, "y", 1, 0), 1);
+	assert_true(system_receive(peer, &byte, 1) == 1 && byte == 'y');
+	closesocket(other);
+	system_close(peer);
+	s = new_listener(&at);
+	no_twin(s);
+	serves(s, ntohs(at.sin_port));
+	closesocket(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_none),	      cmocka_unit_test(test_wrong_socket),
 		cmocka_unit_test(test_not_listening), cmocka_unit_test(test_full_box),
 		cmocka_unit_test(test_lost),	      cmocka_unit_test(test_no_descriptors),
+		cmocka_unit_test(test_no_twin),
 	};
 	WSADATA data;
 	int failed;

@@ -268,7 +268,8 @@ static void plain_events(struct wsd_stream *s, const struct wsd_event *events, u
 
 	for (uint32_t i = 0; i < count; i++)
 		what |= events[i].imm;
-	if (!s->plain || s->move == WSD_MOVE_GIVEN) /* what the system tells once is for who has it next */
+	/* What the system tells once is for who has it next. */
+	if (!s->plain || s->move == WSD_MOVE_GIVEN)
 		return;
 	if (s->state == WSD_STREAM_CONNECTING && (what & (WSD_OS_WRITABLE | WSD_OS_BROKEN))) {
 		on_connecting(s);

@@ -21,8 +21,9 @@
 /* WSD_ENOFILES, WSD_ENOMEM. */
 enum wsd_status wsd_os_pass_open(intptr_t *box, uint8_t *name);
 void wsd_os_pass_close(intptr_t box);
-/* To the box of that name, of that process, if it is this user's. tag: which one it is, told to who takes it. WSD_AGAIN:
- * there is no room just now. Else, the letter is of no use: WSD_EUNREACHABLE, there is no such box, or no such process. */
+/* To the box of that name, of that process, if it is this user's. tag: which one it is, told to who takes it.
+ * WSD_AGAIN: there is no room just now. Else, the letter is of no use: WSD_EUNREACHABLE, there is no such box, or no
+ * such process. */
 enum wsd_status wsd_os_pass_give(intptr_t socket, uint8_t tag, const uint8_t *name,
 				 uint32_t process, void *letter);
 /* WSD_AGAIN: there is none, or nothing but what strangers put there. WSD_ENOFILES, WSD_ENOMEM: it may be lost, as it

@@ -228,8 +228,7 @@ void wsd_share_holder(const struct wsd_share_record *share, unsigned slot,
 	struct member member;
 
 	memset(holder, 0, sizeof(*holder));
-	if (slot != 0 &&
-	    wsd_record_read(share->record, member_at(slot), &member, sizeof(member)))
+	if (slot != 0 && wsd_record_read(share->record, member_at(slot), &member, sizeof(member)))
 		to_holder(&member, holder);
 }
 

@@ -78,8 +78,8 @@ bool wsd_addr_equal(const struct wsd_addr *a, const struct wsd_addr *b)
 
 bool wsd_addr_same_end(const struct wsd_addr *a, const struct wsd_addr *b)
 {
-	bool link_local = a->family == WSD_FAMILY_IPV6 && a->bytes[0] == 0xfe &&
-			  (a->bytes[1] & 0xc0) == 0x80;
+	bool link_local =
+		a->family == WSD_FAMILY_IPV6 && a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80;
 	struct wsd_addr other = *b;
 
 	if (!link_local)

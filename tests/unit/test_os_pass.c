@@ -142,25 +142,31 @@ static unsigned open_files(void)
 	return count;
 }
 
-/* Anybody can write to a box: what is no descriptor, or more than one. */
-static void write_to(const struct box *b, const int *fds, unsigned count)
+static int connected_to(const struct box *b)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	union {
-		struct cmsghdr head;
-		char bytes[CMSG_SPACE(8 * sizeof(int))];
-	} control = { .bytes = { 0 } };
-	struct iovec iov = { (char[]){ 0 }, 1 };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
 	size_t length = WSD_OS_PASS_BOX;
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
 
 	while (b->name[length - 1] == 0)
 		length--;
 	memcpy(at.sun_path, b->name, length);
-	assert_int_equal(connect(fd, (struct sockaddr *)&at,
-				 (socklen_t)(sizeof(at.sun_family) + length)),
-			 0);
+	length += sizeof(at.sun_family);
+	assert_int_equal(connect(fd, (struct sockaddr *)&at, (socklen_t)length), 0);
+	return fd;
+}
+
+/* Anybody can write to a box: what is no descriptor, or more than one. */
+static void write_to(const struct box *b, const int *fds, unsigned count)
+{
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(8 * sizeof(int))];
+	} control = { .bytes = { 0 } };
+	struct iovec iov = { (char[]){ 0 }, 1 };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int fd = connected_to(b);
+
 	if (count > 0) {
 		message.msg_control = &control;
 		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
@@ -170,22 +176,6 @@ static void write_to(const struct box *b, const int *fds, unsigned count)
 		memcpy(CMSG_DATA(&control.head), fds, count * sizeof(int));
 	}
 	assert_int_equal(sendmsg(fd, &message, 0), 1);
-	close(fd);
-}
-
-/* Nothing was sent, and nothing comes any more. */
-static void connect_to(const struct box *b)
-{
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-	size_t length = WSD_OS_PASS_BOX;
-
-	while (b->name[length - 1] == 0)
-		length--;
-	memcpy(at.sun_path, b->name, length);
-	assert_int_equal(connect(fd, (struct sockaddr *)&at,
-				 (socklen_t)(sizeof(at.sun_family) + length)),
-			 0);
 	close(fd);
 }
 
@@ -200,7 +190,7 @@ static void nonsense_is_thrown_away(void **state)
 
 	(void)state;
 	assert_int_equal(wsd_os_pass_take(b.box, NULL, &tag, &given), WSD_AGAIN);
-	connect_to(&b);
+	close(connected_to(&b)); /* without a word */
 	write_to(&b, NULL, 0);
 	write_to(&b, fds, 2);
 	write_to(&b, fds, 8);
@@ -269,7 +259,8 @@ static void a_stranger_is_given_none(void **state)
 		if (as_user(65534, 65534) != 0)
 			_exit(1);
 		b = box_open();
-		_exit(write(there[1], &b, sizeof(b)) == sizeof(b) && read(end[0], &b, 1) == 1 ? 0 : 2);
+		_exit(write(there[1], &b, sizeof(b)) == sizeof(b) && read(end[0], &b, 1) == 1 ? 0
+											      : 2);
 	}
 	assert_int_equal(read(there[0], &b, sizeof(b)), sizeof(b));
 	assert_int_equal(give(&b, l.socket, 0), WSD_EUNREACHABLE);

@@ -352,16 +352,20 @@ static void the_middle_of_a_stream(void)
 static void disconnected_and_kept(bool moved)
 {
 	struct pair p = need_pair();
+	WSAOVERLAPPED o = { .hEvent = WSACreateEvent() };
 	SOCKET other = share_other(p.client);
 
 	if (moved)
 		NEED(share_moves(p.server, other, 3000, 0) &&
 		     share_moves(p.server, p.client, 3000, 3000));
-	CHECK_R(330, disconnect_ex(p.client, NULL, TF_REUSE_SOCKET, 0));
+	CHECK_R(330, disconnect_ex(p.client, &o, TF_REUSE_SOCKET, 0) ||
+			     WSAGetLastError() == ERROR_IO_PENDING);
 	CHECK_R(330, readable_within(p.server, (long)LONG_MS) && at_end(p.server));
+	closesocket(p.server);
+	CHECK_R(330, event_within(o.hEvent, LONG_MS));
+	WSACloseEvent(o.hEvent);
 	CHECK_R(330, send(other, "x", 1, 0) == SOCKET_ERROR && WSAGetLastError() == WSAENOTCONN);
 	closesocket(other);
-	closesocket(p.server);
 	closesocket(p.client);
 	closesocket(p.listener);
 }

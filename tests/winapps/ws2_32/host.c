@@ -31,7 +31,11 @@ static void fill_entries(void)
 		entries[i] = wsd_catalog_entries[WSD_CATALOG_STREAM][i];
 		entries[i].dwCatalogEntryId = FIRST_ID + i;
 	}
-	(void)GetEnvironmentVariableW(L"WSD_TEST_PROVIDER", host.path, MAX_PATH);
+	if (!catalogue_is_kept())
+		(void)GetEnvironmentVariableW(L"WSD_TEST_PROVIDER", host.path, MAX_PATH);
+	else if (catalogue_provider(&entries[0].ProviderId, entries, WSD_CATALOG_ENTRIES,
+				    host.path) != WSD_CATALOG_ENTRIES)
+		host.path[0] = 0;
 }
 
 const WSAPROTOCOL_INFOW *host_entry_at(unsigned index)
@@ -54,8 +58,11 @@ bool host_is_disguise(void)
 
 bool host_is_ours(const GUID *provider, DWORD catalogue_id)
 {
-	return host.path[0] != 0 && memcmp(provider, &entries[0].ProviderId, sizeof(GUID)) == 0 &&
-	       catalogue_id >= FIRST_ID && catalogue_id < FIRST_ID + WSD_CATALOG_ENTRIES;
+	for (unsigned i = 0; host_entry_at(i) != NULL; i++)
+		if (memcmp(provider, &entries[i].ProviderId, sizeof(GUID)) == 0 &&
+		    entries[i].dwCatalogEntryId == catalogue_id)
+			return true;
+	return false;
 }
 
 /* As if the entries stood first in the catalogue. */
@@ -212,8 +219,10 @@ BOOL WINAPI DllMain(HINSTANCE instance, DWORD reason, LPVOID reserved)
 	(void)instance;
 	(void)reserved;
 	if (reason == DLL_PROCESS_ATTACH) {
+		if (!threads_begin() || !system_load())
+			return FALSE;
 		fill_entries();
-		return threads_begin() && system_load();
+		return TRUE;
 	}
 	if (reason == DLL_THREAD_DETACH)
 		thread_forget();

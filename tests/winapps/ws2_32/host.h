@@ -66,6 +66,17 @@ void thread_forget(void); /* at the end of the thread */
 /* open.c */
 void info_widen(WSAPROTOCOL_INFOW *to, const WSAPROTOCOL_INFOA *from);
 void info_narrow(WSAPROTOCOL_INFOA *to, const WSAPROTOCOL_INFOW *from);
+bool info_is_wanted(const WSAPROTOCOL_INFOW *entry, const INT *protocols);
+int provider_path_of(unsigned width, LPGUID id, WCHAR *path, LPINT length, LPINT error);
+
+/* catalogue.c: WSD_TEST_CATALOGUE; width 0 is ours, 1 that of 32-bit programs. */
+bool catalogue_is_kept(void);
+/* Its entries, and its DLL; 0: not installed. */
+unsigned catalogue_provider(const GUID *provider, WSAPROTOCOL_INFOW *infos, unsigned most,
+			    WCHAR path[MAX_PATH]);
+int catalogue_list(unsigned width, const INT *protocols, bool hidden, LPWSAPROTOCOL_INFOW list,
+		   LPDWORD size, LPINT error);
+bool catalogue_path(unsigned width, const GUID *provider, WCHAR path[MAX_PATH]); /* installed? */
 
 /* hook.c: calls of kernel32 that concern socket handles; for every module that is loaded now. */
 void hooks_install(void);

@@ -97,7 +97,7 @@ int WSAAPI WSADuplicateSocketA(SOCKET s, DWORD process, LPWSAPROTOCOL_INFOA info
 
 /* --- the catalogue: our entries first, then the system's --- */
 
-static bool is_wanted(const WSAPROTOCOL_INFOW *entry, const INT *protocols)
+bool info_is_wanted(const WSAPROTOCOL_INFOW *entry, const INT *protocols)
 {
 	if (protocols == NULL)
 		return true;
@@ -112,12 +112,16 @@ int WSAAPI WSAEnumProtocolsW(LPINT protocols, LPWSAPROTOCOL_INFOW list, LPDWORD 
 	const WSAPROTOCOL_INFOW *ours[4];
 	DWORD room, needed = 0;
 	unsigned count = 0;
-	int others;
+	int others, error;
 
+	if (catalogue_is_kept()) {
+		others = catalogue_list(0, protocols, false, list, size, &error);
+		return others == SOCKET_ERROR ? fail_with(error) : others;
+	}
 	if (size == NULL)
 		return fail_with(WSAEFAULT);
 	for (unsigned i = 0; host_entry_at(i) != NULL; i++)
-		if (is_wanted(host_entry_at(i), protocols))
+		if (info_is_wanted(host_entry_at(i), protocols))
 			ours[count++] = host_entry_at(i);
 	(void)sys.WSAEnumProtocolsW(protocols, NULL, &needed);
 	needed += count * (DWORD)sizeof(*list);
@@ -154,23 +158,28 @@ int WSAAPI WSAEnumProtocolsA(LPINT protocols, LPWSAPROTOCOL_INFOA list, LPDWORD 
 
 int WSAAPI WSCEnumProtocols(LPINT protocols, LPWSAPROTOCOL_INFOW list, LPDWORD size, LPINT error)
 {
-	int count = WSAEnumProtocolsW(protocols, list, size);
+	int count;
 
+	if (catalogue_is_kept())
+		return catalogue_list(0, protocols, true, list, size, error);
+	count = WSAEnumProtocolsW(protocols, list, size);
 	if (count == SOCKET_ERROR)
 		*error = (int)GetLastError();
 	return count;
 }
 
 /* WSD_TEST_BASE: the DLL of every other provider; Wine names none, because it cannot be loaded. */
-int WSAAPI WSCGetProviderPath(LPGUID id, WCHAR *path, LPINT length, LPINT error)
+int provider_path_of(unsigned width, LPGUID id, WCHAR *path, LPINT length, LPINT error)
 {
 	const WSAPROTOCOL_INFOW *entry = host_entry_at(0);
 	bool ours = entry != NULL && host_is_ours(id, entry->dwCatalogEntryId);
 	WCHAR answer[MAX_PATH] = { 0 };
-	int needed = (int)GetEnvironmentVariableW(ours ? L"WSD_TEST_PROVIDER" : L"WSD_TEST_BASE",
-						  answer, MAX_PATH) +
-		     1;
+	int needed;
 
+	if (!catalogue_path(width, id, answer))
+		(void)GetEnvironmentVariableW(ours ? L"WSD_TEST_PROVIDER" : L"WSD_TEST_BASE",
+					      answer, MAX_PATH);
+	needed = lstrlenW(answer) + 1;
 	if (needed == 1)
 		return sys.WSCGetProviderPath(id, path, length, error);
 	if (*length < needed) {
@@ -181,4 +190,9 @@ int WSAAPI WSCGetProviderPath(LPGUID id, WCHAR *path, LPINT length, LPINT error)
 	memcpy(path, answer, (size_t)needed * sizeof(WCHAR));
 	*length = needed;
 	return 0;
+}
+
+int WSAAPI WSCGetProviderPath(LPGUID id, WCHAR *path, LPINT length, LPINT error)
+{
+	return provider_path_of(0, id, path, length, error);
 }

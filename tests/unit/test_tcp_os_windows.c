@@ -13,6 +13,7 @@
 
 #define LIFE_SECONDS 60 /* of a started process */
 #define KILLED	     99
+#define IDLE_MS	     300
 #define HANDLES_END  0x40000 /* numbers of handles below it are looked at */
 
 /* What a query of this class tells: every handle of every process. */
@@ -147,10 +148,13 @@ int os_join(struct os_process *process)
 	return (int)code;
 }
 
+/* Wine's server keeps the sockets of a process that is killed while it is told the end of an overlapped receive, and a
+ * peer hears nothing then: a process that has had time is not. */
 void os_kill(struct os_process *process)
 {
 	if (process->id == 0)
 		return;
+	Sleep(IDLE_MS);
 	TerminateProcess((HANDLE)process->id, KILLED);
 	assert_int_equal(os_join(process), KILLED);
 }

@@ -94,3 +94,47 @@ bool share_said_all(SOCKET s)
 	closesocket(s);
 	return good;
 }
+
+/* As often as it is told, and it ends as it is told. */
+static int serve_and_end(struct child *parent, SOCKET s, int (*serve)(SOCKET listener))
+{
+	int order = SHARE_END;
+
+	while (s != INVALID_SOCKET && (order = child_hear(parent)) != SHARE_END)
+		child_tell(parent, order == SHARE_LISTEN ? listen(s, 5) : serve(s));
+	if (strcmp(conf_argument(), "closes") == 0)
+		closesocket(s);
+	if (strcmp(conf_argument(), "cleans") == 0 || !conf_exit_closes())
+		WSACleanup();
+	return 0;
+}
+
+int share_worker(int (*serve)(SOCKET listener))
+{
+	struct child parent = child_is_ready();
+	WSAPROTOCOL_INFOW info = share_info_with((DWORD)child_hear(&parent));
+	SOCKET s = share_attach(&info);
+
+	child_tell(&parent, s == INVALID_SOCKET ? WSAGetLastError() : 0);
+	return serve_and_end(&parent, s, serve);
+}
+
+struct child share_worker_with(SOCKET s, const char *end)
+{
+	struct child c = child_start_ready("worker", end);
+
+	child_tell(&c, (int)share_token(s, child_id(&c)).dwProviderReserved);
+	NEED(child_hear(&c) == 0);
+	return c;
+}
+
+int share_owner(int (*serve)(SOCKET listener))
+{
+	struct child parent = child_parent();
+	struct address at = loopback(0);
+	SOCKET s = listener_on(&at, 5);
+
+	child_tell(&parent, port_of(&at));
+	child_tell(&parent, (int)share_token(s, (DWORD)child_hear(&parent)).dwProviderReserved);
+	return serve_and_end(&parent, s, serve);
+}

@@ -22,4 +22,13 @@ struct child share_visitor_at(const struct address *at);
 /* That is what an accepted socket reads; closes it. */
 bool share_said_all(SOCKET s);
 
+/* A process that has a listener, does one of these when it is told, answers with 0, and ends in the way of its
+ * argument: "closes", "cleans" or neither. serve accepts a connection and serves it. */
+enum share_order { SHARE_END, SHARE_ACCEPT, SHARE_LISTEN };
+/* Role "worker": it takes the socket whose token it hears, and says whether it could. */
+int share_worker(int (*serve)(SOCKET listener));
+struct child share_worker_with(SOCKET s, const char *end);
+/* Role "owner": it listens, says where, hears which process it shall give the socket to, and says the token. */
+int share_owner(int (*serve)(SOCKET listener));
+
 #endif

@@ -338,8 +338,6 @@ static void connecting_to_nobody(void)
 
 /* --- another process --- */
 
-enum order { ORDER_END, ORDER_ACCEPT };
-
 static bool echoes(SOCKET s, size_t length)
 {
 	char *bytes = malloc(length);
@@ -359,41 +357,6 @@ static int accepts_and_echoes(SOCKET listener)
 	return error;
 }
 
-/* Accepts and echoes as often as it is told, and ends as it is told. */
-static int serve_and_end(struct child *parent, SOCKET s)
-{
-	while (s != INVALID_SOCKET && child_hear(parent) == ORDER_ACCEPT)
-		child_tell(parent, accepts_and_echoes(s));
-	if (strcmp(conf_argument(), "closes") == 0)
-		closesocket(s);
-	if (strcmp(conf_argument(), "cleans") == 0 || !conf_exit_closes())
-		WSACleanup();
-	return 0;
-}
-
-/* Takes the socket whose token it hears. */
-static int worker(void)
-{
-	struct child parent = child_is_ready();
-	WSAPROTOCOL_INFOW info = share_info_with((DWORD)child_hear(&parent));
-	SOCKET s = share_attach(&info);
-
-	child_tell(&parent, s == INVALID_SOCKET ? WSAGetLastError() : 0);
-	return serve_and_end(&parent, s);
-}
-
-/* The other way round: it listens, and gives us the socket. */
-static int owner(void)
-{
-	struct child parent = child_parent();
-	struct address at = loopback(0);
-	SOCKET s = listener_on(&at, 5);
-
-	child_tell(&parent, port_of(&at));
-	child_tell(&parent, (int)share_token(s, (DWORD)child_hear(&parent)).dwProviderReserved);
-	return serve_and_end(&parent, s);
-}
-
 static bool echoed(SOCKET client)
 {
 	char *bytes = pattern_new(SOME, 0);
@@ -410,31 +373,22 @@ static bool child_serves(struct child *c, const struct address *at)
 	SOCKET client;
 	bool good;
 
-	child_tell(c, ORDER_ACCEPT);
+	child_tell(c, SHARE_ACCEPT);
 	client = connected(at);
 	good = echoed(client);
 	closesocket(client);
 	return child_hear(c) == 0 && good;
 }
 
-static struct child worker_with(SOCKET s, const char *end)
-{
-	struct child c = child_start_ready("worker", end);
-
-	child_tell(&c, (int)share_token(s, child_id(&c)).dwProviderReserved);
-	NEED(child_hear(&c) == 0);
-	return c;
-}
-
 static void two_processes_accept(const char *end)
 {
 	struct address at = loopback(0);
 	SOCKET s = listener_on(&at, 5);
-	struct child c = worker_with(s, end);
+	struct child c = share_worker_with(s, end);
 
 	for (unsigned i = 0; i < TURNS; i++)
 		CHECK_R(316, i & 1 ? serves(s, &at) : child_serves(&c, &at));
-	child_tell(&c, ORDER_END);
+	child_tell(&c, SHARE_END);
 	CHECK(child_wait(&c) == 0);
 	CHECK_R(330, serves(s, &at));
 	closesocket(s);
@@ -466,16 +420,16 @@ static void it_outlives_the_first(void)
 {
 	struct address at = loopback(0);
 	SOCKET s = listener_on(&at, 5), client;
-	struct child c = worker_with(s, "closes");
+	struct child c = share_worker_with(s, "closes");
 
 	client = connected(&at);
 	closesocket(s);
-	child_tell(&c, ORDER_ACCEPT);
+	child_tell(&c, SHARE_ACCEPT);
 	CHECK_R(330, echoed(client));
 	CHECK_R(330, child_hear(&c) == 0);
 	closesocket(client);
 	CHECK_R(330, child_serves(&c, &at));
-	child_tell(&c, ORDER_END);
+	child_tell(&c, SHARE_END);
 	CHECK(child_wait(&c) == 0);
 }
 
@@ -504,7 +458,7 @@ static void the_owner_ends(const char *end, bool used)
 	if (strcmp(end, "dies") == 0)
 		child_kill(&c);
 	else
-		child_tell(&c, ORDER_END);
+		child_tell(&c, SHARE_END);
 	CHECK(child_wait(&c) == (strcmp(end, "dies") == 0 ? conf_death : 0));
 	CHECK_R(330, serves(s, &at));
 	CHECK_R(330, serves(s, &at));
@@ -536,7 +490,7 @@ static void another_one_dies(bool with_the_seat)
 {
 	struct address at = loopback(0);
 	SOCKET s = listener_on(&at, 5);
-	struct child c = worker_with(s, "closes");
+	struct child c = share_worker_with(s, "closes");
 
 	CHECK(child_serves(&c, &at));
 	if (!with_the_seat)
@@ -567,7 +521,8 @@ int main(int argc, char **argv)
 	if (conf_role() != NULL && strcmp(conf_role(), "visitor") == 0)
 		return share_visitor();
 	if (conf_role() != NULL)
-		return strcmp(conf_role(), "owner") == 0 ? owner() : worker();
+		return strcmp(conf_role(), "owner") == 0 ? share_owner(accepts_and_echoes)
+							 : share_worker(accepts_and_echoes);
 	either_accepts();
 	the_queue_goes_along();
 	a_full_queue_takes_back();

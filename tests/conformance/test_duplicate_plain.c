@@ -243,43 +243,9 @@ static void both_families(void)
 
 /* --- two processes --- */
 
-enum order { ORDER_END, ORDER_ACCEPT, ORDER_LISTEN };
-
-/* Accepts as often as it is told, and ends as it is told. */
-static int serve_and_end(struct child *parent, SOCKET s)
+static int accepts_and_answers(SOCKET listener)
 {
-	int order = ORDER_END;
-
-	while (s != INVALID_SOCKET && (order = child_hear(parent)) != ORDER_END)
-		child_tell(parent,
-			   order == ORDER_LISTEN ? listen(s, 5) : !answers(accept(s, NULL, NULL)));
-	if (strcmp(conf_argument(), "closes") == 0)
-		closesocket(s);
-	if (strcmp(conf_argument(), "cleans") == 0 || !conf_exit_closes())
-		WSACleanup();
-	return 0;
-}
-
-static int worker(void)
-{
-	struct child parent = child_is_ready();
-	WSAPROTOCOL_INFOW info = share_info_with((DWORD)child_hear(&parent));
-	SOCKET s = share_attach(&info);
-
-	child_tell(&parent, s == INVALID_SOCKET ? WSAGetLastError() : 0);
-	return serve_and_end(&parent, s);
-}
-
-/* It listens, gives the socket away, and never accepts unless it is told. */
-static int owner(void)
-{
-	struct child parent = child_parent();
-	struct address at = loopback(0);
-	SOCKET s = listener_on(&at, 5);
-
-	child_tell(&parent, port_of(&at));
-	child_tell(&parent, (int)share_token(s, (DWORD)child_hear(&parent)).dwProviderReserved);
-	return serve_and_end(&parent, s);
+	return !answers(accept(listener, NULL, NULL));
 }
 
 /* It gets one connection, answers and closes it. */
@@ -375,32 +341,22 @@ static bool child_serves(const struct child *c, const struct address *at)
 	struct visitor visitor;
 	bool good;
 
-	child_tell(c, ORDER_ACCEPT);
+	child_tell(c, SHARE_ACCEPT);
 	visitor_at(&visitor, at);
 	good = child_hear(c) == 0;
 	return was_served(&visitor) && good;
 }
 
-static struct child worker_with(SOCKET s, const char *end)
-{
-	struct child c = child_start_ready("worker", end);
-
-	child_tell(&c, (int)share_token(s, child_id(&c)).dwProviderReserved);
-	NEED(child_hear(&c) == 0);
-	return c;
-}
-
-/* As a server that makes processes for its work: the first one listens, and the others accept. */
 static void only_workers_accept(void)
 {
 	struct address at = loopback(0);
 	SOCKET s = listener_on(&at, 5);
-	struct child c[2] = { worker_with(s, "closes"), worker_with(s, "exits") };
+	struct child c[2] = { share_worker_with(s, "closes"), share_worker_with(s, "exits") };
 
 	for (unsigned i = 0; i < PEERS; i++)
 		CHECK_R(316, child_serves(&c[i & 1], &at));
 	for (unsigned i = 0; i < 2; i++) {
-		child_tell(&c[i], ORDER_END);
+		child_tell(&c[i], SHARE_END);
 		CHECK(child_wait(&c[i]) == 0);
 		CHECK_R(330, serves(s, &at));
 	}
@@ -415,11 +371,11 @@ static void bound_ones(void)
 	struct child c;
 
 	NEED(bind_to(s, &at) == 0 && name_of(s, &at) == 0);
-	c = worker_with(s, "closes");
-	child_tell(&c, ORDER_LISTEN);
+	c = share_worker_with(s, "closes");
+	child_tell(&c, SHARE_LISTEN);
 	CHECK_R(329, child_hear(&c) == 0);
 	CHECK_R(329, serves(s, &at) && child_serves(&c, &at));
-	child_tell(&c, ORDER_END);
+	child_tell(&c, SHARE_END);
 	CHECK(child_wait(&c) == 0);
 	CHECK_R(330, serves(s, &at));
 	closesocket(s);
@@ -453,7 +409,7 @@ static void the_port_stays(const char *end)
 	if (dies)
 		child_kill(&c);
 	else
-		child_tell(&c, ORDER_END);
+		child_tell(&c, SHARE_END);
 	CHECK(child_wait(&c) == (dies ? conf_death : 0));
 	CHECK_R(330, answers(accept(s, NULL, NULL)));
 	CHECK_R(330, was_served(&visitor));
@@ -476,11 +432,11 @@ static void he_leaves_at_once(void)
 	Sleep(SHORT_MS);
 	child_tell(&c, (int)token);
 	NEED(child_hear(&c) == 0);
-	child_tell(&c, ORDER_ACCEPT);
+	child_tell(&c, SHARE_ACCEPT);
 	CHECK_R(330, child_hear(&c) == 0);
 	CHECK_R(330, was_served(&visitor));
 	CHECK_R(330, child_serves(&c, &at));
-	child_tell(&c, ORDER_END);
+	child_tell(&c, SHARE_END);
 	CHECK(child_wait(&c) == 0);
 }
 
@@ -489,14 +445,14 @@ static void the_last_one_closes_it(void)
 {
 	struct address at = loopback(0);
 	SOCKET s = listener_on(&at, 5), again;
-	struct child c = worker_with(s, "closes");
+	struct child c = share_worker_with(s, "closes");
 	uint64_t end = now_ms() + LONG_MS;
 	int error;
 
 	CHECK(child_serves(&c, &at));
 	closesocket(s);
 	CHECK_R(330, child_serves(&c, &at));
-	child_tell(&c, ORDER_END);
+	child_tell(&c, SHARE_END);
 	CHECK(child_wait(&c) == 0);
 	do {
 		again = stream_socket();
@@ -515,7 +471,8 @@ int main(int argc, char **argv)
 	if (conf_role() != NULL && strcmp(conf_role(), "inetd") == 0)
 		return inetd();
 	if (conf_role() != NULL)
-		return strcmp(conf_role(), "owner") == 0 ? owner() : worker();
+		return strcmp(conf_role(), "owner") == 0 ? share_owner(accepts_and_answers)
+							 : share_worker(accepts_and_answers);
 	ext_fetch();
 	either_accepts();
 	a_token_is_good_once();

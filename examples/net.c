@@ -109,13 +109,24 @@ static bool split(const char *where, char *host, size_t room, const char **port)
 	return true;
 }
 
+bool net_is_port(const char *port)
+{
+	size_t digits = strspn(port, "0123456789");
+
+	/* Anything else may be the name of a service. */
+	if (*port && (port[digits] || strtoul(port, NULL, 10) <= 65535))
+		return true;
+	complain("%s is not a port: 0 to 65535", port);
+	return false;
+}
+
 bool net_is_where(const char *where)
 {
 	const char *port;
 	char host[256];
 
 	if (split(where, host, sizeof(host), &port))
-		return true;
+		return net_is_port(port);
 	complain("%s is not HOST:PORT or [IPv6]:PORT", where);
 	return false;
 }

@@ -37,7 +37,9 @@ const char *net_error(int code);
 
 /* "PORT", any address of this machine; prints "listening on port N". INVALID_SOCKET after a message. */
 SOCKET net_listen(const char *port);
-/* Has it the form of that? Says so where not. */
+/* Is it one, or may it be the name of a service? Says so where not. */
+bool net_is_port(const char *port);
+/* Has it the form of that which net_connect takes? Says so where not. */
 bool net_is_where(const char *where);
 /* "HOST:PORT" or "[IPv6]:PORT". INVALID_SOCKET after a message. */
 SOCKET net_connect(const char *where);

@@ -37,11 +37,14 @@ grep -q "^wsdping: $at:$port: the other side ended the connection" "$dir/err" ||
 
 # Nobody there any more.
 refused "$wsdping" "cannot connect to $at" "$at:$port"
-refused "$wsdping" 'unknown host or port' "$at:99999"
-refused "$wsdping" 'is not a port' -l 99999
 "$wsdping" "$at" 2>"$dir/err"
 [ $? -eq 2 ] || bad "an address without a port is accepted"
 grep -q 'is not HOST:PORT' "$dir/err" || bad "no port: $(cat "$dir/err")"
+for wrong in "-l 99999" "$at:99999"; do
+	"$wsdping" $wrong 2>"$dir/err"
+	[ $? -eq 2 ] || bad "wsdping $wrong is accepted"
+	grep -q '99999 is not a port: 0 to 65535' "$dir/err" || bad "no port: $(cat "$dir/err")"
+done
 "$wsdping" -n 0 "$at:$port" 2>/dev/null
 [ $? -eq 2 ] || bad "-n 0 is accepted"
 exit $status

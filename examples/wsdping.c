@@ -259,7 +259,7 @@ int main(int argc, char **argv)
 		return usage(stdout);
 	if (!read_options(argc, argv, &options))
 		return usage(stderr);
-	if (!options.listening && !net_is_where(options.where))
+	if (options.listening ? !net_is_port(options.where) : !net_is_where(options.where))
 		return 2;
 	error = WSAStartup(MAKEWORD(2, 2), &data);
 	if (error != 0)

@@ -39,10 +39,11 @@ const char *wsd_param_file(void);
 void wsd_param_choose_file(const char *path);
 
 #define WSD_PARAM_NAME 64
-/* A line of the file; the name is empty where it is no "key = value". */
+/* A line of the file; trouble: why nothing of it is in force, with an empty name, or NULL. */
 struct wsd_param_line {
 	struct wsd_param_line *next;
 	unsigned number;
+	const char *trouble;
 	char name[WSD_PARAM_NAME];
 	const char *value;
 };

@@ -97,15 +97,16 @@ static char *trim(char *text)
 	return text;
 }
 
-/* [lock] */
-static struct wsd_param_line **parse_line(char *line, unsigned number, struct wsd_param_line **end)
+/* [lock] spoiled: why nothing of the line may be in force, or NULL. */
+static struct wsd_param_line **parse_line(char *line, unsigned number, const char *spoiled,
+					  struct wsd_param_line **end)
 {
 	struct wsd_param_line *made;
 	char *text = trim(line), *equals;
 	const char *value;
 	size_t size;
 
-	if (!*text || *text == '#')
+	if (*text == '#' || (!*text && !spoiled))
 		return end;
 	equals = strchr(text, '=');
 	if (equals)
@@ -116,7 +117,10 @@ static struct wsd_param_line **parse_line(char *line, unsigned number, struct ws
 	if (!made)
 		return end;
 	made->number = number;
-	if (!equals || !wsd_param_canonical(made->name, trim(text)))
+	made->trouble = spoiled;
+	if (!spoiled && (!equals || !wsd_param_canonical(made->name, trim(text))))
+		made->trouble = "not key = value";
+	if (made->trouble)
 		made->name[0] = '\0';
 	made->value = memcpy(made + 1, value, size);
 	*end = made;
@@ -153,22 +157,37 @@ static bool skip_mark(char *line)
 	return true;
 }
 
+/* False: the file has ended. spoiled: what of it cannot be a line, or NULL; part of one would mean something else. */
+static bool read_line(FILE *file, char *line, const char **spoiled)
+{
+	size_t length = 0;
+	int c;
+
+	*spoiled = NULL;
+	while ((c = fgetc(file)) != EOF && c != '\n') {
+		if (length == LINE_SIZE - 1)
+			*spoiled = "longer than 1023 bytes";
+		else if (c == '\0')
+			*spoiled = "not text";
+		else
+			line[length++] = (char)c;
+	}
+	line[length] = '\0';
+	return c != EOF || length > 0 || *spoiled;
+}
+
 /* [lock] What keeps the whole file from being read, or NULL. */
 static const char *read_lines(FILE *file)
 {
 	struct wsd_param_line **end = &lines;
 	char line[LINE_SIZE];
+	const char *spoiled;
 	unsigned number = 0;
 
-	while (fgets(line, sizeof(line), file)) {
-		bool whole = strchr(line, '\n') != NULL;
-		int c = 0;
-
+	while (read_line(file, line, &spoiled)) {
 		if (++number == 1 && !skip_mark(line))
 			return "is UTF-16, of which nothing is read: save it as UTF-8";
-		end = parse_line(line, number, end);
-		while (!whole && (c = fgetc(file)) != EOF && c != '\n')
-			; /* the rest of a line that is too long is dropped */
+		end = parse_line(line, number, spoiled, end);
 	}
 	return ferror(file) ? "cannot be read" : NULL;
 }

@@ -78,14 +78,14 @@ void wsd_param_file_problems(wsd_param_visit visit, void *arg)
 		visit(text, arg);
 	}
 	for (; line; line = line->next) {
-		if (line->name[0] && is_known(line->name))
+		if (!line->trouble && is_known(line->name))
 			continue;
-		if (line->name[0])
+		if (!line->trouble)
 			snprintf(text, sizeof(text), "%.200s line %u: unknown key %s",
 				 wsd_param_file(), line->number, line->name);
 		else
-			snprintf(text, sizeof(text), "%.200s line %u: not key = value",
-				 wsd_param_file(), line->number);
+			snprintf(text, sizeof(text), "%.200s line %u: %s", wsd_param_file(),
+				 line->number, line->trouble);
 		visit(text, arg);
 	}
 }

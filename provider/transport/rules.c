@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * rules.c - see rules.h. The grammar, in words:
- *   rule = connect|listen|both  WHERE  [program NAME]  deny | PATH...
+ *   rule = connect|listen|both  WHERE  [program NAME|"NAME"]  deny | PATH...
  *   WHERE = * | *:PORTS | ADDRESS[/BITS][:PORTS]      IPv6 with ports: [ADDRESS/BITS]:PORTS
  *   PORTS = PORT | PORT-PORT
  */
@@ -31,6 +31,25 @@ static bool next_word(const char **at, char *word)
 	memcpy(word, *at, length);
 	word[length] = '\0';
 	*at += length;
+	return true;
+}
+
+/* A word, or anything between quotation marks, which no name of Windows has in it. */
+static bool next_name(const char **at, char *name)
+{
+	const char *end;
+	size_t length;
+
+	*at += strspn(*at, " \t,");
+	if (**at != '"')
+		return next_word(at, name);
+	end = strchr(*at + 1, '"');
+	length = end ? (size_t)(end - *at - 1) : 0;
+	if (length == 0 || length >= WORD_BYTES || !strchr(" \t,", end[1]))
+		return false;
+	memcpy(name, *at + 1, length);
+	name[length] = '\0';
+	*at = end + 1;
 	return true;
 }
 
@@ -139,7 +158,7 @@ static const char *parse_paths(const char *at, struct wsd_rule *rule)
 			return NULL;
 		}
 		if (strcmp(word, "program") == 0) {
-			if (rule->path_count > 0 || rule->program[0] || !next_word(&at, word) ||
+			if (rule->path_count > 0 || rule->program[0] || !next_name(&at, word) ||
 			    strlen(word) >= WSD_RULE_PROGRAM)
 				return "program and one name stand before the paths";
 			memcpy(rule->program, word, strlen(word) + 1);
@@ -207,7 +226,7 @@ bool wsd_rule_matches(const struct wsd_rule *rule, bool listening, const struct 
 	if (!(listening ? rule->listens : rule->connects) || addr->port < rule->port_low ||
 	    addr->port > rule->port_high)
 		return false;
-	if (rule->program[0] && strcmp(rule->program, program) != 0)
+	if (rule->program[0] && !wsd_file_names_equal(rule->program, program))
 		return false;
 	return rule->anywhere || in_net(rule, addr);
 }

@@ -9,7 +9,7 @@
 #include <openwsd/backend.h>
 
 #define WSD_RULE_PATHS	   8u
-#define WSD_RULE_PROGRAM   64u
+#define WSD_RULE_PROGRAM   128u
 #define WSD_RULE_PATH_NAME 56u
 
 struct wsd_rule {

@@ -100,7 +100,9 @@ uint64_t wsd_clock_ns(void);
 uint64_t wsd_clock_coarse_ns(void);
 void wsd_random(void *bytes, size_t length);
 uint32_t wsd_process_id(void);
-const char *wsd_program_name(void); /* without its folder */
+/* The file of the program, or of the interpreter of a script, without its folder; UTF-8 where the system has no say. */
+const char *wsd_program_name(void);
+bool wsd_file_names_equal(const char *a, const char *b); /* as the system's files are compared */
 /* secure_getenv: NULL in set-id programs. */
 const char *wsd_env(const char *name);
 /* The names that begin so and that wsd_env knows. */

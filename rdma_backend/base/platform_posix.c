@@ -230,11 +230,6 @@ uint32_t wsd_process_id(void)
 	return (uint32_t)getpid();
 }
 
-const char *wsd_program_name(void)
-{
-	return program_invocation_short_name;
-}
-
 const char *wsd_env(const char *name)
 {
 	return secure_getenv(name);

@@ -229,18 +229,6 @@ void wsd_random(void *bytes, size_t length)
 	}
 }
 
-const char *wsd_program_name(void)
-{
-	static char path[MAX_PATH];
-	const char *name;
-
-	/* The same each time, whoever writes it. */
-	if (path[0] == '\0' && GetModuleFileNameA(NULL, path, sizeof(path)) >= sizeof(path))
-		path[sizeof(path) - 1] = '\0';
-	name = strrchr(path, '\\');
-	return name ? name + 1 : path;
-}
-
 uint32_t wsd_process_id(void)
 {
 	return GetCurrentProcessId();

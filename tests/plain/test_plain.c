@@ -457,10 +457,10 @@ static void rules(const char *text)
 static void check_log_of_rules(const char *path)
 {
 	static const char *const expected[] = {
-		" line 7: unknown key THIS",
-		" line 8: connect, listen or both comes first: nonsense",
-		" line 9: no port or range of ports: connect 10.0.0.1:99-9 tcp",
-		" line 10: no path of BACKENDS has the name plian",
+		" line 8: unknown key THIS",
+		" line 9: connect, listen or both comes first: nonsense",
+		" line 10: no port or range of ports: connect 10.0.0.1:99-9 tcp",
+		" line 11: no path of BACKENDS has the name plian",
 	};
 	char text[4096] = "";
 	FILE *log = fopen(path, "r");
@@ -469,7 +469,7 @@ static void check_log_of_rules(const char *path)
 	(void)fread(text, 1, sizeof(text) - 1, log);
 	fclose(log);
 	unlink(path);
-	PEER_CHECK(strstr(text, " line 11:") == NULL);
+	PEER_CHECK(strstr(text, " line 12:") == NULL);
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
 		if (strstr(text, expected[i]) == NULL)
 			peer_fail("the log lacks \"%s\":\n%s", expected[i], text);
@@ -488,13 +488,14 @@ static void check_rules(void)
 	snprintf(text, sizeof(text),
 		 "rule = connect 127.0.0.0/8:%u deny\n"
 		 "rule = connect *:%u program another_program deny\n"
-		 "rule = connect 127.0.0.1:%u program test_plain shm tcp\n"
+		 "rule = connect *:%u program renamed deny\n"
+		 "rule = connect 127.0.0.1:%u program \"test_plain\" shm tcp\n"
 		 "rule = listen *:1-1024 deny\n"
 		 "rule = listen * shm, tcp\n"
 		 "rule = connect * tcp shm\n"
 		 "this = wrong\nrule = nonsense\nrule = connect 10.0.0.1:99-9 tcp\n"
 		 "rule = connect 10.0.0.2 tcp plian\nrule = connect 10.0.0.3 shm/x tcp,plain\n",
-		 denied, only, only);
+		 denied, only, only, only);
 	close(mkstemp(log));
 	PEER_CHECK(setenv("WSD_LOG_FILE", log, 1) == 0 && setenv("WSD_LOG", "warning", 1) == 0);
 	rules(text);

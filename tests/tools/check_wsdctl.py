@@ -101,6 +101,7 @@ def check_params(tool):
 RULES = """# rules
 rule = connect 10.0.0.0/8:80-90 program curl tcp, plain
 rule = listen [fd00::/16]:443 verbs/rxe0
+rule = both * program "My, App.exe" deny
 rule = both * deny
 rule = sometimes * tcp
 rule = connect 10.0.0.0/33 tcp
@@ -110,14 +111,18 @@ rule = connect 10.0.0.1 tcp deny
 rule = connect 10.0.0.1
 rule = connect [fd00::]/16 tcp
 rule = connect [fd00::/16 tcp
+rule = connect * program "My App.exe tcp
+rule = connect * program "My App"tcp
+rule = connect * program "" tcp
 """
 UNDERSTOOD = """line 2: connect 10.0.0.0/8, ports 80-90, program curl: tcp plain
 line 3: listen [fd00::/16], port 443: verbs/rxe0
-line 4: connect and listen any address: denied
+line 4: connect and listen any address, program My, App.exe: denied
+line 5: connect and listen any address: denied
 """
 MISTAKES = ("connect, listen or both comes first", "no address or network", "no port or range",
             "no name of a path", "deny stands alone", "neither paths nor deny",
-            "behind a bracket", "a bracket has no partner")
+            "behind a bracket", "a bracket has no partner") + 3 * ("program and one name",)
 
 
 def check_rules(tool):
@@ -127,7 +132,7 @@ def check_rules(tool):
             file.write(RULES)
         code, out, errors = wsdctl(tool, "rules", config=config)
     check(code == 1 and out == UNDERSTOOD, f"rules: {code}\n{out}")
-    for line, text in enumerate(MISTAKES, 5):
+    for line, text in enumerate(MISTAKES, 6):
         check(f"line {line}: {text}" in errors, f"line {line} ({text}): {errors}")
     code, out, errors = wsdctl(tool, "rules")
     check(code == 0 and "has no rules" in out, f"no rules: {code} {out} {errors}")

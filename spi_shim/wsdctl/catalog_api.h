@@ -67,7 +67,8 @@ struct wsd_catalog_api {
 
 	int (*file_state)(void *self, unsigned catalog, enum wsd_catalog_file *state);
 	int (*file_packaged)(void *self, unsigned catalog); /* has the package one? */
-	/* Copy the package's in place; remove. What was there is kept until undo or settle. */
+	/* Copy the package's in place; remove. What was there is kept until undo or settle, which removes what
+	 * earlier runs have kept that did not come so far, too. */
 	int (*file_put)(void *self, unsigned catalog);
 	int (*file_drop)(void *self, unsigned catalog);
 	int (*file_undo)(void *self, unsigned catalog);

@@ -94,6 +94,17 @@ static bool write_record(const struct wsd_catalog_run *run, const char *command,
 	return saved;
 }
 
+/* Copies that a run left which was killed. */
+static void tidy(const struct wsd_catalog_run *run)
+{
+	const struct wsd_catalog_api *api = run->api;
+
+	if (run->dry_run || !api->may_change(api->self))
+		return;
+	for (unsigned i = 0; i < api->catalogs; i++)
+		api->file_settle(api->self, i);
+}
+
 /* Every change goes this way: say it, record it, do it, record how it went. */
 static int change(const struct wsd_catalog_run *run, const char *command, struct states *states)
 {
@@ -104,6 +115,7 @@ static int change(const struct wsd_catalog_run *run, const char *command, struct
 	if (wsd_catalog_equal(&states->before, &states->wanted)) {
 		fprintf(run->out, "nothing to do: it is as it should be\n");
 		print_ours(run, &states->before);
+		tidy(run);
 		return write_record(run, command, "nothing to do", false, states) ? WSDCTL_OK
 										  : WSDCTL_FAILED;
 	}
@@ -284,6 +296,24 @@ int wsd_catalog_uninstall(const struct wsd_catalog_run *run)
 	return status;
 }
 
+static bool is_installed(const struct wsd_catalog_state *state, unsigned i)
+{
+	return wsd_catalog_count(&state->lists[i], WSD_CATALOG_STREAM) == WSD_CATALOG_ENTRIES &&
+	       state->files[i] != WSD_FILE_NONE;
+}
+
+/* Entries that lead to no DLL: worse than none. */
+static void print_missing(const struct wsd_catalog_run *run, const struct wsd_catalog_state *state)
+{
+	for (unsigned i = 0; i < state->catalogs; i++)
+		if (wsd_catalog_count(&state->lists[i], WSD_CATALOG_STREAM) > 0 &&
+		    state->files[i] == WSD_FILE_NONE)
+			fprintf(run->out,
+				"  openwsd.dll of %s programs is not there: run `wsdctl install` from an "
+				"unpacked package\n",
+				run->api->names[i]);
+}
+
 int wsd_catalog_status(const struct wsd_catalog_run *run)
 {
 	struct states *states = read_states(run);
@@ -292,11 +322,10 @@ int wsd_catalog_status(const struct wsd_catalog_run *run)
 	if (states == NULL)
 		return WSDCTL_FAILED;
 	for (unsigned i = 0; i < states->before.catalogs; i++)
-		installed = installed &&
-			    wsd_catalog_count(&states->before.lists[i], WSD_CATALOG_STREAM) ==
-				    WSD_CATALOG_ENTRIES;
+		installed = installed && is_installed(&states->before, i);
 	fprintf(run->out, "OpenWSD is %s\n",
 		installed ? "installed" : "not installed, or not whole");
+	print_missing(run, &states->before);
 	print_ours(run, &states->before);
 	states->after = states->before;
 	recorded = write_record(run, "status", installed ? "installed" : "not installed", false,

@@ -57,6 +57,17 @@ void wsd_narrow_text(const WCHAR *from, char *to, size_t size)
 	to[used] = '\0';
 }
 
+/* Of a layer: the entries through which it goes. */
+static json_t *chain_json(const WSAPROTOCOLCHAIN *chain)
+{
+	json_t *ids = json_array();
+
+	for (int i = 0; i < chain->ChainLen && i < MAX_PROTOCOL_CHAIN; i++)
+		json_array_append_new(ids, json_integer((json_int_t)chain->ChainEntries[i]));
+	return ids;
+}
+
+/* All that it takes to enter it again. */
 static json_t *entry_json(const struct wsd_catalog_entry *entry)
 {
 	const WSAPROTOCOL_INFOW *info = &entry->info;
@@ -65,12 +76,18 @@ static json_t *entry_json(const struct wsd_catalog_entry *entry)
 	wsd_guid_text(&info->ProviderId, guid);
 	wsd_narrow_text(info->szProtocol, name, sizeof(name));
 	wsd_narrow_text(entry->path, path, sizeof(path));
-	return json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:i, s:i, s:b}", "id",
-			 (json_int_t)info->dwCatalogEntryId, "provider", guid, "name", name, "path",
-			 path, "service_flags", (json_int_t)info->dwServiceFlags1, "provider_flags",
-			 (json_int_t)info->dwProviderFlags, "family", info->iAddressFamily, "type",
-			 info->iSocketType, "protocol", info->iProtocol, "chain_length",
-			 info->ProtocolChain.ChainLen, "ours",
+	return json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:i, s:i, s:o, s:i, s:i, s:i,"
+			 " s:i, s:i, s:i, s:I, s:b}",
+			 "id", (json_int_t)info->dwCatalogEntryId, "provider", guid, "name", name,
+			 "path", path, "service_flags", (json_int_t)info->dwServiceFlags1,
+			 "provider_flags", (json_int_t)info->dwProviderFlags, "family",
+			 info->iAddressFamily, "type", info->iSocketType, "protocol",
+			 info->iProtocol, "chain_length", info->ProtocolChain.ChainLen, "chain",
+			 chain_json(&info->ProtocolChain), "version", info->iVersion,
+			 "max_sockaddr", info->iMaxSockAddr, "min_sockaddr", info->iMinSockAddr,
+			 "protocol_max_offset", info->iProtocolMaxOffset, "network_byte_order",
+			 info->iNetworkByteOrder, "security_scheme", info->iSecurityScheme,
+			 "message_size", (json_int_t)info->dwMessageSize, "ours",
 			 wsd_catalog_owner(info) != WSD_CATALOG_PROVIDERS);
 }
 

@@ -182,13 +182,23 @@ static size_t entries_of(const json_t *root, const char *when, size_t catalog)
 	return json_array_size(json_object_get(json_array_get(catalogs, catalog), "entries"));
 }
 
+/* All that is known of an entry has to be in the record, for who enters it again by hand. */
+static void make_layer(WSAPROTOCOL_INFOW *info)
+{
+	info->ProtocolChain.ChainLen = 2;
+	info->ProtocolChain.ChainEntries[0] = info->dwCatalogEntryId;
+	info->ProtocolChain.ChainEntries[1] = 4711;
+	info->dwMessageSize = 65507;
+}
+
 static void test_record(void **state)
 {
 	struct wsd_catalog_run run = recorded_run();
 	const char *path;
-	json_t *root, *entry;
+	json_t *root, *entry, *chain;
 
 	(void)state;
+	make_layer(&system_now.lists[0].entries[3].info);
 	assert_int_equal(wsd_catalog_install(&run, &plain), WSDCTL_OK);
 	root = read_record();
 	assert_int_equal(json_integer_value(json_object_get(root, "schema")), 1);
@@ -205,6 +215,16 @@ static void test_record(void **state)
 			    "{7D1F0C5A-3B64-4E0B-9A52-6F70656E5753}");
 	path = json_string_value(json_object_get(entry, "path"));
 	assert_string_equal(path, "%SystemRoot%\\System32\\openwsd.dll");
+	assert_int_equal(json_integer_value(json_object_get(entry, "version")), 2);
+	assert_int_equal(json_integer_value(json_object_get(entry, "min_sockaddr")),
+			 wsd_catalog_entries[WSD_CATALOG_STREAM][0].iMinSockAddr);
+	entry = json_object_get(json_object_get(root, "before"), "catalogues");
+	entry = json_object_get(json_array_get(entry, 0), "entries");
+	entry = json_array_get(entry, 3);
+	chain = json_object_get(entry, "chain");
+	assert_int_equal(json_array_size(chain), 2);
+	assert_int_equal(json_integer_value(json_array_get(chain, 1)), 4711);
+	assert_int_equal(json_integer_value(json_object_get(entry, "message_size")), 65507);
 	json_decref(root);
 
 	/* A failure is in it, too: what there was, and that it is so again. */
@@ -281,6 +301,31 @@ static void test_doctor(void **state)
 	system_now.switch_found = WSD_SWITCH_NONE;
 	system_now.files[1] = WSD_FILE_OTHER;
 	assert_int_equal(wsd_catalog_doctor(&run), WSDCTL_FAILED);
+	assert_int_equal(wsd_catalog_status(&run), WSDCTL_OK); /* of another version */
+	system_now.files[1] = WSD_FILE_NONE;
+	assert_true(says(wsd_catalog_status, "openwsd.dll of 32-bit programs is not there",
+			 WSDCTL_FAILED));
+}
+
+/* What a run has left that was killed between two of its steps. */
+static void test_left_over_files(void **state)
+{
+	struct wsd_catalog_run run = run_of(false), dry = run_of(true);
+
+	(void)state;
+	must_install(&plain);
+	system_now.is_kept[0] = system_now.is_kept[1] = true;
+	assert_int_equal(wsd_catalog_install(&dry, &plain), WSDCTL_OK);
+	system_now.administrator = false;
+	assert_int_equal(wsd_catalog_install(&run, &plain), WSDCTL_OK);
+	assert_true(system_now.is_kept[0] && system_now.is_kept[1]);
+	system_now.administrator = true;
+	assert_int_equal(wsd_catalog_install(&run, &plain), WSDCTL_OK);
+	assert_false(system_now.is_kept[0] || system_now.is_kept[1]);
+	assert_int_equal(wsd_catalog_uninstall(&run), WSDCTL_OK);
+	system_now.is_kept[1] = true;
+	assert_int_equal(wsd_catalog_uninstall(&run), WSDCTL_OK);
+	assert_false(system_now.is_kept[1]);
 }
 
 /* One that the system has, and no function for it. */
@@ -320,6 +365,7 @@ int main(void)
 		cmocka_unit_test_setup(test_record_that_cannot_be_written, setup),
 		cmocka_unit_test_setup(test_narrow, setup),
 		cmocka_unit_test_setup(test_doctor, setup),
+		cmocka_unit_test_setup(test_left_over_files, setup),
 		cmocka_unit_test_setup(test_unhandled_catalog, setup),
 	};
 

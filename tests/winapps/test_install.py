@@ -107,6 +107,23 @@ def main(folder, wsdctl, dll, trial, host, base):
             if file.read() != first:
                 problems.append("installing again changed the catalogues")
 
+        # What a run that was killed has left beside the DLLs goes; what is not of wsdctl stays.
+        mine = [path + ".0012abcd" + end for path, end in zip(2 * installed, (".old", ".new", ".away", ".old"))]
+        others_own = [path + end for path in installed for end in (".old", ".0012abcd.bak", ".backup.old")]
+        for again in ("install", "uninstall", "uninstall"):
+            for path in mine + others_own:
+                with open(path, "wb"):
+                    pass
+            run([again], 0)
+            for path in [path for path in mine if os.path.exists(path)]:
+                problems.append(f"{again} left {path}")
+            for path in [path for path in others_own if not os.path.exists(path)]:
+                problems.append(f"{again} removed {path}")
+        run(["install"], 0, "installed:")
+        os.rename(installed[1], installed[1] + ".gone")
+        run(["status"], 1, "openwsd.dll of 32-bit programs is not there")
+        os.rename(installed[1] + ".gone", installed[1])
+
         # What is tried fails where the configuration leaves out a way.
         conf = os.path.join(os.path.dirname(installed[0]), "openwsd.conf")
         for line, said in (("backends = shm,tcp", "IPv4: OpenWSD reaches no peer without it"),

@@ -186,12 +186,43 @@ int wsd_files_undo(void *self, unsigned catalog)
 	return 0;
 }
 
+/* As name_beside makes them: DLL.XXXXXXXX.SUFFIX, of hexadecimal digits. */
+static bool is_beside(const WCHAR *name)
+{
+	static const WCHAR *const suffixes[] = { L".old", L".new", L".away" };
+	size_t dll = wcslen(DLL L".");
+
+	if (_wcsnicmp(name, DLL L".", dll) != 0 || wcsspn(name + dll, L"0123456789abcdef") != 8)
+		return false;
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+		if (wcscmp(name + dll + 8, suffixes[i]) == 0)
+			return true;
+	return false;
+}
+
 void wsd_files_settle(void *self, unsigned catalog)
 {
+	WCHAR path[WSD_PATH_SIZE], *name;
+	WIN32_FIND_DATAW found;
+	HANDLE search;
+
 	(void)self;
-	if (done[catalog].aside)
-		remove_file(done[catalog].aside_path);
 	done[catalog].aside = done[catalog].put = false;
+	if (system_path(catalog, path) != 0)
+		return;
+	name = wcsrchr(path, L'\\') + 1;
+	wcscpy(name, DLL L".*");
+	search = FindFirstFileW(path, &found);
+	if (search == INVALID_HANDLE_VALUE)
+		return;
+	do {
+		if (is_beside(found.cFileName) &&
+		    wcslen(found.cFileName) < (size_t)(path + WSD_PATH_SIZE - name)) {
+			wcscpy(name, found.cFileName);
+			remove_file(path);
+		}
+	} while (FindNextFileW(search, &found));
+	FindClose(search);
 }
 
 int wsd_files_load(void *self)

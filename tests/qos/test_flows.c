@@ -5,7 +5,7 @@
  */
 #include "tests/qos/flow_pair.h"
 
-static void near(uint64_t got, uint64_t wanted, uint64_t tolerance)
+static void about(uint64_t got, uint64_t wanted, uint64_t tolerance)
 {
 	if (got + tolerance < wanted || got > wanted + tolerance)
 		fail_msg("%llu bytes, not %llu", (unsigned long long)got,
@@ -23,13 +23,13 @@ static void a_flow_sends_its_bucket_and_then_its_rate(void **state)
 			 WSD_OK);
 	assert_int_equal(agreed(&f.a).in.rate, 1000000);
 	advance(1000 * MS); /* full */
-	near(send_now(&f.c, &f.a, 1u << 30), 20000, 100);
+	about(send_now(&f.c, &f.a, 1u << 30), 20000, 100);
 	for (unsigned i = 0; i < 1000; i++) {
 		advance(MS);
 		sum += send_now(&f.c, &f.a, 1u << 30);
 	}
 	/* A portion (5 ms) may be waiting; each send moves the clock by some nanoseconds. */
-	near(sum, 1000000, 5100);
+	about(sum, 1000000, 5100);
 	close_flow(&f);
 }
 
@@ -50,7 +50,7 @@ static void a_peak_bounds_the_burst(void **state)
 		advance(MS);
 		sum += send_now(&f.c, &f.a, 1u << 30);
 	}
-	near(sum, 4000 + 400000, 9000);
+	about(sum, 4000 + 400000, 9000);
 	close_flow(&f);
 }
 
@@ -71,9 +71,9 @@ static void the_lesser_of_both_sides_holds(void **state)
 	assert_int_equal(agreed(&f.c).out.service, WSD_SERVICE_CONTROLLED_LOAD);
 	assert_int_equal(agreed(&f.a).in.rate, 300000);
 	advance(1000 * MS);
-	near(send_now(&f.c, &f.a, 1u << 30), 9000, 100);
+	about(send_now(&f.c, &f.a, 1u << 30), 9000, 100);
 	advance(100 * MS);
-	near(send_now(&f.c, &f.a, 1u << 30), 9000, 100);
+	about(send_now(&f.c, &f.a, 1u << 30), 9000, 100);
 	close_flow(&f);
 }
 
@@ -119,24 +119,24 @@ static void those_without_a_promise_share_the_rest(void **state)
 			sum[(k + i) % 4] += i >= 1000 ? n : 0;
 		}
 	}
-	near(sum[0], 4000000, 40000);
-	near(sum[1], 2000000, 20000);
-	near(sum[2] + sum[3], 2000000, 110000);
-	near(sum[2], sum[3], 110000);
+	about(sum[0], 4000000, 40000);
+	about(sum[1], 2000000, 20000);
+	about(sum[2] + sum[3], 2000000, 110000);
+	about(sum[2], sum[3], 110000);
 	/* One of the two may wait: it has half of what the other has. */
 	assert_int_equal(set_qos(&f[3].c, out_only(WSD_SERVICE_QUALITATIVE, 0, 0, 0)), WSD_OK);
 	share(f + 2, 2, all, sum + 2);
-	near(sum[2], 2 * sum[3], 200000);
-	near(sum[2] + sum[3], 3000000, 200000);
+	about(sum[2], 2 * sum[3], 200000);
+	about(sum[2] + sum[3], 3000000, 200000);
 	/* Or must not: eight times as much. */
 	assert_int_equal(set_qos(&f[3].c, out_only(WSD_SERVICE_NETWORK_CONTROL, 0, 0, 0)), WSD_OK);
 	share(f + 2, 2, all, sum + 2);
-	near(sum[3], 8 * sum[2], 300000);
-	near(sum[2] + sum[3], 3000000, 200000);
+	about(sum[3], 8 * sum[2], 300000);
+	about(sum[2] + sum[3], 3000000, 200000);
 	/* What the other does not use it may have. */
 	share(f + 2, 2, some, sum + 2);
-	near(sum[2], 150000, 1000);
-	near(sum[3], 2850000, 200000);
+	about(sum[2], 150000, 1000);
+	about(sum[3], 2850000, 200000);
 	/* Given back, nothing holds them. */
 	close_flow(&f[0]);
 	close_flow(&f[1]);
@@ -172,31 +172,31 @@ static void the_services_have_an_order_without_a_promise(void **state)
 	/* Alike, and nobody is asked. */
 	share(f, 2, all, sum);
 	assert_false(wsd_ledger_asks());
-	near(sum[0], 12000000, 0);
-	near(sum[1], 12000000, 0);
+	about(sum[0], 12000000, 0);
+	about(sum[1], 12000000, 0);
 	/* The first said nothing, and the second that it may wait: a third of the 4 MB/s of the path. */
 	assert_int_equal(set_qos(&f[1].c, out_only(WSD_SERVICE_QUALITATIVE, 0, 0, 0)), WSD_OK);
 	share(f, 2, all, sum);
-	near(sum[0], 12000000, 0);
-	near(sum[1], 4000000, 50000);
+	about(sum[0], 12000000, 0);
+	about(sum[1], 4000000, 50000);
 	assert_true(wsd_ledger_asks());
 	/* What the first does not use it may have, */
 	share(f, 2, some, sum);
-	near(sum[0], 3000000, 0);
-	near(sum[1], 9000000, 300000);
+	about(sum[0], 3000000, 0);
+	about(sum[1], 9000000, 300000);
 	/* and alone, all. */
 	share(f, 2, none, sum);
-	near(sum[1], 18000000, 0);
+	about(sum[1], 18000000, 0);
 	/* The second must not wait: the first has a ninth, though it said nothing. */
 	assert_int_equal(set_qos(&f[1].c, out_only(WSD_SERVICE_NETWORK_CONTROL, 0, 0, 0)), WSD_OK);
 	share(f, 2, all, sum);
-	near(sum[0], 12000000 / 9, 50000);
-	near(sum[1], 12000000, 0);
+	about(sum[0], 12000000 / 9, 50000);
+	about(sum[1], 12000000, 0);
 	/* Alike again; who said nothing is asked no more when the other has been silent for a while. */
 	assert_int_equal(set_qos(&f[1].c, out_only(WSD_SERVICE_BEST_EFFORT, 0, 0, 0)), WSD_OK);
 	share(f, 2, all, sum);
-	near(sum[0], 12000000, 0);
-	near(sum[1], 12000000, 0);
+	about(sum[0], 12000000, 0);
+	about(sum[1], 12000000, 0);
 	assert_false(wsd_ledger_asks());
 	close_flow(&f[0]);
 	close_flow(&f[1]);
@@ -215,9 +215,9 @@ static void priorities_have_an_order(void **state)
 	}
 	/* A whole, a half, a third: 6, 3 and 2 of 11. The first is not held back. */
 	share(f, 3, all, sum);
-	near(sum[0], 12000000, 0);
-	near(sum[1], 12000000 * 3 / 11, 100000);
-	near(sum[2], 12000000 * 2 / 11, 100000);
+	about(sum[0], 12000000, 0);
+	about(sum[1], 12000000 * 3 / 11, 100000);
+	about(sum[2], 12000000 * 2 / 11, 100000);
 	/* A priority is no agreement. */
 	assert_int_equal(agreed(&f[2].c).out.service, WSD_SERVICE_NONE);
 	/* With a service: an eighth of network control is as good as the standard. */
@@ -225,9 +225,9 @@ static void priorities_have_an_order(void **state)
 	set_priority(&f[1].c, UINT32_MAX); /* the last of all still has something */
 	set_priority(&f[2].c, 7);
 	share(f, 3, all, sum);
-	near(sum[0], 12000000, 0);
-	near(sum[1], 12000000 / 257, 10000);
-	near(sum[2], 12000000, 0);
+	about(sum[0], 12000000, 0);
+	about(sum[1], 12000000 / 257, 10000);
+	about(sum[2], 12000000, 0);
 	/* Who said nothing is asked until the others have been silent for a while. */
 	assert_true(wsd_ledger_asks());
 	advance(300 * MS);
@@ -264,9 +264,9 @@ static void what_is_left_of_a_fast_path_is_not_exceeded(void **state)
 	for (unsigned i = 0; i < 8; i++)
 		shares[i].weight = WSD_WEIGHT_STANDARD;
 	now = (wsd_engine_now(engine) / (100 * MS) + 1) * 100 * MS;
-	near(allowed(engine, shares, 1, now), part, part / 10);
-	near(allowed(engine, shares, 8, now + 100 * MS), part, part / 10);
-	near(allowed(engine, shares, 8, now + 200 * MS), part, part / 10);
+	about(allowed(engine, shares, 1, now), part, part / 10);
+	about(allowed(engine, shares, 8, now + 100 * MS), part, part / 10);
+	about(allowed(engine, shares, 8, now + 200 * MS), part, part / 10);
 	assert_int_equal(wsd_ledger_change(engine, 1000000000, 0), WSD_OK);
 }
 

@@ -157,10 +157,18 @@ static bool has_ours(const struct wsd_catalog_list *list)
 	return false;
 }
 
-/* What is wanted with its DLL may be entered. */
+static bool wants_any(const struct change *change)
+{
+	for (unsigned i = 0; i < change->api->catalogs; i++)
+		if (has_ours(&change->wanted->lists[i]))
+			return true;
+	return false;
+}
+
+/* What is wanted with its DLL may be entered: into every catalogue, if only to be removed again from this one. */
 static bool may_enter(const struct change *change, unsigned i)
 {
-	return !has_ours(&change->wanted->lists[i]) || change->wanted->files[i] == WSD_FILE_NONE ||
+	return !wants_any(change) || change->wanted->files[i] == WSD_FILE_NONE ||
 	       change->now->files[i] != WSD_FILE_NONE;
 }
 

@@ -3,11 +3,24 @@
 
 #include <string.h>
 
-#define FAILURE 4321
+#define FAILURE FAKE_ERROR
 
 enum turn { WORKS, REFUSES, WORKS_THEN_FAILS, WORKS_HALF, DOES_NOTHING };
 
-static enum turn next_turn(struct fake_system *system, bool changes)
+const char *const fake_calls[FAKE_CALLS] = {
+	"enumerate",  "path",	       "install",    "remove_provider", "order",    "switch_get",
+	"switch_set", "switch_delete", "file_state", "file_packaged",	"file_put", "file_drop",
+	"file_undo",  "service",       "load",	     "try_plain_tcp",
+};
+unsigned fake_failed[FAKE_CALLS];
+
+static bool is(const char *call, const char *name)
+{
+	return name != NULL && strcmp(call, name) == 0;
+}
+
+/* call: __func__ of one of these. */
+static enum turn next_turn(struct fake_system *system, bool changes, const char *call)
 {
 	static const enum turn turns[FAKE_FAILURES] = {
 		[FAKE_BEFORE] = REFUSES,
@@ -17,7 +30,8 @@ static enum turn next_turn(struct fake_system *system, bool changes)
 	};
 	unsigned n = ++system->calls;
 	bool fails = system->fail_at != 0 &&
-		     (n == system->fail_at || (system->fail_on && n > system->fail_at));
+		     (n == system->fail_at ||
+		      (n > system->fail_at && (system->fail_on || is(call, system->fail_then))));
 
 	if (changes)
 		system->changes++;
@@ -25,6 +39,9 @@ static enum turn next_turn(struct fake_system *system, bool changes)
 		system->on_change();
 	if (!fails)
 		return WORKS;
+	system->failed = call;
+	for (unsigned i = 0; i < FAKE_CALLS; i++)
+		fake_failed[i] += is(call, fake_calls[i]);
 	return changes ? turns[system->how] : REFUSES;
 }
 
@@ -60,7 +77,7 @@ static int enumerate(void *self, unsigned catalog, WSAPROTOCOL_INFOW *list, unsi
 	struct fake_system *system = self;
 	unsigned i;
 
-	if (next_turn(system, false) != WORKS || system->lists[catalog].count > room)
+	if (next_turn(system, false, __func__) != WORKS || system->lists[catalog].count > room)
 		return FAILURE;
 	*count = system->lists[catalog].count;
 	for (i = 0; i < *count; i++)
@@ -78,7 +95,7 @@ static int path(void *self, unsigned catalog, const GUID *provider, WCHAR out[WS
 	struct fake_system *system = self;
 	struct wsd_catalog_list *list = &system->lists[catalog];
 
-	if (next_turn(system, false) != WORKS)
+	if (next_turn(system, false, __func__) != WORKS)
 		return FAILURE;
 	for (unsigned i = 0; i < list->count; i++) {
 		if (!has(&list->entries[i], provider))
@@ -93,7 +110,7 @@ static int install(void *self, const GUID *provider, const WCHAR *dll,
 		   const WSAPROTOCOL_INFOW *entries, unsigned count)
 {
 	struct fake_system *system = self;
-	enum turn turn = next_turn(system, true);
+	enum turn turn = next_turn(system, true, __func__);
 	unsigned catalogs = turn == WORKS_HALF ? 1 : system->catalogs, c, i, n;
 
 	for (c = 0; c < system->catalogs; c++)
@@ -123,7 +140,7 @@ static int remove_provider(void *self, unsigned catalog, const GUID *provider)
 {
 	struct fake_system *system = self;
 	struct wsd_catalog_list *list = &system->lists[catalog];
-	enum turn turn = next_turn(system, true);
+	enum turn turn = next_turn(system, true, __func__);
 	unsigned from, to = 0, removed = 0;
 
 	for (from = 0; does_work(turn) && from < list->count; from++) {
@@ -142,7 +159,7 @@ static int order(void *self, unsigned catalog, const DWORD *ids, unsigned count)
 	struct fake_system *system = self;
 	struct wsd_catalog_list *list = &system->lists[catalog];
 	struct wsd_catalog_list old = *list;
-	enum turn turn = next_turn(system, true);
+	enum turn turn = next_turn(system, true, __func__);
 	unsigned i, j;
 
 	if (count != list->count)
@@ -166,7 +183,7 @@ static int switch_get(void *self, enum wsd_catalog_switch *found, GUID *provider
 {
 	struct fake_system *system = self;
 
-	if (next_turn(system, false) != WORKS)
+	if (next_turn(system, false, __func__) != WORKS)
 		return FAILURE;
 	*found = system->switch_found;
 	*provider = system->switch_provider;
@@ -176,7 +193,7 @@ static int switch_get(void *self, enum wsd_catalog_switch *found, GUID *provider
 static int switch_set(void *self, const GUID *provider)
 {
 	struct fake_system *system = self;
-	enum turn turn = next_turn(system, true);
+	enum turn turn = next_turn(system, true, __func__);
 
 	if (does_work(turn)) {
 		system->switch_found = WSD_SWITCH_ID;
@@ -188,7 +205,7 @@ static int switch_set(void *self, const GUID *provider)
 static int switch_delete(void *self)
 {
 	struct fake_system *system = self;
-	enum turn turn = next_turn(system, true);
+	enum turn turn = next_turn(system, true, __func__);
 
 	if (does_work(turn)) {
 		system->switch_found = WSD_SWITCH_NONE;
@@ -201,15 +218,16 @@ static int file_state(void *self, unsigned catalog, enum wsd_catalog_file *state
 {
 	struct fake_system *system = self;
 
-	if (next_turn(system, false) != WORKS)
+	if (next_turn(system, false, __func__) != WORKS)
 		return FAILURE;
 	*state = system->files[catalog];
 	return 0;
 }
 
-static int replace_file(struct fake_system *system, unsigned catalog, enum wsd_catalog_file by)
+static int replace_file(struct fake_system *system, unsigned catalog, enum wsd_catalog_file by,
+			const char *call)
 {
-	enum turn turn = next_turn(system, true);
+	enum turn turn = next_turn(system, true, call);
 
 	if (does_work(turn)) {
 		system->kept[catalog] = system->files[catalog];
@@ -221,23 +239,27 @@ static int replace_file(struct fake_system *system, unsigned catalog, enum wsd_c
 
 static int file_packaged(void *self, unsigned catalog)
 {
-	return ((struct fake_system *)self)->unpackaged[catalog] ? ERROR_FILE_NOT_FOUND : 0;
+	struct fake_system *system = self;
+
+	if (next_turn(system, false, __func__) != WORKS)
+		return FAILURE;
+	return system->unpackaged[catalog] ? ERROR_FILE_NOT_FOUND : 0;
 }
 
 static int file_put(void *self, unsigned catalog)
 {
-	return replace_file(self, catalog, WSD_FILE_SAME);
+	return replace_file(self, catalog, WSD_FILE_SAME, __func__);
 }
 
 static int file_drop(void *self, unsigned catalog)
 {
-	return replace_file(self, catalog, WSD_FILE_NONE);
+	return replace_file(self, catalog, WSD_FILE_NONE, __func__);
 }
 
 static int file_undo(void *self, unsigned catalog)
 {
 	struct fake_system *system = self;
-	enum turn turn = next_turn(system, true);
+	enum turn turn = next_turn(system, true, __func__);
 
 	if (does_work(turn) && system->is_kept[catalog]) {
 		system->files[catalog] = system->kept[catalog];
@@ -253,13 +275,21 @@ static void file_settle(void *self, unsigned catalog)
 
 static int service(void *self, enum wsd_catalog_service *state)
 {
-	*state = ((struct fake_system *)self)->service;
+	struct fake_system *system = self;
+
+	if (next_turn(system, false, __func__) != WORKS)
+		return FAILURE;
+	*state = system->service;
 	return 0;
 }
 
 static int load(void *self)
 {
-	return ((struct fake_system *)self)->files[0] == WSD_FILE_SAME ? 0 : FAILURE;
+	struct fake_system *system = self;
+
+	return next_turn(system, false, __func__) == WORKS && system->files[0] == WSD_FILE_SAME
+		       ? 0
+		       : FAILURE;
 }
 
 /* Only with its entries and its DLL it can be tried. */
@@ -267,7 +297,7 @@ static int try_plain_tcp(void *self, unsigned catalog)
 {
 	struct fake_system *system = self;
 
-	if (next_turn(system, false) != WORKS || system->no_plain[catalog] ||
+	if (next_turn(system, false, __func__) != WORKS || system->no_plain[catalog] ||
 	    system->files[catalog] == WSD_FILE_NONE ||
 	    wsd_catalog_count(&system->lists[catalog], WSD_CATALOG_STREAM) != WSD_CATALOG_ENTRIES)
 		return FAILURE;

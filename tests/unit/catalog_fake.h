@@ -24,10 +24,12 @@ struct fake_system {
 	bool administrator;
 	enum wsd_catalog_service service;
 
-	unsigned calls;	  /* that can fail */
-	unsigned changes; /* calls that did something */
-	unsigned fail_at; /* the call with this number, from 1; 0: none */
-	bool fail_on;	  /* and each one after it */
+	unsigned calls;	       /* that can fail */
+	unsigned changes;      /* calls that did something */
+	unsigned fail_at;      /* the call with this number, from 1; 0: none */
+	bool fail_on;	       /* and each one after it */
+	const char *fail_then; /* and each one of this name after it; NULL: none */
+	const char *failed;    /* which it was, the last one */
 	enum fake_failure how;
 	void (*on_change)(void); /* before each call that changes something; NULL: nothing */
 	bool no_plain[WSD_CATALOGS_MAX]; /* peers without OpenWSD are not reached */
@@ -37,6 +39,12 @@ struct fake_system {
 		twice; /* how often a provider was to be installed that was there: refused, as by Windows */
 	bool homeless; /* an entry of ours was there while its DLL was not */
 };
+
+/* The calls of the table that can fail, each of them, and how often one did. */
+#define FAKE_CALLS 16u
+#define FAKE_ERROR 4321
+extern const char *const fake_calls[FAKE_CALLS];
+extern unsigned fake_failed[FAKE_CALLS];
 
 /* Five strangers in each catalogue. */
 void fake_init(struct fake_system *system, struct wsd_catalog_api *api);

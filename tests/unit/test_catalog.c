@@ -159,7 +159,8 @@ static const struct scenario {
 };
 
 /* False when the scenario has fewer calls than n. */
-static bool fail_once(const struct scenario *scenario, enum fake_failure how, unsigned n, bool on)
+static bool fail_once(const struct scenario *scenario, enum fake_failure how, unsigned n, bool on,
+		      const char *then)
 {
 	struct wsd_catalog_state first, now;
 	bool restored, done;
@@ -173,6 +174,7 @@ static bool fail_once(const struct scenario *scenario, enum fake_failure how, un
 	system_now.calls = 0;
 	system_now.fail_at = n;
 	system_now.fail_on = on;
+	system_now.fail_then = then;
 	done = change(&restored);
 	system_now.fail_at = 0;
 	read_into(&now);
@@ -181,20 +183,20 @@ static bool fail_once(const struct scenario *scenario, enum fake_failure how, un
 		assert_true(wsd_catalog_equal(&now, &wanted));
 		return system_now.calls >= n;
 	}
-	if (!on)
+	if (!on && then == NULL)
 		assert_true(restored);
 	if (restored)
 		assert_true(wsd_catalog_equal(&now, &first));
 	return true;
 }
 
-static void fail_each(bool on)
+static void fail_each(bool on, const char *then)
 {
 	for (size_t s = 0; s < sizeof(scenarios) / sizeof(scenarios[0]); s++) {
 		for (unsigned how = 0; how < FAKE_FAILURES; how++) {
 			unsigned n = 1;
 
-			while (fail_once(&scenarios[s], (enum fake_failure)how, n, on))
+			while (fail_once(&scenarios[s], (enum fake_failure)how, n, on, then))
 				assert_true(++n < 1000);
 			assert_true(n > 20); /* it did fail, often */
 		}
@@ -204,13 +206,31 @@ static void fail_each(bool on)
 static void test_one_failure(void **state)
 {
 	(void)state;
-	fail_each(false);
+	fail_each(false, NULL);
 }
 
 static void test_failures_to_the_end(void **state)
 {
 	(void)state;
-	fail_each(true);
+	fail_each(true, NULL);
+}
+
+/* One, and on the way back each one of a kind. */
+static void test_failures_on_the_way_back(void **state)
+{
+	static const char *const back[] = { "remove_provider", "install", "order", "file_undo" };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(back) / sizeof(back[0]); i++)
+		fail_each(false, back[i]);
+	for (unsigned i = 0; i < FAKE_CALLS; i++) {
+		bool of_commands = strcmp(fake_calls[i], "service") == 0 ||
+				   strcmp(fake_calls[i], "load") == 0 ||
+				   strcmp(fake_calls[i], "file_packaged") == 0;
+
+		if (fake_failed[i] == 0 && !of_commands)
+			fail_msg("%s never failed", fake_calls[i]);
+	}
 }
 
 int main(void)
@@ -223,6 +243,7 @@ int main(void)
 		cmocka_unit_test_setup(test_repair, setup),
 		cmocka_unit_test(test_one_failure),
 		cmocka_unit_test(test_failures_to_the_end),
+		cmocka_unit_test(test_failures_on_the_way_back),
 	};
 	int failed;
 

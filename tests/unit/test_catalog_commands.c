@@ -344,6 +344,140 @@ static void test_unhandled_catalog(void **state)
 	assert_true(says(wsd_catalog_uninstall, text, WSDCTL_OK));
 }
 
+/* --- every failure of every call, as the commands tell it --- */
+
+static void start_clean(void)
+{
+}
+
+static void start_installed(void)
+{
+	must_install(&everything);
+}
+
+static void start_older(void)
+{
+	must_install(&plain);
+	system_now.files[1] = WSD_FILE_OTHER;
+}
+
+static int install_everything(const struct wsd_catalog_run *run)
+{
+	return wsd_catalog_install(run, &everything);
+}
+
+static const struct command {
+	void (*start)(void);
+	int (*run)(const struct wsd_catalog_run *run);
+} commands[] = {
+	{ start_clean, install_everything },	 { start_older, install_everything },
+	{ start_installed, install_everything }, { start_installed, wsd_catalog_uninstall },
+	{ start_installed, wsd_catalog_status }, { start_installed, wsd_catalog_doctor },
+};
+
+/* A failure that costs nothing but a word: the path of somebody else's entry, and the last look at the service. */
+static bool is_harmless(const struct command *command)
+{
+	return strcmp(system_now.failed, "path") == 0 ||
+	       (strcmp(system_now.failed, "service") == 0 && command->run == install_everything);
+}
+
+/* What it said is in text. */
+static int run_failing(const struct command *command, unsigned n, enum fake_failure how, char *text,
+		       size_t size)
+{
+	struct wsd_catalog_run run = run_of(false);
+	size_t length;
+	int status;
+
+	fake_init(&system_now, &api);
+	command->start();
+	read_into(&before);
+	run.out = run.err = tmpfile();
+	assert_non_null(run.out);
+	system_now.how = how;
+	system_now.calls = 0;
+	system_now.fail_at = n;
+	status = command->run(&run);
+	system_now.fail_at = 0;
+	rewind(run.out);
+	length = fread(text, 1, size - 1, run.out);
+	text[length] = '\0';
+	fclose(run.out);
+	read_into(&after);
+	return status;
+}
+
+/* False: it has fewer calls than n. */
+static bool tells_failure(const struct command *command, unsigned n, enum fake_failure how)
+{
+	static struct wsd_catalog_state good;
+	static char text[65536];
+	int status;
+
+	assert_int_equal(run_failing(command, 0, how, text, sizeof(text)), WSDCTL_OK);
+	assert_true(strstr(text, "error") == NULL);
+	good = after;
+	status = run_failing(command, n, how, text, sizeof(text));
+	if (system_now.failed == NULL)
+		return false;
+	if (status == WSDCTL_OK) {
+		assert_true(is_harmless(command) && wsd_catalog_equal(&after, &good));
+		assert_true(strcmp(system_now.failed, "path") == 0 ||
+			    strstr(text, "asking for the service ws2ifsl: error 4321") != NULL);
+		return true;
+	}
+	assert_int_equal(status, WSDCTL_FAILED);
+	assert_true(wsd_catalog_equal(&after, &before));
+	assert_true(strstr(text, "wsdctl: ") != NULL || strstr(text, "BAD ") != NULL);
+	return true;
+}
+
+static void test_each_failure(void **state)
+{
+	(void)state;
+	for (size_t c = 0; c < sizeof(commands) / sizeof(commands[0]); c++) {
+		for (unsigned how = 0; how < FAKE_FAILURES; how++) {
+			unsigned n = 1;
+
+			while (tells_failure(&commands[c], n, (enum fake_failure)how))
+				assert_true(++n < 1000);
+			assert_true(n > 10);
+		}
+	}
+	for (unsigned i = 0; i < FAKE_CALLS; i++)
+		if (fake_failed[i] == 0 &&
+		    strcmp(fake_calls[i], "file_undo") != 0) /* on the way back: test_catalog */
+			fail_msg("%s never failed", fake_calls[i]);
+}
+
+/* doctor goes on, and says which it was. */
+static void test_doctor_tells_which(void **state)
+{
+	static const char *const lines[][2] = {
+		{ "load", "BAD  openwsd.dll can be loaded" },
+		{ "service", "BAD  asking for the service ws2ifsl: error 4321" },
+	};
+	const struct command doctor = { start_installed, wsd_catalog_doctor };
+	static char text[65536];
+	unsigned found = 0;
+
+	(void)state;
+	for (unsigned n = 1; n < 100; n++) {
+		int status = run_failing(&doctor, n, FAKE_BEFORE, text, sizeof(text));
+
+		for (unsigned i = 0; i < 2 && system_now.failed != NULL; i++) {
+			if (strcmp(system_now.failed, lines[i][0]) != 0)
+				continue;
+			assert_int_equal(status, WSDCTL_FAILED);
+			assert_true(strstr(text, lines[i][1]) != NULL);
+			assert_true(strstr(text, lines[1 - i][1]) == NULL);
+			found |= 1u << i;
+		}
+	}
+	assert_int_equal(found, 3);
+}
+
 static int drop_record(void **state)
 {
 	(void)state;
@@ -367,6 +501,8 @@ int main(void)
 		cmocka_unit_test_setup(test_doctor, setup),
 		cmocka_unit_test_setup(test_left_over_files, setup),
 		cmocka_unit_test_setup(test_unhandled_catalog, setup),
+		cmocka_unit_test(test_each_failure),
+		cmocka_unit_test(test_doctor_tells_which),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, drop_record);

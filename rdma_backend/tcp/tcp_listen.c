@@ -309,8 +309,7 @@ static void request_complete(struct wsd_request *request)
 	}
 	listener->silent--;
 	listener->reported++;
-	request->state = TCP_REQ_READY;
-	tcp_os_set_change(queue->set, request->source.fd, TCP_HANGUP, &request->source);
+	request->state = TCP_REQ_READY; /* still read from: see silence_broken */
 	tcp_mark_ready(queue, &request->source);
 }
 
@@ -346,12 +345,27 @@ static void request_read(struct wsd_request *request)
 	request_read(request);
 }
 
+/* A connector says nothing more before it is answered: it has left, or broken the protocol. What it says would hide
+ * its end, on systems that tell of one behind all bytes only. */
+static bool silence_broken(struct wsd_request *request)
+{
+	uint8_t byte;
+	struct iovec iov = { .iov_base = &byte, .iov_len = sizeof(byte) };
+	intptr_t n = tcp_os_recv(request->source.fd, &iov, 1);
+
+	if (n > 0)
+		tcp_count(request->listener->queue->device->counters.protocol_errors);
+	return n != -EAGAIN;
+}
+
 void tcp_request_ready(struct wsd_request *request)
 {
 	struct wsd_queue *queue = request->listener->queue;
 
 	if (request->state == TCP_REQ_READING) {
 		request_read(request);
+	} else if (!silence_broken(request)) {
+		return;
 	} else if (request->state == TCP_REQ_READY) {
 		tcp_request_free(request); /* nobody has heard of it */
 	} else if (request->state == TCP_REQ_REPORTED) {

@@ -7,8 +7,9 @@
  * has ended meanwhile is put again. Whoever begins one takes from the event what it told of others: `begun`.
  *
  * The rest is rare, and Winsock records it (WSAEventSelect): a connection to accept, the end of a connect, room after a
- * send that found none, an end behind bytes that nobody wants yet, and bytes themselves where the system lacks memory
- * for a question. It is selected when it is first wanted. Sockets share the events of that, apart from the set's; when
+ * send that found none, a reset behind bytes that nobody takes yet (an end is recorded behind all bytes on Windows, and
+ * at once on Wine: nobody may count on it), and bytes themselves where the system lacks memory for a question. It is
+ * selected when it is first wanted. Sockets share the events of that, apart from the set's; when
  * one is signalled, those of its group that want something of it are asked for their records.
  */
 #include "rdma_backend/tcp/tcp_slot_windows.h"
@@ -82,8 +83,7 @@ static bool wants_end(const struct tcp_slot *slot)
 {
 	if (!atomic_load(&slot->readable) || slot->listening)
 		return false;
-	return (slot->wanted & TCP_HANGUP) ||
-	       ((slot->wanted & TCP_READ) && atomic_load(&slot->told));
+	return (slot->wanted & TCP_READ) && atomic_load(&slot->told);
 }
 
 /* What has to be recorded for its owner to hear what it wants. */
@@ -99,7 +99,7 @@ static long records_for(const struct tcp_slot *slot)
 		return FD_CONNECT;
 	if ((slot->wanted & TCP_WRITE) && !atomic_load(&slot->writable))
 		records |= FD_WRITE | FD_CLOSE;
-	if (slot->unasked && (slot->wanted & (TCP_READ | TCP_HANGUP)))
+	if (slot->unasked && (slot->wanted & TCP_READ))
 		records |= FD_READ | FD_CLOSE;
 	if (wants_end(slot))
 		records |= FD_CLOSE;
@@ -203,8 +203,7 @@ int tcp_news_learn(struct tcp_slot *set, struct tcp_slot *slot)
 	if (atomic_load(&slot->failed))
 		return 0;
 	if (atomic_load(&slot->connected) && !atomic_load(&slot->readable) &&
-	    !atomic_load(&slot->asked) && !slot->unasked &&
-	    (slot->wanted & (TCP_READ | TCP_HANGUP)))
+	    !atomic_load(&slot->asked) && !slot->unasked && (slot->wanted & TCP_READ))
 		begin_question(set, slot);
 	/* Once: behind bytes only a record tells. */
 	if (wants_end(slot) && !atomic_load(&slot->closed) && !(slot->records & FD_CLOSE))

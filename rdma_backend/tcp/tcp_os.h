@@ -22,7 +22,7 @@ struct iovec { /* a WSABUF */
 
 #define TCP_READ   1u /* readable, or the peer closed, or the socket failed */
 #define TCP_WRITE  2u /* writable */
-#define TCP_HANGUP 4u /* only: the peer closed, or the socket failed */
+#define TCP_HANGUP 4u /* told to who asks for TCP_READ: the peer closed, or the socket failed */
 
 struct tcp_ready {
 	void *tag;

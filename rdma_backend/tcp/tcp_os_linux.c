@@ -258,8 +258,6 @@ static uint32_t to_epoll(uint32_t events)
 		mask |= EPOLLIN | EPOLLRDHUP;
 	if (events & TCP_WRITE)
 		mask |= EPOLLOUT;
-	if (events & TCP_HANGUP)
-		mask |= EPOLLRDHUP;
 	return mask;
 }
 

@@ -48,7 +48,7 @@ static uint32_t ready_events(const struct tcp_slot *slot)
 		return atomic_load(&slot->raised) ? TCP_READ : 0;
 	if (atomic_load(&slot->failed) && slot->wanted)
 		return TCP_READ | TCP_HANGUP | (slot->wanted & TCP_WRITE);
-	if (atomic_load(&slot->closed) && (slot->wanted & (TCP_READ | TCP_HANGUP)))
+	if (atomic_load(&slot->closed) && (slot->wanted & TCP_READ))
 		events |= TCP_READ | TCP_HANGUP;
 	if (atomic_load(&slot->readable) && (slot->wanted & TCP_READ))
 		events |= TCP_READ;

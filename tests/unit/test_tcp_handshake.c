@@ -217,6 +217,51 @@ static void test_closed(void **state)
 	raw_close(holder);
 }
 
+/* A connector that sends more than its request, and closes or waits: it gives its place in the backlog up. */
+static void test_talkative(void **state)
+{
+	struct tcp_banner banner;
+	uint8_t request[REQUEST_BYTES + 1] = { 0 }, bytes[TCP_BANNER_BYTES];
+	uint64_t *errors = wsd_counter("tcp", "protocol_errors", ""), before = *errors;
+	struct wsd_listener_ep *listener;
+	struct wsd_event event, gone;
+	struct wsd_endpoint *ep;
+	struct wsd_addr addr;
+	intptr_t fd, holder;
+
+	(void)state;
+	addr = address(WSD_FAMILY_IPV4, free_port(WSD_FAMILY_IPV4, &holder));
+	side_open(&me);
+	assert_int_equal(OPS->listen(me.queue, &addr, 1, NULL, &listener), WSD_OK);
+	for (unsigned i = 0; i < 4; i++) {
+		bool at_once = i & 1, closes = i & 2;
+
+		fd = raw_connect(tcp_candidate_port(addr.port, 0));
+		assert_false(next_event(&me, &event, 50000000));
+		assert_int_equal(raw_receive_all(fd, bytes, sizeof(bytes)), sizeof(bytes));
+		assert_true(tcp_banner_decode(&banner, bytes));
+		make_greeting(request, TCP_FRAME_REQUEST, &addr, banner.nonce, 4);
+		assert_true(raw_send(fd, request, REQUEST_BYTES + at_once));
+		assert_int_equal(turn_until_event(&event), WSD_EV_REQUEST);
+		if (!at_once)
+			assert_true(raw_send(fd, request, 1));
+		if (closes)
+			raw_close(fd);
+		assert_int_equal(turn_until_event(&gone), WSD_EV_REQUEST_GONE);
+		assert_ptr_equal(gone.request, event.request);
+		assert_int_equal(OPS->endpoint_create(me.queue, event.request, &ep_attr, NULL, &ep),
+				 WSD_OK);
+		assert_int_equal(OPS->accept(ep, "", 0), WSD_ERESET);
+		OPS->endpoint_destroy(ep);
+		if (!closes)
+			raw_close(fd);
+		assert_int_equal(*errors, before + i + 1);
+	}
+	OPS->listener_destroy(listener);
+	side_close(&me);
+	raw_close(holder);
+}
+
 /* A false listener that says the right banner to who connects, and hears the request. */
 static intptr_t hear_request(intptr_t listener, const struct wsd_addr *addr)
 {
@@ -341,10 +386,10 @@ int main(int argc, char **argv)
 {
 	static const struct os_role roles[] = { SERVER_ROLE, { NULL, NULL } };
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stale),	  cmocka_unit_test(test_repeated),
-		cmocka_unit_test(test_held_open), cmocka_unit_test(test_thousands),
-		cmocka_unit_test(test_closed),	  cmocka_unit_test(test_false_listener),
-		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_stale),	       cmocka_unit_test(test_repeated),
+		cmocka_unit_test(test_held_open),      cmocka_unit_test(test_thousands),
+		cmocka_unit_test(test_closed),	       cmocka_unit_test(test_talkative),
+		cmocka_unit_test(test_false_listener), cmocka_unit_test(test_marks),
 	};
 
 	os_begin(argc, argv, roles);

@@ -2,46 +2,28 @@
 /* sample.c - the sample backend's device, queues, events, memory, and the table it exports. */
 #include "sample.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <string.h>
-#include <sys/timerfd.h>
-#include <unistd.h>
 
 #define PAGE	   4096u
 #define ACCESS_ALL (WSD_ACCESS_LOCAL_WRITE | WSD_ACCESS_REMOTE_READ | WSD_ACCESS_REMOTE_WRITE)
 
 const struct wsd_host *sample_host;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct region *regions;
 static uint32_t last_key;
 
 /* Every operation is a function body between these two. */
 void sample_enter(void)
 {
-	pthread_mutex_lock(&lock);
+	sample_os_lock();
 }
 
 enum wsd_status sample_leave(enum wsd_status status)
 {
-	pthread_mutex_unlock(&lock);
+	sample_os_unlock();
 	return status;
 }
 
 /* ---- events ---- */
-
-/*
- * Due at once, later, or (0) never. A timer, because the limit of a connect must end a sleep,
- * too.
- */
-static void set_timer(struct wsd_queue *queue, uint64_t ns)
-{
-	struct itimerspec spec = { 0 };
-
-	spec.it_value.tv_sec = (time_t)(ns / 1000000000u);
-	spec.it_value.tv_nsec = (long)(ns % 1000000000u);
-	timerfd_settime(queue->timer, 0, &spec, NULL);
-}
 
 bool sample_source_init(struct source *source, struct wsd_queue *queue, void *context,
 			uint32_t size)
@@ -92,7 +74,7 @@ struct wsd_event *sample_push(struct source *source, enum wsd_event_type type,
 	if (!source->ready)
 		make_ready(source);
 	if (source->queue->armed)
-		set_timer(source->queue, 1);
+		sample_os_timer_set(source->queue->timer, 1);
 	source->queue->armed = false;
 	return event;
 }
@@ -145,24 +127,24 @@ static enum wsd_status sample_queue_create(struct wsd_device *device, uint32_t d
 					   struct wsd_queue **queue)
 {
 	struct wsd_queue *q = sample_host->alloc(sizeof(*q));
+	enum wsd_status status;
 
 	(void)device;
 	(void)depth;
 	(void)context; /* this device cannot be removed */
 	if (!q)
 		return WSD_ENOMEM;
-	q->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (q->timer < 0) {
+	status = sample_os_timer_new(&q->timer);
+	if (status != WSD_OK)
 		sample_host->free(q);
-		return errno == EMFILE || errno == ENFILE ? WSD_ENOFILES : WSD_ENOMEM;
-	}
-	*queue = q;
-	return WSD_OK;
+	else
+		*queue = q;
+	return status;
 }
 
 static void sample_queue_destroy(struct wsd_queue *queue)
 {
-	close(queue->timer);
+	sample_os_timer_free(queue->timer);
 	sample_host->free(queue);
 }
 
@@ -213,7 +195,7 @@ static enum wsd_status sample_arm(struct wsd_queue *queue)
 			limit = ep->deadline;
 	}
 	now = sample_host->now();
-	set_timer(queue, limit == UINT64_MAX ? 0 : limit > now ? limit - now : 1);
+	sample_os_timer_set(queue->timer, limit == UINT64_MAX ? 0 : limit > now ? limit - now : 1);
 	queue->armed = true;
 	return sample_leave(WSD_OK);
 }
@@ -222,7 +204,7 @@ static void sample_disarm(struct wsd_queue *queue)
 {
 	sample_enter();
 	queue->armed = false;
-	set_timer(queue, 0);
+	sample_os_timer_set(queue->timer, 0);
 	sample_leave(WSD_OK);
 }
 

@@ -33,7 +33,7 @@ struct wsd_queue {
 	struct wsd_endpoint *endpoints;
 	struct source *first, *last;
 	uint32_t connecting;
-	int timer;
+	wsd_wait_object timer;
 	bool armed;
 	uint8_t data[WSD_REPLY_DATA_MAX]; /* private data of the last event polled */
 };
@@ -97,6 +97,14 @@ struct wsd_event *sample_push(struct source *source, enum wsd_event_type type,
 			      enum wsd_status status);
 void sample_drop_memory(struct wsd_endpoint *ep);
 uint8_t *sample_target(struct wsd_endpoint *peer, const struct work *work);
+
+/* sample_os_linux.c, sample_os_windows.c: the lock, and the object that a queue is waited for with.
+ * It is ready when its timer is due, because the limit of a connect must end a sleep, too. */
+void sample_os_lock(void);
+void sample_os_unlock(void);
+enum wsd_status sample_os_timer_new(wsd_wait_object *timer);
+void sample_os_timer_set(wsd_wait_object timer, uint64_t ns); /* 0: never */
+void sample_os_timer_free(wsd_wait_object timer);
 
 /* sample_conn.c: connections */
 void sample_check_limits(struct wsd_queue *queue);

@@ -77,14 +77,23 @@ def check_documents(package):
                        if not os.path.exists(os.path.join(package, "docs", name))]
 
 
-def check_headers(package):
+def build(package, *arguments):
+    """What the compiler complains of, with the package's headers and no others of OpenWSD."""
+    return subprocess.run(["x86_64-w64-mingw32-gcc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I",
+                           os.path.join(package, "include"), *arguments], text=True, stderr=subprocess.PIPE,
+                          check=False)
+
+
+def check_headers(source, package):
+    """A program, and the example of a backend, which becomes sample.dll in the package's folder."""
+    sample = [os.path.join(source, "examples/backend-sample", name)
+              for name in ("sample.c", "sample_conn.c", "sample_os_windows.c", "sample_work.c")]
     with tempfile.TemporaryDirectory() as folder:
         with open(os.path.join(folder, "user.c"), "w", encoding="ascii") as file:
             file.write(USER)
-        built = subprocess.run(["x86_64-w64-mingw32-gcc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I",
-                                os.path.join(package, "include"), os.path.join(folder, "user.c"), "-o",
-                                os.path.join(folder, "user.exe")], text=True, stderr=subprocess.PIPE, check=False)
-    return [f"the headers: {built.stderr}"] if built.returncode else []
+        results = [build(package, os.path.join(folder, "user.c"), "-o", os.path.join(folder, "user.exe")),
+                   build(package, "-shared", "-static-libgcc", *sample, "-o", os.path.join(package, "sample.dll"))]
+    return [f"the headers: {built.stderr}" for built in results if built.returncode]
 
 
 def check_wsdctl(folder, package):
@@ -99,11 +108,12 @@ def check_wsdctl(folder, package):
             got, output = server.run(["wsdctl.exe"] + command, 60, package, {})
             if got != status or any(text not in output for text in said):
                 problems.append(f"wsdctl {' '.join(command)}: {got}, not {status} with {said}:\n{output}")
-        for program, said in (("backend-conformance.exe", "enumerate"), ("wsdswitch.exe", "usage: wsdswitch")):
-            got, output = server.run([os.path.join("vendor", program), "--list" if said == "enumerate" else "--help"],
-                                     60, package, {})
+        for command, said in (("backend-conformance.exe --list", "enumerate"),
+                              ("backend-conformance.exe --module sample.dll --one-process --test reject", "reject"),
+                              ("wsdswitch.exe --help", "usage: wsdswitch")):
+            got, output = server.run(["vendor/" + command.split()[0]] + command.split()[1:], 60, package, {})
             if got != 0 or said not in output:
-                problems.append(f"{program}: {got}:\n{output}")
+                problems.append(f"{command}: {got}:\n{output}")
     if not os.path.exists(os.path.join(package, "record.json")):
         problems.append("install --dry-run leaves no record")
     return problems
@@ -130,7 +140,7 @@ def main(source, version, x64, x86):
         for program in ("x86/openwsd.dll", "x86/trial.exe"):
             problems += check_program(source, os.path.join(package, program), 0x14C, version)
         problems += check_documents(package)
-        problems += check_headers(package)
+        problems += check_headers(source, package)
         problems += check_wsdctl(os.path.join(source, "build/winapps"), package)
     for problem in problems:
         print(problem)

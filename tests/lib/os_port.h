@@ -7,6 +7,7 @@
 #define WSD_TESTS_LIB_OS_PORT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define FIRST_RANGE   21000u
 #define RANGE	      2000u
@@ -21,6 +22,9 @@ unsigned short os_port(bool v6, bool listening); /* held as long as the process 
 unsigned short os_free_port(bool v6);		 /* held by nobody */
 /* By TCP of the system: connect to that port of this machine, say 'v' and wait for the answer 'h'. */
 bool os_visit(bool v6, unsigned short port);
+#ifdef _WIN32
+uintptr_t os_base_socket(int family); /* a SOCKET of the system's own, for TCP */
+#endif
 /* The first of 2000 numbers that no other test of this host gets while the process lives: where the ports of the
  * system are not asked for, and two programs with one number would meet each other. */
 unsigned short os_port_range(void);

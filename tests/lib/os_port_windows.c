@@ -9,6 +9,23 @@
 
 #include "tests/lib/os_port.h"
 
+/* Of the system's base provider, also where another one stands before it in the catalogue. */
+uintptr_t os_base_socket(int family)
+{
+	static WSAPROTOCOL_INFOW list[64];
+	DWORD size = sizeof(list);
+	int tcp[] = { IPPROTO_TCP, 0 };
+	int count = WSAEnumProtocolsW(tcp, list, &size);
+
+	for (int i = 0; i < count; i++)
+		if (list[i].iAddressFamily == family && list[i].iSocketType == SOCK_STREAM &&
+		    list[i].ProtocolChain.ChainLen == BASE_PROTOCOL &&
+		    (list[i].dwServiceFlags1 & XP1_IFS_HANDLES) != 0)
+			return WSASocketW(FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO,
+					  FROM_PROTOCOL_INFO, &list[i], 0, WSA_FLAG_OVERLAPPED);
+	exit(3);
+}
+
 static const char *address_text(bool v6, bool from)
 {
 	static const char *const names[2][2] = { { "WSD_TEST_IPV4", "WSD_TEST_FROM_IPV4" },
@@ -40,7 +57,7 @@ bool os_address_here(bool v6, bool from)
 	if (inet_pton(v6 ? AF_INET6 : AF_INET, text,
 		      v6 ? (void *)&at6.sin6_addr : (void *)&at.sin_addr) != 1)
 		return false;
-	s = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+	s = os_base_socket(v6 ? AF_INET6 : AF_INET);
 	here = s != INVALID_SOCKET && bind(s, v6 ? (struct sockaddr *)&at6 : (struct sockaddr *)&at,
 					   v6 ? (int)sizeof(at6) : (int)sizeof(at)) == 0;
 	if (s != INVALID_SOCKET)
@@ -71,7 +88,7 @@ static SOCKET bound(bool v6, unsigned short *port)
 	}
 	if (WSAStartup(MAKEWORD(2, 2), &data) != 0)
 		exit(3);
-	s = socket(at.any.sa_family, SOCK_STREAM, 0);
+	s = os_base_socket(at.any.sa_family);
 	if (s == INVALID_SOCKET || bind(s, &at.any, length) || getsockname(s, &at.any, &length))
 		exit(3);
 	*port = ntohs(at.any.sa_family == AF_INET6 ? at.v6.sin6_port : at.v4.sin_port);
@@ -99,7 +116,7 @@ bool os_visit(bool v6, unsigned short port)
 	if (WSAStartup(MAKEWORD(2, 2), &data) != 0)
 		exit(3);
 	os_address(v6, false, bytes);
-	fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+	fd = os_base_socket(v6 ? AF_INET6 : AF_INET);
 	if (v6) {
 		struct sockaddr_in6 at = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 

@@ -5,69 +5,8 @@
  */
 #include "tests/unit/winsock_pair.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
-
-#include "provider/transport/os_pass.h"
-#include "provider/transport/os_port.h"
-#include "provider/transport/os_tcp.h"
 #include "tests/plain/system.h"
-
-enum fault { NO_FAULT, WRONG_SOCKET, NOT_LISTENING, FULL_BOX, LOST, NO_DESCRIPTORS, NO_TWIN };
-
-static atomic_int fault;
-static atomic_uint faults; /* so often, then no more */
-static intptr_t wrong_one;
-
-enum wsd_status __real_wsd_os_pass_give(intptr_t socket, uint8_t tag, const uint8_t *name,
-					uint32_t process, void *letter);
-enum wsd_status __wrap_wsd_os_pass_give(intptr_t socket, uint8_t tag, const uint8_t *name,
-					uint32_t process, void *letter);
-enum wsd_status __real_wsd_os_pass_take(intptr_t box, const void *letter, uint8_t *tag,
-					intptr_t *socket);
-enum wsd_status __wrap_wsd_os_pass_take(intptr_t box, const void *letter, uint8_t *tag,
-					intptr_t *socket);
-
-enum wsd_status __real_wsd_os_pass_twin(intptr_t socket, intptr_t *twin);
-enum wsd_status __wrap_wsd_os_pass_twin(intptr_t socket, intptr_t *twin);
-
-static bool fails(enum fault now)
-{
-	if ((enum fault)atomic_load(&fault) != now || atomic_load(&faults) == 0)
-		return false;
-	atomic_fetch_sub(&faults, 1);
-	return true;
-}
-
-enum wsd_status __wrap_wsd_os_pass_give(intptr_t socket, uint8_t tag, const uint8_t *name,
-					uint32_t process, void *letter)
-{
-	if (fails(FULL_BOX))
-		return WSD_AGAIN;
-	if (fails(LOST)) /* it has died on the way */
-		return WSD_OK;
-	if (fails(WRONG_SOCKET) || fails(NOT_LISTENING))
-		socket = wrong_one;
-	return __real_wsd_os_pass_give(socket, tag, name, process, letter);
-}
-
-enum wsd_status __wrap_wsd_os_pass_take(intptr_t box, const void *letter, uint8_t *tag,
-					intptr_t *socket)
-{
-	enum wsd_status status = __real_wsd_os_pass_take(box, letter, tag, socket);
-
-	if (status == WSD_OK && fails(NO_DESCRIPTORS)) {
-		wsd_os_tcp_close(*socket);
-		return WSD_ENOFILES;
-	}
-	return status;
-}
-
-enum wsd_status __wrap_wsd_os_pass_twin(intptr_t socket, intptr_t *twin)
-{
-	return fails(NO_TWIN) ? WSD_ENOFILES : __real_wsd_os_pass_twin(socket, twin);
-}
+#include "tests/unit/share_faults.h"
 
 static SOCKET shared(SOCKET s)
 {
@@ -95,20 +34,19 @@ static void serves(SOCKET listener, uint32_t port)
 	system_close(peer);
 }
 
-static void with_fault(enum fault which, unsigned often)
+static void with_fault(enum share_fault which, unsigned often)
 {
 	struct sockaddr_in at;
 	SOCKET s, other;
 	uint32_t port;
 
-	atomic_store(&faults, often);
-	atomic_store(&fault, which);
+	share_faults_set(which, often);
 	s = new_listener(&at);
 	port = ntohs(at.sin_port);
 	other = shared(s);
 	serves(other, port);
-	assert_int_equal(atomic_load(&faults), 0);
-	atomic_store(&fault, NO_FAULT);
+	assert_int_equal(share_faults_left(), 0);
+	share_faults_set(NO_FAULT, 0);
 	serves(s, port);
 	closesocket(s);
 	serves(other, port); /* it has the right one */
@@ -123,24 +61,18 @@ static void test_none(void **state)
 
 static void test_wrong_socket(void **state)
 {
-	uint32_t elsewhere = 0;
-	int wrong = system_listen(&elsewhere, 1);
-
 	(void)state;
-	wrong_one = wrong;
+	assert_true(share_wrong_one_make(true));
 	with_fault(WRONG_SOCKET, 2);
-	assert_true(system_nobody(wrong, 0));
-	system_close(wrong);
+	assert_true(share_wrong_one_drop()); /* and nobody has come to it */
 }
 
 static void test_not_listening(void **state)
 {
-	struct wsd_addr at = { .family = WSD_FAMILY_IPV4 };
-
 	(void)state;
-	assert_int_equal(wsd_os_port_hold(&at, WSD_PORT_DEFAULT, &wrong_one, &at.port), WSD_OK);
+	assert_true(share_wrong_one_make(false));
 	with_fault(NOT_LISTENING, 1);
-	wsd_os_port_drop(wrong_one);
+	assert_true(share_wrong_one_drop());
 }
 
 static void test_full_box(void **state)
@@ -178,11 +110,10 @@ static void no_twin(SOCKET s)
 {
 	WSAPROTOCOL_INFOW info;
 
-	atomic_store(&faults, 1000000);
-	atomic_store(&fault, NO_TWIN);
+	share_faults_set(NO_TWIN, 1000000);
 	assert_int_equal(WSADuplicateSocketW(s, GetCurrentProcessId(), &info), SOCKET_ERROR);
 	assert_int_equal(WSAGetLastError(), WSAEMFILE);
-	atomic_store(&fault, NO_FAULT);
+	share_faults_set(NO_FAULT, 0);
 }
 
 static void test_no_twin(void **state)

@@ -106,6 +106,23 @@ static bool writable(struct shm_pipe *pipe)
 	return HasOverlappedIoCompleted(&pipe->write);
 }
 
+static bool all_written(struct shm_pipe *pipe)
+{
+	bool all;
+
+	wsd_mutex_lock(&pipe->lock);
+	all = writable(pipe);
+	wsd_mutex_unlock(&pipe->lock);
+	return all;
+}
+
+bool shm_pipe_ended(struct shm_pipe *pipe)
+{
+	if (pipe->handle && !pipe->given_up)
+		(void)all_written(pipe);
+	return shm_pipe_idle(pipe);
+}
+
 void shm_os_close(shm_channel *channel)
 {
 	struct shm_pipe *pipe = *channel;
@@ -119,7 +136,7 @@ void shm_os_close(shm_channel *channel)
 	if (pipe->handle) {
 		CancelIoEx(pipe->handle, &pipe->read);
 		/* What was written can still be read. What still waits needs the handle to be given up. */
-		if (HasOverlappedIoCompleted(&pipe->write)) {
+		if (pipe->set ? all_written(pipe) : HasOverlappedIoCompleted(&pipe->write)) {
 			CloseHandle(pipe->handle);
 			pipe->handle = NULL;
 		}
@@ -395,11 +412,8 @@ uint32_t shm_pipe_events(struct shm_pipe *pipe)
 			events |= SHM_READ;
 		if (HasOverlappedIoCompleted(&pipe->write)) {
 			events |= SHM_WRITE;
-			if (pipe->write.Internal == CANCELLED) {
-				wsd_mutex_lock(&pipe->lock);
-				(void)writable(pipe);
-				wsd_mutex_unlock(&pipe->lock);
-			}
+			if (pipe->write.Internal == CANCELLED)
+				(void)all_written(pipe);
 		}
 	}
 	return events & atomic_load(&pipe->wanted);

@@ -49,7 +49,7 @@ static void reap(struct shm_set *set)
 	wsd_list_for_each_safe(node, after, &set->dying) {
 		struct shm_pipe *pipe = wsd_container(node, struct shm_pipe, node);
 
-		if (shm_pipe_idle(pipe)) {
+		if (shm_pipe_ended(pipe)) {
 			wsd_list_remove(node);
 			shm_pipe_free(pipe);
 		}
@@ -67,6 +67,7 @@ static void finish(struct shm_set *set)
 			wsd_list_for_each(node, &set->dying) {
 				struct shm_pipe *pipe = wsd_container(node, struct shm_pipe, node);
 
+				pipe->given_up = true;
 				if (pipe->handle)
 					CancelIoEx(pipe->handle, NULL);
 			}

@@ -53,6 +53,7 @@ struct shm_pipe {
 	_Atomic uint32_t wanted; /* SHM_READ, SHM_WRITE; 0: not in the set */
 	HANDLE handle; /* NULL: closed; a closed pipe has it until nothing waits to be written */
 	bool reading;  /* else the other end is gone */
+	bool given_up; /* closed, and nobody reads what was written */
 	OVERLAPPED read, write;
 	struct wsd_mutex lock; /* of write and out */
 	struct shm_envelope in, out;
@@ -94,6 +95,8 @@ enum wsd_status shm_sign_read(const struct wsd_addr *addr, uint8_t *name);
 
 /* shm_os_windows.c */
 bool shm_pipe_idle(const struct shm_pipe *pipe); /* no operation is pending */
+/* Of a closed one: no operation is pending. What its thread took along when it ended is written again. */
+bool shm_pipe_ended(struct shm_pipe *pipe);
 void shm_pipe_free(struct shm_pipe *pipe);
 void shm_pipe_start(struct shm_pipe *pipe); /* in a set now: receive or listen */
 uint32_t shm_pipe_events(struct shm_pipe *pipe);

@@ -34,7 +34,8 @@ uint16_t world_port(void); /* not used by an earlier test nor by another process
 bool world_poll(void);
 /* Poll until end has an event that was not taken; it must be of this type. Fails after 5 s. */
 struct wsd_event *expect(struct end *end, enum wsd_event_type type);
-bool quiet(struct end *end); /* nothing comes in 50 polls */
+void world_has_fds(unsigned count); /* but for WORLD_FDS_SLACK */
+bool quiet(struct end *end);	    /* nothing comes in 50 polls */
 struct end *end_new(struct wsd_queue *queue);
 void end_free(struct end *end);
 void listen_on(struct end *end, uint16_t port, uint32_t backlog);
@@ -57,6 +58,9 @@ int shm_setup(void **state);
 int shm_teardown(void **state); /* everything is as it was before */
 void shm_serve_for_ever(const struct wsd_addr *addr, intptr_t pipe);
 struct end *shm_connected(void);
+/* And the memory that is written by its other end: shm_share_close. */
+struct end *shm_connected_sharing(shm_share *segment);
+void shm_use_anyhow(struct end *end, unsigned rounds); /* it may be broken */
 void shm_exchange(struct end *end, const char *text);
 
 /* A request in order, and those that are not: each with two shares that would do. */
@@ -65,10 +69,36 @@ typedef int32_t (*shm_raw_request)(const void *hello, size_t length, const shm_s
 				   unsigned count);
 void shm_check_bad_hellos(shm_raw_request request, const shm_share *shares);
 
+/* test_shm_meddle.c: changes a connection's memory and the inbox for ever; without segment it erases the inbox. */
+struct shm_meddling {
+	shm_share segment, inbox;
+	size_t length; /* of the segment */
+	unsigned seed;
+};
+void shm_meddle_for_ever(const struct shm_meddling *what, intptr_t pipe);
+
 /* test_shm_process.c, of each system */
+#ifdef _WIN32
+#define WORLD_FDS_SLACK \
+	24u /* the system's pools of threads take and give back handles as they like */
+#define SHM_THINGS 4u
+#else
+#define WORLD_FDS_SLACK 0u
+#define SHM_THINGS	5u
+#endif
 unsigned world_fds(void);
-pid_t shm_serve(const struct wsd_addr *addr); /* another server; returns when it listens */
-void shm_ready(intptr_t pipe);		      /* tells that it does */
+/* What main has to ask first: is this a process that one of these has started? */
+bool shm_served(int argc, char **argv);
+pid_t shm_serve(const struct wsd_addr *addr);	   /* another server; returns when it listens */
+pid_t shm_meddle(const struct shm_meddling *what); /* returns when it does */
+void shm_ready(intptr_t pipe);			   /* tells that it does */
+void shm_stop(pid_t pid);
+void shm_continue(pid_t pid);
+void shm_kill(pid_t pid);
 void shm_reap(pid_t *pid);
+shm_share shm_share_again(shm_share share); /* once more; shm_share_close */
+/* Things of so many bytes that are no memory of ours, and what a peer's message leads to them by; how many. */
+unsigned shm_things_make(shm_share *things, size_t length);
+void shm_things_drop(shm_share *things);
 
 #endif

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * test_shm_hostile.c - the shm backend against processes of the same user that mean harm: garbage and changes in
- * shared memory, on sockets and among descriptors, floods and silence. The connection that was hit may end;
- * nobody crashes or waits for ever, and other connections do not notice. Names: test_shm_names.c.
+ * test_shm_hostile.c - the shm backend against processes of the same user that mean harm, with sockets
+ * and descriptors: memory that shrinks, floods and silence. The connection that was hit may end;
+ * nobody crashes or waits for ever, and other connections do not notice. Names: test_shm_names.c, what they
+ * write into the memory: test_shm_memory.c.
  */
 
 #include <dirent.h>
@@ -31,98 +32,6 @@
 
 /* --- the shared memory --- */
 
-enum damage { RQ_TAIL, CQ_HEAD, CQ_TYPE, CQ_LENGTH, CQ_SURPLUS, CQ_ACK, CQ_BOUNCE, DAMAGES };
-
-/* Written the way a hostile peer would: into the memory that it shares with us. */
-static void damage(struct wsd_endpoint *endpoint, enum damage what)
-{
-	struct shm_cqe *slot =
-		&endpoint->own_cq[endpoint->cq_head & (endpoint->own_layout.cq_size - 1)];
-
-	if (what == RQ_TAIL)
-		atomic_store(&endpoint->peer->rq_tail, endpoint->rq_next + 1000);
-	if (what == CQ_HEAD)
-		atomic_store(&endpoint->peer->cq_head, endpoint->cq_tail + 5);
-	endpoint->rq_seen = endpoint->rq_next;
-	endpoint->cq_taken = endpoint->cq_tail - endpoint->peer_layout.cq_size;
-	if (what <= CQ_HEAD)
-		return;
-	atomic_store(&slot->length, what == CQ_LENGTH ? 0xfffffff0u : 4);
-	atomic_store(&slot->tag, what == CQ_ACK ? 0x7fffffffu : 0);
-	atomic_store(&slot->imm, 1);
-	atomic_store(&slot->type, what == CQ_TYPE     ? 0xdeadu
-				  : what == CQ_LENGTH ? (unsigned)SHM_CQE_RECV_BOUNCE
-				  : what == CQ_ACK    ? (unsigned)SHM_CQE_ACK
-				  : what == CQ_BOUNCE ? (unsigned)SHM_CQE_WRITE
-						      : (unsigned)SHM_CQE_IMM);
-	atomic_store(&slot->seq, endpoint->cq_head + 1);
-	shm_queue_mark(endpoint->queue, endpoint->index);
-}
-
-static void test_garbage(void **state)
-{
-	struct end *good = shm_connected(), *bad;
-	uint64_t *errors = OPS.size ? wsd_counter("shm", "protocol_errors", "") : NULL, before;
-	char in[SHM_BUFFER];
-	unsigned what, i;
-
-	(void)state;
-	for (what = 0; what < DAMAGES; what++) {
-		bad = shm_connected();
-		before = *errors;
-		if (what == CQ_LENGTH)
-			post_recv(bad, 1, in, SHM_BUFFER, NULL);
-		damage(bad->endpoint, (enum damage)what);
-		if (what <= CQ_HEAD)
-			(void)try_post(bad, WSD_OP_SEND, 1, "x", 1, 0, 0, 0);
-		while (!bad->count || bad->log[bad->count - 1].type != WSD_EV_DISCONNECTED)
-			world_poll();
-		assert_int_equal(bad->log[bad->count - 1].status, WSD_EPROTOCOL);
-		assert_int_equal(*errors, before + 1);
-		end_free(bad);
-	}
-	/* The inbox holds only hints. */
-	for (i = 0; i < SHM_MAX_INDEX; i += 61)
-		shm_inbox_set(shm_queue->inbox, i);
-	for (i = 0; i < 300; i++)
-		world_poll();
-	shm_exchange(good, "unharmed");
-	end_free(good);
-}
-
-/* A connection, and a descriptor of the memory that is written by its other end. */
-static struct end *connected_with_segment(int *segment)
-{
-	struct end *end = end_new(shm_queue);
-
-	connect_to(end, shm_port);
-	*segment = dup(end->endpoint->own_share);
-	assert_true(*segment >= 0);
-	expect(end, WSD_EV_CONNECTED);
-	return end;
-}
-
-/* Do what can be done with a connection that may be broken. */
-static void use_anyhow(struct end *end, unsigned rounds)
-{
-	static char in[4][SHM_BUFFER];
-	struct wsd_recv recv = { .sge = { NULL, SHM_BUFFER, NULL } };
-	uint32_t posted, i;
-
-	while (rounds--) {
-		for (i = 0; i < 4; i++) {
-			recv.id = i;
-			recv.sge.addr = in[i];
-			(void)OPS.post_recv(end->endpoint, &recv, &posted);
-			(void)try_post(end, WSD_OP_SEND, 8, "anything", 9, 0, 0, 0);
-		}
-		world_poll();
-		for (i = end->taken; i < end->count; i++)
-			assert_true(end->log[i].bytes <= SHM_BUFFER);
-		end->taken = end->count = 0;
-	}
-}
-
 /* Sealed: whoever has the descriptor cannot take the memory away. It can be emptied, which is garbage. */
 static void test_truncated(void **state)
 {
@@ -130,13 +39,13 @@ static void test_truncated(void **state)
 	int segment;
 
 	(void)state;
-	bad = connected_with_segment(&segment);
+	bad = shm_connected_sharing(&segment);
 	shm_exchange(bad, "before");
 	assert_int_equal(ftruncate(segment, 0), -1);
 	assert_int_equal(ftruncate(shm_queue->inbox_share, 0), -1);
 	assert_int_equal(fallocate(segment, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 1 << 20),
 			 0);
-	use_anyhow(bad, 100);
+	shm_use_anyhow(bad, 100);
 	assert_int_equal(fallocate(shm_queue->inbox_share,
 				   FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, SHM_INBOX_BYTES),
 			 0);
@@ -176,129 +85,6 @@ static void test_truncated_from_outside(void **state)
 	closedir(folder);
 	assert_true(found > 0);
 	shm_exchange(good, "unharmed");
-	end_free(good);
-}
-
-/*
- * Another process that changes the memory all the time, mostly the words that are looked at; but for the one that
- * says that the peer has gone, because that would end the connection before anything else is noticed.
- */
-static void flip(_Atomic uint32_t *words, size_t length, _Atomic uint32_t *hints, uint64_t state)
-{
-	static const uint32_t values[] = { 0, 1, 2, 9, 64, 0x7fffffff, 0x80000000u, UINT32_MAX };
-	const size_t entries = sizeof(struct shm_segment) / 4, entry = sizeof(struct shm_cqe) / 4;
-	uint32_t random, value, position;
-	size_t at;
-
-	for (;;) {
-		state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
-		random = (uint32_t)(state >> 32);
-		value = random & 1 ? (uint32_t)state : values[random >> 1 & 7];
-		position = random >> 4 & 63;
-		at = (random >> 10) % (random & 16 ? entries + 64 * entry : length / 4);
-		if (at != offsetof(struct shm_segment, gone) / 4)
-			atomic_store(&words[at], value);
-		/* The right number of an entry that is not there yet. */
-		atomic_store(&words[entries + position * entry], position + 1);
-		atomic_store(&hints[position % 16], value);
-	}
-}
-
-static pid_t start_flipping(int segment, size_t length, int inbox, unsigned seed)
-{
-	void *words, *hints;
-	pid_t pid = fork();
-
-	if (pid)
-		return pid;
-	test_deadline(60);
-	words = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, segment, 0);
-	hints = mmap(NULL, SHM_INBOX_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, inbox, 0);
-	if (words == MAP_FAILED || hints == MAP_FAILED)
-		_exit(1);
-	flip(words, length, hints, seed);
-	_exit(1);
-}
-
-static void test_flipping(void **state)
-{
-	uint64_t *errors = wsd_counter("shm", "protocol_errors", ""), before = *errors;
-	struct end *good = shm_connected(), *bad;
-	unsigned round;
-	uint64_t start;
-	int segment;
-	pid_t pid;
-
-	(void)state;
-	for (round = 0; round < 20; round++) {
-		bad = connected_with_segment(&segment);
-		pid = start_flipping(segment, bad->endpoint->own_layout.length,
-				     shm_queue->inbox_share, round);
-		for (start = wsd_clock_ns(); wsd_clock_ns() - start < 60000000u;)
-			use_anyhow(bad, 50);
-		shm_exchange(good, "unharmed");
-		shm_reap(&pid);
-		end_free(bad);
-		close(segment);
-	}
-	assert_true(*errors > before);
-	shm_exchange(good, "still");
-	end_free(good);
-}
-
-/* Another process that erases what the peers write into our inbox. */
-static pid_t start_erasing(int inbox)
-{
-	_Atomic uint64_t *words;
-	pid_t pid = fork();
-	unsigned i;
-
-	if (pid)
-		return pid;
-	test_deadline(60);
-	words = mmap(NULL, SHM_INBOX_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, inbox, 0);
-	if ((void *)words == MAP_FAILED)
-		_exit(1);
-	for (i = 0;; i++)
-		atomic_store(&words[i % 4], 0);
-}
-
-static void exchange_asleep(struct end *end)
-{
-	intptr_t object = OPS.wait_object(shm_queue);
-	uint64_t limit = wsd_clock_ns() + test_slow_factor() * UINT64_C(20000000000);
-	char in[SHM_BUFFER] = { 0 };
-
-	post_recv(end, 9, in, sizeof(in), NULL);
-	post(end, WSD_OP_SEND, 8, "wake up", 8, 0, 0, 0);
-	while (end->count < end->taken + 2) {
-		if (!world_poll() && OPS.arm(shm_queue) == WSD_OK) {
-			wsd_waker_sleep(wsd_waker_self(), &object, 1, limit);
-			OPS.disarm(shm_queue);
-		}
-		assert_true(wsd_clock_ns() < limit);
-	}
-	end->taken += 2;
-	assert_string_equal(in, "wake up");
-}
-
-static void test_erasing(void **state)
-{
-	uint16_t second = world_port();
-	struct wsd_addr addr = world_addr(second);
-	pid_t accomplice = shm_serve(&addr), pid;
-	struct end *good = shm_connected(), *evil = end_new(shm_queue);
-	unsigned i;
-
-	(void)state;
-	connect_to(evil, second);
-	expect(evil, WSD_EV_CONNECTED);
-	pid = start_erasing(shm_queue->inbox_share);
-	for (i = 0; i < 3; i++)
-		exchange_asleep(good);
-	shm_reap(&pid);
-	shm_reap(&accomplice);
-	end_free(evil);
 	end_free(good);
 }
 
@@ -516,10 +302,10 @@ static void test_ringing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(garbage),	TEST(truncated),   TEST(truncated_from_outside),
-		TEST(flipping), TEST(erasing),	   TEST(bad_requests),
-		TEST(bad_link), TEST(descriptors), TEST(bad_memory),
-		TEST(silent),	TEST(ringing),
+		TEST(truncated),    TEST(truncated_from_outside),
+		TEST(bad_requests), TEST(bad_link),
+		TEST(descriptors),  TEST(bad_memory),
+		TEST(silent),	    TEST(ringing),
 	};
 
 	return cmocka_run_group_tests_name("shm_hostile", tests, NULL, NULL);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * test_shm_names.c - names of listeners of the shm backend that somebody else holds: anybody in the network
- * namespace can take one. A connector then ends soon, with the reason, so that it can go on to the next path; and
- * listeners that answer with something else than they should.
+ * namespace can take one. A connector then ends soon, with the reason, so that it can go on to the next path.
+ * Listeners that answer wrongly: test_shm_answers.c.
  */
 
 #include <signal.h>
@@ -129,163 +129,6 @@ static void test_other_kind(void **state)
 	}
 }
 
-/* Nobody accepts, and the queue of the kernel is full. */
-static void test_full_queue(void **state)
-{
-	uint16_t port = world_port();
-	int fd = take_name(SOCK_SEQPACKET, geteuid(), port, 0), filler[8], result = 0;
-	struct end *end = end_new(shm_queue);
-	unsigned i, count = 0;
-	struct sockaddr_un name;
-	socklen_t length = make_name(&name, geteuid(), port);
-	uint64_t start = wsd_clock_ns();
-
-	(void)state;
-	assert_true(fd >= 0);
-	for (; count < 8 && result == 0; count++) {
-		filler[count] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0);
-		result = connect(filler[count], (struct sockaddr *)&name, length);
-	}
-	assert_int_equal(result, -1);
-	assert_int_equal(connect_now(end, port), WSD_OK);
-	assert_int_equal(expect(end, WSD_EV_CONNECT_FAILED)->status, WSD_ETIMEDOUT);
-	assert_true(wsd_clock_ns() - start < UINT64_C(4000000000));
-	end_free(end);
-	for (i = 0; i < count; i++)
-		close(filler[i]);
-	close(fd);
-}
-
-struct answer {
-	const char *what;
-	enum wsd_status status;
-	int fds[2];
-	unsigned count;
-	uint16_t type;
-	uint32_t recv_depth, data_length;
-	size_t length;
-};
-
-/* What connect makes of an answer that a stranger under the listener's name gives. */
-static void check_answer(int listener, uint16_t port, const struct answer *answer)
-{
-	struct shm_msg_hello hello = { .head = { SHM_MAGIC, SHM_VERSION, answer->type },
-				       .recv_depth = answer->recv_depth,
-				       .recv_bytes = 64,
-				       .data_length = answer->data_length };
-	struct end *end = end_new(shm_queue);
-	enum wsd_status status;
-	int fd;
-
-	assert_int_equal(connect_now(end, port), WSD_OK);
-	fd = accept(listener, NULL, NULL);
-	assert_true(fd >= 0);
-	assert_int_equal(shm_os_send(fd, &hello, answer->length, answer->fds, answer->count),
-			 WSD_OK);
-	status = expect(end, WSD_EV_CONNECT_FAILED)->status;
-	if (status != answer->status)
-		fail_msg("%s: status %d", answer->what, (int)status);
-	end_free(end);
-	close(fd);
-}
-
-static void test_answers(void **state)
-{
-	uint64_t *errors = wsd_counter("shm", "protocol_errors", ""), before = *errors;
-	uint16_t port = world_port();
-	int listener = take_name(SOCK_SEQPACKET, geteuid(), port, 8), ends[2], inbox;
-	size_t whole = sizeof(struct shm_msg_hello);
-
-	(void)state;
-	assert_int_equal(pipe(ends), 0);
-	inbox = shm_queue->inbox_share;
-	{
-		const struct answer answers[] = {
-			{ "a pipe as segment",
-			  WSD_EPROTOCOL,
-			  { inbox, ends[0] },
-			  2,
-			  SHM_MSG_ACCEPT,
-			  4,
-			  0,
-			  whole },
-			{ "a pipe as inbox",
-			  WSD_EPROTOCOL,
-			  { ends[1], inbox },
-			  2,
-			  SHM_MSG_ACCEPT,
-			  4,
-			  0,
-			  whole },
-			{ "another length",
-			  WSD_EPROTOCOL,
-			  { inbox, inbox },
-			  2,
-			  SHM_MSG_ACCEPT,
-			  4,
-			  0,
-			  whole },
-			{ "no receives",
-			  WSD_EPROTOCOL,
-			  { inbox, inbox },
-			  2,
-			  SHM_MSG_ACCEPT,
-			  0,
-			  0,
-			  whole },
-			{ "too many receives",
-			  WSD_EPROTOCOL,
-			  { inbox, inbox },
-			  2,
-			  SHM_MSG_ACCEPT,
-			  1u << 31,
-			  0,
-			  whole },
-			{ "too much data",
-			  WSD_EPROTOCOL,
-			  { inbox, inbox },
-			  2,
-			  SHM_MSG_ACCEPT,
-			  4,
-			  201,
-			  whole },
-			{ "a request", WSD_EPROTOCOL, { -1, -1 }, 0, SHM_MSG_REQUEST, 4, 0, whole },
-			{ "half an answer",
-			  WSD_EPROTOCOL,
-			  { inbox, inbox },
-			  2,
-			  SHM_MSG_ACCEPT,
-			  4,
-			  0,
-			  whole / 2 },
-			{ "one descriptor",
-			  WSD_ENOFILES,
-			  { inbox, -1 },
-			  1,
-			  SHM_MSG_ACCEPT,
-			  4,
-			  0,
-			  whole },
-			{ "no descriptor",
-			  WSD_ENOFILES,
-			  { -1, -1 },
-			  0,
-			  SHM_MSG_ACCEPT,
-			  4,
-			  0,
-			  whole },
-		};
-		unsigned i;
-
-		for (i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
-			check_answer(listener, port, &answers[i]);
-		assert_int_equal(*errors - before, 8);
-	}
-	close(listener);
-	close(ends[0]);
-	close(ends[1]);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, shm_setup, shm_teardown)
 
 int main(void)
@@ -293,8 +136,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(stranger),
 		TEST(other_kind),
-		TEST(full_queue),
-		TEST(answers),
 	};
 
 	return cmocka_run_group_tests_name("shm_names", tests, NULL, NULL);

@@ -207,3 +207,8 @@ void post(struct end *end, enum wsd_work_op op, uint64_t id, const void *memory,
 {
 	assert_int_equal(try_post(end, op, id, memory, length, addr, key, imm), WSD_OK);
 }
+
+void world_has_fds(unsigned count)
+{
+	assert_in_range(world_fds() + WORLD_FDS_SLACK, count, count + 2 * WORLD_FDS_SLACK);
+}

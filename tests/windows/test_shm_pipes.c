@@ -14,7 +14,7 @@
 
 #include "rdma_backend/base/base.h"
 #include "tests/unit/test_shm.h"
-#include "tests/windows/test_shm_process.h"
+#include "tests/windows/test_shm_things.h"
 
 static shm_channel raw_connect(void)
 {
@@ -55,49 +55,6 @@ static int32_t raw_request(const void *hello, size_t length, const shm_share *sh
 	return status;
 }
 
-/* Things that a name may lead to, in the place of memory of that length. */
-enum thing { NOTHING, OTHER_LENGTH, RESERVED, IN_A_FILE, AN_EVENT, THINGS };
-
-static shm_share make_thing(enum thing what, size_t length, HANDLE *handle, HANDLE *file)
-{
-	static const uint8_t base[SHM_NAME_BYTES] = { 1, 2, 3 };
-	uint8_t bytes[SHM_NAME_BYTES];
-	DWORD protect = PAGE_READWRITE, size = (DWORD)length;
-	char name[64] = "Local\\openwsd.memory.", path[MAX_PATH];
-
-	memcpy(bytes, base, sizeof(bytes));
-	bytes[15] = (uint8_t)what;
-	for (unsigned i = 0; i < SHM_NAME_BYTES; i++)
-		snprintf(name + strlen(name), 3, "%02x", bytes[i]);
-	*handle = NULL;
-	*file = INVALID_HANDLE_VALUE;
-	if (what == OTHER_LENGTH)
-		size += SHM_PAGE;
-	if (what == RESERVED)
-		protect |= SEC_RESERVE;
-	if (what == IN_A_FILE) {
-		snprintf(path, sizeof(path), "%s", test_path("section"));
-		*file = CreateFileA(path, GENERIC_READ | GENERIC_WRITE, 0, NULL, CREATE_ALWAYS,
-				    FILE_FLAG_DELETE_ON_CLOSE, NULL);
-		assert_true(*file != INVALID_HANDLE_VALUE);
-	}
-	if (what == AN_EVENT)
-		*handle = CreateEventA(NULL, TRUE, FALSE, name);
-	else if (what != NOTHING)
-		*handle = CreateFileMappingA(*file, NULL, protect, 0, size, name);
-	assert_true(what == NOTHING || *handle != NULL);
-	return shm_section_named(bytes);
-}
-
-static void drop_thing(shm_share *share, HANDLE handle, HANDLE file)
-{
-	shm_share_close(share);
-	if (handle)
-		CloseHandle(handle);
-	if (file != INVALID_HANDLE_VALUE)
-		CloseHandle(file);
-}
-
 static void test_bad_requests(void **state)
 {
 	struct shm_msg_hello hello = shm_good_hello;
@@ -123,15 +80,15 @@ static void test_names(void **state)
 	assert_true(shm_layout_make(&layout, 4, 64));
 	for (unsigned what = 0; what < THINGS; what++) {
 		shares[0] = shm_queue->inbox_share;
-		shares[1] = make_thing((enum thing)what, layout.length, &handle, &file);
+		shares[1] = thing_make((enum thing)what, layout.length, &handle, &file);
 		if (raw_request(&shm_good_hello, sizeof(shm_good_hello), shares, 2) >= 0)
 			fail_msg("thing %u as segment", what);
-		drop_thing(&shares[1], handle, file);
-		shares[0] = make_thing((enum thing)what, SHM_INBOX_BYTES, &handle, &file);
+		thing_drop(&shares[1], handle, file);
+		shares[0] = thing_make((enum thing)what, SHM_INBOX_BYTES, &handle, &file);
 		shares[1] = shm_queue->inbox_share;
 		if (raw_request(&shm_good_hello, sizeof(shm_good_hello), shares, 2) >= 0)
 			fail_msg("thing %u as inbox", what);
-		drop_thing(&shares[0], handle, file);
+		thing_drop(&shares[0], handle, file);
 	}
 	shm_exchange(end, "unharmed");
 	end_free(end);
@@ -153,7 +110,7 @@ static void test_bad_memory(void **state)
 		bad = shm_connected();
 		message.index = bad->endpoint->peer_index;
 		message.generation = bad->endpoint->peer_generation;
-		share = make_thing((enum thing)what, SHM_PAGE, &handle, &file);
+		share = thing_make((enum thing)what, SHM_PAGE, &handle, &file);
 		assert_int_equal(shm_os_send(bad->endpoint->link->source.channel, &message,
 					     sizeof(message), &share, 1),
 				 WSD_OK);
@@ -161,7 +118,7 @@ static void test_bad_memory(void **state)
 			assert_true(quiet(bad));
 		else
 			assert_int_not_equal(expect(bad, WSD_EV_DISCONNECTED)->status, WSD_OK);
-		drop_thing(&share, handle, file);
+		thing_drop(&share, handle, file);
 		end_free(bad);
 	}
 	shm_exchange(good, "unharmed");
@@ -247,28 +204,41 @@ static void test_ringing(void **state)
 	end_free(end);
 }
 
-/* The first end of a name has it alone, and a pipe of ours is ours. */
-static void test_rights(void **state)
+static void assert_only_ours(HANDLE handle)
 {
-	struct wsd_addr addr = world_addr(shm_port);
-	shm_channel channel = raw_connect(), second;
 	PSECURITY_DESCRIPTOR descriptor;
 	ACCESS_ALLOWED_ACE *entry;
 	PSID owner;
 	PACL list;
 
-	(void)state;
-	assert_int_equal(shm_os_listen(&addr, &second), WSD_EADDRINUSE);
-	assert_int_equal(GetSecurityInfo(channel->handle, SE_KERNEL_OBJECT,
+	assert_int_equal(GetSecurityInfo(handle, SE_KERNEL_OBJECT,
 					 OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION,
 					 &owner, NULL, &list, NULL, &descriptor),
 			 ERROR_SUCCESS);
 	assert_true(EqualSid(owner, wsd_windows_user()->sid));
+	assert_non_null(list); /* NULL: everybody's */
 	assert_int_equal(list->AceCount, 1);
 	assert_true(GetAce(list, 0, (void **)&entry));
 	assert_int_equal(entry->Header.AceType, ACCESS_ALLOWED_ACE_TYPE);
 	assert_true(EqualSid(&entry->SidStart, wsd_windows_user()->sid));
 	LocalFree(descriptor);
+}
+
+/* The first end of a name has it alone, and what is ours, pipes, memory, bells and signs, is nobody else's. */
+static void test_rights(void **state)
+{
+	struct wsd_addr addr = world_addr(shm_port);
+	shm_channel channel = raw_connect(), second, listener;
+	struct wsd_addr other = world_addr(world_port());
+
+	(void)state;
+	assert_int_equal(shm_os_listen(&addr, &second), WSD_EADDRINUSE);
+	assert_int_equal(shm_os_listen(&other, &listener), WSD_OK);
+	assert_only_ours(channel->handle);
+	assert_only_ours(listener->guard);
+	assert_only_ours(shm_queue->inbox_share->handle);
+	assert_only_ours((HANDLE)wsd_backend_shm.wait_object(shm_queue)); /* the bell, too */
+	shm_os_close(&listener);
 	shm_os_close(&channel);
 }
 
@@ -388,6 +358,7 @@ struct stuck {
 	struct shm_set *set;
 	struct shm_source source;
 	shm_channel peer;
+	struct shm_pipe *closed; /* lives as long as its last packet waits */
 	unsigned sent;
 };
 
@@ -410,6 +381,7 @@ static void stuck_make(struct stuck *stuck)
 		stuck->sent++;
 	assert_false(shm_pipe_idle(stuck->source.channel));
 	shm_set_remove(stuck->set, &stuck->source);
+	stuck->closed = stuck->source.channel;
 	shm_os_close(&stuck->source.channel);
 }
 
@@ -428,16 +400,14 @@ static void test_stopped_reader(void **state)
 }
 
 /* All of it arrives at who reads in time, and then the end. */
-static void test_late_reader(void **state)
+static void read_late(struct stuck *all)
 {
+	struct stuck stuck = *all;
 	union shm_packet packet;
 	struct shm_ready ready;
-	struct stuck stuck;
 	size_t length;
 	bool more;
 
-	(void)state;
-	stuck_make(&stuck);
 	shm_pipe_start(stuck.peer);
 	for (unsigned i = 0; i <= stuck.sent; i++) {
 		enum wsd_status status = WSD_AGAIN;
@@ -454,6 +424,26 @@ static void test_late_reader(void **state)
 	}
 	shm_set_destroy(stuck.set);
 	shm_os_close(&stuck.peer);
+}
+
+static void test_late_reader(void **state)
+{
+	struct stuck stuck;
+
+	(void)state;
+	stuck_make(&stuck);
+	read_late(&stuck);
+}
+
+/* The thread that wrote and closed has ended meanwhile, and with it, on Windows, what it has begun. */
+static void test_ended_writer(void **state)
+{
+	struct stuck stuck;
+
+	(void)state;
+	stuck_make(&stuck);
+	assert_true(CancelIoEx(stuck.closed->handle, &stuck.closed->write));
+	read_late(&stuck);
 }
 
 /* A thread that started reading ends, and with it, on Windows, what it has started. */
@@ -486,10 +476,10 @@ static void test_ended_thread(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(bad_requests),  TEST(names),   TEST(bad_memory),	  TEST(bad_link),
-		TEST(silent),	     TEST(ringing), TEST(rights),	  TEST(stranger),
-		TEST(listener_gone), TEST(signs),   TEST(stopped_reader), TEST(late_reader),
-		TEST(ended_thread),
+		TEST(bad_requests),  TEST(names),	 TEST(bad_memory),     TEST(bad_link),
+		TEST(silent),	     TEST(ringing),	 TEST(rights),	       TEST(stranger),
+		TEST(listener_gone), TEST(signs),	 TEST(stopped_reader), TEST(late_reader),
+		TEST(ended_writer),  TEST(ended_thread),
 	};
 
 	if (shm_served(argc, argv))

@@ -46,6 +46,5 @@ void wsd_listener_answering(
 
 /* listener_plain.c, [lock] */
 extern const struct wsd_plain_listen_owner wsd_listener_plain_ops;
-unsigned wsd_listener_plain_count(const struct wsd_listener *listener); /* in the queue */
 
 #endif

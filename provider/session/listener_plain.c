@@ -5,6 +5,7 @@
  */
 #include "provider/session/listener.h"
 
+#include "provider/transport/os_pass.h"
 #include "provider/transport/os_tcp.h"
 
 unsigned wsd_listener_plain_count(const struct wsd_listener *l)
@@ -118,5 +119,64 @@ enum wsd_status wsd_listener_adopt(struct wsd_listener *l, unsigned end,
 	l->open++;
 	wsd_plain_listen_share(part->plain);
 	wsd_plain_listen_begin(part->plain);
+	return WSD_OK;
+}
+
+/* --- what nobody has accepted --- */
+
+static void forget(struct wsd_listener *l, struct wsd_stream *s)
+{
+	l->ready_count--;
+	wsd_listener_discard(s);
+	wsd_listener_room(l);
+}
+
+enum wsd_status wsd_listener_release(struct wsd_listener *l, struct wsd_stream_image *image,
+				     intptr_t *socket)
+{
+	struct wsd_list *node, *after;
+	enum wsd_status status;
+
+	wsd_list_for_each_safe(node, after, &l->ready) {
+		struct wsd_stream *s = wsd_container(node, struct wsd_stream, link);
+
+		if (s->carrier != &wsd_plain_carrier)
+			continue;
+		if (s->state == WSD_STREAM_OPEN) {
+			status = wsd_os_pass_twin(s->plain->socket, socket);
+			if (status != WSD_OK)
+				return status;
+			wsd_stream_share(s);
+			(void)wsd_stream_suspend(s); /* of this path it is done at once */
+			wsd_stream_export(s, image, NULL);
+		}
+		status = s->state == WSD_STREAM_OPEN ? WSD_OK : WSD_AGAIN;
+		forget(l, s);
+		if (status == WSD_OK)
+			return WSD_OK;
+	}
+	return WSD_AGAIN;
+}
+
+enum wsd_status wsd_listener_receive(struct wsd_listener *l, const struct wsd_stream_image *image,
+				     intptr_t socket)
+{
+	struct orphan *orphan = l->closing ? NULL : wsd_listener_orphan();
+	enum wsd_status status = WSD_ENOMEM;
+	struct wsd_stream *s;
+
+	if (orphan)
+		status = wsd_stream_import_system(&s, &wsd_listener_queue_ops, l, image, socket);
+	else
+		wsd_os_tcp_close(socket);
+	if (status < 0) {
+		wsd_free(orphan);
+		return status;
+	}
+	s->orphan = orphan;
+	s->changes = 0;		  /* it is as one that the system has just told of */
+	s->plain->shared = false; /* who gave it keeps none */
+	s->options.traffic_class = l->options.traffic_class;
+	wsd_listener_ready(l, s);
 	return WSD_OK;
 }

@@ -361,6 +361,16 @@ void wsd_listener_again(struct wsd_listener *listener);
 intptr_t wsd_listener_system(const struct wsd_listener *listener, unsigned end);
 enum wsd_status wsd_listener_adopt(struct wsd_listener *listener, unsigned end,
 				   const struct wsd_listener_end *with);
+/*
+ * [lock] What was taken from the system and waits in the queue. release: the oldest for another process, with a socket
+ * of the system that has its life; WSD_AGAIN: there is none that is of use, else try again. receive: one from another
+ * process, whose socket is the listener's from now on, also when that fails.
+ */
+unsigned wsd_listener_plain_count(const struct wsd_listener *listener);
+enum wsd_status wsd_listener_release(struct wsd_listener *listener, struct wsd_stream_image *image,
+				     intptr_t *socket);
+enum wsd_status wsd_listener_receive(struct wsd_listener *listener,
+				     const struct wsd_stream_image *image, intptr_t socket);
 void wsd_listener_stop(struct wsd_listener *listener); /* [lock] nothing arrives any more */
 void wsd_listener_close(
 	struct wsd_listener *listener);		       /* [lock] stop, and resets what is pending */

@@ -152,9 +152,10 @@ static void end_alone(struct wsd_share *share)
 	share->sock->away = false;
 }
 
-/* [lock] The descriptor is closed, and the socket is others'. */
+/* [lock, dropped meanwhile] The descriptor is closed, and the socket is others'. */
 static void end_here(struct wsd_share *share)
 {
+	wsd_share_waiting_collect(&share->plain, share->sock);
 	wsd_socket_close_end(share->sock, true);
 	share->seat = wsd_share_plain_owed(&share->record, &share->plain) ? SEAT_OWING : SEAT_ENDED;
 }
@@ -240,6 +241,8 @@ static void parking(struct wsd_share *share)
 	struct wsd_socket *sock = share->sock;
 
 	suspend(share);
+	if (share->leaving)
+		wsd_share_waiting_collect(&share->plain, sock);
 	wsd_share_listen_part(&share->record, sock, &share->listen, share->leaving);
 	wsd_share_port_part(&share->record, sock, share->leaving);
 	if (!wsd_share_park(&share->record, sock, share->selector))
@@ -548,7 +551,7 @@ bool wsd_share_dissolve(struct wsd_socket *sock)
 {
 	struct wsd_share *share = sock->share;
 
-	if (share->seat != SEAT_HELD || sock->reserved ||
+	if (share->seat != SEAT_HELD || sock->reserved || wsd_share_plain_waits(&share->record) ||
 	    !wsd_share_listen_alone(&share->record, sock, &share->listen))
 		return false;
 	wsd_share_step_back(&share->record);

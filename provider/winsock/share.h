@@ -17,9 +17,11 @@
 #include "rdma_backend/base/record.h"
 
 #define WSD_SHARE_MEMBERS 16u
-#define WSD_SHARE_TOKENS  16u	/* given out by one process and not used yet */
-#define WSD_SHARE_LETTERS 4096u /* of each member, for each end of a listener */
-#define WSD_SHARE_PAYLOAD 32768u
+#define WSD_SHARE_TOKENS  16u	 /* given out by one process and not used yet */
+#define WSD_SHARE_LETTERS 4096u	 /* of each member, for each end of a listener and one that waits */
+#define WSD_SHARE_IMAGES  36864u /* of the latter, for each member */
+#define WSD_SHARE_IMAGE	  512u
+#define WSD_SHARE_PAYLOAD 49152u
 #define WSD_SHARE_MOST	  (1u << 24) /* bytes of a payload */
 #define WSD_SHARE_BACKLOG 4096u	     /* WSPListen's limit */
 
@@ -97,8 +99,11 @@ bool wsd_share_port_kept(struct wsd_share_record *share); /* by another one that
 void wsd_share_port_ask(const struct wsd_share_record *share, bool ask);
 bool wsd_share_port_asked(const struct wsd_share_record *share);
 
-/* What a member has and lacks of the system's sockets: a bit for each end of a listener. */
+/* What a member has and lacks of the system's sockets: a bit for each end of a listener, and one for connections that
+ * wait to be accepted. */
 #define WSD_SHARE_NEEDS_NONE 0x80u /* in has */
+#define WSD_SHARE_WAITING    WSD_LISTENER_ENDS
+#define WSD_SHARE_SOCKETS    (WSD_LISTENER_ENDS + 1)
 struct wsd_share_holder {
 	uint32_t process; /* 0: nobody, or this one */
 	bool gone;	  /* stepped back */
@@ -161,11 +166,12 @@ struct wsd_share_plain {
 	intptr_t box;
 	uint8_t box_name[WSD_OS_PASS_BOX];
 	bool box_open;
-	bool ended;	/* the connection that was shared: the next one is not */
-	uint8_t said;	/* what we have, as the others know */
-	uint8_t asked;	/* what we lack, likewise, and have not been given yet */
-	uint64_t since; /* the oldest of that is missing; 0: none */
-	uint64_t again; /* then they are to hear it once more */
+	bool ended;		 /* the connection that was shared: the next one is not */
+	uint8_t said;		 /* what we have, as the others know */
+	uint8_t asked;		 /* what we lack, likewise, and have not been given yet */
+	uint64_t since;		 /* the oldest end that is missing; 0: none */
+	uint64_t again;		 /* then they are to hear it once more */
+	struct wsd_list waiting; /* of struct wsd_share_waiting: they are in no queue */
 };
 
 void wsd_share_plain_init(struct wsd_share_plain *plain);
@@ -184,8 +190,32 @@ bool wsd_share_plain_owed(struct wsd_share_record *record, const struct wsd_shar
 intptr_t wsd_share_plain_system(const struct wsd_share_plain *plain);
 /* [lock] The connection is lost: for all who have the socket. */
 void wsd_share_plain_reset(struct wsd_share_plain *plain);
+/* Another one that lives has connections that wait. */
+bool wsd_share_plain_waits(const struct wsd_share_record *record);
 /* As a member: nothing more is given to it. */
 void wsd_share_plain_close(const struct wsd_share_record *record, struct wsd_share_plain *plain);
+
+/* --- what was taken from the system and not accepted: share_waiting.c. All [lock]; collect drops it meanwhile. --- */
+
+struct wsd_share_waiting {
+	struct wsd_list link;
+	intptr_t socket;
+	struct wsd_stream_image image;
+};
+
+/* The socket is kept or closed. */
+void wsd_share_waiting_keep(struct wsd_share_plain *plain, const struct wsd_stream_image *image,
+			    intptr_t socket);
+/* Into the queue of who has the seat. */
+void wsd_share_waiting_settle(struct wsd_share_plain *plain, struct wsd_socket *sock);
+/* The descriptor is closed: out of the queue. */
+void wsd_share_waiting_collect(struct wsd_share_plain *plain, struct wsd_socket *sock);
+/* Is there something for who has the seat, and what? NULL: not now. Whoever has given it drops it. */
+bool wsd_share_waiting_some(const struct wsd_share_plain *plain, const struct wsd_socket *sock);
+struct wsd_share_waiting *wsd_share_waiting_next(struct wsd_share_plain *plain,
+						 struct wsd_socket *sock);
+void wsd_share_waiting_drop(struct wsd_share_waiting *waiting);
+void wsd_share_waiting_close(struct wsd_share_plain *plain); /* with a reset */
 
 /* --- a listener: share_listen.c. All [lock]; held and part drop it meanwhile. --- */
 

@@ -5,7 +5,8 @@
  * when it is the one that listens, or has the seat. So the port stays open as long as anybody has the listener, and
  * the connection as long as its socket is anybody's.
  *
- * The record says who has which and who lacks some. Any that has it gives it; one at a time does, under a lock.
+ * The record says who has which and who lacks some. Any that has it gives it; one at a time does, under a lock. In the
+ * same way a connection that waits goes to the one that accepts (share_waiting.c), and is there no more where it was.
  */
 #include "provider/winsock/spi_calls.h"
 
@@ -21,12 +22,21 @@
 #define PATIENCE (500 * WSD_NS_PER_MS) /* of who has to listen, and would have to bind the port */
 #define ASK_AGAIN \
 	(1000 * WSD_NS_PER_MS) /* who was to give it may have died, or it was a wrong one */
+#define FILES 4u	       /* that a connection needs here, and its way */
+
+_Static_assert(WSD_SHARE_LETTERS + WSD_SHARE_MEMBERS * WSD_SHARE_SOCKETS * WSD_OS_PASS_LETTER <=
+			       WSD_SHARE_IMAGES &&
+		       WSD_SHARE_IMAGES + WSD_SHARE_MEMBERS * WSD_SHARE_IMAGE <=
+			       WSD_SHARE_PAYLOAD &&
+		       sizeof(struct wsd_stream_image) <= WSD_SHARE_IMAGE,
+	       "nothing of a record lies above something else");
 
 void wsd_share_plain_init(struct wsd_share_plain *plain)
 {
 	memset(plain, 0, sizeof(*plain));
 	for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++)
 		plain->twins[i] = -1;
+	wsd_list_init(&plain->waiting);
 }
 
 static uint8_t bit(unsigned end)
@@ -159,13 +169,35 @@ void wsd_share_plain_reset(struct wsd_share_plain *plain)
 static uint64_t letter_at(unsigned slot, unsigned end)
 {
 	return WSD_SHARE_LETTERS +
-	       ((uint64_t)(slot - 1) * WSD_LISTENER_ENDS + end) * WSD_OS_PASS_LETTER;
+	       ((uint64_t)(slot - 1) * WSD_SHARE_SOCKETS + end) * WSD_OS_PASS_LETTER;
 }
 
-static void keep(struct wsd_share_plain *plain, uint8_t end, intptr_t socket)
+static uint64_t image_at(unsigned slot)
+{
+	return WSD_SHARE_IMAGES + (uint64_t)(slot - 1) * WSD_SHARE_IMAGE;
+}
+
+/* Its image was there before it. */
+static void keep_connection(const struct wsd_share_record *record, struct wsd_share_plain *plain,
+			    intptr_t socket)
+{
+	struct wsd_stream_image image;
+
+	plain->asked &= (uint8_t)~bit(WSD_SHARE_WAITING);
+	if (wsd_record_read(record->record, image_at(record->slot), &image, sizeof(image)))
+		wsd_share_waiting_keep(plain, &image, socket);
+	else
+		wsd_os_tcp_close(socket);
+}
+
+/* asked: for what, before the letters were opened. */
+static void keep(const struct wsd_share_record *record, struct wsd_share_plain *plain,
+		 uint8_t asked, uint8_t end, intptr_t socket)
 {
 	if (end < WSD_LISTENER_ENDS && plain->twins[end] < 0)
 		plain->twins[end] = socket;
+	else if (end == WSD_SHARE_WAITING && (asked & bit(end)) != 0)
+		keep_connection(record, plain, socket);
 	else
 		wsd_os_tcp_close(socket);
 }
@@ -175,7 +207,7 @@ static void take_letters(const struct wsd_share_record *record, struct wsd_share
 {
 	uint8_t given = plain->asked & (uint8_t)~wsd_share_lacks(record, record->slot);
 
-	for (uint8_t i = 0; i < WSD_LISTENER_ENDS; i++) {
+	for (uint8_t i = 0; i < WSD_SHARE_SOCKETS; i++) {
 		uint8_t letter[WSD_OS_PASS_LETTER + 1], end = i;
 		intptr_t socket;
 
@@ -185,7 +217,7 @@ static void take_letters(const struct wsd_share_record *record, struct wsd_share
 		if (wsd_record_read(record->record, letter_at(record->slot, i), letter,
 				    WSD_OS_PASS_LETTER) &&
 		    wsd_os_pass_take(plain->box, letter, &end, &socket) == WSD_OK)
-			keep(plain, i, socket);
+			keep(record, plain, given, i, socket);
 	}
 }
 
@@ -201,7 +233,7 @@ static void take(const struct wsd_share_record *record, struct wsd_share_plain *
 		return;
 	}
 	while (wsd_os_pass_take(plain->box, NULL, &end, &socket) == WSD_OK)
-		keep(plain, end, socket);
+		keep(record, plain, plain->asked, end, socket);
 }
 
 /* What others have, and we have not. */
@@ -218,11 +250,26 @@ static uint8_t missing_of(const struct wsd_share_record *record,
 	return missing;
 }
 
+/* Who has the seat wants a connection when it has none, or when the one that has it leaves. */
+static bool wants_waiting(const struct wsd_share_record *record, const struct wsd_socket *sock,
+			  const struct wsd_share_holder *holders)
+{
+	if (sock->listener == NULL || sock->away || sock->closed || !wsd_files_free(FILES))
+		return false;
+	for (unsigned i = 0; i < WSD_SHARE_MEMBERS; i++)
+		if ((holders[i].has & bit(WSD_SHARE_WAITING)) != 0 &&
+		    (holders[i].gone || wsd_listener_idle(sock->listener)) &&
+		    wsd_share_lives(record, i + 1))
+			return true;
+	return false;
+}
+
 /* What is given is taken before it is said that nothing lacks, and the box is closed after it. False: try again. */
 static bool ask(const struct wsd_share_record *record, struct wsd_share_plain *plain, uint8_t said,
 		uint8_t missing)
 {
 	struct wsd_share_holder own = { .has = said, .lacks = missing };
+	const struct wsd_list *newest = plain->waiting.prev;
 	uint8_t before = has(plain);
 	bool same;
 
@@ -234,7 +281,7 @@ static bool ask(const struct wsd_share_record *record, struct wsd_share_plain *p
 	if (!wsd_record_lock(record->record, GIVING))
 		return false;
 	take(record, plain);
-	same = has(plain) == before;
+	same = has(plain) == before && plain->waiting.prev == newest;
 	if (missing != 0)
 		memcpy(own.box, plain->box_name, sizeof(own.box));
 	if (same)
@@ -250,13 +297,15 @@ static bool ask(const struct wsd_share_record *record, struct wsd_share_plain *p
 }
 
 /* Tell the others what has changed. */
-static uint64_t say(const struct wsd_share_record *record, struct wsd_share_plain *plain,
-		    const struct wsd_share_holder *holders, bool needs_none)
+static uint64_t say(const struct wsd_share_record *record, const struct wsd_socket *sock,
+		    struct wsd_share_plain *plain, const struct wsd_share_holder *holders)
 {
 	uint64_t now = wsd_clock_ns();
 	uint8_t ours = has(plain), missing = 0, said = ours;
 
-	if (needs_none)
+	if (wsd_share_waiting_some(plain, sock))
+		said |= bit(WSD_SHARE_WAITING);
+	if (sock->closed || wsd_engine_plain() == NULL)
 		said |= WSD_SHARE_NEEDS_NONE;
 	else
 		missing = missing_of(record, holders, ours);
@@ -264,6 +313,8 @@ static uint64_t say(const struct wsd_share_record *record, struct wsd_share_plai
 		plain->since = 0;
 	else if (plain->since == 0)
 		plain->since = now;
+	if ((said & WSD_SHARE_NEEDS_NONE) == 0 && wants_waiting(record, sock, holders))
+		missing |= bit(WSD_SHARE_WAITING);
 	if ((said != plain->said || (missing & (uint8_t)~plain->asked) != 0 ||
 	     (missing == 0 && plain->asked != 0) || (missing != 0 && now >= plain->again)) &&
 	    !ask(record, plain, said, missing))
@@ -294,6 +345,7 @@ void wsd_share_plain_close(const struct wsd_share_record *record, struct wsd_sha
 	}
 	for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++)
 		drop_twin(plain, i);
+	wsd_share_waiting_close(plain);
 	close_box(plain);
 }
 
@@ -316,13 +368,37 @@ static bool give_one(const struct wsd_share_record *record, const struct wsd_sha
 	return true;
 }
 
-static uint64_t give(const struct wsd_share_record *record, const struct wsd_share_plain *plain,
-		     const struct wsd_share_holder *holders)
+/* [GIVING] The same of a connection: it is the other's, and ours no more. */
+static bool give_waiting(const struct wsd_share_record *record, struct wsd_socket *sock,
+			 struct wsd_share_plain *plain, unsigned slot,
+			 const struct wsd_share_holder *holder)
+{
+	struct wsd_share_waiting *waiting = wsd_share_waiting_next(plain, sock);
+	uint8_t letter[WSD_OS_PASS_LETTER + 1];
+
+	if (waiting == NULL ||
+	    !wsd_record_write(record->record, image_at(slot), &waiting->image,
+			      sizeof(waiting->image)) ||
+	    wsd_os_pass_give(waiting->socket, WSD_SHARE_WAITING, holder->box, holder->process,
+			     letter) != WSD_OK)
+		return false;
+	(void)wsd_record_write(record->record, letter_at(slot, WSD_SHARE_WAITING), letter,
+			       WSD_OS_PASS_LETTER);
+	wsd_share_set_lacks(record, slot,
+			    wsd_share_lacks(record, slot) & (uint8_t)~bit(WSD_SHARE_WAITING));
+	wsd_share_waiting_drop(waiting);
+	return true;
+}
+
+static uint64_t give(const struct wsd_share_record *record, struct wsd_socket *sock,
+		     struct wsd_share_plain *plain, const struct wsd_share_holder *holders)
 {
 	uint64_t when = WSD_FOREVER;
 	uint8_t ours = has(plain);
 	bool given = false;
 
+	if (wsd_share_waiting_some(plain, sock))
+		ours |= bit(WSD_SHARE_WAITING);
 	for (unsigned slot = 1; slot <= WSD_SHARE_MEMBERS; slot++) {
 		struct wsd_share_holder holder;
 
@@ -331,10 +407,12 @@ static uint64_t give(const struct wsd_share_record *record, const struct wsd_sha
 		if (!wsd_record_lock(record->record, GIVING))
 			return wsd_clock_ns() + RETRY;
 		wsd_share_holder(record, slot, &holder); /* he may have another box by now */
-		for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++) {
+		for (unsigned i = 0; i < WSD_SHARE_SOCKETS; i++) {
 			if ((holder.lacks & ours & bit(i)) == 0)
 				continue;
-			if (give_one(record, plain, slot, &holder, i))
+			if (i == WSD_SHARE_WAITING
+				    ? give_waiting(record, sock, plain, slot, &holder)
+				    : give_one(record, plain, slot, &holder, i))
 				given = true;
 			else
 				when = wsd_clock_ns() + RETRY;
@@ -349,9 +427,12 @@ static uint64_t give(const struct wsd_share_record *record, const struct wsd_sha
 bool wsd_share_plain_owed(struct wsd_share_record *record, const struct wsd_share_plain *plain)
 {
 	struct wsd_share_holder holders[WSD_SHARE_MEMBERS];
+	bool waits = !wsd_list_empty(&plain->waiting);
 	uint8_t ours = has(plain);
 
-	if (ours == 0)
+	if ((plain->asked & bit(WSD_SHARE_WAITING)) != 0) /* it may have been given */
+		return true;
+	if (ours == 0 && !waits)
 		return false;
 	if (wsd_share_coming(record)) /* before the members: he becomes one first */
 		return true;
@@ -359,7 +440,20 @@ bool wsd_share_plain_owed(struct wsd_share_record *record, const struct wsd_shar
 	for (unsigned i = 0; i < WSD_SHARE_MEMBERS; i++)
 		if (holders[i].process != 0 && !holders[i].gone &&
 		    (holders[i].has & WSD_SHARE_NEEDS_NONE) == 0 &&
-		    (ours & (uint8_t)~holders[i].has) != 0 && wsd_share_lives(record, i + 1))
+		    ((ours & (uint8_t)~holders[i].has) != 0 || waits) &&
+		    wsd_share_lives(record, i + 1))
+			return true;
+	return false;
+}
+
+bool wsd_share_plain_waits(const struct wsd_share_record *record)
+{
+	struct wsd_share_holder holders[WSD_SHARE_MEMBERS];
+
+	wsd_share_holders(record, holders);
+	for (unsigned i = 0; i < WSD_SHARE_MEMBERS; i++)
+		if ((holders[i].has & bit(WSD_SHARE_WAITING)) != 0 &&
+		    wsd_share_lives(record, i + 1))
 			return true;
 	return false;
 }
@@ -371,10 +465,11 @@ uint64_t wsd_share_plain_look(const struct wsd_share_record *record, struct wsd_
 	uint64_t asks, gives;
 
 	take(record, plain);
+	wsd_share_waiting_settle(plain, sock);
 	(void)wsd_share_plain_match(sock, plain); /* a later look has more */
 	drop_ended(record, sock, plain);
 	wsd_share_holders(record, holders);
-	asks = say(record, plain, holders, sock->closed || wsd_engine_plain() == NULL);
-	gives = give(record, plain, holders);
+	asks = say(record, sock, plain, holders);
+	gives = give(record, sock, plain, holders);
 	return wsd_sooner(asks, gives);
 }

@@ -10,7 +10,7 @@
 #include "rdma_backend/base/base.h"
 
 #define MAGIC	      0x4853574fu /* "OWSH" */
-#define LAYOUT	      3u
+#define LAYOUT	      4u
 #define SEAT	      0u /* the locks: the seat, then one for each member */
 #define MEMBERS_AT    512u
 #define ROOM_AT	      1024u /* are they asked to share the port? */

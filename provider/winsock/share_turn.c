@@ -53,7 +53,7 @@ static bool has_control(const struct wsd_socket *sock)
 	return false;
 }
 
-/* What is in the queue here may be such as cannot go to another process: plain TCP. */
+/* What is in the queue here may have been taken for a wait that has ended, from plain TCP. */
 static bool has_arrived(const struct wsd_socket *sock)
 {
 	return sock->listener != NULL && wsd_listener_pending(sock->listener) > 0 &&

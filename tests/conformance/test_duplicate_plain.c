@@ -6,7 +6,7 @@
  */
 #include "tests/conformance/ext.h"
 #include "tests/conformance/share.h"
-#include "tests/lib/os_port.h"
+#include "tests/conformance/visitor.h"
 
 #define PEERS 6
 
@@ -16,62 +16,6 @@ static SOCKET connected(const struct address *at)
 
 	NEED(connect_to(s, at) == 0);
 	return s;
-}
-
-/* One that speaks TCP and nothing else: says 'v', and is answered by 'h'. */
-struct visitor {
-	bool v6, served;
-	u_short port;
-	struct conf_thread *thread;
-};
-
-static void visit(void *arg)
-{
-	struct visitor *v = arg;
-
-	v->served = os_visit(v->v6, v->port);
-}
-
-static void visitor_of(struct visitor *v, bool v6, const struct address *at)
-{
-	*v = (struct visitor){ .v6 = v6, .port = port_of(at) };
-	v->thread = thread_run(visit, v);
-}
-
-static void visitor_at(struct visitor *v, const struct address *at)
-{
-	visitor_of(v, conf_family() == AF_INET6, at);
-}
-
-static bool was_served(struct visitor *v)
-{
-	thread_join(v->thread);
-	return v->served;
-}
-
-static bool answers(SOCKET s)
-{
-	char byte = 0;
-	bool good = s != INVALID_SOCKET && recv(s, &byte, 1, 0) == 1 && byte == 'v' &&
-		    send(s, "h", 1, 0) == 1;
-
-	closesocket(s);
-	return good;
-}
-
-static bool serves_one_of(SOCKET listener, bool v6, const struct address *at)
-{
-	struct visitor visitor;
-	bool good;
-
-	visitor_of(&visitor, v6, at);
-	good = answers(accept(listener, NULL, NULL));
-	return was_served(&visitor) && good;
-}
-
-static bool serves(SOCKET listener, const struct address *at)
-{
-	return serves_one_of(listener, conf_family() == AF_INET6, at);
 }
 
 /* --- one process --- */
@@ -131,16 +75,6 @@ static void both_wait(void)
 		CHECK_R(316, was_served(&visitors[i]));
 	closesocket(s);
 	closesocket(other);
-}
-
-static bool readable_within(SOCKET s, long ms)
-{
-	struct timeval limit = { ms / 1000, ms % 1000 * 1000 };
-	fd_set set;
-
-	FD_ZERO(&set);
-	FD_SET(s, &set);
-	return select(0, &set, NULL, NULL, &limit) == 1;
 }
 
 /* Polling, selecting, and told by an event. */

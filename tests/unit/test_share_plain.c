@@ -93,6 +93,52 @@ static void test_no_descriptors(void **state)
 	with_fault(NO_DESCRIPTORS, 2);
 }
 
+/* One that was taken for a select, while the other descriptor accepts, is not lost. */
+static void waiting_with(enum fault which, bool closes)
+{
+	struct sockaddr_in at;
+	SOCKET s = new_listener(&at), other = shared(s), server;
+	struct timeval limit = { 10, 0 };
+	char byte = 0;
+	fd_set set;
+	int peer;
+
+	serves(other, ntohs(at.sin_port)); /* it has all else that it needs */
+	peer = system_connect(ntohs(at.sin_port));
+	FD_ZERO(&set);
+	FD_SET(s, &set);
+	assert_int_equal(select(0, &set, NULL, NULL, &limit), 1);
+	atomic_store(&faults, 3);
+	atomic_store(&fault, which);
+	if (closes)
+		closesocket(s);
+	server = accept(other, NULL, NULL);
+	assert_int_equal(atomic_load(&faults), 0);
+	atomic_store(&fault, NO_FAULT);
+	assert_true(server != INVALID_SOCKET);
+	assert_int_equal(send(server, "x", 1, 0), 1);
+	assert_int_equal(system_receive(peer, &byte, 1), 1);
+	system_close(peer);
+	closesocket(server);
+	if (!closes)
+		closesocket(s);
+	closesocket(other);
+}
+
+static void test_waiting_with_a_full_box(void **state)
+{
+	(void)state;
+	waiting_with(FULL_BOX, false);
+	waiting_with(FULL_BOX, true);
+}
+
+static void test_waiting_without_a_twin(void **state)
+{
+	(void)state;
+	waiting_with(NO_TWIN, false);
+	waiting_with(NO_TWIN, true);
+}
+
 static int accepted(SOCKET *s)
 {
 	struct sockaddr_in at;
@@ -142,10 +188,15 @@ static void test_no_twin(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_none),	      cmocka_unit_test(test_wrong_socket),
-		cmocka_unit_test(test_not_listening), cmocka_unit_test(test_full_box),
-		cmocka_unit_test(test_lost),	      cmocka_unit_test(test_no_descriptors),
+		cmocka_unit_test(test_none),
+		cmocka_unit_test(test_wrong_socket),
+		cmocka_unit_test(test_not_listening),
+		cmocka_unit_test(test_full_box),
+		cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_no_descriptors),
 		cmocka_unit_test(test_no_twin),
+		cmocka_unit_test(test_waiting_with_a_full_box),
+		cmocka_unit_test(test_waiting_without_a_twin),
 	};
 	WSADATA data;
 	int failed;

@@ -348,7 +348,7 @@ void wsd_stream_export(struct wsd_stream *s, struct wsd_stream_image *image, uin
 	image->receive_fin = s->rx.fin;
 	image->receive_closed = s->rx.closed;
 	image->posted_only = s->options.posted_only;
-	if (given && s->plain) {
+	if ((given && s->plain) || wsd_plain_keeps(s)) {
 		wsd_plain_export(s, image);
 	} else if (given) {
 		image->port = s->moving->ticket.port;

@@ -58,8 +58,10 @@ enum wsd_status wsd_plain_short(struct wsd_stream *stream, unsigned flags);
 void wsd_plain_give_up(struct wsd_stream *s); /* [stream lock] its connect, with a reset */
 void wsd_plain_lost(struct wsd_stream *stream, enum wsd_status why);
 
-/* plain_move.c, for move.c. Both [lock]. */
+/* plain_move.c, for move.c. All [lock]. */
 bool wsd_plain_is_shared(const struct wsd_stream *stream);
+bool wsd_plain_keeps(
+	const struct wsd_stream *stream); /* it was reset, and has bytes for the next one */
 void wsd_plain_export(const struct wsd_stream *stream, struct wsd_stream_image *image);
 
 /* plain_io.c: entries of the carrier. All [lock]. */

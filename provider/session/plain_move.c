@@ -47,6 +47,11 @@ bool wsd_plain_is_shared(const struct wsd_stream *s)
 	return s->plain && s->plain->shared;
 }
 
+bool wsd_plain_keeps(const struct wsd_stream *s)
+{
+	return wsd_plain_is_shared(s) && s->state == WSD_STREAM_RESET && wsd_plain_readable(s) > 0;
+}
+
 void wsd_plain_export(const struct wsd_stream *s, struct wsd_stream_image *image)
 {
 	const struct wsd_plain *p = s->plain;
@@ -80,7 +85,8 @@ static void fill(struct wsd_plain *p, const struct wsd_stream_image *image)
 
 bool wsd_stream_image_is_plain(const struct wsd_stream_image *image)
 {
-	return image->error == 0 && image->path[sizeof(image->path) - 1] == 0 &&
+	return (image->error == 0 || (image->port & IMAGE_PLAIN) != 0) &&
+	       image->path[sizeof(image->path) - 1] == 0 &&
 	       strcmp(image->path, wsd_plain_ops.name) == 0;
 }
 
@@ -105,6 +111,10 @@ static enum wsd_status open_on(struct wsd_stream *s, const struct wsd_stream_ima
 	if (s->tx.fin) /* the system knows, but not this end of it */
 		wsd_os_tcp_shutdown_send(socket);
 	s->plain->may_read = true;
+	if (image->error != 0) { /* the system may have told already, and gives only what it has */
+		s->state = WSD_STREAM_RESET;
+		s->error = (enum wsd_status)image->error;
+	}
 	wsd_stream_watch(s);
 	return WSD_OK; /* if it broke just now the owner finds it so */
 }
@@ -117,7 +127,7 @@ enum wsd_status wsd_stream_import_system(struct wsd_stream **stream,
 	struct wsd_stream *s;
 
 	if (!wsd_engine_plain() || !(image->port & IMAGE_PLAIN) || image->unread != 0 ||
-	    !wsd_os_pass_connects(socket, &image->local, &image->remote)) {
+	    image->error > 0 || !wsd_os_pass_connects(socket, &image->local, &image->remote)) {
 		wsd_os_tcp_close(socket);
 		return wsd_engine_plain() ? WSD_EINVAL : WSD_EUNREACHABLE;
 	}
@@ -132,5 +142,5 @@ enum wsd_status wsd_stream_import_system(struct wsd_stream **stream,
 	}
 	s->changes |= WSD_CHANGE_CONNECTED | WSD_CHANGE_READABLE | WSD_CHANGE_WRITABLE;
 	*stream = s;
-	return WSD_PENDING;
+	return s->state == WSD_STREAM_RESET ? WSD_OK : WSD_PENDING;
 }

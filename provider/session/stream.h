@@ -263,7 +263,8 @@ enum wsd_status wsd_stream_import(struct wsd_stream **stream, const struct wsd_s
 
 /* [lock] A connection by plain TCP can move once somebody keeps a twin of the system's socket (-1: it is none, or is
  * not open), which the other process has, too. Its image says so; it is imported with that socket, which is the
- * stream's, also when it fails; WSD_PENDING: it is OPEN, and CHANGE_CONNECTED follows. */
+ * stream's, also when it fails; WSD_PENDING: it is OPEN, and CHANGE_CONNECTED follows. WSD_OK: it is RESET, and has
+ * bytes. */
 bool wsd_stream_is_plain(const struct wsd_stream *stream);
 intptr_t wsd_stream_system(const struct wsd_stream *stream);
 void wsd_stream_share(struct wsd_stream *stream);

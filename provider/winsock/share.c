@@ -258,10 +258,11 @@ static void parking(struct wsd_share *share)
 
 /* --- AWAY and TAKING --- */
 
-/* The connection is gone. What waits here hears of it. */
+/* The connection is gone. What waits here hears of it. Of one by plain TCP that is here the system may have bytes. */
 static void lost(struct wsd_share *share)
 {
-	wsd_share_plain_reset(&share->plain);
+	if (share->sock->stream == NULL || !wsd_stream_is_plain(share->sock->stream))
+		wsd_share_plain_reset(&share->plain);
 	(void)wsd_socket_move(share->sock, WSD_SOCK_ON_ESTABLISHED); /* it was, somewhere */
 	wsd_socket_broken(share->sock, WSD_ERESET);
 	seated(share);

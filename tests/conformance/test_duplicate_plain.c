@@ -248,6 +248,31 @@ static void the_middle_of_a_stream(void)
 	closesocket(p.listener);
 }
 
+/* What had arrived before a reset is read, wherever the reset was found: the system keeps it, too. */
+static void a_reset_behind_bytes(bool found)
+{
+	struct linger now = { 1, 0 };
+	struct pair p = need_pair();
+	SOCKET other = share_other(p.server);
+	char bytes[5];
+
+	CHECK_R(316, share_moves(p.client, other, 3000, 0));
+	NEED(send(p.client, "12345", 5, 0) == 5);
+	CHECK_R(316, receive_all(p.server, bytes, 2) == 2);
+	NEED(setsockopt(p.client, SOL_SOCKET, SO_LINGER, (char *)&now, sizeof(now)) == 0);
+	closesocket(p.client);
+	for (uint64_t end = now_ms() + LONG_MS; found && now_ms() < end;)
+		found = send(p.server, "x", 1, 0) == 1;
+	CHECK(!found);
+	CHECK_R(330, receive_all(other, bytes + 2, 1) == 1);
+	CHECK_R(330, receive_all(p.server, bytes + 3, 1) == 1);
+	closesocket(p.server);
+	CHECK_R(330, receive_all(other, bytes + 4, 1) == 1 && memcmp(bytes, "12345", 5) == 0);
+	CHECK(recv(other, bytes, 1, 0) == SOCKET_ERROR && WSAGetLastError() == WSAECONNRESET);
+	closesocket(other);
+	closesocket(p.listener);
+}
+
 /* The end of the connection is not that of the socket: its peer hears of it, though both descriptors stay. */
 static void disconnected_and_kept(bool moved)
 {
@@ -416,6 +441,8 @@ int main(int argc, char **argv)
 	both_kinds();
 	both_families();
 	the_middle_of_a_stream();
+	a_reset_behind_bytes(false);
+	a_reset_behind_bytes(true);
 	disconnected_and_kept(false);
 	disconnected_and_kept(true);
 	if (conf_two_processes()) {

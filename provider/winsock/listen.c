@@ -56,7 +56,8 @@ static unsigned ends_of(struct wsd_socket *sock, struct wsd_listener_end *ends)
 	for (unsigned i = 0; i < count; i++)
 		if (wsd_socket_serves_plain(&ends[i].local) &&
 		    (sock->listener == NULL || wsd_listener_system(sock->listener, i) < 0))
-			ends[i].socket = wsd_port_take(sock->port, ends[i].local.family);
+			ends[i].socket = wsd_port_take(sock->port, ends[i].local.family,
+						       wsd_share_mates(sock));
 	return count;
 }
 

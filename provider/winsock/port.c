@@ -280,7 +280,7 @@ void wsd_port_restore(struct wsd_port *port, bool ended)
 	wsd_mutex_unlock(&ports_lock);
 }
 
-intptr_t wsd_port_take(struct wsd_port *port, uint16_t family)
+intptr_t wsd_port_take(struct wsd_port *port, uint16_t family, unsigned mates)
 {
 	intptr_t holder = -1;
 	struct wsd_port *part;
@@ -290,7 +290,7 @@ intptr_t wsd_port_take(struct wsd_port *port, uint16_t family)
 	wsd_mutex_lock(&ports_lock);
 	part = part_of(port, family);
 	restore_part(part);
-	if (port->refs == 1) {
+	if (port->refs <= 1 + mates) {
 		holder = part->holder;
 		part->holder = -1;
 		/* What is left of the connection must not keep the next owner from the port. */

@@ -26,8 +26,9 @@ bool wsd_port_is_both(const struct wsd_port *port);
  * two ends. remote NULL: it has ended, or never came about. */
 enum wsd_status wsd_port_connect(struct wsd_port *port, const struct wsd_addr *remote);
 /* The system's socket that holds the port in that family, to become a connection or a listening socket. It is the
- * caller's from now on and closed by it. -1: there is none, or others share it. */
-intptr_t wsd_port_take(struct wsd_port *port, uint16_t family);
+ * caller's from now on and closed by it. -1: there is none, or others share it. mates: so many of those that share it
+ * are the same socket. */
+intptr_t wsd_port_take(struct wsd_port *port, uint16_t family, unsigned mates);
 /* Hold the port again after that, if it is to be had; ended: for what a listener leaves behind. */
 void wsd_port_restore(struct wsd_port *port, bool ended);
 struct wsd_port *wsd_port_share(struct wsd_port *port); /* one more holder, for accepted sockets */

@@ -157,6 +157,8 @@ static void end_here(struct wsd_share *share)
 {
 	wsd_share_waiting_collect(&share->plain, share->sock);
 	wsd_socket_close_end(share->sock, true);
+	wsd_port_release(share->sock->port); /* before it is no member any more */
+	share->sock->port = NULL;
 	share->seat = wsd_share_plain_owed(&share->record, &share->plain) ? SEAT_OWING : SEAT_ENDED;
 }
 
@@ -536,6 +538,11 @@ int wsd_share_enter(struct wsd_socket *sock)
 		wsd_socket_leave(sock);
 	wsd_socket_unref(sock); /* the handle has another one, unless it was closed */
 	return error == WSAETIMEDOUT ? WSAENETDOWN : error;
+}
+
+unsigned wsd_share_mates(const struct wsd_socket *sock)
+{
+	return sock->share != NULL ? wsd_share_port_mates(&sock->share->record) : 0;
 }
 
 void wsd_share_listens(struct wsd_socket *sock)

@@ -96,6 +96,8 @@ void wsd_share_ring(const struct wsd_share_record *share); /* all others */
 /* Are those who keep the port to themselves asked to share it? */
 void wsd_share_port_say(struct wsd_share_record *share, enum wsd_share_port how);
 bool wsd_share_port_kept(struct wsd_share_record *share); /* by another one that lives */
+/* So many others in this process that hold the port. */
+unsigned wsd_share_port_mates(const struct wsd_share_record *share);
 void wsd_share_port_ask(const struct wsd_share_record *share, bool ask);
 bool wsd_share_port_asked(const struct wsd_share_record *share);
 
@@ -293,6 +295,8 @@ int wsd_share_enter(struct wsd_socket *sock);
 bool wsd_share_dissolve(struct wsd_socket *sock);
 /* [lock, released] The descriptor is closed; the connection goes to another process, or ends with its last. */
 void wsd_share_leave(struct wsd_socket *sock, bool abort, bool quiet);
+/* [lock] So many other descriptors of the socket here hold its port. */
+unsigned wsd_share_mates(const struct wsd_socket *sock);
 /* [lock, dropped meanwhile] It begins to listen; [lock] it could not. */
 void wsd_share_listens(struct wsd_socket *sock);
 void wsd_share_listens_not(struct wsd_socket *sock);

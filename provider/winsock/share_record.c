@@ -311,6 +311,20 @@ bool wsd_share_port_kept(struct wsd_share_record *share)
 	return false;
 }
 
+unsigned wsd_share_port_mates(const struct wsd_share_record *share)
+{
+	struct member members[WSD_SHARE_MEMBERS];
+	uint32_t process = wsd_process_id();
+	unsigned count = 0;
+
+	if (!read_members(share, members))
+		return 0;
+	for (unsigned i = 1; i <= WSD_SHARE_MEMBERS; i++)
+		count += i != share->slot && members[i - 1].process == process &&
+			 members[i - 1].port != WSD_SHARE_PORT_NONE && lives(share, i);
+	return count;
+}
+
 void wsd_share_port_ask(const struct wsd_share_record *share, bool ask)
 {
 	uint32_t value = ask;

@@ -538,7 +538,7 @@ static enum wsd_status stream_take_port(void *owner, intptr_t *socket)
 
 	if (sock->port == NULL)
 		return wsd_os_port_open(sock->local.family, socket);
-	*socket = wsd_port_take(sock->port, sock->local.family);
+	*socket = wsd_port_take(sock->port, sock->local.family, wsd_share_mates(sock));
 	return *socket < 0 ? WSD_EADDRINUSE : WSD_OK;
 }
 

@@ -134,13 +134,40 @@ static void either_listens(void)
 	closesocket(other);
 }
 
+/* From the port that both have; the other one is closed before or after. */
+static void either_connects(bool before)
+{
+	struct address at = loopback(0), from = loopback(0);
+	SOCKET listener = listener_on(&at, 5), s = stream_socket(), other, server;
+
+	NEED(bind_to(s, &from) == 0 && name_of(s, &from) == 0);
+	other = share_other(s);
+	CHECK_R(329, named(other, port_of(&from)) && named(s, port_of(&from)));
+	CHECK_R(329, named(other, port_of(&from)));
+	if (before)
+		closesocket(s);
+	CHECK_R(329, connect_to(other, &at) == 0 && named(other, port_of(&from)));
+	server = accept(listener, NULL, NULL);
+	if (!before)
+		CHECK_R(329, share_moves(s, server, 1000, 0) && share_moves(server, s, 1000, 0));
+	CHECK_R(329, share_moves(other, server, 1000, 0) && share_moves(server, other, 1000, 0));
+	if (!before)
+		closesocket(s);
+	CHECK_R(330, share_moves(server, other, 1000, 0) && share_moves(other, server, 1000, 0));
+	closesocket(other);
+	CHECK_R(330, at_end(server));
+	closesocket(server);
+	closesocket(listener);
+}
+
 int main(int argc, char **argv)
 {
 	conf_start(argc, argv);
 	if (conf_role() != NULL)
 		return strcmp(conf_role(), "thief") == 0 ? thief() : worker();
-	if (!conf_system_tcp()) /* there one process listens, and connections stay */
-		either_listens();
+	either_listens();
+	either_connects(false);
+	either_connects(true);
 	if (conf_two_processes()) {
 		its_port_stays(false);
 		its_port_stays(true);

@@ -187,11 +187,11 @@ static void test_port_of_both_families(void **state)
 			 WSD_EADDRINUSE);
 	assert_int_equal(wsd_port_inherit(&got, true, none, WSD_PORT_DEFAULT, &two), WSD_OK);
 	assert_ptr_equal(two, both);
-	assert_int_equal(wsd_port_take(both, WSD_FAMILY_IPV4), -1); /* two have it */
+	assert_int_equal(wsd_port_take(both, WSD_FAMILY_IPV4, 0), -1); /* two have it */
 	wsd_port_release(two);
 	/* Each family is taken, and held again, for itself. */
-	four = wsd_port_take(both, WSD_FAMILY_IPV4);
-	six = wsd_port_take(both, WSD_FAMILY_IPV6);
+	four = wsd_port_take(both, WSD_FAMILY_IPV4, 0);
+	six = wsd_port_take(both, WSD_FAMILY_IPV6, 0);
 	assert_true(four >= 0 && six >= 0 && four != six);
 	wsd_os_port_drop(four);
 	wsd_os_port_drop(six);

@@ -508,7 +508,8 @@ int wsd_share_give(struct wsd_socket *sock, uint32_t process, uint32_t *index)
 				       .family = sock->family,
 				       .overlapped = sock->overlapped,
 				       .connected = !wsd_share_unconnected(sock) };
-	enum wsd_status status = wsd_share_plain_match(sock, &sock->share->plain);
+	enum wsd_status status =
+		wsd_share_plain_match(&sock->share->record, sock, &sock->share->plain);
 
 	if (status != WSD_OK) /* what cannot be given must not be promised */
 		return status == WSD_ENOFILES ? WSAEMFILE : WSAENOBUFS;
@@ -547,6 +548,8 @@ unsigned wsd_share_mates(const struct wsd_socket *sock)
 
 void wsd_share_listens(struct wsd_socket *sock)
 {
+	/* What it has of a connection is not what it listens with. */
+	(void)wsd_share_plain_match(&sock->share->record, sock, &sock->share->plain);
 	wsd_share_port_room(&sock->share->record, sock);
 }
 

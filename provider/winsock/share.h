@@ -132,8 +132,6 @@ bool wsd_share_set_state(struct wsd_share_record *share, enum wsd_share_state st
 
 /* [lock] Does it have nothing yet that a peer knows? */
 bool wsd_share_unconnected(const struct wsd_socket *sock);
-/* [lock] Neither is it connected nor does it listen, here or where its seat is. */
-bool wsd_share_is_idle(const struct wsd_share_record *share, const struct wsd_socket *sock);
 /* May a socket of that family have the address? One of IPv6 may be dual, or have been accepted by one that is. */
 bool wsd_share_family(uint16_t family, const struct wsd_addr *addr);
 /* [lock] The socket and its stream into the record. False: no room; then the connection is lost. */
@@ -168,17 +166,25 @@ struct wsd_share_plain {
 	intptr_t box;
 	uint8_t box_name[WSD_OS_PASS_BOX];
 	bool box_open;
-	bool ended;		 /* the connection that was shared: the next one is not */
-	uint8_t said;		 /* what we have, as the others know */
-	uint8_t asked;		 /* what we lack, likewise, and have not been given yet */
-	uint64_t since;		 /* the oldest end that is missing; 0: none */
-	uint64_t again;		 /* then they are to hear it once more */
+	uint32_t number; /* of the connection whose twin is here, as the first or second end */
+	uint8_t said;	 /* what we have, as the others know */
+	uint8_t asked;	 /* what we lack, likewise, and have not been given yet */
+	uint64_t since;	 /* the oldest end that is missing; 0: none */
+	uint64_t again;	 /* then they are to hear it once more */
 	struct wsd_list waiting; /* of struct wsd_share_waiting: they are in no queue */
 };
 
+#define WSD_SHARE_GIVING     \
+	(WSD_SHARE_MEMBERS + \
+	 3) /* the lock of `lacks`, the number, boxes and letters, for moments */
 void wsd_share_plain_init(struct wsd_share_plain *plain);
-/* [seat] Have twins of what the socket has. WSD_ENOFILES, and what wsd_os_pass_twin says else. */
-enum wsd_status wsd_share_plain_match(struct wsd_socket *sock, struct wsd_share_plain *plain);
+uint8_t wsd_share_twins(const struct wsd_share_plain *plain); /* which there are */
+void wsd_share_twins_drop(struct wsd_share_plain *plain);
+/* A socket that is disconnected can have another connection: its number, which tells whose the twins are. */
+uint32_t wsd_share_number(const struct wsd_share_record *record);
+/* [seat] share_twins.c: have twins of what the socket has. WSD_ENOFILES, and what wsd_os_pass_twin says else. */
+enum wsd_status wsd_share_plain_match(const struct wsd_share_record *record,
+				      struct wsd_socket *sock, struct wsd_share_plain *plain);
 /* Take what others have given, ask for what is missing, give to others. When to look again. */
 uint64_t wsd_share_plain_look(const struct wsd_share_record *record, struct wsd_socket *sock,
 			      struct wsd_share_plain *plain);

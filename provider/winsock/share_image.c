@@ -132,19 +132,6 @@ bool wsd_share_unconnected(const struct wsd_socket *sock)
 	return sock->stream == NULL && phase_of(sock) != PHASE_CONNECTED;
 }
 
-bool wsd_share_is_idle(const struct wsd_share_record *share, const struct wsd_socket *sock)
-{
-	struct image image;
-	uint32_t payload, phase = PHASE_CONNECTED;
-
-	if (!sock->away)
-		phase = sock->stream == NULL ? phase_of(sock) : PHASE_CONNECTED;
-	else if (wsd_share_state(share, &payload) == WSD_SHARE_HELD && payload >= sizeof(image) &&
-		 wsd_record_read(share->record, WSD_SHARE_PAYLOAD, &image, sizeof(image)))
-		phase = image.socket.phase;
-	return phase == PHASE_NEW || phase == PHASE_BOUND;
-}
-
 static void save(const struct wsd_socket *sock, uint32_t selector, enum phase phase,
 		 struct image *image)
 {

@@ -17,7 +17,7 @@
 #include "provider/winsock/share.h"
 #include "rdma_backend/base/base.h"
 
-#define GIVING	 (WSD_SHARE_MEMBERS + 3) /* the lock of `lacks`, boxes and letters, for moments */
+#define GIVING	 WSD_SHARE_GIVING
 #define RETRY	 (20 * WSD_NS_PER_MS)
 #define PATIENCE (500 * WSD_NS_PER_MS) /* of who has to listen, and would have to bind the port */
 #define ASK_AGAIN \
@@ -31,33 +31,9 @@ _Static_assert(WSD_SHARE_LETTERS + WSD_SHARE_MEMBERS * WSD_SHARE_SOCKETS * WSD_O
 		       sizeof(struct wsd_stream_image) <= WSD_SHARE_IMAGE,
 	       "nothing of a record lies above something else");
 
-void wsd_share_plain_init(struct wsd_share_plain *plain)
-{
-	memset(plain, 0, sizeof(*plain));
-	for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++)
-		plain->twins[i] = -1;
-	wsd_list_init(&plain->waiting);
-}
-
 static uint8_t bit(unsigned end)
 {
 	return (uint8_t)(1u << end);
-}
-
-static uint8_t has(const struct wsd_share_plain *plain)
-{
-	uint8_t all = 0;
-
-	for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++)
-		all |= plain->twins[i] >= 0 ? bit(i) : 0;
-	return all;
-}
-
-static void drop_twin(struct wsd_share_plain *plain, unsigned end)
-{
-	if (plain->twins[end] >= 0)
-		wsd_os_tcp_close(plain->twins[end]);
-	plain->twins[end] = -1;
 }
 
 static void close_box(struct wsd_share_plain *plain)
@@ -66,102 +42,6 @@ static void close_box(struct wsd_share_plain *plain)
 		wsd_os_pass_close(plain->box);
 	plain->box_open = false;
 	memset(plain->box_name, 0, sizeof(plain->box_name));
-}
-
-/* --- the listener --- */
-
-/* One that another process has had: whatever it is, it listens where it should. */
-static void adopt(struct wsd_socket *sock, struct wsd_share_plain *plain, unsigned end,
-		  struct wsd_listener_end *with)
-{
-	if (!wsd_os_pass_listens(plain->twins[end], &with->local)) {
-		wsd_log(WSD_LOG_WARNING, "plain", "was given a wrong socket for port %u",
-			with->local.port);
-		drop_twin(plain, end);
-		return;
-	}
-	if (!wsd_socket_serves_plain(&with->local) ||
-	    wsd_os_pass_twin(plain->twins[end], &with->socket) != WSD_OK)
-		return;
-	if (wsd_listener_adopt(sock->listener, end, with) == WSD_OK)
-		sock->kick_all = true;
-}
-
-static enum wsd_status twin_of(intptr_t system, struct wsd_share_plain *plain, unsigned end)
-{
-	enum wsd_status status;
-
-	if (system < 0 || plain->twins[end] >= 0)
-		return WSD_OK;
-	status = wsd_os_pass_twin(system, &plain->twins[end]);
-	if (status != WSD_OK)
-		plain->twins[end] = -1;
-	return status;
-}
-
-/* What the listener has and we have not, and the other way round. */
-static enum wsd_status match(struct wsd_socket *sock, struct wsd_share_plain *plain)
-{
-	struct wsd_listener_end ends[WSD_LISTENER_ENDS];
-	unsigned count = wsd_socket_ends(sock, ends);
-	enum wsd_status status = WSD_OK, found;
-
-	wsd_listener_share(sock->listener);
-	for (unsigned i = 0; i < count; i++) {
-		intptr_t system = wsd_listener_system(sock->listener, i);
-
-		if (system < 0 && plain->twins[i] >= 0 && !sock->closed)
-			adopt(sock, plain, i, &ends[i]);
-		found = twin_of(system, plain, i);
-		status = found != WSD_OK ? found : status;
-	}
-	return status;
-}
-
-/* Of a connection there is one. The next connection of a socket that was disconnected is not shared. */
-static enum wsd_status match_stream(struct wsd_socket *sock, struct wsd_share_plain *plain)
-{
-	intptr_t system = wsd_stream_system(sock->stream);
-	enum wsd_status status;
-
-	if (system < 0 || wsd_stream_can_move(sock->stream) || plain->twins[0] >= 0 || plain->ended)
-		return WSD_OK;
-	status = twin_of(system, plain, 0);
-	if (status == WSD_OK)
-		wsd_stream_share(sock->stream);
-	return status;
-}
-
-enum wsd_status wsd_share_plain_match(struct wsd_socket *sock, struct wsd_share_plain *plain)
-{
-	if (sock->listener != NULL)
-		return match(sock, plain);
-	return sock->stream != NULL ? match_stream(sock, plain) : WSD_OK;
-}
-
-/* The socket was disconnected, here or where its seat is, and is of use again: a twin would keep what is left of
- * the connection alive. */
-static void drop_ended(const struct wsd_share_record *record, const struct wsd_socket *sock,
-		       struct wsd_share_plain *plain)
-{
-	if (sock->listener != NULL || plain->twins[0] < 0 || !wsd_share_is_idle(record, sock))
-		return;
-	drop_twin(plain, 0);
-	plain->ended = true;
-}
-
-intptr_t wsd_share_plain_system(const struct wsd_share_plain *plain)
-{
-	if (plain->twins[0] >= 0)
-		return plain->twins[0];
-	return plain->since != 0 ? WSD_SHARE_SYSTEM_COMES : WSD_SHARE_NO_SYSTEM;
-}
-
-void wsd_share_plain_reset(struct wsd_share_plain *plain)
-{
-	if (plain->twins[0] >= 0)
-		wsd_os_tcp_reset(plain->twins[0]);
-	drop_twin(plain, 0);
 }
 
 /* --- what is missing --- */
@@ -236,6 +116,18 @@ static void take(const struct wsd_share_record *record, struct wsd_share_plain *
 		keep(record, plain, plain->asked, end, socket);
 }
 
+/* What was given before that is here. */
+static void follow_number(const struct wsd_share_record *record, struct wsd_share_plain *plain)
+{
+	uint32_t number = wsd_share_number(record);
+
+	take(record, plain);
+	if (number == plain->number)
+		return;
+	wsd_share_twins_drop(plain);
+	plain->number = number;
+}
+
 /* What others have, and we have not. */
 static uint8_t missing_of(const struct wsd_share_record *record,
 			  const struct wsd_share_holder *holders, uint8_t ours)
@@ -270,7 +162,7 @@ static bool ask(const struct wsd_share_record *record, struct wsd_share_plain *p
 {
 	struct wsd_share_holder own = { .has = said, .lacks = missing };
 	const struct wsd_list *newest = plain->waiting.prev;
-	uint8_t before = has(plain);
+	uint8_t before = wsd_share_twins(plain);
 	bool same;
 
 	if (missing != 0 && !plain->box_open) {
@@ -281,7 +173,7 @@ static bool ask(const struct wsd_share_record *record, struct wsd_share_plain *p
 	if (!wsd_record_lock(record->record, GIVING))
 		return false;
 	take(record, plain);
-	same = has(plain) == before && plain->waiting.prev == newest;
+	same = wsd_share_twins(plain) == before && plain->waiting.prev == newest;
 	if (missing != 0)
 		memcpy(own.box, plain->box_name, sizeof(own.box));
 	if (same)
@@ -301,7 +193,7 @@ static uint64_t say(const struct wsd_share_record *record, const struct wsd_sock
 		    struct wsd_share_plain *plain, const struct wsd_share_holder *holders)
 {
 	uint64_t now = wsd_clock_ns();
-	uint8_t ours = has(plain), missing = 0, said = ours;
+	uint8_t ours = wsd_share_twins(plain), missing = 0, said = ours;
 
 	if (wsd_share_waiting_some(plain, sock))
 		said |= bit(WSD_SHARE_WAITING);
@@ -326,7 +218,7 @@ static uint64_t say(const struct wsd_share_record *record, const struct wsd_sock
 
 bool wsd_share_plain_is_known(const struct wsd_share_plain *plain)
 {
-	return (has(plain) & (uint8_t)~plain->said) == 0;
+	return (wsd_share_twins(plain) & (uint8_t)~plain->said) == 0;
 }
 
 bool wsd_share_plain_comes(const struct wsd_share_plain *plain)
@@ -343,8 +235,7 @@ void wsd_share_plain_close(const struct wsd_share_record *record, struct wsd_sha
 		wsd_record_unlock(record->record, GIVING);
 		plain->asked = 0;
 	}
-	for (unsigned i = 0; i < WSD_LISTENER_ENDS; i++)
-		drop_twin(plain, i);
+	wsd_share_twins_drop(plain);
 	wsd_share_waiting_close(plain);
 	close_box(plain);
 }
@@ -394,7 +285,7 @@ static uint64_t give(const struct wsd_share_record *record, struct wsd_socket *s
 		     struct wsd_share_plain *plain, const struct wsd_share_holder *holders)
 {
 	uint64_t when = WSD_FOREVER;
-	uint8_t ours = has(plain);
+	uint8_t ours = wsd_share_twins(plain);
 	bool given = false;
 
 	if (wsd_share_waiting_some(plain, sock))
@@ -407,6 +298,11 @@ static uint64_t give(const struct wsd_share_record *record, struct wsd_socket *s
 		if (!wsd_record_lock(record->record, GIVING))
 			return wsd_clock_ns() + RETRY;
 		wsd_share_holder(record, slot, &holder); /* he may have another box by now */
+		if (wsd_share_number(record) !=
+		    plain->number) { /* of a connection that has ended */
+			holder.lacks = 0;
+			when = wsd_clock_ns();
+		}
 		for (unsigned i = 0; i < WSD_SHARE_SOCKETS; i++) {
 			if ((holder.lacks & ours & bit(i)) == 0)
 				continue;
@@ -428,7 +324,7 @@ bool wsd_share_plain_owed(struct wsd_share_record *record, const struct wsd_shar
 {
 	struct wsd_share_holder holders[WSD_SHARE_MEMBERS];
 	bool waits = !wsd_list_empty(&plain->waiting);
-	uint8_t ours = has(plain);
+	uint8_t ours = wsd_share_twins(plain);
 
 	if ((plain->asked & bit(WSD_SHARE_WAITING)) != 0) /* it may have been given */
 		return true;
@@ -464,10 +360,9 @@ uint64_t wsd_share_plain_look(const struct wsd_share_record *record, struct wsd_
 	struct wsd_share_holder holders[WSD_SHARE_MEMBERS];
 	uint64_t asks, gives;
 
-	take(record, plain);
+	follow_number(record, plain);
 	wsd_share_waiting_settle(plain, sock);
-	(void)wsd_share_plain_match(sock, plain); /* a later look has more */
-	drop_ended(record, sock, plain);
+	(void)wsd_share_plain_match(record, sock, plain); /* a later look has more */
 	wsd_share_holders(record, holders);
 	asks = say(record, sock, plain, holders);
 	gives = give(record, sock, plain, holders);

@@ -295,6 +295,90 @@ static void disconnected_and_kept(bool moved)
 	closesocket(p.listener);
 }
 
+static void disconnect(SOCKET s, SOCKET server)
+{
+	WSAOVERLAPPED o = { .hEvent = WSACreateEvent() };
+
+	CHECK_R(330,
+		disconnect_ex(s, &o, TF_REUSE_SOCKET, 0) || WSAGetLastError() == ERROR_IO_PENDING);
+	CHECK_R(330, at_end(server));
+	closesocket(server);
+	CHECK_R(330, event_within(o.hEvent, LONG_MS));
+	WSACloseEvent(o.hEvent);
+}
+
+/* The next connection of a socket that was disconnected is as shared as the first one, whoever makes either. */
+static void connected_again(bool at_once)
+{
+	SOCKET s = stream_socket(), other = share_other(s), listener, server;
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct address at = loopback(0);
+
+		listener = listener_on(&at, 5);
+		NEED(connect_to(i & 2 ? other : s, &at) == 0);
+		server = accept(listener, NULL, NULL);
+		NEED(server != INVALID_SOCKET);
+		CHECK_R(316,
+			share_moves(other, server, 3000, 0) && share_moves(server, s, 3000, 0));
+		CHECK_R(316, share_moves(s, server, 3000, 0) && share_moves(server, other, 10, 0));
+		disconnect(i & 1 ? other : s, server);
+		if (!at_once)
+			CHECK_R(330, send(i & 1 ? s : other, "x", 1, 0) == SOCKET_ERROR &&
+					     WSAGetLastError() == WSAENOTCONN);
+		closesocket(listener);
+	}
+	closesocket(s);
+	closesocket(other);
+}
+
+/* Says something on whatever connection there is, as often as it is told. */
+static int speaker(void)
+{
+	struct child parent = child_is_ready();
+	WSAPROTOCOL_INFOW info = share_info_with((DWORD)child_hear(&parent));
+	SOCKET s = share_attach(&info);
+	char byte;
+
+	child_tell(&parent, s == INVALID_SOCKET ? WSAGetLastError() : 0);
+	while (child_hear(&parent) == SHARE_ACCEPT)
+		child_tell(&parent, !(recv(s, &byte, 1, 0) == 1 && send(s, &byte, 1, 0) == 1));
+	closesocket(s);
+	WSACleanup();
+	return 0;
+}
+
+/* It speaks on some of the connections only, and has seen nothing of the others. */
+static void connected_again_elsewhere(void)
+{
+	struct child c = child_start_ready("speaker", "");
+	SOCKET s = stream_socket(), listener, server;
+	char byte = 0;
+
+	child_tell(&c, (int)share_token(s, child_id(&c)).dwProviderReserved);
+	NEED(child_hear(&c) == 0);
+	for (unsigned i = 0; i < 5; i++) {
+		struct address at = loopback(0);
+
+		listener = listener_on(&at, 5);
+		NEED(connect_to(s, &at) == 0);
+		server = accept(listener, NULL, NULL);
+		NEED(server != INVALID_SOCKET && send(server, "y", 1, 0) == 1);
+		if (i != 1 && i != 2) {
+			child_tell(&c, SHARE_ACCEPT);
+			CHECK_R(316, child_hear(&c) == 0);
+		} else {
+			CHECK(recv(s, &byte, 1, 0) == 1 && send(s, &byte, 1, 0) == 1);
+		}
+		CHECK_R(316, recv(server, &byte, 1, 0) == 1 && byte == 'y');
+		disconnect(s, server);
+		closesocket(listener);
+	}
+	child_tell(&c, SHARE_END);
+	CHECK(child_wait(&c) == 0);
+	closesocket(s);
+}
+
 static bool child_serves(const struct child *c, const struct address *at)
 {
 	struct visitor visitor;
@@ -429,6 +513,8 @@ int main(int argc, char **argv)
 	conf_start(argc, argv);
 	if (conf_role() != NULL && strcmp(conf_role(), "inetd") == 0)
 		return inetd();
+	if (conf_role() != NULL && strcmp(conf_role(), "speaker") == 0)
+		return speaker();
 	if (conf_role() != NULL)
 		return strcmp(conf_role(), "owner") == 0 ? share_owner(accepts_and_answers)
 							 : share_worker(accepts_and_answers);
@@ -445,6 +531,8 @@ int main(int argc, char **argv)
 	a_reset_behind_bytes(true);
 	disconnected_and_kept(false);
 	disconnected_and_kept(true);
+	connected_again(false);
+	connected_again(true);
 	if (conf_two_processes()) {
 		only_workers_accept();
 		bound_ones();
@@ -456,6 +544,7 @@ int main(int argc, char **argv)
 		the_last_one_closes_it();
 		given_away(true);
 		given_away(false);
+		connected_again_elsewhere();
 	}
 	WSACleanup();
 	return check_result();

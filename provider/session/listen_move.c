@@ -27,10 +27,11 @@ static bool may_go(const struct wsd_stream *s)
 	return wsd_stream_suspended(s) || ended(s);
 }
 
-/* Out of those that leave: the peer has gone, or did not answer in time. */
-static void drop_dead(struct wsd_listener *l)
+/* Out of those that leave: the peer has gone, or did not answer in time. True: who asks has to have them torn down. */
+static bool drop_dead(struct wsd_listener *l)
 {
 	struct wsd_list *node, *after;
+	bool some = false;
 
 	wsd_list_for_each_safe(node, after, &l->leaving) {
 		struct wsd_stream *s = stream_at(node);
@@ -41,7 +42,9 @@ static void drop_dead(struct wsd_listener *l)
 		l->leaving_count--;
 		wsd_listener_discard(s);
 		wsd_listener_room(l);
+		some = true;
 	}
+	return some;
 }
 
 /* Nobody accepts them here, and another process has no use for them. */
@@ -117,21 +120,20 @@ static bool ask_next(struct wsd_listener *l)
 
 enum wsd_status wsd_listener_suspend(struct wsd_listener *l, bool more)
 {
-	bool asked = false;
+	bool news = drop_dead(l);
 
 	l->shared = true;
-	drop_dead(l);
 	if (more)
 		drop_over(l);
 	if (next_to_go(l))
 		return WSD_OK;
 	if (!more)
-		return l->leaving_count > 0 ? WSD_PENDING : WSD_AGAIN;
+		return news || l->leaving_count > 0 ? WSD_PENDING : WSD_AGAIN;
 	if (l->leaving_count == 0 || wsd_clock_ns() > l->left_at + PATIENCE)
-		asked = ask_next(l);
-	if (asked && next_to_go(l))
+		news = ask_next(l) || news;
+	if (news && next_to_go(l))
 		return WSD_OK;
-	return asked || l->leaving_count + l->answering_count > 0 ? WSD_PENDING : WSD_AGAIN;
+	return news || l->leaving_count + l->answering_count > 0 ? WSD_PENDING : WSD_AGAIN;
 }
 
 bool wsd_listener_idle(const struct wsd_listener *l)

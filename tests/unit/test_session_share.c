@@ -109,6 +109,28 @@ static void each_arrival_is_told(void **state)
 	server_close(&sv);
 }
 
+/* Who asks has it torn down, though there is nothing else to do. */
+static void one_that_is_dropped_is_told(void **state)
+{
+	enum wsd_status before = WSD_AGAIN, now = WSD_OK;
+	struct wsd_addr at;
+	struct server sv;
+	struct end c;
+
+	(void)state;
+	server_open(&sv, &at, 8, false);
+	client_start(&c, &at, UINT32_MAX);
+	WAIT_FOR(end_state_is(&c, WSD_STREAM_OPEN) && waiting(&sv) == 1);
+	WAIT_FOR(ask(&sv, true) == WSD_OK);
+	go(&c);
+	while (now != WSD_AGAIN) { /* until the test's deadline */
+		before = now;
+		now = ask(&sv, false);
+	}
+	assert_int_equal(before, WSD_PENDING);
+	server_close(&sv);
+}
+
 #ifndef _WIN32
 
 /* None that is free; what it was before. */
@@ -159,6 +181,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_dead_leave_the_queue),
 		cmocka_unit_test(so_do_requests_that_were_withdrawn),
 		cmocka_unit_test(each_arrival_is_told),
+		cmocka_unit_test(one_that_is_dropped_is_told),
 #ifndef _WIN32
 		cmocka_unit_test(a_request_waits_for_descriptors),
 #endif

@@ -170,8 +170,12 @@ static enum wsd_status take_from(int from, uint8_t *tag, intptr_t *socket)
 				  .msg_control = &control,
 				  .msg_controllen = sizeof(control) };
 	ssize_t n = recvmsg(from, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	int fd = n < 0 ? NOTHING : descriptor_of(&message);
+	int fd;
 
+	/* It may be about to come. From here on it is here or its sender hears that it was not taken. */
+	if (n < 0 && shutdown(from, SHUT_RD) == 0)
+		n = recvmsg(from, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	fd = n < 0 ? NOTHING : descriptor_of(&message);
 	if (n == 1 && fd >= 0) {
 		*socket = wsd_handle_keep(fd);
 		return WSD_OK;

@@ -5,6 +5,7 @@
 #ifndef _WIN32
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -17,6 +18,8 @@
 #include "provider/transport/os_port.h"
 #include "provider/transport/os_tcp.h"
 #include "rdma_backend/base/platform.h"
+
+#define MANY 20000u
 
 struct listening {
 	struct wsd_addr at;
@@ -314,6 +317,48 @@ static void a_full_box_has_no_room(void **state)
 	wsd_os_pass_close(b.box);
 }
 
+struct giver {
+	struct box box;
+	intptr_t socket;
+	unsigned given;
+	atomic_bool done;
+};
+
+static void *give_many(void *arg)
+{
+	struct giver *g = arg;
+
+	for (unsigned i = 0; i < MANY; i++)
+		g->given += give(&g->box, g->socket, 0) == WSD_OK;
+	atomic_store(&g->done, true);
+	return NULL;
+}
+
+/* Who looks while it is being given finds it then, or next time, or it was not given. */
+static void what_is_given_arrives(void **state)
+{
+	struct listening l = listening(WSD_FAMILY_IPV4);
+	struct giver g = { .box = box_open(), .socket = l.socket };
+	unsigned taken = 0;
+	bool done = false;
+	pthread_t thread;
+	intptr_t given;
+	uint8_t tag;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, give_many, &g), 0);
+	while (!done) {
+		done = atomic_load(&g.done);
+		for (; wsd_os_pass_take(g.box.box, NULL, &tag, &given) == WSD_OK; taken++)
+			wsd_os_tcp_close(given);
+	}
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_true(g.given > 0);
+	assert_int_equal(taken, g.given);
+	wsd_os_tcp_close(l.socket);
+	wsd_os_pass_close(g.box.box);
+}
+
 static void without_descriptors_it_waits(void **state)
 {
 	struct listening l = listening(WSD_FAMILY_IPV4);
@@ -375,6 +420,7 @@ int main(void)
 		cmocka_unit_test(a_stranger_is_given_none),
 		cmocka_unit_test(the_effective_user_counts),
 		cmocka_unit_test(a_full_box_has_no_room),
+		cmocka_unit_test(what_is_given_arrives),
 		cmocka_unit_test(without_descriptors_it_waits),
 		cmocka_unit_test(only_what_listens_listens),
 #endif

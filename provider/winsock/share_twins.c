@@ -151,7 +151,8 @@ enum wsd_status wsd_share_plain_match(const struct wsd_share_record *record,
 		return match(sock, plain);
 	if (sock->stream != NULL)
 		return match_stream(record, sock, plain);
-	if (!sock->away && wsd_share_twins(plain) != 0 && wsd_share_unconnected(sock))
+	if (!sock->away && !sock->closed && wsd_share_twins(plain) != 0 &&
+	    wsd_share_unconnected(sock))
 		return next_number(record, plain);
 	return WSD_OK;
 }

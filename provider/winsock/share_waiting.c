@@ -43,6 +43,13 @@ void wsd_share_waiting_keep(struct wsd_share_plain *plain, const struct wsd_stre
 	wsd_list_append(&plain->waiting, &waiting->link);
 }
 
+/* Is it what this listener could have taken? Whether the socket is what the image says is looked at later. */
+static bool is_ours(const struct wsd_socket *sock, const struct wsd_stream_image *image)
+{
+	return wsd_share_family(sock->family, &image->local) &&
+	       image->remote.family == image->local.family && image->local.port == sock->local.port;
+}
+
 void wsd_share_waiting_settle(struct wsd_share_plain *plain, struct wsd_socket *sock)
 {
 	if (sock->listener == NULL || sock->closed || sock->away)
@@ -51,6 +58,10 @@ void wsd_share_waiting_settle(struct wsd_share_plain *plain, struct wsd_socket *
 		struct wsd_share_waiting *waiting = first(plain);
 		enum wsd_status status;
 
+		if (!is_ours(sock, &waiting->image)) {
+			wsd_share_waiting_drop(waiting);
+			continue;
+		}
 		status = wsd_listener_receive(sock->listener, &waiting->image, waiting->socket);
 		if (status != WSD_OK)
 			wsd_log(WSD_LOG_WARNING, "plain",

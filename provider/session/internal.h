@@ -296,7 +296,7 @@ enum wsd_status wsd_tx_read_work(struct wsd_stream *stream, const struct wsd_sge
 
 /* stage.c */
 /* Or a larger one. False: there is none. */
-bool wsd_stage_make(struct wsd_stream *stream, uint32_t bytes);
+enum wsd_status wsd_stage_make(struct wsd_stream *stream, uint32_t bytes);
 uint32_t wsd_stage_piece(
 	const struct wsd_stream *stream); /* the most that take gives; 0: no stage */
 uint8_t *wsd_stage_take(struct wsd_stream *stream, uint32_t length); /* NULL: not now */

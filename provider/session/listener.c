@@ -105,9 +105,8 @@ void wsd_accept_run(struct wsd_stream *s, struct wsd_engine *engine)
 		s->request = NULL; /* consumed */
 		status = s->backend->accept(s->endpoint, hello, sizeof(hello));
 	} else {
-		/* Memory that cannot be registered is a matter of this path: the connector may take another. */
-		wsd_request_refuse(engine, s->request,
-				   wsd_no_registration(status) ? status : WSD_EREFUSED);
+		/* What this path lacks is no answer of the program: the connector takes another one. */
+		wsd_request_refuse(engine, s->request, status);
 		s->request = NULL;
 	}
 	if (status != WSD_OK && status != WSD_PENDING)
@@ -146,7 +145,7 @@ void wsd_listener_answering(struct wsd_stream *s)
 static void on_request(struct wsd_listener *l, struct wsd_engine *engine,
 		       const struct wsd_event *ev)
 {
-	enum wsd_status status = WSD_EREFUSED;
+	enum wsd_status status = WSD_ENOMEM;
 	struct wsd_stream *s;
 
 	if (!wsd_listener_has_room(l)) {

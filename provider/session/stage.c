@@ -15,17 +15,22 @@ static void old_free(struct wsd_stream *s)
 	s->tx.old_stage = NULL;
 }
 
-bool wsd_stage_make(struct wsd_stream *s, uint32_t bytes)
+/* One that cannot grow does as it is. */
+enum wsd_status wsd_stage_make(struct wsd_stream *s, uint32_t bytes)
 {
 	struct wsd_stage *stage = &s->tx.stage;
 	struct wsd_region *region;
+	enum wsd_status status;
 
 	bytes = bytes < WSD_FIRST_RING ? WSD_FIRST_RING : bytes > STAGE_MOST ? STAGE_MOST : bytes;
-	if (stage->bytes >= bytes || s->tx.old_stage || !wsd_ring_budget_take(bytes))
-		return stage->bytes > 0;
-	if (s->backend->mem_alloc(s->endpoint, bytes, WSD_ACCESS_LOCAL, &region) != WSD_OK) {
+	if (stage->bytes >= bytes || s->tx.old_stage)
+		return WSD_OK;
+	if (!wsd_ring_budget_take(bytes))
+		return stage->bytes > 0 ? WSD_OK : WSD_ENOMEM;
+	status = s->backend->mem_alloc(s->endpoint, bytes, WSD_ACCESS_LOCAL, &region);
+	if (status != WSD_OK) {
 		wsd_ring_budget_return(bytes);
-		return stage->bytes > 0;
+		return stage->bytes > 0 ? WSD_OK : status;
 	}
 	wsd_ring_budget_return(stage->bytes);
 	s->tx.old_stage = stage->region; /* the device may still read it */
@@ -34,7 +39,7 @@ bool wsd_stage_make(struct wsd_stream *s, uint32_t bytes)
 	stage->from = s->tx.stage_used;
 	if (s->tx.stage_free == stage->from)
 		old_free(s);
-	return true;
+	return WSD_OK;
 }
 
 uint32_t wsd_stage_piece(const struct wsd_stream *s)

@@ -100,14 +100,10 @@ static void on_disconnected(struct wsd_stream *s, enum wsd_status status)
 /* Why a connect failed. A peer that refuses may say that only this path is not to be had. */
 static enum wsd_status connect_status(const struct wsd_event *ev)
 {
-	enum wsd_status reason;
-
 	if (ev->status == WSD_OK)
 		return WSD_ETIMEDOUT;
-	if (ev->status != WSD_EREFUSED)
-		return ev->status;
-	reason = wsd_refusal_reason(ev->data, ev->data_length);
-	return wsd_no_registration(reason) || reason == WSD_EVERSION ? reason : WSD_EREFUSED;
+	return ev->status == WSD_EREFUSED ? wsd_refusal_reason(ev->data, ev->data_length)
+					  : ev->status;
 }
 
 static void on_event(struct wsd_stream *s, const struct wsd_event *ev)
@@ -201,7 +197,7 @@ static void run_task(struct wsd_task *task, struct wsd_engine *engine)
 	s->todo = 0;
 	s->queued = false;
 	if (s->closing && s->request) { /* refused while it waited for an answer */
-		wsd_engine_ops(engine)->reject(s->request, NULL, 0);
+		wsd_request_refuse(engine, s->request, WSD_EREFUSED);
 		s->request = NULL;
 	}
 	if ((todo & (WSD_DO_CONNECT | WSD_DO_ACCEPT)) && s->closing)

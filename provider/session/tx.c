@@ -573,13 +573,12 @@ void wsd_message_watch(struct wsd_stream *s)
 /* A connection without traffic has no stage, if every message fits inline. */
 enum wsd_status wsd_tx_setup(struct wsd_stream *s)
 {
-	return wsd_copies_at_post(s) || fits_inline(s, WSD_SLOT_BYTES) || wsd_stage_make(s, 0)
-		       ? WSD_OK
-		       : WSD_ENOMEM;
+	return wsd_copies_at_post(s) || fits_inline(s, WSD_SLOT_BYTES) ? WSD_OK
+								       : wsd_stage_make(s, 0);
 }
 
 /* A ring has been granted, so there is traffic. False: it must do without. */
 bool wsd_tx_ring_ready(struct wsd_stream *s, uint32_t bytes)
 {
-	return wsd_copies_at_post(s) || wsd_stage_make(s, bytes);
+	return wsd_copies_at_post(s) || wsd_stage_make(s, bytes) == WSD_OK;
 }

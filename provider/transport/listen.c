@@ -39,12 +39,27 @@ void wsd_request_refuse(struct wsd_engine *engine, struct wsd_request *request, 
 
 enum wsd_status wsd_refusal_reason(const void *data, uint32_t length)
 {
-	const uint8_t *bytes = data;
+	enum wsd_status reason = length < 4 ? WSD_ERESET : -(int)*(const uint8_t *)data;
 
-	/* Who says that nothing answers has answered. */
-	if (length < 4 || bytes[0] == 0 || bytes[0] > 127 || bytes[0] == -(int)WSD_ENOANSWER)
-		return WSD_EREFUSED;
-	return (enum wsd_status)(-(int)bytes[0]);
+	switch ((int)reason) {
+	case WSD_ENOMEM:
+	case WSD_EUNSUPPORTED:
+	case WSD_EACCESS:
+	case WSD_ENOFILES:
+	case WSD_EBUSY:
+	case WSD_EREGISTER:
+	case WSD_EMEMLOCK:
+	case WSD_ERESET:
+	case WSD_EREFUSED:
+	case WSD_ENOLISTENER:
+	case WSD_EPROTOCOL:
+	case WSD_EVERSION:
+	case WSD_EUSER:
+	case WSD_EDEVICE:
+		return reason;
+	default: /* of our port, of time, of our rules: such things it cannot know */
+		return WSD_EPROTOCOL;
+	}
 }
 
 static void port_events(struct wsd_event_sink *sink, struct wsd_engine *engine,

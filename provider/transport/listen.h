@@ -34,7 +34,11 @@ size_t wsd_listen_paths(const struct wsd_listen *listen, char *text, size_t size
 /* [ownership held] The connector learns the status (wsd_refusal_reason). */
 void wsd_request_refuse(struct wsd_engine *engine, struct wsd_request *request,
 			enum wsd_status why);
-/* Why a request was refused, from the reject's data; WSD_EREFUSED when it does not say. */
+/*
+ * Why a request was refused, from the reject's data. WSD_EREFUSED when the program or its full backlog did it, and then
+ * alone: other paths would hear the same. WSD_ERESET when the data do not say, because then nobody has decided;
+ * WSD_EPROTOCOL when they say what no acceptor can know.
+ */
 enum wsd_status wsd_refusal_reason(const void *data, uint32_t length);
 /* Does the engine's device serve this local address? */
 bool wsd_engine_serves(struct wsd_engine *engine, const struct wsd_addr *local);

@@ -21,6 +21,8 @@ static int weight(enum wsd_status status)
 		return 6;
 	case WSD_ENOFILES:
 	case WSD_ENOMEM:
+	case WSD_EREGISTER:
+	case WSD_EMEMLOCK:
 		return 5;
 	case WSD_ENOLISTENER:
 		return 4;
@@ -241,7 +243,7 @@ void wsd_paths_begin(struct wsd_paths *paths, const struct wsd_addr *remote, boo
 	char name[32];
 
 	paths->count = paths->index = 0;
-	paths->by_heart = paths->here = false;
+	paths->by_heart = paths->passing = false;
 	paths->best = WSD_EUNREACHABLE;
 	paths->missing = rule ? UINT32_MAX : 0; /* a rule has an order of its own */
 	if (rule)
@@ -291,11 +293,11 @@ static struct wsd_addr host_of(const struct wsd_addr *remote)
 	return host;
 }
 
-/* A failure that says nothing about the peer, and that the next connect need not have. A device that was removed is
- * as one that never was there. */
-static bool fails_here(const struct wsd_engine *engine, enum wsd_status status)
+/* A failure that does not say that the peer has no OpenWSD, and that the next connect need not have: what is short here
+ * or there, an answer that failed. A device that was removed is as one that never was there. */
+static bool passes(const struct wsd_engine *engine, enum wsd_status status)
 {
-	return status > WSD_ECANCELLED || wsd_no_registration(status) ||
+	return status > WSD_ECANCELLED || wsd_no_registration(status) || status == WSD_ERESET ||
 	       (status <= WSD_EDEVICE && !wsd_engine_gone(engine));
 }
 
@@ -324,7 +326,7 @@ void wsd_paths_failed(struct wsd_paths *paths, const struct wsd_addr *remote,
 	/* TCP's own answer is the truth about who cannot be reached by anything better. */
 	if (weight(status) > weight(paths->best) || plain)
 		paths->best = status;
-	paths->here = paths->here || fails_here(engine, status);
+	paths->passing = paths->passing || passes(engine, status);
 	paths->index++;
 }
 
@@ -336,7 +338,7 @@ void wsd_paths_opened(const struct wsd_paths *paths, const struct wsd_engine *en
 	if (!wsd_engine_is_plain(engine)) {
 		wsd_unanswered_forget(wsd_engine_name(engine), &host);
 		wsd_unanswered_forget(wsd_engine_name(engine), remote);
-	} else if (paths && paths->index > 0 && !paths->by_heart && !paths->here) {
+	} else if (paths && paths->index > 0 && !paths->by_heart && !paths->passing) {
 		wsd_unanswered_note(ANY_PATH, remote, false);
 	}
 }

@@ -19,9 +19,9 @@ struct wsd_paths {
 	uint8_t count, index;	       /* index: the one being tried */
 	unsigned missing;	       /* backends without an engine that were passed */
 	bool by_heart;		       /* others were left out, because the peer is known */
-	bool here;	      /* something failed that says nothing about the peer, this time */
-	enum wsd_status best; /* most telling failure so far */
-	char *reasons;	      /* of the heap, or NULL: see wsd_paths_reasons */
+	bool passing;		       /* something failed that the next connect need not have */
+	enum wsd_status best;	       /* most telling failure so far */
+	char *reasons;		       /* of the heap, or NULL: see wsd_paths_reasons */
 };
 
 /* counts[n]: how often -n was a reason in this process, for those that were since the last call. A statistic. */

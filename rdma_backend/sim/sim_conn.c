@@ -320,7 +320,7 @@ enum wsd_status wsd_sim_accept(struct wsd_endpoint *ep, const void *data, uint32
 	else
 		wsd_sim_fault(SIM_FAULT_ACCEPT, &status);
 	if (status != WSD_OK) {
-		sim_request_end(request, WSD_EREFUSED, NULL, 0);
+		sim_request_end(request, status, NULL, 0);
 		goto out;
 	}
 	sim_request_end(request, WSD_OK, NULL, 0);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "provider/transport/listen.h"
 #include "provider/transport/path.h"
 #include "rdma_backend/base/base.h"
 #include "rdma_backend/base/internal.h"
@@ -102,9 +103,12 @@ static const struct {
 	const char *counter, *text;
 } reasons[] = {
 	{ WSD_ENOMEM, "ENOMEM", "out of memory (-2)" },
+	{ WSD_EUNSUPPORTED, "EUNSUPPORTED", "not supported (-3)" },
 	{ WSD_EACCESS, "EACCESS", "permission denied (-4)" },
 	{ WSD_EADDRINUSE, "EADDRINUSE", "address in use (-5)" },
+	{ WSD_EADDRNOTAVAIL, "EADDRNOTAVAIL", "address not local (-6)" },
 	{ WSD_ENOFILES, "ENOFILES", "descriptor limit reached (-7)" },
+	{ WSD_EBUSY, "EBUSY", "in use (-9)" },
 	{ WSD_EREGISTER, "EREGISTER", "memory cannot be registered (-44)" },
 	{ WSD_EMEMLOCK, "EMEMLOCK", "the limit of locked memory is reached (-45)" },
 	{ WSD_ERESET, "ERESET", "connection reset by the peer (-60)" },
@@ -196,12 +200,67 @@ static void test_reasons(void **state)
 	}
 }
 
+/* What a reject's data mean: a peer may write anything there. */
+static void test_refusals(void **state)
+{
+	static const enum wsd_status said[] = {
+		WSD_ENOMEM,    WSD_EUNSUPPORTED, WSD_EACCESS, WSD_ENOFILES, WSD_EBUSY,
+		WSD_EREGISTER, WSD_EMEMLOCK,	 WSD_ERESET,  WSD_EREFUSED, WSD_ENOLISTENER,
+		WSD_EPROTOCOL, WSD_EVERSION,	 WSD_EUSER,   WSD_EDEVICE,
+	};
+	unsigned final = 0;
+
+	(void)state;
+	for (unsigned byte = 0; byte < 256; byte++) {
+		const uint8_t data[4] = { (uint8_t)byte };
+		enum wsd_status expected = WSD_EPROTOCOL;
+
+		for (unsigned i = 0; i < sizeof(said) / sizeof(said[0]); i++)
+			if (-(int)said[i] == (int)byte)
+				expected = said[i];
+		assert_int_equal(wsd_refusal_reason(data, sizeof(data)), expected);
+		assert_int_equal(wsd_refusal_reason(data, 3), WSD_ERESET);
+		final += expected == WSD_EREFUSED;
+	}
+	assert_int_equal(final, 1);
+	assert_int_equal(wsd_refusal_reason(NULL, 0), WSD_ERESET);
+}
+
+/* A connect that one path refused so, and that came by the other one. Is the peer known then to have no OpenWSD? */
+static bool teaches(uint8_t host, enum wsd_status why)
+{
+	struct wsd_addr remote = loopback(host);
+	struct wsd_paths paths = { 0 };
+	bool known;
+
+	remote.bytes[2] = 2;
+	wsd_paths_begin(&paths, &remote, true);
+	assert_non_null(wsd_paths_next(&paths, &any, &remote));
+	wsd_paths_failed(&paths, &remote, why);
+	known = !paths.passing;
+	wsd_paths_end(&paths);
+	return known;
+}
+
+static void test_what_passes(void **state)
+{
+	(void)state;
+	assert_true(teaches(1, WSD_ENOLISTENER));
+	assert_true(teaches(2, WSD_EVERSION));
+	assert_false(teaches(3, WSD_ENOMEM));
+	assert_false(teaches(4, WSD_EMEMLOCK));
+	assert_false(teaches(5, WSD_EDEVICE)); /* the peer's */
+	assert_false(teaches(6, WSD_ERESET));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reasons), /* the first: the log has no other line */
 		cmocka_unit_test(test_silent_path_is_passed_over),
 		cmocka_unit_test(test_last_path_is_tried),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_what_passes),
 	};
 	int failed;
 

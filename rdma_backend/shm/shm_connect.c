@@ -138,18 +138,22 @@ static void open_endpoint(struct wsd_endpoint *endpoint)
 	shm_queue_mark(endpoint->queue, endpoint->index);
 }
 
-/* The fresh socket becomes a link of its own. */
-static enum wsd_status link_from_fresh(struct wsd_endpoint *endpoint, bool acceptor)
+static enum wsd_status link_for(const struct wsd_endpoint *endpoint, bool acceptor,
+				struct shm_link **link)
+{
+	const struct shm_handshake *handshake = endpoint->handshake;
+
+	return shm_link_new(endpoint->queue, handshake->engine, acceptor, handshake->fresh_id,
+			    link);
+}
+
+/* The fresh socket becomes this link, which is the endpoint's then. */
+static enum wsd_status link_take_fresh(struct wsd_endpoint *endpoint, struct shm_link *link)
 {
 	struct shm_handshake *handshake = endpoint->handshake;
-	struct shm_link *link;
-	enum wsd_status status;
 	shm_channel channel = handshake->source.channel;
+	enum wsd_status status;
 
-	status = shm_link_new(endpoint->queue, handshake->engine, acceptor, handshake->fresh_id,
-			      &link);
-	if (status)
-		return status;
 	shm_source_remove(&handshake->source);
 	handshake->source.channel = SHM_NO_CHANNEL;
 	status = shm_link_start(link, channel, &handshake->mailbox);
@@ -160,6 +164,14 @@ static enum wsd_status link_from_fresh(struct wsd_endpoint *endpoint, bool accep
 	}
 	shm_link_put(link);
 	return status;
+}
+
+static enum wsd_status link_from_fresh(struct wsd_endpoint *endpoint, bool acceptor)
+{
+	struct shm_link *link;
+	enum wsd_status status = link_for(endpoint, acceptor, &link);
+
+	return status ? status : link_take_fresh(endpoint, link);
 }
 
 static enum wsd_status send_ack(shm_channel channel, uint64_t id)
@@ -220,6 +232,8 @@ static enum wsd_status refusal(int32_t status)
 	case WSD_EREFUSED:
 	case WSD_EVERSION:
 	case WSD_ENOMEM:
+	case WSD_EACCESS:
+	case WSD_ERESET:
 		return (enum wsd_status)status;
 	default:
 		return WSD_EPROTOCOL;
@@ -480,22 +494,37 @@ static struct shm_handshake *take_over(struct wsd_endpoint *endpoint, struct wsd
 	return handshake;
 }
 
+/* The shares did not go, the status may. ENOFILES would be asked again (ask_again). */
+static enum wsd_status cannot_answer(struct wsd_endpoint *endpoint, enum wsd_status status)
+{
+	shm_send_refusal(endpoint->handshake->source.channel,
+			 status == WSD_ENOFILES ? WSD_ERESET : status, NULL, 0);
+	return status;
+}
+
 static enum wsd_status answer(struct wsd_endpoint *endpoint, const void *data, uint32_t data_length)
 {
 	struct shm_handshake *handshake = endpoint->handshake;
-	enum wsd_status status;
+	struct shm_link *fresh = NULL;
+	enum wsd_status status = WSD_OK;
 
+	if (!handshake->shared) /* before the connector hears that all is well */
+		status = link_for(endpoint, true, &fresh);
+	if (status)
+		return cannot_answer(endpoint, status);
 	fill_hello(endpoint, &handshake->hello, SHM_MSG_ACCEPT, data, data_length);
 	handshake->hello.link_fresh = handshake->fresh_id;
 	handshake->hello.link_shared = handshake->shared ? handshake->shared->id : 0;
 	shm_mem_count(endpoint);
 	status = send_hello(endpoint, handshake->source.channel, &handshake->hello);
 	handshake->hello.data_length = 0;
+	if (status && fresh)
+		shm_link_put(fresh);
 	if (status)
-		return status == WSD_AGAIN ? WSD_ERESET : status;
-	if (handshake->shared)
+		return status == WSD_AGAIN ? WSD_ERESET : cannot_answer(endpoint, status);
+	if (!fresh)
 		return shm_source_add(&handshake->source, SHM_READ);
-	status = link_from_fresh(endpoint, true);
+	status = link_take_fresh(endpoint, fresh);
 	if (!status)
 		endpoint->link->opening = endpoint;
 	return status;
@@ -516,6 +545,8 @@ enum wsd_status shm_accept(struct wsd_endpoint *endpoint, const void *data, uint
 	}
 	handshake = request->state == SHM_REQUEST_GONE ? NULL : take_over(endpoint, request);
 	status = request->state == SHM_REQUEST_GONE ? WSD_ERESET : WSD_ENOMEM;
+	if (!handshake && status == WSD_ENOMEM)
+		shm_send_refusal(request->source.channel, status, NULL, 0);
 	shm_request_free(request);
 	if (!handshake)
 		return status;

@@ -373,6 +373,9 @@ enum wsd_status shm_listen(struct wsd_queue *queue, const struct wsd_addr *local
 void shm_listener_destroy(struct wsd_listener_ep *listener);
 void shm_reject(struct wsd_request *request, const void *data, uint32_t data_length);
 void shm_request_free(struct wsd_request *request);
+/* To the connector whose request came by this channel. */
+void shm_send_refusal(shm_channel channel, enum wsd_status status, const void *data,
+		      uint32_t data_length);
 void shm_requests_report(struct wsd_queue *queue, struct shm_sink *sink);
 
 /* shm_connect.c */

@@ -32,8 +32,8 @@ void shm_request_free(struct wsd_request *request)
 	shm_source_bury(&request->source);
 }
 
-static void refuse(struct wsd_request *request, enum wsd_status status, const void *data,
-		   uint32_t data_length)
+void shm_send_refusal(shm_channel channel, enum wsd_status status, const void *data,
+		      uint32_t data_length)
 {
 	struct shm_msg_hello answer;
 
@@ -44,7 +44,13 @@ static void refuse(struct wsd_request *request, enum wsd_status status, const vo
 	if (answer.data_length)
 		memcpy(answer.data, data, answer.data_length);
 	/* The socket is fresh: there is room, or nobody is left to read it. */
-	(void)shm_os_send(request->source.channel, &answer, sizeof(answer), NULL, 0);
+	(void)shm_os_send(channel, &answer, sizeof(answer), NULL, 0);
+}
+
+static void refuse(struct wsd_request *request, enum wsd_status status, const void *data,
+		   uint32_t data_length)
+{
+	shm_send_refusal(request->source.channel, status, data, data_length);
 	shm_request_free(request);
 }
 
@@ -181,29 +187,43 @@ static void drop_oldest_silent(struct wsd_listener_ep *listener)
 	}
 }
 
-static void admit(struct wsd_listener_ep *listener, shm_channel channel)
+static void admit(struct wsd_listener_ep *listener, struct wsd_request *request,
+		  shm_channel channel)
 {
-	struct wsd_queue *queue = listener->source.queue;
-	struct wsd_request *request;
+	enum wsd_status status;
 
 	if (listener->silent >= SILENT_MAX)
 		drop_oldest_silent(listener);
-	request = queue->host->alloc(sizeof(*request));
-	if (!request) {
-		shm_os_close(&channel);
-		return;
-	}
-	request->source.queue = queue;
+	request->source.queue = listener->source.queue;
 	request->source.ready = request_ready;
 	request->source.channel = channel;
 	request->listener = listener;
 	wsd_list_init(&request->report);
 	wsd_list_append(&listener->requests, &request->node);
 	listener->silent++;
-	if (shm_source_add(&request->source, SHM_READ))
-		shm_request_free(request);
+	status = shm_source_add(&request->source, SHM_READ);
+	if (status)
+		refuse(request, status, NULL, 0);
 	else
 		hear(request);
+}
+
+/* What waits stays where it is while there is no memory for it: closed, it would hear that nobody listens. */
+static enum wsd_status take_one(struct wsd_listener_ep *listener)
+{
+	const struct wsd_host *host = listener->source.queue->host;
+	struct wsd_request *request = host->alloc(sizeof(*request));
+	enum wsd_status status;
+	shm_channel channel;
+
+	if (!request)
+		return WSD_ENOMEM;
+	status = shm_os_accept(listener->source.channel, &channel);
+	if (status)
+		host->free(request);
+	else
+		admit(listener, request, channel);
+	return status;
 }
 
 static void listener_ready(struct shm_source *source, uint32_t events)
@@ -211,15 +231,12 @@ static void listener_ready(struct shm_source *source, uint32_t events)
 	struct wsd_listener_ep *listener = (struct wsd_listener_ep *)(void *)source;
 	struct wsd_queue *queue = source->queue;
 	enum wsd_status status = WSD_OK;
-	shm_channel channel;
 	int i;
 
 	(void)events;
 	for (i = 0; i < ACCEPT_AT_ONCE && status != WSD_AGAIN; i++) {
-		status = shm_os_accept(source->channel, &channel);
-		if (!status) {
-			admit(listener, channel);
-		} else if (status == WSD_ENOFILES || status == WSD_ENOMEM) {
+		status = take_one(listener);
+		if (status == WSD_ENOFILES || status == WSD_ENOMEM) {
 			/* It stays ready, so look away. */
 			queue->host->log(1, "shm", "accept failed: status %d, later again", status);
 			shm_source_change(source, 0);

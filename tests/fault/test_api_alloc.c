@@ -39,7 +39,6 @@ static bool documented(int error)
 	case WSA_NOT_ENOUGH_MEMORY:
 	case WSASYSNOTREADY: /* WSAStartup */
 	/* an end that could not go on */
-	case WSAECONNREFUSED:
 	case WSAECONNRESET:
 	case WSAECONNABORTED:
 	case WSAENETUNREACH:

@@ -334,7 +334,8 @@ void wsd_roster_update(struct wsd_socket *sock)
 
 	sock->roster_news = false;
 	if (sock->roster_slot == 0 &&
-	    (sock->state == WSD_SOCK_NEW || sock->state == WSD_SOCK_CLOSED))
+	    ((sock->state == WSD_SOCK_NEW && wsd_socket_reasons(sock) == NULL) ||
+	     sock->state == WSD_SOCK_CLOSED))
 		return;
 	if (!enter(sock))
 		return;

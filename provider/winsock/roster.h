@@ -3,9 +3,9 @@
  * roster.h - the list of the sockets of each process, for `wsdctl sockets`.
  *
  * Each process that has started Winsock has a record (base/record.h) that lives as long as its lock: a header, and
- * a slot for each socket that is bound or more. A slot is written when what it tells changes, never
- * when data moves: a store into mapped memory. Its sequence is odd meanwhile. Who reads copies, and looks whether it
- * has changed; he believes nothing that he has not checked.
+ * a slot for each socket that is bound or more, or whose connect failed at once. A slot is written when what it tells
+ * changes, never when data moves: a store into mapped memory. Its sequence is odd meanwhile. Who reads copies, and
+ * looks whether it has changed; he believes nothing that he has not checked.
  */
 #ifndef WSD_WINSOCK_ROSTER_H
 #define WSD_WINSOCK_ROSTER_H

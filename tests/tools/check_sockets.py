@@ -35,9 +35,9 @@ def environment(backends):
 class Holder:
     """A process with sockets."""
 
-    def __init__(self, program, backends):
+    def __init__(self, program, backends, more):
         self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        env=environment(backends))
+                                        env=dict(environment(backends), **more))
         self.pid = self.process.pid
 
     def tell(self, verb, number=0):
@@ -47,6 +47,13 @@ class Holder:
         self.tell(verb, number)
         return int(self.process.stdout.readline())
 
+    def text(self, verb):
+        """The line before the number."""
+        self.tell(verb)
+        text = self.process.stdout.readline().rstrip("\n")
+        check(self.process.stdout.readline() == "0\n", verb)
+        return text
+
     def end(self):
         self.process.stdin.close()
         self.process.stdout.close()
@@ -55,8 +62,8 @@ class Holder:
 
 
 @contextlib.contextmanager
-def holding(program, backends):
-    holder = Holder(program, backends)
+def holding(program, backends, **more):
+    holder = Holder(program, backends, more)
     try:
         yield holder
     finally:

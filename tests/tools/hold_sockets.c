@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * hold_sockets.c - holds sockets for check_sockets.py: each line of standard input does something to them, and is
- * answered by one line, a number: a port, an error of Winsock or 0.
+ * hold_sockets.c - holds sockets for check_sockets.py and check_reasons.py: each line of standard input does something
+ * to them, and is answered by one line, a number: a port, an error of Winsock or 0. Before it "tell" has one with
+ * what SO_OPENWSD_PATH and SO_OPENWSD_REASONS say.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,12 +60,24 @@ static int do_listen(int conditional)
 	return ntohs(at.sin_port);
 }
 
-static int do_connect(int port)
+/* A client that has a port of its own before it connects. */
+static int do_bind(void)
+{
+	client = new_socket();
+	return bound(client);
+}
+
+static int do_go(int port)
 {
 	struct sockaddr_in to = address(port);
 
-	client = new_socket();
 	return error_of(connect(client, (struct sockaddr *)&to, sizeof(to)));
+}
+
+static int do_connect(int port)
+{
+	client = new_socket();
+	return do_go(port);
 }
 
 static int do_start(int port)
@@ -81,6 +94,19 @@ static int do_accept(void)
 {
 	server = accept(listener, NULL, NULL);
 	return server == INVALID_SOCKET ? WSAGetLastError() : 0;
+}
+
+static int do_tell(void)
+{
+	char path[64] = "", reasons[512] = "";
+	int length = sizeof(path), more = sizeof(reasons);
+
+	(void)getsockopt(client, SOL_SOCKET, SO_OPENWSD_PATH, path,
+			 &length); /* there may be none */
+	if (getsockopt(client, SOL_SOCKET, SO_OPENWSD_REASONS, reasons, &more) != 0)
+		return WSAGetLastError();
+	printf("%s|%s\n", path, reasons);
+	return 0;
 }
 
 /* What the client would like to send. */
@@ -151,10 +177,16 @@ static int run(const char *verb, int number)
 		return do_listen(number);
 	if (strcmp(verb, "connect") == 0)
 		return do_connect(number);
+	if (strcmp(verb, "bind") == 0)
+		return do_bind();
+	if (strcmp(verb, "go") == 0)
+		return do_go(number);
 	if (strcmp(verb, "start") == 0)
 		return do_start(number);
 	if (strcmp(verb, "accept") == 0)
 		return do_accept();
+	if (strcmp(verb, "tell") == 0)
+		return do_tell();
 	if (strcmp(verb, "qos") == 0)
 		return do_qos(number);
 	if (strcmp(verb, "reset") == 0)

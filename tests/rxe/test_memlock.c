@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * test_memlock.c WHO KIB - as many connections as a process can register memory for, and more; WHO (connector or
- * acceptor) may lock KIB of it. With tcp beside verbs in WSD_BACKENDS the rest goes over tcp and says why; without,
- * it fails with WSAENOBUFS at once. Those that are open carry bytes, with and without rings, and when they
+ * acceptor) may lock KIB of it. With tcp or plain beside verbs in WSD_BACKENDS the rest goes over that and says why;
+ * without, it fails with WSAENOBUFS at once. Those that are open carry bytes, with and without rings, and when they
  * are closed there is room again.
  */
 #include <linux/capability.h>

@@ -308,7 +308,8 @@ struct wsd_backend_ops {
 				   uint32_t data_length, uint64_t timeout);
 	/* * [owner] Accept the request of this endpoint; WSD_EV_CONNECTED follows, or
 	 * WSD_EV_CONNECT_FAILED. The connecting side speaks first: nothing may be posted for sending
-	 * before that. Consumes the request, also on failure. */
+	 * before that. Consumes the request, also on failure: the connector's WSD_EV_CONNECT_FAILED has the
+	 * same status then where it can, else WSD_ERESET, or WSD_EREFUSED without data. */
 	enum wsd_status (*accept)(struct wsd_endpoint *endpoint, const void *data,
 				  uint32_t data_length);
 	/* * [owner] Refuse; the connector's WSD_EV_CONNECT_FAILED has WSD_EREFUSED and the data. */

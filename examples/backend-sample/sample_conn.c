@@ -123,7 +123,7 @@ void sample_listener_destroy(struct wsd_listener_ep *listener)
 
 	sample_enter();
 	while (listener->requests)
-		request_end(listener->requests, WSD_EREFUSED, NULL, 0);
+		request_end(listener->requests, WSD_ENOLISTENER, NULL, 0);
 	while (*at != listener)
 		at = &(*at)->next;
 	*at = listener->next;

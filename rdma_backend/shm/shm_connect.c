@@ -230,6 +230,7 @@ static enum wsd_status refusal(int32_t status)
 {
 	switch (status) {
 	case WSD_EREFUSED:
+	case WSD_ENOLISTENER:
 	case WSD_EVERSION:
 	case WSD_ENOMEM:
 	case WSD_EACCESS:

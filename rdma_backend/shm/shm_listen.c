@@ -298,7 +298,7 @@ void shm_listener_destroy(struct wsd_listener_ep *listener)
 
 	while (!wsd_list_empty(&listener->requests))
 		refuse(wsd_container(listener->requests.next, struct wsd_request, node),
-		       WSD_EREFUSED, NULL, 0);
+		       WSD_ENOLISTENER, NULL, 0);
 	shm_timer_cancel(&listener->retry);
 	wsd_list_remove(&listener->node);
 	queue->listener_count--;

@@ -123,7 +123,7 @@ void wsd_sim_listener_destroy(struct wsd_listener_ep *listener)
 	wsd_sim_lock();
 	while (!wsd_list_empty(&listener->requests))
 		sim_request_end(wsd_container(listener->requests.next, struct wsd_request, link),
-				WSD_EREFUSED, NULL, 0);
+				WSD_ENOLISTENER, NULL, 0);
 	wsd_sim_source_fini(&listener->source);
 	wsd_list_remove(&listener->link);
 	wsd_list_remove(&listener->owned);

@@ -301,12 +301,23 @@ static void answer_complete(struct tcp_connect *connect)
 	}
 	connect->data_length = hello.data_length;
 	if (connect->frame.type == TCP_FRAME_REJECT) {
-		connect_failed(connect, WSD_EREFUSED);
+		connect_failed(connect, connect->frame.key == -(int)WSD_ENOLISTENER
+						? WSD_ENOLISTENER
+						: WSD_EREFUSED);
 		return;
 	}
 	tcp_timer_stop(&connect->timer);
 	tcp_count(endpoint->queue->device->counters.connects);
 	tcp_endpoint_greeted(endpoint, &hello, &connect->frame);
+}
+
+/* The connection ended. A listener that had said anything has decided, also when it took that back. */
+static enum wsd_status lost_status(const struct tcp_connect *connect, intptr_t n)
+{
+	if (n == -ETIMEDOUT)
+		return WSD_ETIMEDOUT;
+	return connect->got == 0 && (n == 0 || TCP_RESET_KEEPS_INPUT) ? WSD_ENOLISTENER
+								      : WSD_ERESET;
 }
 
 /* Reads exactly the answer: what follows belongs to the connection. */
@@ -322,7 +333,7 @@ void tcp_connect_ready(struct tcp_connect *connect)
 	if (n == -EAGAIN)
 		return;
 	if (n <= 0) {
-		connect_failed(connect, n == -ETIMEDOUT ? WSD_ETIMEDOUT : WSD_ERESET);
+		connect_failed(connect, lost_status(connect, n));
 		return;
 	}
 	connect->got += (uint32_t)n;

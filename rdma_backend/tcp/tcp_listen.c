@@ -103,23 +103,6 @@ enum wsd_status tcp_listen(struct wsd_queue *queue, const struct wsd_addr *local
 	return WSD_OK;
 }
 
-void tcp_listener_destroy(struct wsd_listener_ep *listener)
-{
-	struct wsd_queue *queue = listener->queue;
-
-	while (!wsd_list_empty(&listener->incoming))
-		tcp_reject(wsd_container(listener->incoming.next, struct wsd_request, link), NULL,
-			   0);
-	tcp_timer_stop(&listener->resume);
-	wsd_list_remove(&listener->link);
-	tcp_source_close(queue, &listener->source);
-	if (wsd_list_empty(&queue->listeners)) {
-		tcp_os_close(queue->spare);
-		queue->spare = -1;
-	}
-	queue->device->host->free(listener);
-}
-
 void tcp_request_free(struct wsd_request *request)
 {
 	struct wsd_listener_ep *listener = request->listener;
@@ -394,7 +377,9 @@ void tcp_request_emit(struct wsd_request *request, struct tcp_sink *sink)
 	event->remote = request->remote;
 }
 
-void tcp_reject(struct wsd_request *request, const void *data, uint32_t data_length)
+/* why: WSD_OK where its listener has decided. */
+static void turn_down(struct wsd_request *request, enum wsd_status why, const void *data,
+		      uint32_t data_length)
 {
 	uint8_t bytes[TCP_HEADER_BYTES + TCP_HELLO_BYTES + WSD_REPLY_DATA_MAX];
 	struct iovec iov = { .iov_base = bytes };
@@ -405,9 +390,32 @@ void tcp_reject(struct wsd_request *request, const void *data, uint32_t data_len
 		iov.iov_len =
 			tcp_greeting(NULL, TCP_FRAME_REJECT, request->hello.nonce, &request->local,
 				     &request->remote, data, data_length, bytes);
+		tcp_frame_explain(bytes, why);
 		/* If it does not fit or the connector is gone there is nobody to tell. */
 		if (tcp_os_send(request->source.fd, &iov, 1) > 0)
 			tcp_os_shutdown_write(request->source.fd);
 	}
 	tcp_request_free(request);
+}
+
+void tcp_reject(struct wsd_request *request, const void *data, uint32_t data_length)
+{
+	turn_down(request, WSD_OK, data, data_length);
+}
+
+void tcp_listener_destroy(struct wsd_listener_ep *listener)
+{
+	struct wsd_queue *queue = listener->queue;
+
+	while (!wsd_list_empty(&listener->incoming))
+		turn_down(wsd_container(listener->incoming.next, struct wsd_request, link),
+			  WSD_ENOLISTENER, NULL, 0);
+	tcp_timer_stop(&listener->resume);
+	wsd_list_remove(&listener->link);
+	tcp_source_close(queue, &listener->source);
+	if (wsd_list_empty(&queue->listeners)) {
+		tcp_os_close(queue->spare);
+		queue->spare = -1;
+	}
+	queue->device->host->free(listener);
 }

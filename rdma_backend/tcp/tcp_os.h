@@ -7,8 +7,12 @@
 #ifndef WSD_TCP_OS_H
 #define WSD_TCP_OS_H
 
+/* A connection that is reset: can what had arrived before still be read? */
 #ifndef _WIN32
 #include <sys/uio.h>
+#define TCP_RESET_KEEPS_INPUT 1
+#else
+#define TCP_RESET_KEEPS_INPUT 0
 #endif
 
 #include <openwsd/backend.h>

@@ -95,6 +95,11 @@ void tcp_frame_stamp(uint8_t *bytes, uint8_t flags, uint32_t credit, uint32_t ac
 	put32(bytes + 12, ack);
 }
 
+void tcp_frame_explain(uint8_t *bytes, enum wsd_status why)
+{
+	put32(bytes + 20, (uint32_t) - (int)why);
+}
+
 /* Are the type's fields in range? Fields that a type does not use are not looked at. */
 static bool frame_valid(const struct tcp_frame *frame)
 {

@@ -46,7 +46,7 @@ struct tcp_frame {
 	uint32_t credit; /* receives posted since the connection began */
 	uint32_t ack;	 /* work requests of the peer carried out since the connection began */
 	uint32_t imm;	 /* WRITE_IMM: immediate; READ_REQ: bytes wanted; NAK: number of the work */
-	uint32_t key;	 /* WRITE, READ_REQ: key of the region; NAK: -status */
+	uint32_t key;	 /* WRITE, READ_REQ: key of the region; NAK, REJECT: -status */
 	uint64_t addr;	 /* WRITE, READ_REQ: where in the region */
 };
 
@@ -72,6 +72,8 @@ uint16_t tcp_candidate_port(uint16_t port, unsigned index);
 void tcp_frame_encode(const struct tcp_frame *frame, uint8_t *bytes);
 /* Renew the two cumulative fields of an encoded header, and add flags. */
 void tcp_frame_stamp(uint8_t *bytes, uint8_t flags, uint32_t credit, uint32_t ack);
+/* Why a REJECT was sent; WSD_OK: it was decided. */
+void tcp_frame_explain(uint8_t *bytes, enum wsd_status why);
 /* False: no frame of this protocol (unknown type, flag, length out of the type's range). */
 bool tcp_frame_decode(struct tcp_frame *frame, const uint8_t *bytes);
 

@@ -174,14 +174,28 @@ static void answered(struct wsd_endpoint *endpoint, const struct rdma_conn_param
 	verbs_opened(endpoint, sink, bytes + VERBS_ACCEPT_GREETING, endpoint->peer.length);
 }
 
+/* Whose listener ends, or whose process does, lets the kernel reject what has not been answered, without a word. */
+static bool is_silent(const struct rdma_conn_param *param)
+{
+	const uint8_t *bytes = param->private_data;
+
+	for (unsigned i = 0; bytes && i < param->private_data_len; i++)
+		if (bytes[i])
+			return false;
+	return true;
+}
+
 /* Without a greeting of ours it is another program's listener that rejects, or the kernel, which says why. */
-static enum wsd_status reject_status(const struct rdma_cm_event *event, bool greeted)
+static enum wsd_status reject_status(const struct rdma_cm_event *event,
+				     const struct verbs_greeting *greeting)
 {
 	if (event->status == REJECT_NO_SERVICE)
 		return WSD_ENOLISTENER;
-	if (greeted)
-		return WSD_EREFUSED;
-	return event->status == REJECT_CONSUMER ? WSD_EVERSION : WSD_ERESET;
+	if (greeting)
+		return greeting->word_key == VERBS_UNDECIDED ? WSD_ENOLISTENER : WSD_EREFUSED;
+	if (event->status != REJECT_CONSUMER)
+		return WSD_ERESET;
+	return is_silent(&event->param.conn) ? WSD_ENOLISTENER : WSD_EVERSION;
 }
 
 static void rejected(struct wsd_endpoint *endpoint, const struct rdma_cm_event *event,
@@ -194,7 +208,7 @@ static void rejected(struct wsd_endpoint *endpoint, const struct rdma_cm_event *
 					     WSD_REPLY_DATA_MAX, &greeting);
 	enum wsd_status status = atomic_load(&endpoint->state) == VERBS_ACCEPTING
 					 ? WSD_ERESET
-					 : reject_status(event, greeted);
+					 : reject_status(event, greeted ? &greeting : NULL);
 	uint32_t length = status == WSD_EREFUSED ? greeting.length : 0;
 
 	verbs_connect_failed(endpoint, sink, status, length ? bytes + VERBS_GREETING : NULL,

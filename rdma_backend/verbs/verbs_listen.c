@@ -144,15 +144,25 @@ static void request_free(struct wsd_request *request, bool id_too)
 	request->listener->queue->device->host->free(request);
 }
 
-static void refuse(struct rdma_cm_id *id, const void *data, uint32_t length)
+static void refuse(struct rdma_cm_id *id, bool decided, const void *data, uint32_t length)
 {
 	uint8_t bytes[VERBS_GREETING + WSD_REPLY_DATA_MAX];
-	struct verbs_greeting greeting = { .length = length };
+	struct verbs_greeting greeting = { .word_key = decided ? 0 : VERBS_UNDECIDED,
+					   .length = length };
 
 	verbs_greeting_encode(bytes, VERBS_GREETING, &greeting);
 	if (length)
 		memcpy(bytes + VERBS_GREETING, data, length);
 	(void)rdma_reject(id, bytes, (uint8_t)(VERBS_GREETING + length));
+}
+
+static void turn_down(struct wsd_request *request, bool decided, const void *data, uint32_t length)
+{
+	if (length > WSD_REPLY_DATA_MAX)
+		length = WSD_REPLY_DATA_MAX;
+	if (!request->gone)
+		refuse(request->id, decided, data, length);
+	request_free(request, true);
 }
 
 static void give_up(struct verbs_listen_id *listen)
@@ -173,7 +183,7 @@ void verbs_listener_destroy(struct wsd_listener_ep *listener)
 		struct wsd_request *request =
 			wsd_container(listener->requests.next, struct wsd_request, link);
 
-		verbs_reject(request, NULL, 0);
+		turn_down(request, false, NULL, 0);
 	}
 	wsd_list_remove(&listener->link);
 	while (listener->count > 0)
@@ -206,7 +216,7 @@ void verbs_request_arrived(struct verbs_listen_id *listen, const struct rdma_cm_
 	else if (listener->reported < listener->backlog)
 		request = queue->device->host->alloc(sizeof(*request));
 	if (!request) {
-		refuse(event->id, NULL, 0);
+		refuse(event->id, true, NULL, 0);
 		rdma_destroy_id(event->id);
 		return;
 	}
@@ -341,9 +351,5 @@ enum wsd_status verbs_accept(struct wsd_endpoint *endpoint, const void *data, ui
 
 void verbs_reject(struct wsd_request *request, const void *data, uint32_t data_length)
 {
-	if (data_length > WSD_REPLY_DATA_MAX)
-		data_length = WSD_REPLY_DATA_MAX;
-	if (!request->gone)
-		refuse(request->id, data, data_length);
-	request_free(request, true);
+	turn_down(request, true, data, data_length);
 }

@@ -16,11 +16,12 @@
 
 #define VERBS_GREETING	      16u /* bytes of our own in front of the private data */
 #define VERBS_ACCEPT_GREETING 32u /* of an accept */
+#define VERBS_UNDECIDED	      62u /* a reject's: the listener has ended, and has not decided */
 
 struct verbs_greeting {
 	uint64_t word_addr; /* where to say goodbye to the sender of this */
-	uint32_t word_key;
-	uint32_t length; /* of the private data behind it */
+	uint32_t word_key;  /* reject: VERBS_UNDECIDED, else 0 */
+	uint32_t length;    /* of the private data behind it */
 	uint64_t hears,
 		says; /* accept: the goodbyes that its sender expects and will say; never 0 */
 };

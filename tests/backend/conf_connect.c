@@ -261,9 +261,11 @@ static void test_backlog(void)
 	bc_expect(&p.b, &p.listener, WSD_EV_REQUEST);
 	bc_ops->listener_destroy(p.listener); /* two requests pending */
 	p.listener = NULL;
-	BC_CHECK(bc_expect(&p.a, &c[1], WSD_EV_CONNECT_FAILED)->ev.status == WSD_EREFUSED &&
-			 bc_expect(&p.a, &c[2], WSD_EV_CONNECT_FAILED)->ev.status == WSD_EREFUSED,
-		 "pending requests were not refused by listener_destroy");
+	/* Nobody has decided about them: another listener may. */
+	BC_CHECK(bc_expect(&p.a, &c[1], WSD_EV_CONNECT_FAILED)->ev.status == WSD_ENOLISTENER &&
+			 bc_expect(&p.a, &c[2], WSD_EV_CONNECT_FAILED)->ev.status ==
+				 WSD_ENOLISTENER,
+		 "pending requests were not left to nobody by listener_destroy");
 	for (i = 0; i < 3; i++)
 		bc_destroy(&c[i]);
 	bc_pair_close(&p);

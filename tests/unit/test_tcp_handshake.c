@@ -290,11 +290,23 @@ static struct wsd_endpoint *meet(intptr_t listener, const struct wsd_addr *addr,
 
 static void test_false_listener(void **state)
 {
-	enum { SILENT, CLOSED, GARBAGE, NO_DEPTH, TOO_DEEP, A_REQUEST, HALF, ANSWERS };
-	static const enum wsd_status expected[ANSWERS] = { WSD_ETIMEDOUT, WSD_ERESET,
-							   WSD_EPROTOCOL, WSD_EPROTOCOL,
-							   WSD_EPROTOCOL, WSD_EPROTOCOL,
-							   WSD_ETIMEDOUT };
+	enum {
+		SILENT,
+		CLOSED,
+		GARBAGE,
+		NO_DEPTH,
+		TOO_DEEP,
+		A_REQUEST,
+		HALF,
+		REFUSED,
+		UNDECIDED,
+		NO_REASON,
+		ANSWERS
+	};
+	static const enum wsd_status expected[ANSWERS] = {
+		WSD_ETIMEDOUT, WSD_ENOLISTENER, WSD_EPROTOCOL, WSD_EPROTOCOL,	WSD_EPROTOCOL,
+		WSD_EPROTOCOL, WSD_ETIMEDOUT,	WSD_EREFUSED,  WSD_ENOLISTENER, WSD_EREFUSED
+	};
 	uint8_t answer[REQUEST_BYTES];
 	struct wsd_endpoint *ep;
 	struct wsd_event event;
@@ -310,11 +322,16 @@ static void test_false_listener(void **state)
 	for (int i = 0; i < ANSWERS; i++) {
 		ep = meet(listener, &addr, expected[i] == WSD_ETIMEDOUT ? 300000000 : LIMIT_NS,
 			  &fd);
-		make_greeting(answer, i == A_REQUEST ? TCP_FRAME_REQUEST : TCP_FRAME_ACCEPT, &addr,
-			      42,
+		make_greeting(answer,
+			      i == A_REQUEST ? TCP_FRAME_REQUEST
+			      : i >= REFUSED ? TCP_FRAME_REJECT
+					     : TCP_FRAME_ACCEPT,
+			      &addr, 42,
 			      i == NO_DEPTH   ? 0
 			      : i == TOO_DEEP ? UINT32_MAX
 					      : 4);
+		if (i >= UNDECIDED)
+			tcp_frame_explain(answer, i == UNDECIDED ? WSD_ENOLISTENER : WSD_ENOMEM);
 		if (i == GARBAGE)
 			fill(answer, sizeof(answer), 7);
 		if (i == CLOSED)

@@ -289,7 +289,8 @@ struct wsd_backend_ops {
 	enum wsd_status (*listen)(struct wsd_queue *queue, const struct wsd_addr *local,
 				  uint32_t backlog, void *context,
 				  struct wsd_listener_ep **listener);
-	/* * [owner] Pending requests are refused; their struct wsd_request die with the listener. */
+	/* * [owner] Connectors whose requests are pending hear WSD_ENOLISTENER, as nobody has decided about them; their
+	 * struct wsd_request die with the listener. */
 	void (*listener_destroy)(struct wsd_listener_ep *listener);
 
 	/* * [owner] Make a connection object: active when request is NULL, else for that request (which

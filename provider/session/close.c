@@ -121,6 +121,8 @@ void wsd_stream_arm_timer(struct wsd_stream *s)
 
 	if (s->plain) {
 		when = first(when, s->plain->due);
+	} else if (s->again.due && !s->closing) {
+		when = first(when, s->again.due);
 	} else if (s->state == WSD_STREAM_CONNECTING || s->closing) {
 		when = first(when, s->deadline);
 	} else if (s->state == WSD_STREAM_OPEN && s->move != WSD_MOVE_WAITING) {
@@ -236,6 +238,10 @@ static void time_is_up(struct wsd_stream *s, uint64_t now)
 		wsd_stream_break(s, WSD_ERESET); /* nobody has come */
 		if (s->closing)
 			bound_teardown(s);
+		return;
+	}
+	if (s->again.due && !s->closing && now >= s->again.due) {
+		wsd_connect_again(s);
 		return;
 	}
 	if ((s->state == WSD_STREAM_CONNECTING || s->closing) && now < s->deadline) {

@@ -4,6 +4,10 @@
  *
  * Refused by the application or by a full backlog is final. No listener, not reachable, or a failure
  * of the path goes on to the next one; the reason for every path not taken is kept as text.
+ *
+ * A listener that several processes have changes hands when the one that listens for them goes, and nobody
+ * listens at a device meanwhile. Where plain TCP is among the paths that serves. Where it is not, all paths are
+ * tried again for a while.
  */
 #include "provider/session/plain.h"
 
@@ -13,6 +17,9 @@
 #define STANDARD_TIMEOUT_NS 21000000000ull
 /* Who has said nothing for so long may be behind a firewall that drops. */
 #define SILENCE_NS 300000000ull
+/* Between two tries at a listener that may be changing hands: 2 ms, and each time twice as long. */
+#define AGAIN_FIRST_NS 2000000ull
+#define AGAIN_MOST_NS  64000000ull
 
 /* A message path: its engine's owner connects, by a port that is held. */
 static enum wsd_status start_messages(struct wsd_stream *s)
@@ -161,6 +168,65 @@ void wsd_connect_given_up(const struct wsd_stream *s, uint64_t now)
 		wsd_paths_given_up(&s->paths, &s->remote);
 }
 
+/* By the owner of the engine. False: there is no other path. */
+static bool take_next(struct wsd_stream *s, uint64_t now)
+{
+	struct wsd_engine *engine = atomic_load(&s->engine);
+
+	if (now >= s->deadline || s->closing || !start_path(s, now))
+		return false;
+	/* Another engine's task: its sleeping owner must hear of it. */
+	if (atomic_load(&s->engine) != engine)
+		wsd_host_table()->wake(atomic_load(&s->engine));
+	s->changes |= WSD_CHANGE_PATH;
+	return true;
+}
+
+/* Try all of them again, after a pause. Its length counts besides the time: clocks of tests jump. */
+static bool wait_for_listener(struct wsd_stream *s, uint64_t now)
+{
+	uint64_t limit = wsd_param_uint("LISTENER_WAIT", 250, 0, 60000) * 1000000ull;
+	uint64_t pause = s->again.waited + AGAIN_FIRST_NS;
+	struct wsd_engine *engine = atomic_load(&s->engine);
+
+	/* TCP of the system knows who is there. */
+	if (s->paths.best != WSD_ENOLISTENER || s->closing || wsd_paths_have_plain(&s->paths))
+		return false;
+	if (pause > AGAIN_MOST_NS)
+		pause = AGAIN_MOST_NS;
+	if (!s->again.until)
+		s->again.until = now + limit;
+	if (s->again.waited + pause > limit || now + pause > s->again.until ||
+	    now + pause >= s->deadline)
+		return false;
+	s->again.waited += pause;
+	s->again.due = wsd_engine_now(engine) + pause;
+	s->since = now;
+	wsd_paths_again(&s->paths);
+	wsd_stream_arm_timer(s);
+	return true;
+}
+
+static void no_path_left(struct wsd_stream *s, uint64_t now)
+{
+	if (s->active && wait_for_listener(s, now))
+		return;
+	s->state = WSD_STREAM_FAILED;
+	s->error = s->active ? s->paths.best : WSD_ERESET;
+	s->changes |= WSD_CHANGE_CONNECTED;
+}
+
+/* By the owner of the engine: the pause is over. */
+void wsd_connect_again(struct wsd_stream *s)
+{
+	uint64_t now = wsd_clock_ns();
+
+	s->again.due = 0;
+	wsd_engine_set_timer(atomic_load(&s->engine), &s->timer, 0);
+	if (!take_next(s, now))
+		no_path_left(s, now);
+}
+
 /* By the owner of the engine: this path did not work. */
 void wsd_connect_failed(struct wsd_stream *s, enum wsd_status status)
 {
@@ -189,15 +255,6 @@ void wsd_connect_failed(struct wsd_stream *s, enum wsd_status status)
 		wsd_connect_given_up(s, now);
 	if (s->active)
 		wsd_paths_failed(&s->paths, &s->remote, status);
-	if (s->active && status != WSD_EREFUSED && now < s->deadline && !s->closing &&
-	    start_path(s, now)) {
-		/* Another engine's task: its sleeping owner must hear of it. */
-		if (atomic_load(&s->engine) != engine)
-			wsd_host_table()->wake(atomic_load(&s->engine));
-		s->changes |= WSD_CHANGE_PATH;
-		return;
-	}
-	s->state = WSD_STREAM_FAILED;
-	s->error = s->active ? s->paths.best : WSD_ERESET;
-	s->changes |= WSD_CHANGE_CONNECTED;
+	if (!s->active || status == WSD_EREFUSED || !take_next(s, now))
+		no_path_left(s, now);
 }

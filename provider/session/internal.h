@@ -220,12 +220,17 @@ struct wsd_stream {
 	bool any_port;	   /* and nobody has chosen from where */
 	uint8_t ports;	   /* that the device had given to others */
 	bool closing;	   /* the owner has let go */
+	bool undecided;	   /* and another process may want its request */
 	bool disconnected; /* no work will complete any more */
 	bool disconnecting;
 	bool held;
 	struct wsd_paths paths;
 	uint64_t since;	   /* when the path that is being tried was begun */
 	uint64_t deadline; /* of connect, then of close */
+	struct {
+		uint64_t due, until; /* 0: not so; due is of the engine's clock */
+		uint64_t waited;
+	} again; /* all paths are tried once more */
 	uint64_t linger;
 	struct wsd_stream_options options;
 	struct wsd_addr local, remote;
@@ -400,6 +405,7 @@ static inline bool wsd_move_resumes(const struct wsd_stream *stream)
 /* connect.c */
 void wsd_connect_run(struct wsd_stream *stream, struct wsd_engine *engine);
 void wsd_connect_failed(struct wsd_stream *stream, enum wsd_status status);
+void wsd_connect_again(struct wsd_stream *stream); /* stream->again is due */
 /* [lock] While it connects: nobody waits for it any longer. */
 void wsd_connect_given_up(const struct wsd_stream *stream, uint64_t now);
 

@@ -149,7 +149,9 @@ static void on_request(struct wsd_listener *l, struct wsd_engine *engine,
 	struct wsd_stream *s;
 
 	if (!wsd_listener_has_room(l)) {
-		wsd_request_refuse(engine, ev->request, WSD_EREFUSED);
+		/* Of one that changes hands the next one decides. */
+		wsd_request_refuse(engine, ev->request,
+				   l->stopped ? WSD_ENOLISTENER : WSD_EREFUSED);
 		return;
 	}
 	s = wsd_listener_stream(l);
@@ -480,10 +482,14 @@ void wsd_listener_stop(struct wsd_listener *l)
 			wsd_plain_listen_close(l->parts[i].plain);
 }
 
-static void discard_all(struct wsd_list *queue)
+static void discard_all(const struct wsd_listener *l, struct wsd_list *queue)
 {
-	while (!wsd_list_empty(queue))
-		wsd_listener_discard(wsd_container(queue->next, struct wsd_stream, link));
+	while (!wsd_list_empty(queue)) {
+		struct wsd_stream *s = wsd_container(queue->next, struct wsd_stream, link);
+
+		s->undecided = l->shared;
+		wsd_listener_discard(s);
+	}
 }
 
 void wsd_listener_close(struct wsd_listener *l)
@@ -491,11 +497,11 @@ void wsd_listener_close(struct wsd_listener *l)
 	if (l->closing)
 		return;
 	l->closing = true;
-	discard_all(&l->ready);
+	discard_all(l, &l->ready);
 	l->ready_count = 0;
-	discard_all(&l->answering);
+	discard_all(l, &l->answering);
 	l->answering_count = 0;
-	discard_all(&l->leaving);
+	discard_all(l, &l->leaving);
 	l->leaving_count = 0;
 	wsd_listener_stop(l);
 	/* Last: they take with them the requests that are left. */

@@ -97,7 +97,8 @@ static void on_disconnected(struct wsd_stream *s, enum wsd_status status)
 		wsd_zcopy_free(s, s->error);
 }
 
-/* Why a connect failed. A peer that refuses may say that only this path is not to be had. */
+/* Why a connect failed. A peer that refuses may say that only this path is not to be had, or that it has not
+ * decided. */
 static enum wsd_status connect_status(const struct wsd_event *ev)
 {
 	if (ev->status == WSD_OK)
@@ -197,7 +198,8 @@ static void run_task(struct wsd_task *task, struct wsd_engine *engine)
 	s->todo = 0;
 	s->queued = false;
 	if (s->closing && s->request) { /* refused while it waited for an answer */
-		wsd_request_refuse(engine, s->request, WSD_EREFUSED);
+		wsd_request_refuse(engine, s->request,
+				   s->undecided ? WSD_ENOLISTENER : WSD_EREFUSED);
 		s->request = NULL;
 	}
 	if ((todo & (WSD_DO_CONNECT | WSD_DO_ACCEPT)) && s->closing)

@@ -259,6 +259,25 @@ void wsd_paths_begin(struct wsd_paths *paths, const struct wsd_addr *remote, boo
 	add_reason(paths, name, WSD_EDENIED);
 }
 
+bool wsd_paths_have_plain(const struct wsd_paths *paths)
+{
+	for (unsigned i = 0; i < paths->count; i++)
+		if (wsd_engine_is_plain(wsd_engine_at(paths->order[i])))
+			return true;
+	return false;
+}
+
+void wsd_paths_again(struct wsd_paths *paths)
+{
+	paths->index = 0;
+	paths->here = false;
+	paths->best = WSD_EUNREACHABLE;
+	if (paths->missing != UINT32_MAX)
+		paths->missing = 0;
+	if (paths->reasons)
+		paths->reasons[0] = '\0';
+}
+
 const char *wsd_paths_reasons(const struct wsd_paths *paths)
 {
 	return !paths->reasons && paths->by_heart ? BY_HEART : paths->reasons;

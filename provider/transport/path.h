@@ -37,6 +37,9 @@ struct wsd_engine *wsd_paths_next(struct wsd_paths *paths, const struct wsd_addr
  * process to that host pass it over for a while, as long as they have another (unanswered.h). */
 void wsd_paths_failed(struct wsd_paths *paths, const struct wsd_addr *remote,
 		      enum wsd_status status);
+bool wsd_paths_have_plain(const struct wsd_paths *paths); /* whether or not it was tried */
+/* From the first one on, as if none had been tried. */
+void wsd_paths_again(struct wsd_paths *paths);
 /* The connect is given up while this path is tried, which has said nothing for a while: later ones to that address and
  * port pass it over like one by which the host does not answer. */
 void wsd_paths_given_up(const struct wsd_paths *paths, const struct wsd_addr *remote);

@@ -19,6 +19,7 @@
 	X("ENGINE_TICK_US", "2000", "how often the background thread looks at a busy engine, in us", 100, 1000000) \
 	X("EXIT_LINGER", "2000", "longest wait for closing sockets at exit, in ms", 0, 600000) \
 	X("HANDLES_MAX", "1m", "most sockets and events of a process", 64, 1u << 22) \
+	X("LISTENER_WAIT", "250", "how long connects without plain TCP try again, in ms", 0, 60000) \
 	X("LOG", "(silent)", "log level: error, warning, notice, info or debug", 0, 0) \
 	X("LOG_FILE", "(standard error)", "file for log lines, %p is the process id; else standard error", 0, 0) \
 	X("MODULE_DIR", "(installed)", "folder of backend modules", 0, 0) \

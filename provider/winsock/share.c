@@ -74,10 +74,13 @@ static bool say_want(struct wsd_share *share, enum wsd_share_want want)
 static void rest(struct wsd_share *share, uint64_t until)
 {
 	struct wsd_waker *waker = atomic_load(&share->waker);
+	intptr_t objects[2] = { share->record.bell };
+	unsigned count =
+		1 + wsd_share_listen_watch(&share->record, &share->listen, &objects[1], &until);
 
 	wsd_waker_reset(waker);
 	wsd_socket_leave(share->sock);
-	wsd_waker_sleep(waker, &share->record.bell, 1, until);
+	wsd_waker_sleep(waker, objects, count, until);
 	wsd_bell_clear(share->record.bell);
 	wsd_mutex_lock(&share->sock->lock);
 }
@@ -436,6 +439,7 @@ static void share_thread(void *arg)
 	if (sock->share == share)
 		sock->share = NULL;
 	wsd_share_plain_close(&share->record, &share->plain);
+	wsd_share_listen_unwatch(&share->listen);
 	atomic_store(&share->waker, NULL);
 	wsd_socket_leave(sock);
 	wsd_share_close(&share->record, false);

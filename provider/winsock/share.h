@@ -230,6 +230,10 @@ void wsd_share_waiting_close(struct wsd_share_plain *plain); /* with a reset */
 struct wsd_share_listen {
 	bool keeper; /* this process listens */
 	bool failed; /* it could not, when it had to */
+	bool watching;
+	uint32_t process; /* that listens, as far as we have looked */
+	intptr_t watch;
+	uint64_t locked_until; /* it has ended, and the system may not have taken its locks yet */
 };
 
 /* Of a new record; one that listens already is the keeper. */
@@ -243,6 +247,11 @@ uint64_t wsd_share_listen_away(const struct wsd_share_record *record, struct wsd
 			       const struct wsd_share_listen *listen);
 /* Not of the keeper itself: nobody listens who should. */
 bool wsd_share_listen_lost(const struct wsd_share_record *record);
+/* Not of the keeper itself: 1 and an object that is ready when the process that listens has ended, or 0. *when: look
+ * again. */
+unsigned wsd_share_listen_watch(const struct wsd_share_record *record,
+				struct wsd_share_listen *listen, intptr_t *object, uint64_t *when);
+void wsd_share_listen_unwatch(struct wsd_share_listen *listen);
 /* Nothing is left in the record that others would have to have. */
 bool wsd_share_listen_alone(const struct wsd_share_record *record, const struct wsd_socket *sock,
 			    const struct wsd_share_listen *listen);

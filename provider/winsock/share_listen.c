@@ -23,13 +23,14 @@
 #define PART_LIMIT (2000 * WSD_NS_PER_MS)      /* peers that do not answer must not keep the seat */
 #define RETRY	   (20 * WSD_NS_PER_MS)
 #define LOOK_AGAIN (1000 * WSD_NS_PER_MS)
+#define LOCKS_GO   (2 * WSD_NS_PER_MS) /* of a process that has ended */
 #define GIFT_MOST  (1u << 23)
 #define GIFTS_MOST WSD_SHARE_MOST
 
 /* The same in processes of 32 and of 64 bits. */
 struct gifts {
 	uint32_t asked;	  /* who has the seat has nothing to accept */
-	uint32_t listens; /* there was a keeper */
+	uint32_t listens; /* the process of the keeper, or of the last one */
 	uint64_t begin, end;
 };
 
@@ -166,7 +167,8 @@ static bool take_all(const struct wsd_share_record *record, struct wsd_socket *s
 /* [lock] */
 static bool keep(const struct wsd_share_record *record, struct wsd_share_listen *listen)
 {
-	static const struct gifts begins = { .listens = 1, .asked = 0 /* of one who is gone */ };
+	const struct gifts begins = { .listens = wsd_process_id(),
+				      .asked = 0 /* of one who is gone */ };
 
 	if (!wsd_record_lock(record->record, KEEPER))
 		return false;
@@ -279,6 +281,49 @@ uint64_t wsd_share_listen_away(const struct wsd_share_record *record, struct wsd
 bool wsd_share_listen_lost(const struct wsd_share_record *record)
 {
 	return read_gifts(record).listens != 0 && !wsd_record_locked(record->record, KEEPER);
+}
+
+static void watch(struct wsd_share_listen *listen, uint32_t process)
+{
+	wsd_share_listen_unwatch(listen);
+	listen->process = process;
+	listen->locked_until = 0;
+	if (process == 0)
+		return;
+	listen->watch = wsd_process_watch(process);
+	listen->watching = listen->watch >= 0;
+	if (!listen->watching)
+		listen->locked_until = wsd_clock_ns() + LOOK_AGAIN;
+}
+
+unsigned wsd_share_listen_watch(const struct wsd_share_record *record,
+				struct wsd_share_listen *listen, intptr_t *object, uint64_t *when)
+{
+	uint32_t process = listen->keeper ? 0 : read_gifts(record).listens;
+	uint64_t now;
+
+	if (process == wsd_process_id()) /* which rings */
+		process = 0;
+	if (process != listen->process)
+		watch(listen, process);
+	if (listen->watching && wsd_process_ended(listen->watch)) {
+		wsd_share_listen_unwatch(listen);
+		listen->locked_until = wsd_clock_ns() + LOOK_AGAIN;
+	}
+	if (listen->locked_until != 0) {
+		now = wsd_clock_ns();
+		if (now < listen->locked_until)
+			*when = wsd_sooner(*when, now + LOCKS_GO);
+	}
+	*object = listen->watch;
+	return listen->watching;
+}
+
+void wsd_share_listen_unwatch(struct wsd_share_listen *listen)
+{
+	if (listen->watching)
+		wsd_process_unwatch(listen->watch);
+	listen->watching = false;
 }
 
 bool wsd_share_listen_alone(const struct wsd_share_record *record, const struct wsd_socket *sock,

@@ -59,5 +59,9 @@ uint32_t wsd_user_id(void);
 
 /* When did that process start? Of a number that is used again the time is another. False: no such process. */
 bool wsd_process_started(uint32_t process, uint64_t *when);
+/* A wait object that is ready when that process has ended; -1: it has, or the system has none. */
+intptr_t wsd_process_watch(uint32_t process);
+bool wsd_process_ended(intptr_t watch);
+void wsd_process_unwatch(intptr_t watch);
 
 #endif

@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -300,4 +302,26 @@ bool wsd_process_started(uint32_t process, uint64_t *when)
 		return false;
 	*when = ticks;
 	return true;
+}
+
+intptr_t wsd_process_watch(uint32_t process)
+{
+#ifdef SYS_pidfd_open
+	return wsd_handle_keep(syscall(SYS_pidfd_open, (pid_t)process, 0)); /* close-on-exec */
+#else
+	(void)process;
+	return -1;
+#endif
+}
+
+bool wsd_process_ended(intptr_t watch)
+{
+	struct pollfd ready = { .fd = (int)watch, .events = POLLIN };
+
+	return poll(&ready, 1, 0) == 1;
+}
+
+void wsd_process_unwatch(intptr_t watch)
+{
+	wsd_handle_close(watch);
 }

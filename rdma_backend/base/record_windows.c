@@ -382,3 +382,20 @@ bool wsd_process_started(uint32_t process, uint64_t *when)
 		*when = (uint64_t)started.dwHighDateTime << 32 | started.dwLowDateTime;
 	return alive;
 }
+
+intptr_t wsd_process_watch(uint32_t process)
+{
+	HANDLE handle = OpenProcess(SYNCHRONIZE, FALSE, process);
+
+	return handle ? (intptr_t)handle : -1;
+}
+
+bool wsd_process_ended(intptr_t watch)
+{
+	return WaitForSingleObject((HANDLE)watch, 0) == WAIT_OBJECT_0;
+}
+
+void wsd_process_unwatch(intptr_t watch)
+{
+	wsd_handle_close(watch);
+}

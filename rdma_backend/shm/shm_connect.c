@@ -357,7 +357,8 @@ static enum wsd_status start_socket(struct shm_handshake *handshake)
 	status = shm_source_add(&handshake->source, SHM_READ);
 	if (!status)
 		status = send_hello(endpoint, channel, &handshake->hello);
-	return status;
+	/* It ended between the connect and the request: nobody has decided. */
+	return status == WSD_ERESET ? WSD_ENOLISTENER : status;
 }
 
 static void retry_expired(struct shm_timer *timer)

@@ -195,6 +195,8 @@ enum wsd_status wsd_socket_change_port(struct wsd_socket *sock)
 
 	if (status == WSD_OK)
 		wsd_port_release(before); /* not earlier, or it could be the same again */
+	else
+		sock->port = before;
 	return status;
 }
 
@@ -264,6 +266,8 @@ static int bind_entered(struct wsd_socket *sock, const struct sockaddr *name, in
 		error = bind_given(sock, &want);
 	else if (error == 0)
 		error = wsd_socket_bind(sock, &want);
+	if (error == 0)
+		sock->bound = true;
 	return wsd_socket_return(sock, error, lpErrno);
 }
 

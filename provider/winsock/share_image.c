@@ -51,7 +51,8 @@ struct image {
 	X(14, accepted)                   \
 	X(15, send_shut)                  \
 	X(16, receive_shut)               \
-	X(17, reused)
+	X(17, reused)                     \
+	X(18, bound)
 
 static void save_socket(const struct wsd_socket *sock, struct socket_image *image)
 {

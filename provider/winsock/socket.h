@@ -120,6 +120,7 @@ struct wsd_socket {
 	uint16_t family; /* enum wsd_family; as the program sees it, local and remote may be IPv4 */
 	atomic_bool quiet; /* WSPCleanup: no indications any more */
 	bool closed, nonblocking, overlapped, accepted, reserved, reused, deciding;
+	bool bound; /* by the program, which knows its port */
 	bool in_settle, deferred_queued, kick_all;
 	bool send_shut, receive_shut, connect_failed, connect_told;
 	bool qos_news;	     /* the agreement changed, and nobody has looked since */

@@ -438,6 +438,48 @@ static void check_reuse(enum method method)
 	closesocket(p.listener);
 }
 
+/* Used again and again for the same listener, though the peers have not closed what was disconnected before. */
+static void check_reuse_early(void)
+{
+	struct pair p = need_pair();
+	SOCKET servers[4] = { p.server };
+	unsigned count = 1;
+
+	for (;; count++) {
+		CHECK(disconnect_ex(p.client, NULL, TF_REUSE_SOCKET, 0) &&
+		      at_end(servers[count - 1]));
+		if (count == 4)
+			break;
+		CHECK(connect_to(p.client, &p.at) == 0);
+		servers[count] = accept(p.listener, NULL, NULL);
+		NEED(servers[count] != INVALID_SOCKET);
+	}
+	while (count > 0)
+		closesocket(servers[--count]);
+	closesocket(p.client);
+	closesocket(p.listener);
+}
+
+/* What the program has bound stays bound to the same address. */
+static void check_reuse_bound(void)
+{
+	struct address at, own = caller(0), now;
+	SOCKET listener = listener_on(&at, 4), s = stream_socket(), server;
+	char c;
+
+	NEED(bind_to(s, &own) == 0 && name_of(s, &own) == 0);
+	for (int i = 0; i < 3; i++) {
+		CHECK(connect_to(s, &at) == 0);
+		server = accept(listener, NULL, NULL);
+		NEED(server != INVALID_SOCKET);
+		closesocket(server); /* first, so that nothing is left of it at this end */
+		CHECK(recv(s, &c, 1, 0) == 0 && disconnect_ex(s, NULL, TF_REUSE_SOCKET, 0));
+		CHECK(name_of(s, &now) == 0 && port_of(&now) == port_of(&own));
+	}
+	closesocket(s);
+	closesocket(listener);
+}
+
 int main(int argc, char **argv)
 {
 	conf_start(argc, argv);
@@ -461,6 +503,9 @@ int main(int argc, char **argv)
 		check_disconnect(method, true);
 		check_reuse(method);
 	}
+	if (conf_system_tcp()) /* with messages a disconnect waits for the peer's own, for 5 s */
+		check_reuse_early();
+	check_reuse_bound();
 	WSACleanup();
 	return check_result();
 }

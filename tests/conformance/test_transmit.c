@@ -255,8 +255,7 @@ static void check_reuse(enum method method)
 	CHECK(transmit_packets(p.client, &element, 1, 0, NULL, TP_DISCONNECT | TP_REUSE_SOCKET));
 	thread_join(thread);
 	CHECK(peer.ok);
-	if (!conf_windows_tcp()) /* the port may be in use there: docs/decisions.md, "Next steps" */
-		CHECK(connect_to(p.client, &p.at) == 0);
+	CHECK(connect_to(p.client, &p.at) == 0);
 	closesocket(p.client);
 	closesocket(p.listener);
 }

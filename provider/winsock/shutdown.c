@@ -296,7 +296,7 @@ static bool linger_wait(struct wsd_socket *sock)
 
 int WSPAPI wsd_spi_close_socket(SOCKET s, LPINT lpErrno)
 {
-	bool abort_it = false, lingers;
+	bool abort_it, lingers;
 	struct wsd_socket *sock;
 
 	(void)wsd_due_reap();
@@ -307,11 +307,11 @@ int WSPAPI wsd_spi_close_socket(SOCKET s, LPINT lpErrno)
 		wsd_share_leave(sock, false, false);
 		return 0;
 	}
-	lingers = sock->options.linger_on && sock->stream != NULL &&
+	/* Of one that connects the system may have the connection, and nobody has been told yet. */
+	abort_it = wsd_socket_closes_hard(sock);
+	lingers = sock->options.linger_on && !abort_it && sock->stream != NULL &&
 		  sock->state == WSD_SOCK_CONNECTED;
-	if (lingers && sock->options.linger_seconds == 0) {
-		abort_it = true;
-	} else if (lingers && sock->nonblocking) {
+	if (lingers && sock->nonblocking) {
 		if (!wsd_list_empty(&sock->queues[WSD_Q_SEND]) || !wsd_stream_flushed(sock->stream))
 			return wsd_socket_return(sock, WSAEWOULDBLOCK, lpErrno);
 	} else if (lingers) {

@@ -226,8 +226,7 @@ static void check_withdrawals(void)
 		check_withdrawn(s, &at, 0);
 	closesocket(s);
 	s = listener_on(&at, 4);
-	if (!conf_windows_tcp()) /* it may end there before it is reset: docs/decisions.md, "Next steps" */
-		check_withdrawn(s, &at, 1);
+	check_withdrawn(s, &at, 1);
 	/* What was sent and closed gracefully is no withdrawal: it is accepted and read. */
 	client = dial(&at);
 	send(client, "last", 4, 0);

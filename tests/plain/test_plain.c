@@ -227,6 +227,29 @@ static void check_closed_when_looked_at(void)
 	system_close(listener);
 }
 
+/* A hard close resets what the system has connected, though nobody has been told of the connection yet. */
+static void check_reset_when_connecting(void)
+{
+	const struct linger hard = { 1, 0 };
+	uint32_t port = 0;
+	int listener = system_listen(&port, 8), peer;
+	u_long on = 1;
+	SOCKET s;
+
+	over("plain");
+	for (int i = 0; i < 50; i++) {
+		s = peer_socket();
+		PEER_CHECK(ioctlsocket(s, (int)FIONBIO, &on) == 0 &&
+			   setsockopt(s, SOL_SOCKET, SO_LINGER, (const char *)&hard,
+				      sizeof(hard)) == 0);
+		PEER_CHECK(try_connect(s, port) == WSAEWOULDBLOCK && closesocket(s) == 0);
+		peer = system_accept(listener);
+		PEER_CHECK(peer >= 0 && system_was_reset(peer));
+		system_close(peer);
+	}
+	system_close(listener);
+}
+
 /* No route leads there: known before anything is sent. The port goes back to who is bound to it. */
 static void check_unreachable(void)
 {
@@ -582,6 +605,7 @@ const struct plain_case plain_cases[] = {
 	{ "memory_is_no_trap", check_memory_is_no_trap },
 	{ "first_look", check_first_look },
 	{ "closed_when_looked_at", check_closed_when_looked_at },
+	{ "reset_when_connecting", check_reset_when_connecting },
 	{ "refused", check_refused },
 	{ "unreachable", check_unreachable },
 	{ "falls_back_unseen", check_falls_back_unseen },

@@ -115,8 +115,8 @@ MUTANTS = [
     (
         200,
         "provider/winsock/shutdown.c",
-        "	} else if (lingers && sock->nonblocking) {",
-        "	} else if (lingers && sock->nonblocking && sock->closed) {",
+        "	if (lingers && sock->nonblocking) {",
+        "	if (lingers && sock->nonblocking && sock->closed) {",
         "close",
     ),
     (

@@ -3,47 +3,37 @@
 #include "tests/plain/refuse.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-struct refusal {
-	atomic_int error, after, left;
-};
+#include "tests/plain/refusal.h"
+
 static struct refusal sends, receives, accepts;
 
 static int refused(struct refusal *r)
 {
-	if (atomic_load(&r->left) <= 0 || atomic_fetch_sub(&r->after, 1) > 0)
-		return 0;
-	atomic_fetch_sub(&r->left, 1);
-	errno = atomic_load(&r->error);
-	return 1;
-}
+	int error = refusal_of(r);
 
-static void refuse(struct refusal *r, int error, int after, int calls)
-{
-	atomic_store(&r->left, 0);
-	atomic_store(&r->error, error);
-	atomic_store(&r->after, after);
-	atomic_store(&r->left, calls);
+	if (error)
+		errno = error;
+	return error;
 }
 
 void refuse_sends(int error, int after, int calls)
 {
-	refuse(&sends, error, after, calls);
+	refusal_set(&sends, error, after, calls);
 }
 
 void refuse_receives(int error, int calls)
 {
-	refuse(&receives, error, 0, calls);
+	refusal_set(&receives, error, 0, calls);
 }
 
 void refuse_accepts(int error, int calls)
 {
-	refuse(&accepts, error, 0, calls);
+	refusal_set(&accepts, error, 0, calls);
 }
 
 int refusals_left(void)

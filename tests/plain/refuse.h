@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* refuse.h - a system that says no: this program's send, recv and accept4, which the library calls, too. */
+/* refuse.h - a system that says no: this program's send, recv and accept4, which the library calls, too; on Windows the
+ * base provider of the tests. */
 #ifndef WSD_TEST_PLAIN_REFUSE_H
 #define WSD_TEST_PLAIN_REFUSE_H
 

@@ -16,6 +16,8 @@
 
 #define PATIENCE_MS 10000
 
+const bool system_is_wine = false;
+
 static struct sockaddr_in loopback(uint32_t port)
 {
 	struct sockaddr_in at;

@@ -27,6 +27,7 @@ unsigned system_connections(void);
 unsigned system_connections_of(int service, int priority);
 unsigned system_connections_nodelay(void);  /* those of them that send at once */
 unsigned system_connections_hops(int hops); /* ... whose packets go so far */
+extern const bool system_is_wine;	    /* what it does not tell is in docs/windows.md */
 void system_close(int fd);
 void system_reset(int fd);
 

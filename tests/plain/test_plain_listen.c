@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* test_plain_listen.c - plain peers and peers with OpenWSD at one listener, and sockets that two descriptors have. */
 #include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <unistd.h>
 
 #include "tests/plain/cases.h"
 #include "tests/plain/system.h"

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Each test program of Linux (tests/unit, tests/backend, tests/conformance) is a Windows program too (tests/windows), or
-docs/windows.md has it in the table of those that do not run there, with the reason; and that table has no others."""
+"""Each test program of Linux (tests/unit, tests/backend, tests/conformance, tests/plain) is a Windows program too
+(tests/windows), or docs/windows.md has it in the table of those that do not run there, with the reason; and that table has
+no others. Of programs of cases (tests/plain) each case runs there, too."""
 
 import os
 import re
@@ -9,15 +10,17 @@ import sys
 
 import common
 
-FOLDERS = ("tests/unit", "tests/backend", "tests/conformance")
+FOLDERS = ("tests/unit", "tests/backend", "tests/conformance", "tests/plain")
 WINDOWS = "tests/windows"
 PAGE = "docs/windows.md"
 TABLE = "Of the programs of Linux these do not run"
-HAS_MAIN = re.compile(r"^int main\(", re.M)
+MAIN = re.compile(r"^int main\(|^const struct plain_case plain_cases", re.M)
 # How meson.build lists programs: the keys of name_programs, the names that a loop goes through, and files.
 KEYS = re.compile(r"^\s*\w+_programs = \{\n(.*?)^\s*\}", re.M | re.S)
 KEY = re.compile(r"^\s*'(\w+)':", re.M)
 LOOP = re.compile(r"^\s*foreach name : \[([^\]]*)\]", re.M)
+CASES = re.compile(r"^plain_cases = \{\n(.*?)^\}", re.M | re.S)
+OF_PROGRAM = re.compile(r"'(\w+)': \[(.*?)\]", re.S)
 FILE = re.compile(r"\btest_(\w+)\.c'")
 
 
@@ -26,13 +29,20 @@ def linux_programs(top):
     found = {}
     for path in common.sources(top, FOLDERS, (".c", ".sh")):
         name = re.fullmatch(r"test_(\w+)\.(c|sh)", os.path.basename(path))
-        if name and (name.group(2) == "sh" or HAS_MAIN.search(common.read(top, path))):
+        if name and (name.group(2) == "sh" or MAIN.search(common.read(top, path))):
             found[name.group(1)] = path
     return found
 
 
+def cases(top, folder):
+    """Program: its cases."""
+    text = "".join("".join(CASES.findall(common.read(top, path)))
+                   for path in common.sources(top, (folder,), ("meson.build",)))
+    return {name: re.findall(r"'(\w+)'", names) for name, names in OF_PROGRAM.findall(text)}
+
+
 def windows_programs(top):
-    found = set()
+    found = set(cases(top, WINDOWS))
     for path in common.sources(top, (WINDOWS,), ("meson.build",)):
         text = common.read(top, path)
         for block in KEYS.findall(text):
@@ -63,6 +73,9 @@ def main(top):
     linux, windows, excused = linux_programs(top), windows_programs(top), table(top)
     problems = [f"{path}:1: {name} is no Windows program, and the table of {PAGE} does not say why"
                 for name, path in sorted(linux.items()) if name not in windows and name not in excused]
+    for name, there in cases(top, WINDOWS).items():
+        problems += [f"{WINDOWS}:1: the case {case} of {name} is missing"
+                     for case in cases(top, "tests/plain")[name] if case not in there]
     for name, (line, reason) in sorted(excused.items()):
         if name not in linux:
             problems.append(f"{PAGE}:{line}: there is no program {name}")

@@ -14,12 +14,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rdma_backend/base/platform_windows.h"
 #include "rdma_backend/base/provider_guid.h"
+#include "tests/plain/refusal.h"
+#include "tests/windows/wine_socket.h"
 
 /* What a test asks: how often it has been started and not cleaned up, and how many sockets it ever made. */
 int base_provider_started(void);
 unsigned base_provider_sockets(void);
+/* tests/plain/refuse.h: of sends, receives and accepts. */
+void base_provider_refuse(int which, int error, int after, int calls);
+int base_provider_refusals(void);
 
 static WSPPROC_TABLE system_table;
 static WSPUPCALLTABLE upcalls;
@@ -34,6 +38,32 @@ int base_provider_started(void)
 unsigned base_provider_sockets(void)
 {
 	return atomic_load(&made);
+}
+
+enum refused { SENDS, RECEIVES, ACCEPTS, KINDS };
+static struct refusal refusals[KINDS];
+
+void base_provider_refuse(int which, int error, int after, int calls)
+{
+	refusal_set(&refusals[which], error, after, calls);
+}
+
+int base_provider_refusals(void)
+{
+	int left = 0;
+
+	for (int i = 0; i < KINDS; i++)
+		left += atomic_load(&refusals[i].left);
+	return left;
+}
+
+static bool refuses(enum refused which, LPINT error)
+{
+	int code = refusal_of(&refusals[which]);
+
+	if (code != 0)
+		*error = code;
+	return code != 0;
 }
 
 static void wrong(const char *what)
@@ -170,96 +200,45 @@ static int WSPAPI begin_connect(SOCKET s, const struct sockaddr *name, int lengt
 
 /* --- what Wine tells otherwise --- */
 
-#ifdef __x86_64__
-#define LINUX_CLOSE	 3
-#define LINUX_CONNECT	 42
-#define LINUX_GETSOCKOPT 55
-#else
-#define LINUX_CLOSE	 6
-#define LINUX_CONNECT	 362
-#define LINUX_GETSOCKOPT 365
-#endif
-#define LINUX_TCP	6
-#define LINUX_TCP_INFO	11
-#define LINUX_TCP_CLOSE 7
-
-/* A call of the system below Wine. */
-static long linux_call(long number, long a, long b, long c, void *d, void *e)
-{
-	long result;
-
-#ifdef __x86_64__
-	register void *r10 __asm__("r10") = d;
-	register void *r8 __asm__("r8") = e;
-
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
-			 : "rcx", "r11", "memory");
-#else
-	__asm__ volatile("int $0x80"
-			 : "=a"(result)
-			 : "0"(number), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e)
-			 : "memory");
-#endif
-	return result;
-}
-
-/* The descriptor below a socket of Wine's, for the caller to close; -1: none. */
-static int descriptor_of(SOCKET s)
-{
-	int(CDECL * to_fd)(HANDLE handle, unsigned access, int *fd, unsigned *options);
-	int fd;
-
-	if (!wsd_windows_symbol(GetModuleHandleW(L"ntdll.dll"), "wine_server_handle_to_fd", &to_fd,
-				sizeof(to_fd)) ||
-	    to_fd((HANDLE)s, FILE_READ_DATA, &fd, NULL) != 0)
-		return -1;
-	return fd;
-}
-
 /* A connection that is gone, and has not ended from here. Wine's server takes the error of one that was reset for
  * itself when it looks what there is; a receive finds its end then, and FD_CLOSE has no error. */
 static bool is_reset(SOCKET s)
 {
-	unsigned char info[8] = { 0 }; /* the first byte: the state */
-	int length = sizeof(info), fd;
-
-	if (place_of(ended, s) >= 0)
-		return false;
-	fd = descriptor_of(s);
-	if (fd < 0)
-		return false;
-	(void)linux_call(LINUX_GETSOCKOPT, fd, LINUX_TCP, LINUX_TCP_INFO, info, &length);
-	(void)linux_call(LINUX_CLOSE, fd, 0, 0, NULL, NULL);
-	return info[0] == LINUX_TCP_CLOSE;
+	return place_of(ended, s) < 0 && wine_socket_is_gone(s);
 }
 
 /* A linger of zero resets. Wine ends the connection before it closes it, and a peer may see just that end. */
 static void reset(SOCKET s)
 {
-	char nowhere[16] = { AF_UNSPEC };
 	struct linger linger = { 0, 0 };
-	int length = sizeof(linger), fd, ignored;
+	int length = sizeof(linger), ignored;
 
 	if (system_table.lpWSPGetSockOpt(s, SOL_SOCKET, SO_LINGER, (char *)&linger, &length,
-					 &ignored) ||
-	    !linger.l_onoff || linger.l_linger)
-		return;
-	fd = descriptor_of(s);
-	if (fd < 0)
-		return;
-	(void)linux_call(LINUX_CONNECT, fd, (long)(intptr_t)nowhere, sizeof(nowhere), NULL, NULL);
-	(void)linux_call(LINUX_CLOSE, fd, 0, 0, NULL, NULL);
+					 &ignored) == 0 &&
+	    linger.l_onoff && !linger.l_linger)
+		wine_socket_reset(s);
+}
+
+static int WSPAPI transmit(SOCKET s, LPWSABUF buffers, DWORD count, LPDWORD sent, DWORD flags,
+			   LPWSAOVERLAPPED overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine,
+			   LPWSATHREADID thread, LPINT error)
+{
+	if (refuses(SENDS, error))
+		return SOCKET_ERROR;
+	return system_table.lpWSPSend(s, buffers, count, sent, flags, overlapped, routine, thread,
+				      error);
 }
 
 static int WSPAPI receive(SOCKET s, LPWSABUF buffers, DWORD count, LPDWORD received, LPDWORD flags,
 			  LPWSAOVERLAPPED overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine,
 			  LPWSATHREADID thread, LPINT error)
 {
-	int result = system_table.lpWSPRecv(s, buffers, count, received, flags, overlapped, routine,
-					    thread, error);
+	int result;
 
+	if (!(*flags & MSG_OOB) && refuses(RECEIVES, error))
+		return SOCKET_ERROR;
+	result = system_table.lpWSPRecv(s, buffers, count, received, flags, overlapped, routine,
+					thread, error);
 	if (result != 0 || *received > 0 || !is_reset(s))
 		return result;
 	*error = WSAECONNRESET;
@@ -334,6 +313,8 @@ static SOCKET WSPAPI accept_socket(SOCKET s, struct sockaddr *addr, LPINT length
 		*error = WSAEWOULDBLOCK;
 		return INVALID_SOCKET;
 	}
+	if (refuses(ACCEPTS, error))
+		return INVALID_SOCKET;
 	accepted = system_table.lpWSPAccept(s, addr, length, condition, context, error);
 	if (accepted == INVALID_SOCKET && *error == WSAEWOULDBLOCK && event)
 		(void)system_table.lpWSPEventSelect(s, event, ALL_EVENTS, &ignored);
@@ -401,7 +382,7 @@ static void fill(WSPPROC_TABLE *table)
 	table->lpWSPBind = system_table.lpWSPBind;
 	table->lpWSPListen = start_listening;
 	table->lpWSPConnect = begin_connect;
-	table->lpWSPSend = system_table.lpWSPSend;
+	table->lpWSPSend = transmit;
 	table->lpWSPRecv = receive;
 	table->lpWSPShutdown = shut_down;
 	table->lpWSPGetSockOpt = system_table.lpWSPGetSockOpt;

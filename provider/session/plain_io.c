@@ -29,6 +29,20 @@ static void keep_urgent(struct wsd_plain *p)
 		p->kept = wsd_os_tcp_receive_urgent(p->socket, false, &p->byte) == WSD_OK;
 }
 
+/* The system has given it out and will not again: in line it comes before what the system has. */
+static bool comes_first(const struct wsd_plain *p)
+{
+	return p->kept && p->urgent_inline && !wsd_os_tcp_gives_urgent_again();
+}
+
+static void read_kept(struct wsd_plain *p, const struct wsd_os_buffer *to, bool peek, size_t *bytes)
+{
+	*(uint8_t *)to->base = p->byte;
+	*bytes = 1;
+	if (!peek)
+		p->urgent = p->kept = false;
+}
+
 /* --- moving bytes --- */
 
 static unsigned to_buffers(struct wsd_os_buffer *buffers, const struct wsd_iovec *iov,
@@ -87,6 +101,8 @@ static enum wsd_status received(struct wsd_stream *s, enum wsd_status status, un
 		if (short_of && !peek && !p->ended && !p->marks && !p->quiet)
 			p->may_read = false;
 		if (!peek && p->mark == MARK_HERE) {
+			if (p->urgent_inline && !comes_first(p))
+				p->urgent = p->kept = false;
 			p->mark = MARK_NONE;
 			p->fetched = false;
 		} else if (!peek && p->mark == MARK_AHEAD) {
@@ -125,6 +141,8 @@ bool wsd_plain_at_end(const struct wsd_stream *s)
 {
 	const struct wsd_plain *p = s->plain;
 
+	if (p && comes_first(p))
+		return false;
 	if (!p || s->state != WSD_STREAM_OPEN)
 		return p && p->eof && s->state != WSD_STREAM_RESET;
 	return p->eof || (p->ended && wsd_os_tcp_available(p->socket, p->marks) == 0);
@@ -145,6 +163,10 @@ enum wsd_status wsd_plain_read(struct wsd_stream *s, const struct wsd_iovec *iov
 	/* Who is watched from now on has nothing to read before the first news: what may be there comes first. */
 	if (n == 0 || !s->plain || (!s->plain->watched && !s->plain->may_read))
 		wsd_plain_watch(s);
+	if (n > 0 && s->plain && comes_first(s->plain)) {
+		read_kept(s->plain, buffers, peek, bytes);
+		return WSD_OK;
+	}
 	tries = worth_trying(s, flags);
 	if (!readable_state(s, tries))
 		return nothing(s);
@@ -164,6 +186,8 @@ enum wsd_status wsd_plain_read(struct wsd_stream *s, const struct wsd_iovec *iov
 
 size_t wsd_plain_readable(const struct wsd_stream *s)
 {
+	if (s->plain && comes_first(s->plain))
+		return 1;
 	return readable_state(s, false) ? wsd_os_tcp_available(s->plain->socket, s->plain->marks)
 					: 0;
 }
@@ -301,16 +325,25 @@ enum wsd_status wsd_plain_read_urgent(struct wsd_stream *s, bool peek, uint8_t *
 
 void wsd_plain_set_urgent_inline(struct wsd_stream *s, bool inline_mode)
 {
-	if (!s->plain || s->plain->urgent_inline == inline_mode)
+	struct wsd_plain *p = s->plain;
+
+	if (!p || p->urgent_inline == inline_mode)
 		return;
-	s->plain->wanted = true;
-	if (s->plain->quiet)
+	p->wanted = true;
+	if (p->quiet)
 		s->carrier->watch(s);
-	s->plain->urgent_inline = inline_mode;
-	s->plain->kept = false;
-	wsd_os_tcp_set_urgent_inline(s->plain->socket, inline_mode);
-	if (s->plain->mark != MARK_NONE)
-		ask_mark(s->plain);
+	p->urgent_inline = inline_mode;
+	wsd_os_tcp_set_urgent_inline(p->socket, inline_mode);
+	if (!wsd_os_tcp_gives_urgent_again()) { /* nor does it tell the place */
+		p->mark = MARK_NONE;
+		p->fetched = false;
+	} else if (p->mark != MARK_NONE) {
+		ask_mark(p);
+	} else if (inline_mode) { /* it was passed, and has no place any more */
+		p->urgent = p->kept = false;
+	}
+	if (p->kept)
+		s->changes |= inline_mode ? WSD_CHANGE_READABLE : WSD_CHANGE_URGENT;
 }
 
 bool wsd_plain_urgent_pending(const struct wsd_stream *s)

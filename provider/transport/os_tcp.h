@@ -83,6 +83,8 @@ void wsd_os_tcp_set_traffic_class(intptr_t socket, uint16_t family, uint32_t tra
 void wsd_os_tcp_set_hops(intptr_t socket, uint16_t family, uint8_t hops);
 int wsd_os_hops(uint16_t family);
 void wsd_os_tcp_set_urgent_inline(intptr_t socket, bool on);
+/* Who has fetched an urgent byte, and then has them in line, finds it once more in its place. */
+bool wsd_os_tcp_gives_urgent_again(void);
 void wsd_os_tcp_set_receive_buffer(intptr_t socket, uint32_t bytes);
 void wsd_os_tcp_set_send_buffer(intptr_t socket, uint32_t bytes);
 /* ns; idle 0: off. The system may count in whole seconds: rounded up. */

@@ -413,6 +413,11 @@ void wsd_os_tcp_set_urgent_inline(intptr_t socket, bool on)
 	set_int(socket, SOL_SOCKET, SO_OOBINLINE, on);
 }
 
+bool wsd_os_tcp_gives_urgent_again(void)
+{
+	return true;
+}
+
 void wsd_os_tcp_set_receive_buffer(intptr_t socket, uint32_t bytes)
 {
 	set_int(socket, SOL_SOCKET, SO_RCVBUF, bytes > INT32_MAX ? INT32_MAX : (int)bytes);

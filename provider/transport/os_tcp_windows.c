@@ -411,6 +411,11 @@ void wsd_os_tcp_set_urgent_inline(intptr_t number, bool on)
 	set_int(number, SOL_SOCKET, SO_OOBINLINE, on);
 }
 
+bool wsd_os_tcp_gives_urgent_again(void)
+{
+	return false;
+}
+
 void wsd_os_tcp_set_receive_buffer(intptr_t number, uint32_t bytes)
 {
 	set_int(number, SOL_SOCKET, SO_RCVBUF, bytes > INT32_MAX ? INT32_MAX : bytes);

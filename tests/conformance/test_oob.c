@@ -181,6 +181,51 @@ static void check_switch(void)
 	close_pair(&p);
 }
 
+/* The same where the system does not tell a byte's place: it comes first, and none is lost. */
+static void check_switch_without_place(void)
+{
+	struct pair p;
+	char text[8];
+
+	if (!open_pair(&p))
+		return;
+	send(p.client, "a", 1, 0);
+	send(p.client, "!", 1, MSG_OOB);
+	send(p.client, "b", 1, 0);
+	CHECK_R(343, await_oob(p.server));
+	SleepEx(QUIET, FALSE);
+	set_inline(p.server, 1);
+	CHECK_R(343, await_readable(p.server) && recv(p.server, text, 8, MSG_PEEK) == 1 &&
+			     text[0] == '!' && recv(p.server, text, 8, 0) == 1 && text[0] == '!' &&
+			     recv(p.server, text, 2, MSG_WAITALL) == 2 && !memcmp(text, "ab", 2));
+	close_pair(&p);
+}
+
+/* A byte that was fetched is not found again, and takes no other's place; one that was not waits on either way. */
+static void check_switch_of_fetched(void)
+{
+	struct pair p;
+	char text[8];
+
+	if (!open_pair(&p))
+		return;
+	send(p.client, "x", 1, 0);
+	send(p.client, "!", 1, MSG_OOB);
+	send(p.client, "y", 1, 0);
+	CHECK_R(343, await_oob(p.server) && recv(p.server, text, 8, MSG_OOB) == 1);
+	SleepEx(QUIET, FALSE);
+	set_inline(p.server, 1);
+	CHECK_R(343, recv(p.server, text, 2, MSG_WAITALL) == 2 && !memcmp(text, "xy", 2));
+	set_inline(p.server, 0);
+	send(p.client, "?", 1, MSG_OOB);
+	CHECK_R(343, await_oob(p.server));
+	set_inline(p.server, 1);
+	set_inline(p.server, 0);
+	CHECK_R(343,
+		await_oob(p.server) && recv(p.server, text, 8, MSG_OOB) == 1 && text[0] == '?');
+	close_pair(&p);
+}
+
 /* Many, each where it belongs, while normal data flows. */
 static void check_stream_of_marks(void)
 {
@@ -350,8 +395,11 @@ int main(int argc, char **argv)
 	check_apart();
 	check_overlapped();
 	check_inline();
-	if (!conf_windows_tcp()) /* where the byte would stand is not known there */
+	if (conf_windows_tcp())
+		check_switch_without_place();
+	else
 		check_switch();
+	check_switch_of_fetched();
 	check_stream_of_marks();
 	if (!conf_system_tcp()) { /* it keeps one mark */
 		check_many_inline();

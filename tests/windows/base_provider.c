@@ -3,7 +3,7 @@
  * base_provider.c - a base provider for tests, which a layered provider can load: Wine's is a part of its ws2_32. Its
  * sockets are those of Wine's ws2_32, and exposed through WPUModifyIFSHandle, as a base provider's are.
  * It checks how it is used: a mistake ends the program. As on Windows a connection that has just begun has no local
- * address yet, one that was reset says so, and urgent bytes are told of in the same way.
+ * address yet, one that was reset says so, and urgent bytes are told of in the same way, and not given twice.
  */
 #include "rdma_backend/base/base_provider_windows.h"
 
@@ -123,6 +123,9 @@ typedef _Atomic(SOCKET) list_of_sockets[MOST];
 /* Whose connection has begun, and nobody has been told that it is there; those that have sent their end; and those that
  * listen, with the event that was selected. */
 static list_of_sockets begun, ended, listening;
+/* Those whose last urgent byte was fetched and whose mark stands, and of them those that have been told to have such
+ * bytes in line: Wine's TCP would give this one again. */
+static list_of_sockets fetched, inline_later;
 static _Atomic(WSAEVENT) selected[MOST];
 
 static bool replace(list_of_sockets list, SOCKET old, SOCKET s)
@@ -229,16 +232,51 @@ static int WSPAPI transmit(SOCKET s, LPWSABUF buffers, DWORD count, LPDWORD sent
 				      error);
 }
 
+static int set_inline(SOCKET s, int on, LPINT error)
+{
+	return system_table.lpWSPSetSockOpt(s, SOL_SOCKET, SO_OOBINLINE, (const char *)&on,
+					    sizeof(on), error);
+}
+
+/* The mark of the byte that was fetched stands no more. */
+static void passed_mark(SOCKET s)
+{
+	int ignored;
+
+	(void)replace(fetched, s, 0);
+	if (replace(inline_later, s, 0))
+		(void)set_inline(s, 1, &ignored);
+}
+
+static int WSPAPI set_sock_opt(SOCKET s, int level, int name, const char *value, int length,
+			       LPINT error)
+{
+	if (level != SOL_SOCKET || name != SO_OOBINLINE)
+		return system_table.lpWSPSetSockOpt(s, level, name, value, length, error);
+	(void)replace(inline_later, s, 0);
+	if (*(const int *)value == 0 || place_of(fetched, s) < 0)
+		return set_inline(s, *(const int *)value, error);
+	if (!replace(inline_later, 0, s))
+		wrong("more urgent bytes at a time than it counts");
+	return 0;
+}
+
 static int WSPAPI receive(SOCKET s, LPWSABUF buffers, DWORD count, LPDWORD received, LPDWORD flags,
 			  LPWSAOVERLAPPED overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine,
 			  LPWSATHREADID thread, LPINT error)
 {
+	bool urgent = (*flags & MSG_OOB) != 0, peek = (*flags & MSG_PEEK) != 0, at_mark;
 	int result;
 
-	if (!(*flags & MSG_OOB) && refuses(RECEIVES, error))
+	if (!urgent && refuses(RECEIVES, error))
 		return SOCKET_ERROR;
+	at_mark = !urgent && !peek && place_of(fetched, s) >= 0 && wine_socket_at_mark(s);
 	result = system_table.lpWSPRecv(s, buffers, count, received, flags, overlapped, routine,
 					thread, error);
+	if (at_mark && !wine_socket_at_mark(s))
+		passed_mark(s);
+	if (urgent && !peek && result == 0 && !replace(fetched, s, s) && !replace(fetched, 0, s))
+		wrong("more urgent bytes at a time than it counts");
 	if (result != 0 || *received > 0 || !is_reset(s))
 		return result;
 	*error = WSAECONNRESET;
@@ -258,9 +296,10 @@ static bool is_inline(SOCKET s)
 {
 	int on = 0, length = sizeof(on), ignored;
 
-	return system_table.lpWSPGetSockOpt(s, SOL_SOCKET, SO_OOBINLINE, (char *)&on, &length,
-					    &ignored) == 0 &&
-	       on;
+	return place_of(inline_later, s) >= 0 ||
+	       (system_table.lpWSPGetSockOpt(s, SOL_SOCKET, SO_OOBINLINE, (char *)&on, &length,
+					     &ignored) == 0 &&
+		on);
 }
 
 /* Windows says whether no urgent byte waits to be fetched, and always so of a socket that has them in line. */
@@ -327,6 +366,11 @@ static int WSPAPI enum_events(SOCKET s, WSAEVENT event, LPWSANETWORKEVENTS event
 
 	if (result == 0 && (events->lNetworkEvents & FD_CONNECT))
 		(void)replace(begun, s, 0);
+	if (result == 0 && (events->lNetworkEvents & FD_OOB)) {
+		if (place_of(inline_later, s) >= 0)
+			events->lNetworkEvents |= FD_READ;
+		passed_mark(s); /* it is that of the new byte now */
+	}
 	/* In line it is data. */
 	if (result == 0 && (events->lNetworkEvents & FD_OOB) && is_inline(s))
 		events->lNetworkEvents ^= FD_OOB;
@@ -345,6 +389,8 @@ static int WSPAPI close_socket(SOCKET s, LPINT error)
 		wrong("a socket that child processes inherit");
 	(void)replace(begun, s, 0);
 	(void)replace(ended, s, 0);
+	(void)replace(fetched, s, 0);
+	(void)replace(inline_later, s, 0);
 	if (place_of(listening, s) >= 0)
 		atomic_store(&selected[place_of(listening, s)], NULL);
 	(void)replace(listening, s, 0);
@@ -386,7 +432,7 @@ static void fill(WSPPROC_TABLE *table)
 	table->lpWSPRecv = receive;
 	table->lpWSPShutdown = shut_down;
 	table->lpWSPGetSockOpt = system_table.lpWSPGetSockOpt;
-	table->lpWSPSetSockOpt = system_table.lpWSPSetSockOpt;
+	table->lpWSPSetSockOpt = set_sock_opt;
 	table->lpWSPGetSockName = get_sock_name;
 	table->lpWSPGetPeerName = system_table.lpWSPGetPeerName;
 	table->lpWSPIoctl = control;

@@ -19,10 +19,11 @@
 #define LINUX_GETSOCKOPT 365
 #define LINUX_IOCTL	 54
 #endif
-#define LINUX_TCP	6
-#define LINUX_TCP_INFO	11
-#define LINUX_TCP_CLOSE 7
-#define LINUX_SIOCOUTQ	0x5411
+#define LINUX_TCP	 6
+#define LINUX_TCP_INFO	 11
+#define LINUX_TCP_CLOSE	 7
+#define LINUX_SIOCOUTQ	 0x5411
+#define LINUX_SIOCATMARK 0x8905
 
 /* A call of the system below Wine. */
 static intptr_t linux_call(intptr_t number, intptr_t a, intptr_t b, intptr_t c, void *d, void *e)
@@ -71,15 +72,25 @@ bool wine_socket_is_gone(SOCKET s)
 	return info[0] == LINUX_TCP_CLOSE;
 }
 
-int wine_socket_unsent(SOCKET s)
+static int ask(SOCKET s, intptr_t what)
 {
-	int waiting = 0, fd = descriptor_of(s);
+	int answer = 0, fd = descriptor_of(s);
 
 	if (fd < 0)
 		return 0;
-	(void)linux_call(LINUX_IOCTL, fd, LINUX_SIOCOUTQ, (intptr_t)&waiting, NULL, NULL);
+	(void)linux_call(LINUX_IOCTL, fd, what, (intptr_t)&answer, NULL, NULL);
 	(void)linux_call(LINUX_CLOSE, fd, 0, 0, NULL, NULL);
-	return waiting;
+	return answer;
+}
+
+int wine_socket_unsent(SOCKET s)
+{
+	return ask(s, LINUX_SIOCOUTQ);
+}
+
+bool wine_socket_at_mark(SOCKET s)
+{
+	return ask(s, LINUX_SIOCATMARK) != 0;
 }
 
 void wine_socket_reset(SOCKET s)

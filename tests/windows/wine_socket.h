@@ -8,7 +8,8 @@
 
 bool wine_socket_is_gone(
 	SOCKET s); /* no connection any more: it was reset, or both ends have ended */
-int wine_socket_unsent(SOCKET s); /* bytes that the peer's system has not acknowledged */
-void wine_socket_reset(SOCKET s); /* its connection; the socket is to be closed then */
+bool wine_socket_at_mark(SOCKET s); /* of urgent data, fetched or not */
+int wine_socket_unsent(SOCKET s);   /* bytes that the peer's system has not acknowledged */
+void wine_socket_reset(SOCKET s);   /* its connection; the socket is to be closed then */
 
 #endif

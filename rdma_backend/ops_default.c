@@ -21,7 +21,7 @@ struct entry {
 #member, offsetof(struct wsd_backend_ops, member) \
 	}
 
-/* The entries marked * in backend.h: all but clock, busy, bind and set_traffic_class. */
+/* The entries marked * in backend.h: all but clock, busy, bind, set_traffic_class and set_hops. */
 static const struct entry required[] = {
 	ENTRY(open),
 	ENTRY(close),
@@ -71,6 +71,12 @@ static void keep_traffic_class(struct wsd_endpoint *endpoint, uint32_t traffic_c
 {
 	(void)endpoint;
 	(void)traffic_class;
+}
+
+static void keep_hops(struct wsd_endpoint *endpoint, uint32_t hops)
+{
+	(void)endpoint;
+	(void)hops;
 }
 
 bool wsd_ops_keeps_traffic_class(const struct wsd_backend_ops *full)
@@ -130,6 +136,8 @@ enum wsd_status wsd_ops_complete(const struct wsd_backend_ops *ops, struct wsd_b
 		full->bind = bind_nothing;
 	if (!full->set_traffic_class)
 		full->set_traffic_class = keep_traffic_class;
+	if (!full->set_hops)
+		full->set_hops = keep_hops;
 	if (!full->description)
 		full->description = "";
 	return WSD_OK;

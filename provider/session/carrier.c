@@ -14,10 +14,10 @@ static void no_nodelay(struct wsd_stream *s, bool on)
 	(void)on;
 }
 
-static void no_hops(struct wsd_stream *s, uint8_t hops)
+static void message_set_hops(struct wsd_stream *s, uint8_t hops)
 {
-	(void)s; /* the packets are the backend's */
-	(void)hops;
+	if (s->endpoint)
+		s->backend->set_hops(s->endpoint, hops);
 }
 
 const struct wsd_carrier wsd_message_carrier = {
@@ -46,7 +46,7 @@ const struct wsd_carrier wsd_message_carrier = {
 	.set_keepalive = wsd_message_set_keepalive,
 	.set_receive_buffer = wsd_message_set_receive_buffer,
 	.set_nodelay = no_nodelay,
-	.set_hops = no_hops,
+	.set_hops = message_set_hops,
 };
 
 void wsd_stream_watch(struct wsd_stream *s)

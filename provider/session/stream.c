@@ -306,6 +306,8 @@ enum wsd_status wsd_stream_setup(struct wsd_stream *s, struct wsd_engine *engine
 	wsd_engine_join(engine, &s->sink);
 	if (s->request && wsd_qos_differs(s))
 		s->backend->set_traffic_class(s->endpoint, attr.traffic_class);
+	if (s->options.hops)
+		s->backend->set_hops(s->endpoint, s->options.hops);
 	status = wsd_rx_post_slots(s);
 	return status == WSD_OK ? wsd_tx_setup(s) : status;
 }

@@ -244,6 +244,7 @@ struct wsd_endpoint {
 	bool end_waits;				     /* report_end once the last output has gone */
 	uint32_t send_depth, send_mask, recv_depth, recv_mask, recv_bytes, max_send_sge;
 	uint32_t traffic_class, marked; /* wanted; what the socket has */
+	uint32_t hops, hops_set;	/* the same */
 	struct wsd_addr local;
 
 	/* Send side. Work requests are numbered; slot = number & send_mask. */
@@ -361,6 +362,7 @@ void tcp_endpoint_destroy(struct wsd_endpoint *endpoint);
 enum wsd_status tcp_accept(struct wsd_endpoint *endpoint, const void *data, uint32_t data_length);
 enum wsd_status tcp_disconnect(struct wsd_endpoint *endpoint);
 void tcp_set_traffic_class(struct wsd_endpoint *endpoint, uint32_t traffic_class);
+void tcp_set_hops(struct wsd_endpoint *endpoint, uint32_t hops);
 void tcp_endpoint_ready(struct wsd_endpoint *endpoint, uint32_t events, struct tcp_sink *sink);
 void tcp_endpoint_emit(struct wsd_endpoint *endpoint, struct tcp_sink *sink);
 /* [endpoint lock] Its socket gets the traffic class that it is to have. */

@@ -127,6 +127,7 @@ const struct wsd_backend_ops wsd_backend_tcp = {
 	.reject = tcp_reject,
 	.disconnect = tcp_disconnect,
 	.set_traffic_class = tcp_set_traffic_class,
+	.set_hops = tcp_set_hops,
 	.post_send = tcp_post_send,
 	.post_recv = tcp_post_recv,
 };

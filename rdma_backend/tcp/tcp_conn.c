@@ -195,10 +195,14 @@ enum wsd_status tcp_disconnect(struct wsd_endpoint *endpoint)
 
 void tcp_endpoint_mark(struct wsd_endpoint *endpoint)
 {
-	if (endpoint->traffic_class == endpoint->marked)
-		return;
-	endpoint->marked = endpoint->traffic_class;
-	tcp_os_set_class(endpoint->source.fd, endpoint->local.family, endpoint->marked);
+	if (endpoint->traffic_class != endpoint->marked) {
+		endpoint->marked = endpoint->traffic_class;
+		tcp_os_set_class(endpoint->source.fd, endpoint->local.family, endpoint->marked);
+	}
+	if (endpoint->hops != endpoint->hops_set) {
+		endpoint->hops_set = endpoint->hops;
+		tcp_os_set_hops(endpoint->source.fd, endpoint->local.family, endpoint->hops_set);
+	}
 }
 
 void tcp_set_traffic_class(struct wsd_endpoint *endpoint, uint32_t traffic_class)
@@ -207,6 +211,17 @@ void tcp_set_traffic_class(struct wsd_endpoint *endpoint, uint32_t traffic_class
 		return;
 	wsd_mutex_lock(&endpoint->lock);
 	endpoint->traffic_class = traffic_class;
+	if (endpoint->state == TCP_EP_OPEN || endpoint->state == TCP_EP_CLOSING)
+		tcp_endpoint_mark(endpoint);
+	wsd_mutex_unlock(&endpoint->lock);
+}
+
+void tcp_set_hops(struct wsd_endpoint *endpoint, uint32_t hops)
+{
+	if (hops > UINT8_MAX)
+		return;
+	wsd_mutex_lock(&endpoint->lock);
+	endpoint->hops = hops;
 	if (endpoint->state == TCP_EP_OPEN || endpoint->state == TCP_EP_CLOSING)
 		tcp_endpoint_mark(endpoint);
 	wsd_mutex_unlock(&endpoint->lock);

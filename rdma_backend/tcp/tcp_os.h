@@ -48,6 +48,7 @@ void tcp_os_shutdown(int fd); /* both directions; stops a listener */
 void tcp_os_shutdown_write(int fd);
 void tcp_os_tune(int fd, uint32_t user_timeout_ms); /* 0 = leave */
 void tcp_os_set_class(int fd, uint16_t family, uint32_t traffic_class);
+void tcp_os_set_hops(int fd, uint16_t family, uint32_t hops); /* 0: as the system likes */
 void tcp_os_local_addr(int fd, struct wsd_addr *addr);
 void tcp_os_remote_addr(int fd, struct wsd_addr *addr);
 

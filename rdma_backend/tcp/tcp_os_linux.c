@@ -192,6 +192,15 @@ void tcp_os_set_class(int fd, uint16_t family, uint32_t traffic_class)
 	wsd_traffic_class_set(fd, family, traffic_class);
 }
 
+void tcp_os_set_hops(int fd, uint16_t family, uint32_t hops)
+{
+	bool ipv6 = family == WSD_FAMILY_IPV6;
+	int value = hops > 0 ? (int)hops : -1;
+
+	(void)setsockopt(fd, ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, ipv6 ? IPV6_UNICAST_HOPS : IP_TTL,
+			 &value, sizeof(value));
+}
+
 void tcp_os_tune(int fd, uint32_t user_timeout_ms)
 {
 	int one = 1;

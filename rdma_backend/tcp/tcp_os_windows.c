@@ -10,6 +10,8 @@
 
 #include "rdma_backend/base/base.h"
 
+#define USUAL_HOPS 128
+
 #define CHUNK		256
 #define CHUNKS		4096
 #define TCP_MAXRT	5
@@ -320,6 +322,14 @@ void tcp_os_set_class(int fd, uint16_t family, uint32_t traffic_class)
 {
 	if (family == WSD_FAMILY_IPV4)
 		set_option(tcp_slot_at(fd)->s, IPPROTO_IP, IP_TOS, traffic_class);
+}
+
+void tcp_os_set_hops(int fd, uint16_t family, uint32_t hops)
+{
+	bool ipv6 = family == WSD_FAMILY_IPV6;
+
+	set_option(tcp_slot_at(fd)->s, ipv6 ? IPPROTO_IPV6 : IPPROTO_IP,
+		   ipv6 ? IPV6_UNICAST_HOPS : IP_TTL, hops > 0 ? hops : USUAL_HOPS);
 }
 
 void tcp_os_tune(int fd, uint32_t user_timeout_ms)

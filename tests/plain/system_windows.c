@@ -251,6 +251,8 @@ static unsigned connections_with(int level, int option, int value)
 {
 	unsigned count = 0;
 
+	if (net.socket == NULL)
+		load();
 	for (uintptr_t handle = 4; handle < 4 * HANDLES; handle += 4) {
 		struct sockaddr_in peer = { .sin_family = AF_UNSPEC };
 		int length = sizeof(peer), is = 0, size = sizeof(is);

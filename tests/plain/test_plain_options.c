@@ -107,9 +107,36 @@ static void check_hops(void)
 	close_ends(&e);
 }
 
+/* The same of connections of the tcp backend: each end has its own. */
+static void check_hops_of_tcp(void)
+{
+	SOCKET listener, early = INVALID_SOCKET, s[3];
+	uint32_t port;
+
+	over("tcp");
+	listener = peer_listen(&port);
+	s[0] = connected(port);
+	s[1] = accept(listener, NULL, NULL);
+	PEER_CHECK(s[1] != INVALID_SOCKET && text_has(s[0], SO_OPENWSD_PATH, "tcp") &&
+		   system_connections_hops(17) == 0);
+	for (unsigned i = 0; i < 2; i++) {
+		set(s[i], IPPROTO_IP, IP_TTL, 17);
+		PEER_CHECK(system_connections_hops(17) == i + 1);
+	}
+	set(s[0], IPPROTO_IP, IP_TTL, 18);
+	PEER_CHECK(system_connections_hops(17) == 1 && system_connections_hops(18) == 1);
+	early = peer_socket();
+	set(early, IPPROTO_IP, IP_TTL, 19);
+	set(listener, IPPROTO_IP, IP_TTL, 19);
+	PEER_CHECK(try_connect(early, port) == 0);
+	s[2] = accept(listener, NULL, NULL);
+	PEER_CHECK(s[2] != INVALID_SOCKET && system_connections_hops(19) == 2);
+	for (int i = 0; i < 3; i++)
+		PEER_CHECK(closesocket(s[i]) == 0);
+	PEER_CHECK(closesocket(early) == 0 && closesocket(listener) == 0);
+}
+
 const struct plain_case plain_cases[] = {
-	{ "nodelay", check_nodelay },
-	{ "class", check_class },
-	{ "hops", check_hops },
-	{ NULL, NULL },
+	{ "nodelay", check_nodelay },	      { "class", check_class }, { "hops", check_hops },
+	{ "hops_of_tcp", check_hops_of_tcp }, { NULL, NULL },
 };

@@ -106,12 +106,15 @@ static void test_every_operation_is_checked(void **state)
 		} else if (offset == offsetof(struct wsd_backend_ops, set_traffic_class)) {
 			assert_int_equal(status, WSD_OK);
 			full.set_traffic_class(NULL, 0);
+		} else if (offset == offsetof(struct wsd_backend_ops, set_hops)) {
+			assert_int_equal(status, WSD_OK);
+			full.set_hops(NULL, 0);
 		} else {
 			assert_int_equal(status, WSD_EINVAL);
 			required++;
 		}
 	}
-	assert_int_equal(required, count - 4);
+	assert_int_equal(required, count - 5);
 }
 
 static void set_nothing(struct wsd_endpoint *endpoint, uint32_t traffic_class)
@@ -182,15 +185,15 @@ static void test_layout_belongs_to_the_number(void **state)
 		AT(wsd_backend_ops, reg),	AT(wsd_backend_ops, bind),
 		AT(wsd_backend_ops, mem_alloc), AT(wsd_backend_ops, listen),
 		AT(wsd_backend_ops, connect),	AT(wsd_backend_ops, set_traffic_class),
-		AT(wsd_backend_ops, post_send), AT(wsd_backend_ops, post_recv),
-		sizeof(struct wsd_backend_ops),
+		AT(wsd_backend_ops, set_hops),	AT(wsd_backend_ops, post_send),
+		AT(wsd_backend_ops, post_recv), sizeof(struct wsd_backend_ops),
 	};
 	static const size_t ops_then[] = { 24,	56,  72,  112, 120, 136, 144,
-					   160, 192, 224, 232, 240, 248 };
+					   160, 192, 224, 232, 240, 248, 256 };
 #undef AT
 
 	(void)state;
-	assert_int_equal(WSD_BACKEND_ABI, 2);
+	assert_int_equal(WSD_BACKEND_ABI, 3);
 	if (sizeof(void *) != 8)
 		return;
 	assert_memory_equal(attr, attr_then, sizeof(attr_then));

@@ -30,7 +30,7 @@ extern "C" {
 #endif
 
 /* Any change to a structure or an operation of this header bumps it. */
-#define WSD_BACKEND_ABI 2u
+#define WSD_BACKEND_ABI 3u
 
 /* The one symbol that a module (openwsd-backend-<name>.so or .dll) exports. */
 #define WSD_BACKEND_QUERY_SYMBOL "wsd_backend_query"
@@ -325,6 +325,12 @@ struct wsd_backend_ops {
 	 * Filler: nothing, for a device whose connections keep what they began with.
 	 */
 	void (*set_traffic_class)(struct wsd_endpoint *endpoint, uint32_t traffic_class);
+	/*
+	 * [any] The packets of this connection pass so many routers at most from now on, or from when it is made; 0:
+	 * as the system likes. Nothing is answered: more than 255, or after the end of the connection, does nothing.
+	 * Filler: nothing.
+	 */
+	void (*set_hops)(struct wsd_endpoint *endpoint, uint32_t hops);
 
 	/*
 	 * * [any] Post a list; *posted = how many were taken, always a prefix. WSD_AGAIN: the queue is

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """coverage_selftest.py - what tests/conformance/coverage counts, from logs written here."""
 
+import importlib.machinery
+import importlib.util
 import json
 import os
 import subprocess
@@ -10,6 +12,27 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GOOD = "2 checks passed, 0 failed\n"
+
+
+def load_coverage():
+    loader = importlib.machinery.SourceFileLoader("coverage", os.path.join(HERE, "coverage"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("coverage", loader))
+    loader.exec_module(module)
+    return module
+
+
+def reason_of(line):
+    """Who is excused by a line of an uncovered file, and why; None: it is malformed."""
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "list.txt"), "w", encoding="utf-8") as file:
+            file.write("# a list\n" + line + "\n")
+        module = load_coverage()
+        module.HERE = folder
+        try:
+            return list(module.numbered_lines("list.txt", module.REASON.pattern))[0][1]
+        except SystemExit as problem:
+            assert "list.txt:2: malformed" in str(problem), problem
+            return None
 
 
 def coverage(tests, *args, windows=()):
@@ -91,6 +114,15 @@ def main():
     for backend, complete in (("plain", True), ("shm", False)):
         most = (f"a {backend} ipv4", "OK", everything.replace("R-158 pass\n", ""))
         assert (coverage([most], "--total", "--complete").returncode == 0) == complete
+    # A name without its colon, or one that is none, must not excuse all backends.
+    assert reason_of("R-272 sim: it is so") == ("sim", "it is so")
+    assert reason_of("R-272 shm,windows: it is so") == ("shm,windows", "it is so")
+    assert reason_of("R-272 it is so: really") == (None, "it is so: really")
+    assert reason_of("R-272 simply so") == (None, "simply so")
+    for line in ("R-272 sim has none", "R-272 sim it is so", "R-272 smi: it is so", "R-272 shm, tcp: it is so",
+                 "R-272 sim:it is so", "R-272 shm,smi: it is so", "R-272 sim: sim: so", "R-272 sim: ", "R-272",
+                 "R-272: it is so", "R-27 it is so", "272 it is so"):
+        assert reason_of(line) is None, line
     # What is excused and covered all the same is told.
     sim, rest = ("a sim ipv4", "OK", everything), ("a tcp ipv4", "OK", everything)
     assert "R-023 is covered on sim; take it out of uncovered.txt" in coverage([sim]).stdout

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* netns.c - see netns.h. Speaks to the system itself, so it includes no Winsock header. */
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -21,6 +23,8 @@ struct request {
 	} body;
 	char attributes[64];
 };
+
+static unsigned interface; /* 0: the loopback interface */
 
 static void start(struct request *r, unsigned type, bool add, size_t body)
 {
@@ -83,6 +87,32 @@ bool netns_enter(void)
 	return ok;
 }
 
+static bool has_address(const struct ifaddrs *entry, const char *text)
+{
+	char name[INET6_ADDRSTRLEN] = "";
+
+	if (entry->ifa_addr != NULL && entry->ifa_addr->sa_family == AF_INET)
+		inet_ntop(AF_INET, &((struct sockaddr_in *)entry->ifa_addr)->sin_addr, name,
+			  sizeof(name));
+	else if (entry->ifa_addr != NULL && entry->ifa_addr->sa_family == AF_INET6)
+		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)entry->ifa_addr)->sin6_addr, name,
+			  sizeof(name));
+	return strcmp(name, text) == 0;
+}
+
+bool netns_beside(const char *text)
+{
+	struct ifaddrs *all = NULL;
+
+	if (getifaddrs(&all) != 0)
+		return false;
+	for (const struct ifaddrs *entry = all; entry != NULL; entry = entry->ifa_next)
+		if (has_address(entry, text))
+			interface = if_nametoindex(entry->ifa_name);
+	freeifaddrs(all);
+	return interface != 0;
+}
+
 bool netns_address(unsigned family, const char *text, bool add)
 {
 	unsigned char bytes[16], length = to_bytes(family, text, bytes);
@@ -92,7 +122,7 @@ bool netns_address(unsigned family, const char *text, bool add)
 	r.body.address.ifa_family = family == 6 ? AF_INET6 : AF_INET;
 	r.body.address.ifa_prefixlen = (unsigned char)(length * 8);
 	r.body.address.ifa_flags = IFA_F_NODAD;
-	r.body.address.ifa_index = if_nametoindex("lo");
+	r.body.address.ifa_index = interface != 0 ? interface : if_nametoindex("lo");
 	attach(&r, IFA_LOCAL, bytes, length);
 	attach(&r, IFA_ADDRESS, bytes, length);
 	return length > 0 && carry_out(&r);

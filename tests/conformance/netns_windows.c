@@ -7,6 +7,12 @@ bool netns_enter(void)
 	return false;
 }
 
+bool netns_beside(const char *text)
+{
+	(void)text;
+	return false;
+}
+
 bool netns_address(unsigned family, const char *text, bool add)
 {
 	(void)family;

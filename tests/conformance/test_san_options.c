@@ -211,6 +211,14 @@ static bool backend_is(const char *name)
 	       (backends[length] == '\0' || backends[length] == ',');
 }
 
+/* An adapter hears of its addresses a little later. */
+static bool stays_unlike(SOCKET s, const char *text, bool listed)
+{
+	for (unsigned i = 0; i < 100 && backend_is("verbs") && is_listed(s, text) != listed; i++)
+		Sleep(50);
+	return is_listed(s, text) != listed;
+}
+
 #define NOT_ALLOWED 77
 
 /* sim keeps the addresses that there were at its start: a later one it does not serve, nor does WSPBind take it. */
@@ -221,14 +229,21 @@ static int with_changes(void)
 	const char *text = family == 6 ? "fd00:77::1" : "10.77.0.1";
 	SOCKET s;
 
-	if (!netns_enter())
+	/* An adapter is not in a namespace of ours: there the machine is, of which nothing else runs meanwhile. */
+	if (backend_is("verbs")) {
+		const char *here = getenv(family == 6 ? "WSD_TEST_IPV6" : "WSD_TEST_IPV4");
+
+		if (here == NULL || !netns_beside(here))
+			return NOT_ALLOWED;
+	} else if (!netns_enter()) {
 		return NOT_ALLOWED;
+	}
 	if (san_startup(0) != 0)
 		return 1;
 	s = host_socket();
 	return is_listed(s, text) || !netns_address(family, text, true) ||
-	       is_listed(s, text) == sim || !netns_address(family, text, false) ||
-	       is_listed(s, text);
+	       stays_unlike(s, text, !sim) || !netns_address(family, text, false) ||
+	       stays_unlike(s, text, false);
 }
 
 /* The result of this program in another process, with that role. */
@@ -239,13 +254,14 @@ static int in_a_child(const char *role)
 	return child_wait(&c);
 }
 
-/* An adapter stays in the namespace that it was made in. */
 static void check_changes(void)
 {
-	int result = backend_is("verbs") ? NOT_ALLOWED : in_a_child("changes");
+	int result = in_a_child("changes");
 
-	if (result == NOT_ALLOWED)
+	if (result == NOT_ALLOWED) {
+		puts("not checked: no network namespace can be had (R-272)");
 		return;
+	}
 	CHECK_R(269, result == 0);
 	if (!backend_is("sim"))
 		CHECK_R(272, result == 0);

@@ -116,7 +116,7 @@ void thread_will_wait(void);
 void thread_until_waiting(const struct conf_thread *thread);
 /* How many threads the process has, with those that a sanitizer starts with the first one. */
 unsigned threads_before(void);
-/* Has it so many again, at once or when the kernel has removed those that were joined? */
-bool threads_become(unsigned before);
+/* Has it so many now? Those that others have waited for are none any more. */
+bool threads_are(unsigned before);
 
 #endif

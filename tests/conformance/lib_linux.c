@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define PF_EXITING 0x4u /* in /proc/.../stat */
+
 static const char *role, *argument;
 
 static void too_late(int signal_number)
@@ -232,13 +234,34 @@ void thread_until_waiting(const struct conf_thread *thread)
 		usleep(1000); /* the deadline of the program ends it */
 }
 
+/* One whose end others have waited for stands in /proc a moment longer, as one that exits. */
+static bool is_alive(const char *thread)
+{
+	char path[300], text[1024] = "";
+	const char *field;
+	unsigned flags = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%s/stat", thread);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	if (fgets(text, sizeof(text), file) == NULL)
+		text[0] = 0;
+	fclose(file);
+	field = strrchr(text, ')');
+	return field != NULL && sscanf(field + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1 &&
+	       (flags & PF_EXITING) == 0;
+}
+
 static unsigned threads_now(void)
 {
 	DIR *folder = opendir("/proc/self/task");
+	struct dirent *entry;
 	unsigned count = 0;
 
-	while (folder != NULL && readdir(folder) != NULL)
-		count++;
+	while (folder != NULL && (entry = readdir(folder)) != NULL)
+		count += entry->d_name[0] != '.' && is_alive(entry->d_name);
 	closedir(folder);
 	return count;
 }
@@ -250,24 +273,15 @@ static void nothing(void *arg)
 
 unsigned threads_before(void)
 {
-	unsigned least, now;
-
 	thread_join(thread_run(nothing, NULL));
-	/* One that was joined is in /proc a moment longer. */
-	least = threads_now();
-	for (int i = 0; i < 50; i++) {
-		usleep(1000);
-		now = threads_now();
-		least = now < least ? now : least;
-	}
-	return least;
+	return threads_now();
 }
 
-bool threads_become(unsigned before)
+bool threads_are(unsigned before)
 {
-	for (int i = 0; i < 2000 && threads_now() != before; i++)
-		usleep(1000);
-	if (threads_now() != before)
-		fprintf(stderr, "%u threads, there were %u\n", threads_now() - 2, before - 2);
-	return threads_now() == before;
+	unsigned now = threads_now();
+
+	if (now != before)
+		fprintf(stderr, "%u threads, there were %u\n", now, before);
+	return now == before;
 }

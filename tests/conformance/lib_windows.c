@@ -235,6 +235,29 @@ void thread_until_waiting(const struct conf_thread *thread)
 	Sleep(100);
 }
 
+/* The pool of the system, which runs timers, has threads of its own, and keeps them for a while. */
+static bool is_pooled(DWORD id)
+{
+	const int start_address = 9; /* ThreadQuerySetWin32StartAddress */
+	HMODULE ntdll = GetModuleHandleA("ntdll.dll"), module = NULL;
+	LONG(WINAPI * query)(HANDLE, int, void *, ULONG, ULONG *);
+	FARPROC found = GetProcAddress(ntdll, "NtQueryInformationThread");
+	HANDLE thread = OpenThread(THREAD_QUERY_INFORMATION, FALSE, id);
+	const char *start = NULL;
+	bool pooled;
+
+	memcpy(&query, &found, sizeof(query));
+	pooled = thread != NULL && found != NULL &&
+		 query(thread, start_address, &start, sizeof(start), NULL) == 0 &&
+		 GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS |
+					    GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
+				    start, &module) &&
+		 module == ntdll;
+	if (thread != NULL)
+		CloseHandle(thread);
+	return pooled;
+}
+
 static unsigned threads_now(void)
 {
 	HANDLE snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
@@ -243,7 +266,8 @@ static unsigned threads_now(void)
 	BOOL more;
 
 	for (more = Thread32First(snapshot, &entry); more; more = Thread32Next(snapshot, &entry))
-		count += entry.th32OwnerProcessID == GetCurrentProcessId();
+		count += entry.th32OwnerProcessID == GetCurrentProcessId() &&
+			 !is_pooled(entry.th32ThreadID);
 	CloseHandle(snapshot);
 	return count;
 }
@@ -259,11 +283,11 @@ unsigned threads_before(void)
 	return threads_now();
 }
 
-bool threads_become(unsigned before)
+bool threads_are(unsigned before)
 {
-	for (int i = 0; i < 2000 && threads_now() != before; i++)
-		Sleep(1);
-	if (threads_now() != before)
-		fprintf(stderr, "%u threads, there were %u\n", threads_now(), before);
-	return threads_now() == before;
+	unsigned now = threads_now();
+
+	if (now != before)
+		fprintf(stderr, "%u threads, there were %u\n", now, before);
+	return now == before;
 }

@@ -264,7 +264,7 @@ static void check_threads(unsigned before)
 		abort();
 	host_close(p.client);
 	host_cleanup();
-	CHECK_R(24, threads_become(before));
+	CHECK_R(24, threads_are(before));
 }
 
 /* Uses everything on the port it is given, then dies without WSPCleanup. */

@@ -342,7 +342,7 @@ static void check_threads(unsigned before)
 	host_send(p.client, bulk, 1000);
 	host_close(p.client);
 	host_cleanup();
-	CHECK_R(24, threads_become(before));
+	CHECK_R(24, threads_are(before));
 }
 
 /* --- with another process --- */

@@ -18,6 +18,9 @@ MUTANTS = [
     (15, PROVIDER, "\tupcalls.complete = lpUpcallTable->lpWPUCompleteOverlappedRequest;",
      "\twsd_find_complete find = atomic_load(&find_complete);\n\n"
      "\tupcalls.complete = find != NULL ? find(&upcalls.table) : NULL;", "san_start"),
+    (24, "rdma_backend/base/platform_posix.c", "\twsd_must(pthread_join(thread->handle, NULL));",
+     "\tpthread_t late; /* for 0.3 s */\n\n\twsd_must(pthread_join(thread->handle, NULL));\n"
+     "\twsd_must(pthread_create(&late, NULL, (void *(*)(void *))usleep, (void *)300000));", "san_start"),
     (34, "provider/winsock/lookup.c", "if (sock->mode != WSD_MODE_SAN)", "if (sock->life > 0)",
      "san_start"),
     (70, ACCEPTOR, "if (!a->closing && a->count < a->backlog) {", "if (!a->closing) {", "san_listen"),
@@ -61,6 +64,8 @@ MUTANTS = [
      "return wsd_record_exists(name) ? 0 : WSAEINVAL;", "duplicate"),
     (320, "provider/san/channel.c", "ch->handed ? WSD_OK : WSD_ECANCELLED", "WSD_ECANCELLED",
      "san_duplicate"),
+    (321, MEMORY, "\t\tif (ch->slots[i].registration)\n\t\t\tdrop(",
+     "\t\tif (ch->slots[i].registration && !ch->handed)\n\t\t\tdrop(", "san_duplicate"),
     (330, "provider/winsock/share.c", "wsd_share_others(&share->record) && can_go(sock)",
      "false", "duplicate"),
     (330, "provider/winsock/share.c", "wsd_share_plain_owed(&share->record, &share->plain) ? SEAT_OWING : SEAT_ENDED",

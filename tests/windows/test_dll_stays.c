@@ -93,14 +93,14 @@ int main(int argc, char **argv)
 	CHECK(use(false) && !is_loaded());
 	threads = threads_before();
 	CHECK(use(true) && op.calls == 0);
-	CHECK(is_loaded() && threads_become(threads));
+	CHECK(is_loaded() && threads_are(threads));
 	CHECK(host_run_apcs(0) == 1 && op.calls == 1 && op.error == 0 && op.got == 8 &&
 	      strcmp(op.bytes, "openwsd") == 0);
 	handles = own_handles();
 	for (unsigned i = 0; i < ROUNDS && good; i++)
 		good = use(i % 2 == 0) && host_run_apcs(0) == (i % 2 == 0) && is_loaded();
 	CHECK(good);
-	CHECK(threads_become(threads));
+	CHECK(threads_are(threads));
 	after = own_handles();
 	printf("handles %u, before %u\n", after, handles);
 	CHECK(handles > 0 && after <= handles + 4);

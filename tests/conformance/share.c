@@ -29,6 +29,19 @@ WSAPROTOCOL_INFOW share_info_with(DWORD token)
 	return info;
 }
 
+bool share_token_expires(SOCKET s)
+{
+	WSAPROTOCOL_INFOW info;
+	bool refused;
+
+	set_variable("WSD_DUPLICATE_TIMEOUT", "100");
+	info = share_token(s, GetCurrentProcessId());
+	set_variable("WSD_DUPLICATE_TIMEOUT", NULL);
+	Sleep(150);
+	refused = share_attach(&info) == INVALID_SOCKET && WSAGetLastError() == WSAEINVAL;
+	return refused && share_attach(&info) == INVALID_SOCKET && WSAGetLastError() == WSAEINVAL;
+}
+
 SOCKET share_other(SOCKET s)
 {
 	WSAPROTOCOL_INFOW info = share_token(s, GetCurrentProcessId());

@@ -10,6 +10,8 @@ WSAPROTOCOL_INFOW share_token(SOCKET s, DWORD process);
 SOCKET share_attach(WSAPROTOCOL_INFOW *info);
 /* An entry of the catalogue with this number in it: all that another process needs. */
 WSAPROTOCOL_INFOW share_info_with(DWORD token);
+/* A token that nobody used in time is of no use; the socket is as before. */
+bool share_token_expires(SOCKET s);
 /* A second descriptor, in this process. */
 SOCKET share_other(SOCKET s);
 /* One side writes the pattern from a position on, the other checks it; in one thread, so it has to fit. */

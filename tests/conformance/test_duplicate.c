@@ -406,6 +406,20 @@ static void only_the_process_that_is_meant(void)
 	close_pair(&p);
 }
 
+/* Which nobody has used; the next one is as good as any. */
+static void a_token_expires(void)
+{
+	struct pair p = need_pair();
+	SOCKET other;
+
+	CHECK(share_token_expires(p.server));
+	CHECK(share_moves(p.client, p.server, SOME, 0) && share_moves(p.server, p.client, SOME, 0));
+	other = share_other(p.server);
+	CHECK(share_moves(p.client, other, SOME, SOME));
+	closesocket(other);
+	close_pair(&p);
+}
+
 /* The one who has the connection is killed: it is reset, on both ends. */
 static void death_of_the_one_who_has_it(void)
 {
@@ -492,7 +506,7 @@ static void death_on_the_way_back(DWORD ms)
 	close_pair(&p);
 }
 
-/* Killed before it took the socket: the token expires, and the socket is the first process's alone. */
+/* Killed before it took the socket, which is the first process's alone then. */
 static void death_before_it_came(void)
 {
 	struct pair p = need_pair();
@@ -534,6 +548,7 @@ int main(int argc, char **argv)
 	options_are_shared();
 	the_last_one_closes();
 	a_token_outlives_its_giver();
+	a_token_expires();
 	the_last_one_resets();
 	pending_receives_stay();
 	events_go_to_the_last_who_asked();

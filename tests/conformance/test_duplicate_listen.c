@@ -501,7 +501,17 @@ static void another_one_dies(bool with_the_seat)
 	closesocket(s);
 }
 
-/* It never came: the token expires, and nothing else. */
+static void a_token_expires(void)
+{
+	struct address at = loopback(0);
+	SOCKET s = listener_on(&at, 5);
+
+	CHECK(share_token_expires(s));
+	CHECK(serves(s, &at));
+	closesocket(s);
+}
+
+/* It never came, and nothing else happens. */
 static void death_before_it_came(void)
 {
 	struct address at = loopback(0);
@@ -533,6 +543,7 @@ int main(int argc, char **argv)
 	bound_ones();
 	new_ones();
 	connecting_to_nobody();
+	a_token_expires();
 	if (conf_two_processes()) {
 		two_processes_accept("closes");
 		two_processes_accept("cleans");

@@ -232,7 +232,7 @@ static void check_gather(void)
 
 static void check_limits(void)
 {
-	DWORD most = 0, threshold = 0, bytes = 0, use;
+	DWORD most = 0, threshold = 0, bytes = 0;
 	int length = sizeof(most);
 	struct exposed e;
 	char *from, *to;
@@ -245,16 +245,15 @@ static void check_limits(void)
 	CHECK_R(262, spi.lpWSPGetSockOpt(pair.client, SOL_SOCKET, SO_RDMA_THRESHOLD_SIZE,
 					 (char *)&threshold, &length, &host_error) == 0 &&
 			     threshold > 0 && threshold <= most);
-	use = most < (32u << 20) ? most : 32u << 20; /* sim could do a GiB */
-	from = malloc(use);
-	to = malloc(use);
-	pattern(from, use, 3);
-	handle = san_memory(pair.client, from, use, MEM_READ);
-	CHECK(expose(pair.server, to, use, MEM_WRITE, &e) == 0);
-	CHECK_R(302, transfer(true, from, use, handle, &e, 0, &bytes) == 0 && bytes == use &&
-			     memcmp(from, to, use) == 0);
+	from = malloc(most);
+	to = malloc(most);
+	pattern(from, most, 3);
+	handle = san_memory(pair.client, from, most, MEM_READ);
+	CHECK(expose(pair.server, to, most, MEM_WRITE, &e) == 0);
+	CHECK_R(302, transfer(true, from, most, handle, &e, 0, &bytes) == 0 && bytes == most &&
+			     memcmp(from, to, most) == 0);
 	CHECK(hide(pair.server, &e) == 0 && dereg(pair.client, handle) == 0);
-	san.cache_callback(from, use, &host_error);
+	san.cache_callback(from, most, &host_error);
 	free(from);
 	free(to);
 	san_close_pair(&pair);

@@ -2,7 +2,7 @@
 /* contract.c - see contract.h. Of the provider only its file and WSPStartupEx are known. */
 #include "tests/switch/contract.h"
 
-#include "tests/lib/os_port.h"
+#include "tests/switch/address.h"
 #include "tests/switch/system.h"
 
 #include <pthread.h>
@@ -20,6 +20,7 @@ bool sw_no_read;
 int sw_family = AF_INET;
 unsigned sw_violations, sw_checks;
 struct sw_moved sw_moved;
+static char caller[SW_ADDRESS_TEXT], callee[SW_ADDRESS_TEXT]; /* of the first request */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* sockets, made: the rules' counts too */
 static struct sw_socket sockets[SOCKETS];
@@ -31,6 +32,8 @@ _Thread_local INT sw_error;
 
 int sw_summary(void)
 {
+	if (caller[0] != 0)
+		printf("connections from %s to %s\n", caller, callee);
 	printf("%u rules checked, %u broken; %u messages, %u READs, %u WRITEs\n", sw_checks,
 	       sw_violations, sw_moved.messages, sw_moved.reads, sw_moved.writes);
 	fflush(stdout);
@@ -254,21 +257,6 @@ void sw_unload(void)
 
 /* --- sockets --- */
 
-static void address(struct sockaddr_storage *at, int *length, u_short port, bool from)
-{
-	memset(at, 0, sizeof(*at));
-	at->ss_family = (ADDRESS_FAMILY)sw_family;
-	if (sw_family == AF_INET6) {
-		((struct sockaddr_in6 *)at)->sin6_port = htons(port);
-		os_address(true, from, ((struct sockaddr_in6 *)at)->sin6_addr.s6_addr);
-		*length = sizeof(struct sockaddr_in6);
-	} else {
-		((struct sockaddr_in *)at)->sin_port = htons(port);
-		os_address(false, from, (unsigned char *)&((struct sockaddr_in *)at)->sin_addr);
-		*length = sizeof(struct sockaddr_in);
-	}
-}
-
 /* The socket that came with the handle created last; one call, one handle. */
 static struct sw_socket *adopt(SOCKET own, unsigned before)
 {
@@ -309,7 +297,7 @@ struct sw_socket *sw_open(u_short port, bool from)
 	struct sockaddr_storage at;
 	int length;
 
-	address(&at, &length, port, from);
+	sw_address(&at, &length, port, from);
 	RULE(sw_spi.lpWSPBind(sock->own, (struct sockaddr *)&at, length, &sw_error) == 0,
 	     "a bind that TCP/IP has arbitrated succeeds");
 	return sock;
@@ -364,7 +352,7 @@ void sw_connect(struct sw_socket *sock, u_short port, struct sw_event *event)
 
 	event->set = false;
 	select_event(sock, event, FD_CONNECT);
-	address(&to, &length, port, false);
+	sw_address(&to, &length, port, false);
 	result = sw_spi.lpWSPConnect(sock->own, (struct sockaddr *)&to, length, NULL, NULL, NULL,
 				     NULL, &sw_error);
 	RULE(result == 0 || sw_error == WSAEWOULDBLOCK, "a nonblocking connect never waits");
@@ -401,12 +389,20 @@ bool sw_requested(struct sw_socket *listener, struct sw_event *event)
 static int CALLBACK condition(LPWSABUF caller_id, LPWSABUF caller_data, LPQOS sqos, LPQOS gqos,
 			      LPWSABUF callee_id, LPWSABUF callee_data, GROUP *g, DWORD_PTR data)
 {
+	bool both = caller_id != NULL && callee_id != NULL && caller_id->buf != NULL &&
+		    callee_id->buf != NULL;
+
 	(void)caller_data;
 	(void)gqos;
 	(void)g;
-	RULE(caller_id != NULL && callee_id != NULL && caller_id->buf != NULL &&
-		     callee_id->buf != NULL && sqos == NULL,
+	RULE(both && sqos == NULL,
 	     "the condition function gets both addresses, and no QoS that nobody asked for");
+	RULE(!both || (sw_is_address(caller_id, true) && sw_is_address(callee_id, false)),
+	     "these are the addresses that the two sockets were bound to");
+	if (both && caller[0] == 0) {
+		sw_address_text(callee_id, callee);
+		sw_address_text(caller_id, caller);
+	}
 	if (callee_data != NULL)
 		callee_data->len = 0;
 	return data != 0 ? CF_REJECT : CF_ACCEPT;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * faulty.c - a provider that breaks the contract in one way, FAULT of the environment, and is the provider
- * FAULTY_PROVIDER otherwise. What wsdswitch must find is in tests/switch/meson.build.
+ * FAULTY_PROVIDER otherwise. What wsdswitch must find is in faults.txt beside this file.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -230,9 +230,26 @@ static int CALLBACK refuse(LPWSABUF caller, LPWSABUF caller_data, LPQOS sqos, LP
 	return CF_REJECT;
 }
 
+static LPCONDITIONPROC asked;
+
+/* The switch's function hears of another caller. */
+static int CALLBACK mistake(LPWSABUF caller, LPWSABUF caller_data, LPQOS sqos, LPQOS gqos,
+			    LPWSABUF callee, LPWSABUF callee_data, GROUP *g, DWORD_PTR data)
+{
+	char bytes[sizeof(struct sockaddr_storage)];
+	WSABUF other = { caller->len, bytes };
+
+	memcpy(bytes, caller->buf, caller->len < sizeof(bytes) ? caller->len : sizeof(bytes));
+	bytes[7] ^= 1; /* of an IPv4 address */
+	return asked(&other, caller_data, sqos, gqos, callee, callee_data, g, data);
+}
+
 static SOCKET WSPAPI accept_socket(SOCKET s, struct sockaddr *name, LPINT length,
 				   LPCONDITIONPROC condition, DWORD_PTR data, LPINT out)
 {
+	asked = condition;
+	if (is("other-caller"))
+		condition = mistake;
 	return real.lpWSPAccept(s, name, length,
 				is("deaf-there") && took && given == 0 ? refuse : condition, data,
 				out);

@@ -17,8 +17,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import wine  # noqa: E402
 
 FILES = {"LICENSE", "wsdctl.exe", "x64/openwsd.dll", "x86/openwsd.dll", "x64/trial.exe", "x86/trial.exe",
-         "vendor/wsdswitch.exe", "vendor/backend-conformance.exe", "include/openwsd/openwsd.h",
-         "include/openwsd/backend.h", "include/openwsd/status.h", "docs/windows.md", "docs/security.md",
+         "vendor/wsdswitch.exe", "vendor/x86/wsdswitch.exe", "vendor/backend-conformance.exe",
+         "include/openwsd/openwsd.h", "include/openwsd/backend.h", "include/openwsd/status.h", "docs/windows.md", "docs/security.md",
          "docs/san-provider.md", "docs/protocol.md", "docs/protocol-tcp.md", "docs/backend.md", "docs/wsdctl.1.txt",
          "docs/wsdswitch.1.txt", "docs/backend-conformance.1.txt", "docs/openwsd.conf.5.txt", "docs/openwsd.7.txt",
          "docs/LICENSE.popt", "docs/LICENSE.jansson"}
@@ -137,7 +137,7 @@ def main(source, version, x64, x86):
         for program in ("x64/openwsd.dll", "x64/trial.exe", "wsdctl.exe", "vendor/wsdswitch.exe",
                         "vendor/backend-conformance.exe"):
             problems += check_program(source, os.path.join(package, program), 0x8664, version)
-        for program in ("x86/openwsd.dll", "x86/trial.exe"):
+        for program in ("x86/openwsd.dll", "x86/trial.exe", "vendor/x86/wsdswitch.exe"):
             problems += check_program(source, os.path.join(package, program), 0x14C, version)
         problems += check_documents(package)
         problems += check_headers(source, package)

@@ -32,8 +32,7 @@ static bool send_part(SOCKET s, size_t length, size_t position)
 static bool receive_part(SOCKET s, size_t length, size_t position)
 {
 	char *bytes = malloc(length);
-	bool good = receive_all(s, bytes, length) == length &&
-		    pattern_ok(bytes, length, position);
+	bool good = receive_all(s, bytes, length) == length && pattern_ok(bytes, length, position);
 
 	free(bytes);
 	return good;

@@ -45,11 +45,17 @@ CLEAN = {
     "docs/windows.md": "Of the programs of Linux these do not run there:\n\n| program | why |\n|---|---|\n"
     + "| `posix`, `script` | signals |\n",
 }
+ROWS = "| | |\n|---|---|\n| arguments | a |\n| states | any |\n| errors | none |\n| events | none |\n"
+CLEAN["tests/switch/contract.c"] = HEAD + "static bool has_all(void)\n{\n\treturn sw_spi.lpWSPBind;\n}\n"
+CLEAN["provider/include/openwsd/ws2san.h"] = HEADER + "typedef int(WSPAPI *LPFN_WSPRDMAREAD)(void);\n"
+CLEAN["docs/san-provider.md"] = (f"### WSPBind\n\n{ROWS}| mode D | the same |\n\n### What else\n\ntext\n\n"
+                               f"### WSPRdmaRead\n\n{ROWS}| mode D | not there |\n")
 TCP = "rdma_backend/tcp/tcp.c"
 ENGINE = "provider/transport/engine.c"
 SOCKET = "provider/winsock/socket.c"
 SHIM = "spi_shim/linux/api.c"
 PAGE = "docs/windows.md"
+CONTRACT = "docs/san-provider.md"
 LIST = "tests/windows/meson.build"
 # check: [(file, text added at its end, part of the message)]
 FAULTS = {
@@ -108,6 +114,18 @@ FAULTS = {
         (TCP, 'int e = d->host->param_uint("tcp", "port", 1, 0, 1);\n', "limits of TCP_PORT"),
         (ENGINE, 'int e = wsd_param_uint("NAMES", 1, 0, 1);\n', "NAMES is a number without limits"),
         ("rdma_backend/base/param_names.h", 'X("UNUSED", "", "", 0, 0)\n', "nobody asks for UNUSED"),
+    ],
+    "contract": [
+        ("provider/include/openwsd/ws2san.h", "typedef int(WSPAPI *LPFN_WSPRDMAWRITE)(void);\n",
+         "no table of WSPRDMAWRITE"),
+        (CONTRACT, f"\n### WSPBind\n\n{ROWS}| mode D | no |\n", "WSPBind has two tables"),
+        (CONTRACT, f"\n### WSPBind, WSPRdmaRead\n\n{ROWS}| mode D | no |\n", "is none of the functions, or several"),
+        (CONTRACT, f"\n### WSPBinds\n\n{ROWS}| mode D | no |\n", "is none of the functions, or several"),
+        (CONTRACT, "| state | any |\n", "WSPRdmaRead has a row 'state' too many"),
+        (CONTRACT, "| states | any |\n", "WSPRdmaRead has a row 'states' too many"),
+        (CONTRACT, "| result | 0 |\n", "WSPRdmaRead has its rows in another order"),
+        (CONTRACT, f"\n### WSPBind\n\n{ROWS}", "WSPBind has no row 'mode D'"),
+        (CONTRACT, f"\n### WSPBind\n\n{ROWS}| mode D | |\n", "WSPBind has no row 'mode D'"),
     ],
     "windows": [
         ("tests/unit/test_new.c", HEAD + "int main(void)\n{\n}\n", "new is no Windows program"),

@@ -188,6 +188,17 @@ static int check_timeout(const struct timeval *timeout, uint64_t *deadline)
 	return 0;
 }
 
+/* What has come since for one that is not readable is not to be hidden by others that are ready. */
+static bool may_be_late(fd_set *const *sets, bool *const *ready, unsigned total)
+{
+	const fd_set *readable = sets[SET_READ];
+
+	for (u_int i = 0; readable != NULL && i < readable->fd_count; i++)
+		if (!ready[SET_READ][i])
+			return true;
+	return total == 0;
+}
+
 static int run(fd_set *const *sets, const struct timeval *timeout, unsigned *total)
 {
 	bool flags[3 * INLINE_NODES], *all = flags, *ready[SET_KINDS];
@@ -209,13 +220,15 @@ static int run(fd_set *const *sets, const struct timeval *timeout, unsigned *tot
 		at += sets[k] != NULL ? sets[k]->fd_count : 0;
 	}
 	error = look_all(sets, ready, total);
-	if (error == 0 && *total == 0) {
+	if (error == 0 && may_be_late(sets, ready, *total)) {
+		bool waits = timeout == NULL || timeout->tv_sec != 0 || timeout->tv_usec != 0;
+
 		for (unsigned i = 0; i < wsd_engine_count(); i++)
 			(void)wsd_engine_poll(wsd_engine_at(i));
-		if (timeout != NULL && timeout->tv_sec == 0 && timeout->tv_usec == 0)
-			error = look_all(sets, ready, total);
-		else
+		if (*total == 0 && waits)
 			error = wait_ready(sets, ready, members, deadline, total);
+		else
+			error = look_all(sets, ready, total);
 	}
 	for (unsigned k = 0; k < SET_KINDS && error == 0; k++)
 		keep_ready(sets[k], ready[k]);

@@ -289,7 +289,21 @@ void tcp_candidate_ready(struct tcp_candidate *candidate)
 	candidate_failed(candidate);
 }
 
-static void answer_complete(struct tcp_connect *connect)
+/* What came behind the answer: of the connection, and nobody else's bytes wait there when one is dispatched. */
+static void keep_surplus(struct tcp_connect *connect, uint32_t want)
+{
+	struct wsd_queue *queue = connect->endpoint->queue;
+	uint32_t surplus = connect->got - want;
+
+	if (surplus == 0)
+		return;
+	memcpy(queue->scratch, connect->bytes + want, surplus);
+	queue->scratch_at = 0;
+	queue->scratch_end = surplus;
+	queue->scratch_owner = connect->endpoint;
+}
+
+static void answer_complete(struct tcp_connect *connect, uint32_t want)
 {
 	struct wsd_endpoint *endpoint = connect->endpoint;
 	struct tcp_hello hello;
@@ -308,6 +322,7 @@ static void answer_complete(struct tcp_connect *connect)
 	}
 	tcp_timer_stop(&connect->timer);
 	tcp_count(endpoint->queue->device->counters.connects);
+	keep_surplus(connect, want);
 	tcp_endpoint_greeted(endpoint, &hello, &connect->frame);
 }
 
@@ -320,15 +335,14 @@ static enum wsd_status lost_status(const struct tcp_connect *connect, intptr_t n
 								      : WSD_ERESET;
 }
 
-/* Reads exactly the answer: what follows belongs to the connection. */
+/* Mostly the answer comes alone, and is read in one call. */
 void tcp_connect_ready(struct tcp_connect *connect)
 {
 	struct wsd_endpoint *endpoint = connect->endpoint;
-	uint32_t want = connect->got < TCP_HEADER_BYTES ? TCP_HEADER_BYTES
-							: TCP_HEADER_BYTES + connect->frame.length;
 	struct iovec iov = { .iov_base = connect->bytes + connect->got,
-			     .iov_len = want - connect->got };
+			     .iov_len = sizeof(connect->bytes) - connect->got };
 	intptr_t n = tcp_os_recv(endpoint->source.fd, &iov, 1);
+	uint32_t want;
 
 	if (n == -EAGAIN)
 		return;
@@ -337,19 +351,17 @@ void tcp_connect_ready(struct tcp_connect *connect)
 		return;
 	}
 	connect->got += (uint32_t)n;
-	if (connect->got < want)
+	if (connect->got < TCP_HEADER_BYTES)
 		return;
-	if (want > TCP_HEADER_BYTES) {
-		answer_complete(connect);
-		return;
-	}
 	if (!tcp_frame_decode(&connect->frame, connect->bytes) ||
 	    (connect->frame.type != TCP_FRAME_ACCEPT && connect->frame.type != TCP_FRAME_REJECT)) {
 		tcp_count(endpoint->queue->device->counters.protocol_errors);
 		connect_failed(connect, WSD_EPROTOCOL);
 		return;
 	}
-	tcp_connect_ready(connect);
+	want = TCP_HEADER_BYTES + connect->frame.length;
+	if (connect->got >= want)
+		answer_complete(connect, want);
 }
 
 static struct tcp_connect *connect_new(struct wsd_endpoint *endpoint, const struct wsd_addr *local,

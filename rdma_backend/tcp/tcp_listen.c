@@ -228,6 +228,13 @@ void tcp_listener_ready(struct wsd_listener_ep *listener)
 	}
 }
 
+static bool serves_every_address(const struct wsd_listener_ep *listener)
+{
+	static const uint8_t any[16];
+
+	return memcmp(listener->local.bytes, any, sizeof(any)) == 0;
+}
+
 /* What the connector claims about itself is believed for its port only. */
 static bool request_valid(struct wsd_request *request)
 {
@@ -238,11 +245,15 @@ static bool request_valid(struct wsd_request *request)
 	if (hello->nonce != listener->nonce || hello->version != TCP_WIRE_VERSION ||
 	    hello->to.port != listener->local.port)
 		return false;
-	tcp_os_local_addr(request->source.fd, &request->local);
+	/* Who listens at one address has all its connections there. */
+	request->local = listener->local;
+	if (serves_every_address(listener)) {
+		tcp_os_local_addr(request->source.fd, &request->local);
+		request->local.port = listener->local.port;
+	}
 	tcp_os_remote_addr(request->source.fd, &request->remote);
 	if (request->remote.family == WSD_FAMILY_NONE)
 		return false;
-	request->local.port = listener->local.port;
 	source_port = request->remote.port;
 	request->remote.port = hello->from.port ? hello->from.port : source_port;
 	return true;
@@ -296,15 +307,14 @@ static void request_complete(struct wsd_request *request)
 	tcp_mark_ready(queue, &request->source);
 }
 
-/* Reads exactly the request, so that nothing of the connection's own frames is taken. */
+/* A connector sends nothing behind its request before the answer. */
 static void request_read(struct wsd_request *request)
 {
 	struct wsd_queue *queue = request->listener->queue;
-	uint32_t want = request->got < TCP_HEADER_BYTES ? TCP_HEADER_BYTES
-							: TCP_HEADER_BYTES + request->frame.length;
 	struct iovec iov = { .iov_base = request->bytes + request->got,
-			     .iov_len = want - request->got };
+			     .iov_len = sizeof(request->bytes) - request->got };
 	intptr_t n = tcp_os_recv(request->source.fd, &iov, 1);
+	uint32_t want;
 
 	if (n == -EAGAIN)
 		return;
@@ -313,19 +323,21 @@ static void request_read(struct wsd_request *request)
 		return;
 	}
 	request->got += (uint32_t)n;
-	if (request->got < want)
+	if (request->got < TCP_HEADER_BYTES)
 		return;
-	if (want > TCP_HEADER_BYTES) {
-		request_complete(request);
-		return;
-	}
 	if (!tcp_frame_decode(&request->frame, request->bytes) ||
 	    request->frame.type != TCP_FRAME_REQUEST) {
 		tcp_count(queue->device->counters.protocol_errors);
 		tcp_request_free(request);
 		return;
 	}
-	request_read(request);
+	want = TCP_HEADER_BYTES + request->frame.length;
+	if (request->got > want) {
+		tcp_count(queue->device->counters.protocol_errors);
+		tcp_request_free(request);
+	} else if (request->got == want) {
+		request_complete(request);
+	}
 }
 
 /* A connector says nothing more before it is answered: it has left, or broken the protocol. What it says would hide

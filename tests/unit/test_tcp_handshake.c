@@ -399,14 +399,74 @@ static void test_marks(void **state)
 	raw_close(holder);
 }
 
+/* Who does not wait for the answer is no connector. */
+static void test_behind_request(void **state)
+{
+	uint8_t request[REQUEST_BYTES + 1] = { 0 };
+	uint64_t nonce;
+	struct client c;
+	intptr_t fd;
+
+	(void)state;
+	client_open(&c, WSD_FAMILY_IPV4);
+	fd = stranger(&c.addr, &nonce);
+	make_greeting(request, TCP_FRAME_REQUEST, &c.addr, nonce, 4);
+	assert_true(raw_send(fd, request, sizeof(request)));
+	assert_int_equal(drain(fd), 0);
+	raw_close(fd);
+	echo(&c, 500, 1);
+	client_close(&c);
+}
+
+/* What an acceptor sends right behind its answer belongs to the connection: a whole frame, and one in two parts. */
+static void test_behind_answer(void **state)
+{
+	const struct tcp_frame last = { .type = TCP_FRAME_DISCONNECT };
+	uint8_t answer[REQUEST_BYTES + TCP_HEADER_BYTES];
+	struct wsd_endpoint *ep;
+	struct wsd_event event;
+	struct wsd_addr addr;
+	intptr_t listener, holder, fd;
+
+	(void)state;
+	addr = address(WSD_FAMILY_IPV4, free_port(WSD_FAMILY_IPV4, &holder));
+	listener = raw_listen(WSD_FAMILY_IPV4, tcp_candidate_port(addr.port, 0));
+	if (listener < 0)
+		skip();
+	side_open(&me);
+	make_greeting(answer, TCP_FRAME_ACCEPT, &addr, 42, 4);
+	tcp_frame_encode(&last, answer + REQUEST_BYTES);
+	for (size_t later = 0; later < TCP_HEADER_BYTES; later += TCP_HEADER_BYTES / 2) {
+		ep = meet(listener, &addr, LIMIT_NS, &fd);
+		assert_true(raw_send(fd, answer, sizeof(answer) - later));
+		expect(&event, WSD_EV_CONNECTED, WSD_OK);
+		if (later > 0) {
+			assert_false(next_event(&me, &event, 50000000));
+			assert_true(raw_send(fd, answer + sizeof(answer) - later, later));
+		}
+		expect(&event, WSD_EV_DISCONNECTED, WSD_OK);
+		OPS->endpoint_destroy(ep);
+		raw_close(fd);
+	}
+	raw_close(listener);
+	side_close(&me);
+	raw_close(holder);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct os_role roles[] = { SERVER_ROLE, { NULL, NULL } };
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stale),	       cmocka_unit_test(test_repeated),
-		cmocka_unit_test(test_held_open),      cmocka_unit_test(test_thousands),
-		cmocka_unit_test(test_closed),	       cmocka_unit_test(test_talkative),
-		cmocka_unit_test(test_false_listener), cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_stale),
+		cmocka_unit_test(test_repeated),
+		cmocka_unit_test(test_held_open),
+		cmocka_unit_test(test_thousands),
+		cmocka_unit_test(test_closed),
+		cmocka_unit_test(test_talkative),
+		cmocka_unit_test(test_false_listener),
+		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_behind_request),
+		cmocka_unit_test(test_behind_answer),
 	};
 
 	os_begin(argc, argv, roles);

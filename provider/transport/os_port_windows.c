@@ -65,6 +65,19 @@ enum wsd_status wsd_os_port_open(uint16_t family, intptr_t *socket)
 	return new_socket(family == WSD_FAMILY_IPV6 ? AF_INET6 : AF_INET, socket);
 }
 
+static bool chosen_port(SOCKET s, uint16_t *port, int *error)
+{
+	union wsd_sockaddr sa;
+	int length = sizeof(sa);
+	struct wsd_addr bound;
+
+	if (wsd_windows_net()->lpWSPGetSockName(s, &sa.any, &length, error) != 0)
+		return false;
+	wsd_windows_from_sockaddr(&bound, &sa);
+	*port = bound.port;
+	return true;
+}
+
 enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, enum wsd_port_sharing sharing,
 				 intptr_t *holder, uint16_t *port)
 {
@@ -72,7 +85,6 @@ enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, enum wsd_port_shar
 	const struct wsd_os_socket *socket;
 	union wsd_sockaddr sa;
 	int length = wsd_windows_to_sockaddr(&sa, want, want->port), error = 0;
-	struct wsd_addr bound;
 	intptr_t number;
 	enum wsd_status status;
 
@@ -86,14 +98,12 @@ enum wsd_status wsd_os_port_hold(const struct wsd_addr *want, enum wsd_port_shar
 		wsd_os_port_set_reuse(number, true);
 	else if (sharing == WSD_PORT_EXCLUSIVE)
 		(void)wsd_os_socket_set(socket, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1);
-	if (base->lpWSPBind(socket->s, &sa.any, length, &error) == 0) {
-		length = sizeof(sa);
-		if (base->lpWSPGetSockName(socket->s, &sa.any, &length, &error) == 0) {
-			wsd_windows_from_sockaddr(&bound, &sa);
-			*holder = number;
-			*port = bound.port;
-			return WSD_OK;
-		}
+	if (base->lpWSPBind(socket->s, &sa.any, length, &error) == 0 &&
+	    (want->port != 0 || chosen_port(socket->s, port, &error))) {
+		*holder = number;
+		if (want->port != 0)
+			*port = want->port;
+		return WSD_OK;
 	}
 	wsd_os_socket_close(number);
 	return from_error(error);

@@ -162,6 +162,7 @@ enum wsd_status wsd_os_tcp_listen(intptr_t number, uint32_t backlog)
 {
 	int error = 0;
 
+	wsd_windows_never_block(wsd_os_socket_of(number)->s);
 	return net()->lpWSPListen(wsd_os_socket_of(number)->s, (int)backlog, &error)
 		       ? wsd_os_socket_status(error)
 		       : WSD_OK;
@@ -198,6 +199,7 @@ enum wsd_status wsd_os_tcp_connect(intptr_t number, const struct wsd_addr *remot
 	union wsd_sockaddr sa;
 	int length = wsd_windows_to_sockaddr(&sa, remote, remote->port), error = 0;
 
+	wsd_windows_never_block(wsd_os_socket_of(number)->s);
 	if (net()->lpWSPConnect(wsd_os_socket_of(number)->s, &sa.any, length, NULL, NULL, NULL,
 				NULL, &error) == 0)
 		return WSD_OK;

@@ -232,7 +232,7 @@ static void keep_from_children(SOCKET s)
 	(void)SetHandleInformation((HANDLE)s, HANDLE_FLAG_INHERIT, 0);
 }
 
-static void never_block(SOCKET s)
+void wsd_windows_never_block(SOCKET s)
 {
 	u_long on = 1;
 	DWORD bytes;
@@ -276,29 +276,23 @@ SOCKET wsd_windows_socket(int family, int type, int *error)
 	} else {
 		s = open_private(entry, error);
 	}
-	if (s == INVALID_SOCKET) {
+	if (s == INVALID_SOCKET)
 		release_socket();
-	} else {
+	else
 		*error = 0;
-		never_block(s);
-	}
 	return s;
 }
 
 SOCKET wsd_windows_accept(SOCKET s, struct sockaddr *from, int *length, int *error)
 {
 	SOCKET accepted = net.table.lpWSPAccept(s, from, length, NULL, 0, error);
-	int ignored;
 
 	if (accepted == INVALID_SOCKET)
 		return accepted;
 	AcquireSRWLockExclusive(&net.lock);
 	net.sockets++;
 	ReleaseSRWLockExclusive(&net.lock);
-	/* It has inherited the listener's event, but not its place in what waits for it. */
-	(void)net.table.lpWSPEventSelect(accepted, NULL, 0, &ignored);
 	keep_from_children(accepted);
-	never_block(accepted);
 	return accepted;
 }
 
@@ -341,7 +335,7 @@ SOCKET wsd_windows_socket_of(WSAPROTOCOL_INFOW *info, int *error)
 		release_socket();
 	} else {
 		keep_from_children(s);
-		never_block(s);
+		wsd_windows_never_block(s);
 	}
 	return s;
 }

@@ -226,6 +226,7 @@ int tcp_os_listen(const struct wsd_addr *local, uint16_t port, uint32_t backlog)
 		return fd;
 	s = tcp_slot_at(fd)->s;
 	tcp_slot_at(fd)->listening = true;
+	wsd_windows_never_block(s);
 	/* Nobody else may take the port as well. */
 	set_option(s, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1);
 	if (local->family == WSD_FAMILY_IPV6)
@@ -281,6 +282,7 @@ int tcp_os_connect(const struct wsd_addr *local, const struct wsd_addr *remote, 
 	if (fd < 0)
 		return fd;
 	s = tcp_slot_at(fd)->s;
+	wsd_windows_never_block(s);
 	if (local->family == remote->family && !is_any(local)) {
 		length = wsd_windows_to_sockaddr(&sa, local, 0);
 		if (net()->lpWSPBind(s, &sa.any, length, &error) != 0)

@@ -120,9 +120,10 @@ static SOCKET WSPAPI make_socket(int family, int type, int protocol, LPWSAPROTOC
 /* Sockets of which something has to be kept; 0: none. */
 typedef _Atomic(SOCKET) list_of_sockets[MOST];
 
-/* Whose connection has begun, and nobody has been told that it is there; those that have sent their end; and those that
- * listen, with the event that was selected. */
-static list_of_sockets begun, ended, listening;
+/* Those bound to one of this host's addresses; whose connection has begun, and nobody has been told that it is there;
+ * that have sent their end; that are to end with a reset; and that listen, with the event that was selected. What is
+ * kept here nobody has to ask Wine's server for. */
+static list_of_sockets placed, begun, ended, hard, listening;
 /* Those whose last urgent byte was fetched and whose mark stands, and of them those that have been told to have such
  * bytes in line: Wine's TCP would give this one again. */
 static list_of_sockets fetched, inline_later;
@@ -172,20 +173,22 @@ static int WSPAPI get_sock_name(SOCKET s, struct sockaddr *name, LPINT length, L
 	return result;
 }
 
-/* Is it bound to one of this host's addresses? */
-static bool has_address(SOCKET s)
+static int WSPAPI bind_socket(SOCKET s, const struct sockaddr *name, int length, LPINT error)
 {
-	struct sockaddr_storage name;
-	int length = sizeof(name), ignored;
+	int result = system_table.lpWSPBind(s, name, length, error);
+	struct sockaddr_storage copy = { 0 };
 	size_t bytes;
 	char *address;
 
-	if (system_table.lpWSPGetSockName(s, (struct sockaddr *)&name, &length, &ignored) != 0)
-		return false;
-	address = address_of((struct sockaddr *)&name, &bytes);
+	if (result != 0 || length > (int)sizeof(copy))
+		return result;
+	memcpy(&copy, name, (size_t)length);
+	address = address_of((struct sockaddr *)&copy, &bytes);
 	while (bytes > 0 && address[bytes - 1] == 0)
 		bytes--;
-	return bytes > 0;
+	if (bytes > 0 && !replace(placed, 0, s))
+		wrong("more bound sockets at a time than it counts");
+	return result;
 }
 
 static int WSPAPI begin_connect(SOCKET s, const struct sockaddr *name, int length, LPWSABUF caller,
@@ -193,7 +196,7 @@ static int WSPAPI begin_connect(SOCKET s, const struct sockaddr *name, int lengt
 {
 	int result;
 
-	if (!has_address(s) && !replace(begun, 0, s))
+	if (place_of(placed, s) < 0 && !replace(begun, 0, s))
 		wrong("more connections at a time than it counts");
 	result = system_table.lpWSPConnect(s, name, length, caller, callee, sqos, gqos, error);
 	if (result == 0 || *error != WSAEWOULDBLOCK)
@@ -213,12 +216,7 @@ static bool is_reset(SOCKET s)
 /* A linger of zero resets. Wine ends the connection before it closes it, and a peer may see just that end. */
 static void reset(SOCKET s)
 {
-	struct linger linger = { 0, 0 };
-	int length = sizeof(linger), ignored;
-
-	if (system_table.lpWSPGetSockOpt(s, SOL_SOCKET, SO_LINGER, (char *)&linger, &length,
-					 &ignored) == 0 &&
-	    linger.l_onoff && !linger.l_linger)
+	if (replace(hard, s, 0))
 		wine_socket_reset(s);
 }
 
@@ -248,17 +246,32 @@ static void passed_mark(SOCKET s)
 		(void)set_inline(s, 1, &ignored);
 }
 
-static int WSPAPI set_sock_opt(SOCKET s, int level, int name, const char *value, int length,
-			       LPINT error)
+static int choose_inline(SOCKET s, int on, LPINT error)
 {
-	if (level != SOL_SOCKET || name != SO_OOBINLINE)
-		return system_table.lpWSPSetSockOpt(s, level, name, value, length, error);
 	(void)replace(inline_later, s, 0);
-	if (*(const int *)value == 0 || place_of(fetched, s) < 0)
-		return set_inline(s, *(const int *)value, error);
+	if (on == 0 || place_of(fetched, s) < 0)
+		return set_inline(s, on, error);
 	if (!replace(inline_later, 0, s))
 		wrong("more urgent bytes at a time than it counts");
 	return 0;
+}
+
+static int WSPAPI set_option(SOCKET s, int level, int name, const char *value, int length,
+			     LPINT error)
+{
+	struct linger linger;
+	int result;
+
+	if (level == SOL_SOCKET && name == SO_OOBINLINE)
+		return choose_inline(s, *(const int *)value, error);
+	result = system_table.lpWSPSetSockOpt(s, level, name, value, length, error);
+	if (result != 0 || level != SOL_SOCKET || name != SO_LINGER)
+		return result;
+	memcpy(&linger, value, sizeof(linger));
+	(void)replace(hard, s, 0);
+	if (linger.l_onoff && !linger.l_linger && !replace(hard, 0, s))
+		wrong("more resets at a time than it counts");
+	return result;
 }
 
 static int WSPAPI receive(SOCKET s, LPWSABUF buffers, DWORD count, LPDWORD received, LPDWORD flags,
@@ -387,6 +400,7 @@ static int WSPAPI close_socket(SOCKET s, LPINT error)
 
 	if (GetHandleInformation((HANDLE)s, &flags) && (flags & HANDLE_FLAG_INHERIT))
 		wrong("a socket that child processes inherit");
+	(void)replace(placed, s, 0);
 	(void)replace(begun, s, 0);
 	(void)replace(ended, s, 0);
 	(void)replace(fetched, s, 0);
@@ -425,14 +439,14 @@ static void fill(WSPPROC_TABLE *table)
 	table->lpWSPDuplicateSocket = system_table.lpWSPDuplicateSocket;
 	table->lpWSPAccept = accept_socket;
 	table->lpWSPCloseSocket = close_socket;
-	table->lpWSPBind = system_table.lpWSPBind;
+	table->lpWSPBind = bind_socket;
 	table->lpWSPListen = start_listening;
 	table->lpWSPConnect = begin_connect;
 	table->lpWSPSend = transmit;
 	table->lpWSPRecv = receive;
 	table->lpWSPShutdown = shut_down;
 	table->lpWSPGetSockOpt = system_table.lpWSPGetSockOpt;
-	table->lpWSPSetSockOpt = set_sock_opt;
+	table->lpWSPSetSockOpt = set_option;
 	table->lpWSPGetSockName = get_sock_name;
 	table->lpWSPGetPeerName = system_table.lpWSPGetPeerName;
 	table->lpWSPIoctl = control;

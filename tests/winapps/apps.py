@@ -55,7 +55,7 @@ def nng(place, names=None):
 
 # Of libevent's regress: all that has a socket of TCP, and be it the pair that an event base wakes itself by; what is left are
 # tags, heaps and name servers. Two lanes, as there are two processors on small machines.
-EVENT_LANES = [["main/..", "et/..", "finalize/..", "signal/..", "thread/..", "rpc/..", "util/..", "evbuffer/.."],
+EVENT_LANES = [["main/..", "et/..", "finalize/..", "thread/..", "rpc/..", "util/..", "evbuffer/.."],
                ["http/..", "bufferevent/..", "listener/..", "iocp/.."]]
 # They wait for times to run out, up to 30 s: beside the others.
 EVENT_WAITS = ["iocp/listener/error", "dns/bufferevent_connect_hostname", "http/cancel_by_host_ns_timeout",

@@ -270,7 +270,7 @@ bool wsd_paths_have_plain(const struct wsd_paths *paths)
 void wsd_paths_again(struct wsd_paths *paths)
 {
 	paths->index = 0;
-	paths->here = false;
+	paths->passing = false;
 	paths->best = WSD_EUNREACHABLE;
 	if (paths->missing != UINT32_MAX)
 		paths->missing = 0;

@@ -94,7 +94,7 @@ static void test_no_descriptors(void **state)
 }
 
 /* One that was taken for a select, while the other descriptor accepts, is not lost. */
-static void waiting_with(enum fault which, bool closes)
+static void waiting_with(enum share_fault which, bool closes)
 {
 	struct sockaddr_in at;
 	SOCKET s = new_listener(&at), other = shared(s), server;
@@ -108,13 +108,12 @@ static void waiting_with(enum fault which, bool closes)
 	FD_ZERO(&set);
 	FD_SET(s, &set);
 	assert_int_equal(select(0, &set, NULL, NULL, &limit), 1);
-	atomic_store(&faults, 3);
-	atomic_store(&fault, which);
+	share_faults_set(which, 3);
 	if (closes)
 		closesocket(s);
 	server = accept(other, NULL, NULL);
-	assert_int_equal(atomic_load(&faults), 0);
-	atomic_store(&fault, NO_FAULT);
+	assert_int_equal(share_faults_left(), 0);
+	share_faults_set(NO_FAULT, 0);
 	assert_true(server != INVALID_SOCKET);
 	assert_int_equal(send(server, "x", 1, 0), 1);
 	assert_int_equal(system_receive(peer, &byte, 1), 1);

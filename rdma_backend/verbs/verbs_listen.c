@@ -342,7 +342,8 @@ enum wsd_status verbs_accept(struct wsd_endpoint *endpoint, const void *data, ui
 		endpoint->linked = true;
 		return status;
 	}
-	refuse(endpoint->id, true, NULL, 0); /* the kernel's own refusal looks like another program's */
+	refuse(endpoint->id, true, NULL,
+	       0); /* the kernel's own refusal looks like another program's */
 	rdma_destroy_id(endpoint->id);
 	endpoint->id = NULL;
 	atomic_store(&endpoint->state, VERBS_ENDED);

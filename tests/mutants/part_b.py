@@ -135,7 +135,7 @@ MUTANTS = [
     (231, PLAIN, "\t\tp->ended = true;\n", "\t\tp->ended = p->eof;\n", "events", *BY_PLAIN),
     # No other path is tried after a late failure; a plain peer is remembered for ever, or never called by another path.
     ("falls_back_unseen", "provider/session/connect.c",
-     "status != WSD_EREFUSED && now < s->deadline", "now > s->deadline", "plain"),
+     "status == WSD_EREFUSED || !take_next(s, now)", "now <= s->deadline || !take_next(s, now)", "plain"),
     ("memory", "provider/transport/unanswered.c", "note->until = now + life;", "note->until = UINT64_MAX;",
      "plain"),
     ("memory_is_no_trap", "provider/transport/path.c", "\tpaths->by_heart = true;\n",

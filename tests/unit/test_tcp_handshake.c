@@ -457,16 +457,11 @@ int main(int argc, char **argv)
 {
 	static const struct os_role roles[] = { SERVER_ROLE, { NULL, NULL } };
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stale),
-		cmocka_unit_test(test_repeated),
-		cmocka_unit_test(test_held_open),
-		cmocka_unit_test(test_thousands),
-		cmocka_unit_test(test_closed),
-		cmocka_unit_test(test_talkative),
-		cmocka_unit_test(test_false_listener),
-		cmocka_unit_test(test_marks),
-		cmocka_unit_test(test_behind_request),
-		cmocka_unit_test(test_behind_answer),
+		cmocka_unit_test(test_stale),	       cmocka_unit_test(test_repeated),
+		cmocka_unit_test(test_held_open),      cmocka_unit_test(test_thousands),
+		cmocka_unit_test(test_closed),	       cmocka_unit_test(test_talkative),
+		cmocka_unit_test(test_false_listener), cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_behind_request), cmocka_unit_test(test_behind_answer),
 	};
 
 	os_begin(argc, argv, roles);

@@ -202,7 +202,6 @@ static bool wait_for_listener(struct wsd_stream *s, uint64_t now)
 	s->again.waited += pause;
 	s->again.due = wsd_engine_now(engine) + pause;
 	s->since = now;
-	wsd_paths_again(&s->paths);
 	wsd_stream_arm_timer(s);
 	return true;
 }
@@ -223,6 +222,8 @@ void wsd_connect_again(struct wsd_stream *s)
 
 	s->again.due = 0;
 	wsd_engine_set_timer(atomic_load(&s->engine), &s->timer, 0);
+	if (now < s->deadline) /* else what was found holds */
+		wsd_paths_again(&s->paths);
 	if (!take_next(s, now))
 		no_path_left(s, now);
 }

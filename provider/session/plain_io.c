@@ -284,7 +284,9 @@ void wsd_plain_urgent_news(struct wsd_stream *s)
 	struct wsd_plain *p = s->plain;
 
 	p->marks = p->urgent = p->may_read = true;
-	p->fetched = p->kept = false;
+	p->fetched = false;
+	if (!comes_first(p)) /* one that waits and is in line by now stays in the stream */
+		p->kept = false;
 	ask_mark(p); /* before it is fetched: on Windows the mark is gone with the byte */
 	keep_urgent(p);
 	s->changes |= p->urgent_inline ? WSD_CHANGE_READABLE : WSD_CHANGE_URGENT;

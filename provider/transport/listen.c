@@ -42,10 +42,9 @@ enum wsd_status wsd_refusal_reason(const void *data, uint32_t length)
 	enum wsd_status reason = length < 4 ? WSD_ERESET : -(int)*(const uint8_t *)data;
 
 	switch ((int)reason) {
+	case WSD_ENOFILES: /* who is told of descriptors closes some of its own */
+		return WSD_ENOMEM;
 	case WSD_ENOMEM:
-	case WSD_EUNSUPPORTED:
-	case WSD_EACCESS:
-	case WSD_ENOFILES:
 	case WSD_EBUSY:
 	case WSD_EREGISTER:
 	case WSD_EMEMLOCK:
@@ -57,7 +56,7 @@ enum wsd_status wsd_refusal_reason(const void *data, uint32_t length)
 	case WSD_EUSER:
 	case WSD_EDEVICE:
 		return reason;
-	default: /* of our port, of time, of our rules: such things it cannot know */
+	default: /* of our port, of time, of our rights and rules: such things it cannot know */
 		return WSD_EPROTOCOL;
 	}
 }

@@ -170,7 +170,8 @@ static void add_reason(struct wsd_paths *paths, const char *path, enum wsd_statu
 	char number[16];
 	const char *parts[] = { path, ": ", wsd_status_text(status), number };
 
-	count_reason(status);
+	if (!paths->again)
+		count_reason(status);
 	write_number(number, status);
 	wsd_log(WSD_LOG_DEBUG, "path", "%s: %s%s", path, parts[2], number);
 	note(paths, parts, 4);
@@ -185,7 +186,8 @@ static void pass_missing(struct wsd_paths *paths)
 	const char *reason;
 
 	while ((reason = wsd_engine_missing(paths->missing, next, &status)) != NULL) {
-		count_reason(status);
+		if (!paths->again)
+			count_reason(status);
 		note(paths, &reason, 1);
 		paths->missing++;
 	}
@@ -243,7 +245,7 @@ void wsd_paths_begin(struct wsd_paths *paths, const struct wsd_addr *remote, boo
 	char name[32];
 
 	paths->count = paths->index = 0;
-	paths->by_heart = paths->passing = false;
+	paths->by_heart = paths->passing = paths->again = false;
 	paths->best = WSD_EUNREACHABLE;
 	paths->missing = rule ? UINT32_MAX : 0; /* a rule has an order of its own */
 	if (rule)
@@ -271,6 +273,7 @@ void wsd_paths_again(struct wsd_paths *paths)
 {
 	paths->index = 0;
 	paths->passing = false;
+	paths->again = true;
 	paths->best = WSD_EUNREACHABLE;
 	if (paths->missing != UINT32_MAX)
 		paths->missing = 0;

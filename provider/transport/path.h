@@ -20,6 +20,7 @@ struct wsd_paths {
 	unsigned missing;	       /* backends without an engine that were passed */
 	bool by_heart;		       /* others were left out, because the peer is known */
 	bool passing;		       /* something failed that the next connect need not have */
+	bool again;		       /* not for the first time: reasons have been counted */
 	enum wsd_status best;	       /* most telling failure so far */
 	char *reasons;		       /* of the heap, or NULL: see wsd_paths_reasons */
 };

@@ -225,10 +225,11 @@ static int run(fd_set *const *sets, const struct timeval *timeout, unsigned *tot
 
 		for (unsigned i = 0; i < wsd_engine_count(); i++)
 			(void)wsd_engine_poll(wsd_engine_at(i));
-		if (*total == 0 && waits)
-			error = wait_ready(sets, ready, members, deadline, total);
-		else
+		if (*total > 0 || !waits)
 			error = look_all(sets, ready, total);
+		/* Another thread may have taken meanwhile what was there. */
+		if (error == 0 && *total == 0 && waits)
+			error = wait_ready(sets, ready, members, deadline, total);
 	}
 	for (unsigned k = 0; k < SET_KINDS && error == 0; k++)
 		keep_ready(sets[k], ready[k]);

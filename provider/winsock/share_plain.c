@@ -273,8 +273,10 @@ static bool give_waiting(const struct wsd_share_record *record, struct wsd_socke
 	    wsd_os_pass_give(waiting->socket, WSD_SHARE_WAITING, holder->box, holder->process,
 			     letter) != WSD_OK)
 		return false;
-	(void)wsd_record_write(record->record, letter_at(slot, WSD_SHARE_WAITING), letter,
-			       WSD_OS_PASS_LETTER);
+	/* Where there are letters the connection is in it. */
+	if (!wsd_record_write(record->record, letter_at(slot, WSD_SHARE_WAITING), letter,
+			      WSD_OS_PASS_LETTER))
+		return false;
 	wsd_share_set_lacks(record, slot,
 			    wsd_share_lacks(record, slot) & (uint8_t)~bit(WSD_SHARE_WAITING));
 	wsd_share_waiting_drop(waiting);

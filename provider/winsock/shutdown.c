@@ -93,8 +93,9 @@ static void back_to_bound(struct wsd_socket *sock)
 	(void)wsd_socket_move(sock, WSD_SOCK_ON_REUSE);
 	(void)wsd_port_connect(sock->port, NULL);
 	/* Over plain TCP the peer may not have closed yet, and the system makes no second connection of the same two
-	 * ends: from another port, then, unless the program has chosen this one. */
-	if (sock->bound || wsd_socket_change_port(sock) != WSD_OK)
+	 * ends: from another port, then, unless the program has chosen this one, or it is a listener's, which one
+	 * that was accepted shares. */
+	if (sock->bound || sock->accepted || wsd_socket_change_port(sock) != WSD_OK)
 		(void)wsd_socket_hold_port(sock);
 	wsd_socket_turn_back(sock);
 	sock->send_shut = false;

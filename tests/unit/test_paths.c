@@ -204,9 +204,9 @@ static void test_reasons(void **state)
 static void test_refusals(void **state)
 {
 	static const enum wsd_status said[] = {
-		WSD_ENOMEM,    WSD_EUNSUPPORTED, WSD_EACCESS, WSD_ENOFILES, WSD_EBUSY,
-		WSD_EREGISTER, WSD_EMEMLOCK,	 WSD_ERESET,  WSD_EREFUSED, WSD_ENOLISTENER,
-		WSD_EPROTOCOL, WSD_EVERSION,	 WSD_EUSER,   WSD_EDEVICE,
+		WSD_ENOMEM,   WSD_EBUSY,    WSD_EREGISTER,   WSD_EMEMLOCK,
+		WSD_ERESET,   WSD_EREFUSED, WSD_ENOLISTENER, WSD_EPROTOCOL,
+		WSD_EVERSION, WSD_EUSER,    WSD_EDEVICE,
 	};
 	unsigned final = 0;
 
@@ -218,6 +218,9 @@ static void test_refusals(void **state)
 		for (unsigned i = 0; i < sizeof(said) / sizeof(said[0]); i++)
 			if (-(int)said[i] == (int)byte)
 				expected = said[i];
+		if (-(int)WSD_ENOFILES ==
+		    (int)byte) /* a limit of the peer's, not of this program */
+			expected = WSD_ENOMEM;
 		assert_int_equal(wsd_refusal_reason(data, sizeof(data)), expected);
 		assert_int_equal(wsd_refusal_reason(data, 3), WSD_ERESET);
 		final += expected == WSD_EREFUSED;

@@ -5,10 +5,10 @@
  */
 #include "host.h"
 
-#define ROUTE(socket, otherwise)                                 \
-	const WSPPROC_TABLE *provider = socket_provider(socket); \
-	int error = 0;                                           \
-	if (provider == NULL)                                    \
+#define ROUTE(socket, otherwise)                                          \
+	IN_PROVIDER const WSPPROC_TABLE *provider = socket_enter(socket); \
+	int error = 0;                                                    \
+	if (provider == NULL)                                             \
 	return otherwise
 
 /* --- one call, one entry --- */

@@ -13,7 +13,7 @@ PEB *NTAPI RtlGetCurrentPeb(void);
 
 static HANDLE WINAPI create_port(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads)
 {
-	if (file != INVALID_HANDLE_VALUE && socket_provider((SOCKET)file) != NULL) {
+	if (file != INVALID_HANDLE_VALUE && socket_is_ours((SOCKET)file)) {
 		HANDLE made = port;
 
 		if (port == NULL)
@@ -40,7 +40,7 @@ static BOOL WINAPI read_file(HANDLE file, LPVOID to, DWORD length, LPDWORD done,
 	WSABUF buffer = { length, to };
 	DWORD flags = 0;
 
-	if (socket_provider((SOCKET)file) == NULL)
+	if (!socket_is_ours((SOCKET)file))
 		return ReadFile(file, to, length, done, o);
 	return WSARecv((SOCKET)file, &buffer, 1, done, &flags, (LPWSAOVERLAPPED)o, NULL) == 0;
 }
@@ -49,7 +49,7 @@ static BOOL WINAPI write_file(HANDLE file, LPCVOID from, DWORD length, LPDWORD d
 {
 	WSABUF buffer = { length, (char *)(ULONG_PTR)from };
 
-	if (socket_provider((SOCKET)file) == NULL)
+	if (!socket_is_ours((SOCKET)file))
 		return WriteFile(file, from, length, done, o);
 	return WSASend((SOCKET)file, &buffer, 1, done, 0, (LPWSAOVERLAPPED)o, NULL) == 0;
 }
@@ -58,7 +58,7 @@ static BOOL WINAPI get_result(HANDLE file, LPOVERLAPPED o, LPDWORD bytes, BOOL w
 {
 	DWORD flags;
 
-	if (socket_provider((SOCKET)file) == NULL)
+	if (!socket_is_ours((SOCKET)file))
 		return GetOverlappedResult(file, o, bytes, wait);
 	return WSAGetOverlappedResult((SOCKET)file, (LPWSAOVERLAPPED)o, bytes, wait, &flags);
 }
@@ -68,7 +68,7 @@ static bool is_beyond_cancel(HANDLE file)
 {
 	int type = 0, size = sizeof(type);
 
-	return socket_provider((SOCKET)file) != NULL ||
+	return socket_is_ours((SOCKET)file) ||
 	       (host_is_disguise() &&
 		sys.getsockopt((SOCKET)file, SOL_SOCKET, SO_TYPE, (char *)&type, &size) == 0 &&
 		type == SOCK_STREAM);

@@ -5,6 +5,7 @@
  */
 #include "host.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,10 @@ static struct {
 	volatile unsigned started;
 	HMODULE module;
 	WSPPROC_TABLE table;
-	const WSPPROC_TABLE *volatile active;
+	_Atomic(const WSPPROC_TABLE *) active;
+	atomic_uint calls;	/* in the provider */
+	_Atomic(HMODULE) owed;	/* to be freed behind the last of them, */
+	atomic_uint owed_times; /* so many times */
 	WCHAR path[MAX_PATH];
 } host = { .lock = SRWLOCK_INIT };
 
@@ -114,6 +118,7 @@ static int start_provider(void)
 {
 	WSAPROTOCOL_INFOW info = entries[0];
 	LPWSPSTARTUP startup = NULL;
+	WSPPROC_TABLE table = { 0 };
 	FARPROC function;
 	WSPDATA data = { 0 };
 	int error;
@@ -129,34 +134,70 @@ static int start_provider(void)
 		complain("the provider has no WSPStartup");
 		return WSAEINVALIDPROVIDER;
 	}
-	memset(&host.table, 0, sizeof(host.table));
-	error = startup(MAKEWORD(2, 2), &data, &info, host_upcalls, &host.table);
+	error = startup(MAKEWORD(2, 2), &data, &info, host_upcalls, &table);
 	if (error == 0 && data.wVersion != MAKEWORD(2, 2))
 		error = WSAEINVALIDPROVIDER;
-	if (error == 0 && !table_is_whole(&host.table))
+	if (error == 0 && !table_is_whole(&table))
 		error = WSAEINVALIDPROCTABLE;
-	if (error != 0)
+	if (error != 0) {
 		complain("WSPStartup failed");
-	else
-		host.active = &host.table;
-	return error;
+		return error;
+	}
+	/* A call from before the last WSPCleanup may still read it: it keeps the DLL where it is, and so the table. */
+	if (memcmp(&host.table, &table, sizeof(table)) != 0)
+		host.table = table;
+	atomic_store(&host.active, &host.table);
+	return 0;
 }
 
-const WSPPROC_TABLE *host_provider(void)
+/* What nobody is in any more. Who enters it again has loaded it again. */
+static void free_owed(void)
 {
+	if (atomic_load(&host.calls) == 0)
+		for (unsigned i = atomic_exchange(&host.owed_times, 0); i > 0; i--)
+			FreeLibrary(atomic_load(&host.owed));
+}
+
+void host_leave(const WSPPROC_TABLE *const *provider)
+{
+	DWORD last_error = GetLastError();
+
+	if (*provider == NULL)
+		return;
+	if (atomic_fetch_sub(&host.calls, 1) == 1)
+		free_owed();
+	SetLastError(last_error);
+}
+
+/* [counted as a call] */
+static const WSPPROC_TABLE *running_provider(void)
+{
+	const WSPPROC_TABLE *active = atomic_load(&host.active);
 	int error = 0;
 
-	if (host.active != NULL)
-		return host.active;
+	if (active != NULL)
+		return active;
 	AcquireSRWLockExclusive(&host.lock);
 	if (host.started == 0)
 		error = WSANOTINITIALISED;
-	else if (host.active == NULL)
+	else if (atomic_load(&host.active) == NULL)
 		error = start_provider();
+	active = atomic_load(&host.active);
 	ReleaseSRWLockExclusive(&host.lock);
 	if (error != 0)
 		SetLastError((DWORD)error);
-	return host.active;
+	return active;
+}
+
+const WSPPROC_TABLE *host_enter(void)
+{
+	const WSPPROC_TABLE *provider, *counted = &host.table;
+
+	atomic_fetch_add(&host.calls, 1);
+	provider = running_provider();
+	if (provider == NULL)
+		host_leave(&counted);
+	return provider;
 }
 
 int WSAAPI WSAStartup(WORD version, LPWSADATA data)
@@ -174,7 +215,6 @@ int WSAAPI WSAStartup(WORD version, LPWSADATA data)
 
 int WSAAPI WSACleanup(void)
 {
-	HMODULE module = NULL;
 	int result = 0, error = 0;
 
 	AcquireSRWLockExclusive(&host.lock);
@@ -182,14 +222,15 @@ int WSAAPI WSACleanup(void)
 		ReleaseSRWLockExclusive(&host.lock);
 		return fail_with(WSANOTINITIALISED);
 	}
-	if (--host.started == 0 && host.active != NULL) {
-		host.active = NULL;
+	if (--host.started == 0 && atomic_load(&host.active) != NULL) {
+		/* It answers itself who comes meanwhile. Behind it none of the sockets is there any more. */
 		result = host.table.lpWSPCleanup(&error);
-		module = host.module;
+		atomic_store(&host.active, NULL);
+		atomic_store(&host.owed, host.module);
+		atomic_fetch_add(&host.owed_times, 1);
 	}
 	ReleaseSRWLockExclusive(&host.lock);
-	if (module != NULL)
-		FreeLibrary(module);
+	free_owed();
 	if (result != 0)
 		complain("WSPCleanup failed");
 	return sys.WSACleanup();

@@ -27,9 +27,12 @@ struct system_calls {
 extern struct system_calls sys;
 bool system_load(void);
 
-/* host.c: start and stop, the provider. */
-const WSPPROC_TABLE *host_provider(
-	void); /* loaded by the first use; NULL with the last error set */
+/* host.c: start and stop, the provider: loaded by the first use. While a call is in it its code stays: who gets its
+ * table leaves when he does not need it any more. */
+const WSPPROC_TABLE *host_enter(void); /* NULL with the last error set */
+void host_leave(const WSPPROC_TABLE *const *provider);
+/* Of a variable that is left with its block. */
+#define IN_PROVIDER __attribute__((cleanup(host_leave)))
 bool host_is_started(void);
 bool host_wants(int family, int type, int protocol);
 const WSAPROTOCOL_INFOW *host_entry(int family);	/* NULL: not a family of the provider */
@@ -38,7 +41,8 @@ bool host_is_disguise(void);				/* WSD_TEST_DISGUISE */
 bool host_is_ours(const GUID *provider, DWORD catalogue_id);
 
 /* socket.c: socket handles of the provider. */
-const WSPPROC_TABLE *socket_provider(SOCKET s); /* NULL: not one of the provider's */
+bool socket_is_ours(SOCKET s);
+const WSPPROC_TABLE *socket_enter(SOCKET s); /* host_enter; NULL: not one of the provider's */
 SOCKET WSPAPI upcall_create_handle(DWORD entry, DWORD_PTR context, LPINT error);
 int WSPAPI upcall_close_handle(SOCKET s, LPINT error);
 int WSPAPI upcall_query_context(SOCKET s, PDWORD_PTR context, LPINT error);

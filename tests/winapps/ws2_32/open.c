@@ -13,7 +13,7 @@ static __thread bool inside;
 
 static SOCKET open_ours(int family, int type, int protocol, LPWSAPROTOCOL_INFOW info, DWORD flags)
 {
-	const WSPPROC_TABLE *provider = host_provider();
+	IN_PROVIDER const WSPPROC_TABLE *provider = host_enter();
 	WSAPROTOCOL_INFOW entry;
 	int error = 0;
 	SOCKET s;
@@ -74,7 +74,7 @@ SOCKET WSAAPI socket(int family, int type, int protocol)
 
 int WSAAPI WSADuplicateSocketW(SOCKET s, DWORD process, LPWSAPROTOCOL_INFOW info)
 {
-	const WSPPROC_TABLE *provider = socket_provider(s);
+	IN_PROVIDER const WSPPROC_TABLE *provider = socket_enter(s);
 	int error = 0;
 
 	if (provider == NULL)
@@ -87,7 +87,7 @@ int WSAAPI WSADuplicateSocketA(SOCKET s, DWORD process, LPWSAPROTOCOL_INFOA info
 	WSAPROTOCOL_INFOW wide;
 	int result;
 
-	if (socket_provider(s) == NULL)
+	if (!socket_is_ours(s))
 		return sys.WSADuplicateSocketA(s, process, info);
 	result = WSADuplicateSocketW(s, process, &wide);
 	if (result == 0)

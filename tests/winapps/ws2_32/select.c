@@ -29,7 +29,7 @@ static struct set *copy_part(const fd_set *from, bool ours)
 		abort();
 	set->count = 0;
 	for (i = 0; i < count; i++)
-		if ((socket_provider(from->fd_array[i]) != NULL) == ours)
+		if (socket_is_ours(from->fd_array[i]) == ours)
 			set->s[set->count++] = from->fd_array[i];
 	return set;
 }
@@ -81,7 +81,7 @@ static void hurry(struct timeval *time)
 
 static int select_ours(SOCKET first, fd_set *const sets[3], const struct timeval *timeout)
 {
-	const WSPPROC_TABLE *provider = socket_provider(first);
+	IN_PROVIDER const WSPPROC_TABLE *provider = socket_enter(first);
 	struct timeval copy, *time = NULL;
 	int error = 0, result;
 
@@ -218,7 +218,7 @@ static int poll_once(LPWSAPOLLFD list, ULONG count)
 			list[i].revents = 0;
 			continue;
 		}
-		if (socket_provider(list[i].fd) != NULL)
+		if (socket_is_ours(list[i].fd))
 			list[i].revents = poll_one(list[i].fd, list[i].events);
 		else if (sys.WSAPoll(&list[i], 1, 0) == SOCKET_ERROR)
 			list[i].revents = POLLNVAL;
@@ -234,7 +234,7 @@ int WSAAPI WSAPoll(LPWSAPOLLFD list, ULONG count, INT timeout)
 	int ready;
 
 	for (ULONG i = 0; list != NULL && i < count; i++)
-		ours = ours || socket_provider(list[i].fd) != NULL;
+		ours = ours || socket_is_ours(list[i].fd);
 	if (!ours) {
 		ready = sys.WSAPoll(list, count, timeout);
 		/* Wine's fails if no socket is one any more. */

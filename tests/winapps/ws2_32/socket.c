@@ -72,8 +72,11 @@ int WSPAPI upcall_close_handle(SOCKET s, LPINT error)
 	AcquireSRWLockExclusive(&lock);
 	place = place_of(s);
 	entry = *place;
-	if (entry != NULL)
+	if (entry != NULL) {
 		*place = entry->next;
+		/* Within the lock: who finds that it is not ours must not find it with the system either. */
+		(void)sys.closesocket(s);
+	}
 	ReleaseSRWLockExclusive(&lock);
 	if (entry == NULL) {
 		*error = WSAENOTSOCK;
@@ -82,7 +85,6 @@ int WSPAPI upcall_close_handle(SOCKET s, LPINT error)
 	if (entry->port != NULL)
 		CloseHandle(entry->port);
 	free(entry);
-	(void)sys.closesocket(s);
 	return 0;
 }
 
@@ -111,34 +113,41 @@ int WSPAPI upcall_query_context(SOCKET s, PDWORD_PTR context, LPINT error)
 	return 0;
 }
 
-const WSPPROC_TABLE *socket_provider(SOCKET s)
+bool socket_is_ours(SOCKET s)
 {
 	struct entry entry;
 
-	return look_up(s, &entry) ? host_provider() : NULL;
+	return look_up(s, &entry);
+}
+
+const WSPPROC_TABLE *socket_enter(SOCKET s)
+{
+	return socket_is_ours(s) ? host_enter() : NULL;
 }
 
 bool socket_associate(SOCKET s, HANDLE port, ULONG_PTR key)
 {
-	struct entry *entry;
-	bool done = false;
+	DWORD error = ERROR_INVALID_HANDLE; /* closed since it was looked at */
 	HANDLE self = GetCurrentProcess(), copy;
+	struct entry *entry;
 
 	if (!DuplicateHandle(self, port, self, &copy, 0, FALSE, DUPLICATE_SAME_ACCESS))
 		return false;
 	AcquireSRWLockExclusive(&lock);
 	entry = *place_of(s);
-	if (entry != NULL && entry->port == NULL) {
+	if (entry != NULL && entry->port != NULL) {
+		error = ERROR_INVALID_PARAMETER; /* it has one */
+	} else if (entry != NULL) {
 		entry->port = copy;
 		entry->key = key;
-		done = true;
+		error = 0;
 	}
 	ReleaseSRWLockExclusive(&lock);
-	if (!done) {
+	if (error != 0) {
 		CloseHandle(copy);
-		SetLastError(ERROR_INVALID_PARAMETER);
+		SetLastError(error);
 	}
-	return done;
+	return error == 0;
 }
 
 bool socket_set_modes(SOCKET s, UCHAR flags)

@@ -22,7 +22,7 @@ INT WSAAPI WSAAddressToStringW(LPSOCKADDR address, DWORD address_length, LPWSAPR
 			       LPWSTR text, LPDWORD length)
 {
 	enum owner owner = owner_of(address != NULL ? address->sa_family : AF_INET, info);
-	const WSPPROC_TABLE *provider = owner == OURS ? host_provider() : NULL;
+	IN_PROVIDER const WSPPROC_TABLE *provider = owner == OURS ? host_enter() : NULL;
 	int error = 0;
 
 	if (owner == NOBODY)
@@ -64,7 +64,7 @@ INT WSAAPI WSAStringToAddressW(LPWSTR text, INT family, LPWSAPROTOCOL_INFOW info
 			       LPSOCKADDR address, LPINT length)
 {
 	enum owner owner = owner_of(family, info);
-	const WSPPROC_TABLE *provider = owner == OURS ? host_provider() : NULL;
+	IN_PROVIDER const WSPPROC_TABLE *provider = owner == OURS ? host_enter() : NULL;
 	int error = 0;
 
 	if (owner == NOBODY)

@@ -118,16 +118,22 @@ void wsd_roster_open(void)
 	wsd_mutex_unlock(&lock);
 }
 
+/* [lock] The record goes with the last stop, or with the last socket, which a call may have kept behind it. */
+static void drop_unused(void)
+{
+	if (roster.started > 0 || !roster.header || roster.used_count > 0 || roster.unlisted > 0)
+		return;
+	wsd_record_unmap(roster.header, LENGTH);
+	(void)wsd_record_remove(roster.name);
+	wsd_record_close(roster.record);
+	roster.header = NULL;
+}
+
 void wsd_roster_close(void)
 {
 	lock_roster();
-	if (--roster.started == 0 && roster.header && roster.used_count == 0 &&
-	    roster.unlisted == 0) {
-		wsd_record_unmap(roster.header, LENGTH);
-		(void)wsd_record_remove(roster.name);
-		wsd_record_close(roster.record);
-		roster.header = NULL;
-	}
+	roster.started--;
+	drop_unused();
 	wsd_mutex_unlock(&lock);
 }
 
@@ -221,6 +227,7 @@ void wsd_roster_leave(struct wsd_socket *sock)
 	} else if (roster.header) {
 		set_unlisted(sock, false);
 	}
+	drop_unused();
 	wsd_mutex_unlock(&lock);
 	sock->roster_slot = 0;
 }

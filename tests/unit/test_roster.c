@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* test_roster.c - a list of sockets that somebody else has written: what is told of it. On every system. */
+/* test_roster.c - a list of sockets that somebody else has written: what is told of it; and how long there is one. On
+ * every system. */
 #include "tests/lib/test.h"
 
 #include <stdio.h>
@@ -213,6 +214,40 @@ static void that_of_the_dead_is_removed(void **state)
 	assert_false(wsd_record_exists(name));
 }
 
+static void count_record(const char *found, void *arg)
+{
+	(void)found;
+	++*(unsigned *)arg;
+}
+
+static unsigned own_records(void)
+{
+	char prefix[WSD_RECORD_NAME];
+	unsigned count = 0;
+
+	snprintf(prefix, sizeof(prefix), WSD_ROSTER_PREFIX "%u-", (unsigned)wsd_process_id());
+	wsd_record_each(prefix, count_record, &count);
+	return count;
+}
+
+/* A call may keep a socket behind the last WSPCleanup: on Windows the DLL goes when it returns, and with it whoever
+ * could take the record away. */
+static void the_last_socket_takes_the_record_away(void **state)
+{
+	static struct wsd_socket sock = { .state = WSD_SOCK_BOUND, .handle = INVALID_SOCKET };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		wsd_roster_open();
+		assert_int_equal(own_records(), 1);
+		wsd_roster_update(&sock);
+		wsd_roster_close();
+		assert_int_equal(own_records(), 1);
+		wsd_roster_leave(&sock);
+		assert_int_equal(own_records(), 0);
+	}
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -225,6 +260,7 @@ int main(void)
 		TEST(a_count_is_not_believed),
 		TEST(one_that_is_being_written_is_left_out),
 		TEST(that_of_the_dead_is_removed),
+		cmocka_unit_test(the_last_socket_takes_the_record_away),
 	};
 
 	test_deadline(60);

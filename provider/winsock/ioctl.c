@@ -10,6 +10,7 @@
 #include <openwsd/mstcpip.h>
 
 #include "rdma_backend/base/base.h"
+#include "rdma_backend/base/platform.h"
 
 #define ADDRESSES_MAX 256u
 
@@ -461,6 +462,9 @@ static int extension_pointer(unsigned mode, const struct ioctl_call *call, DWORD
 	function = wsd_extension_find(mode, &id, &error);
 	if (function == NULL)
 		return error;
+	/* Programs call it past ws2_32, which would not know that a call is under way, or keep it for later. */
+	if (mode == WSD_MODE_STREAM)
+		wsd_code_stays();
 	memcpy(call->out, &function, sizeof(function));
 	*bytes = sizeof(function);
 	return 0;

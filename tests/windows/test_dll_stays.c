@@ -2,9 +2,9 @@
 /*
  * test_dll_stays.c - a completion routine that is queued when the last WSPCleanup returns: its code stays in memory
  * behind FreeLibrary, and it runs when its thread waits. What stays serves whoever loads the DLL next, and leaves no
- * more behind each time.
+ * more behind each time. Or an extension function, which the program may have kept: it can be called.
  *
- *   test_dll_stays OPENWSD.DLL
+ *   test_dll_stays OPENWSD.DLL [function]
  */
 #include "tests/conformance/host.h"
 #include "tests/windows/handles.h"
@@ -80,16 +80,39 @@ static bool is_loaded(void)
 	return GetModuleHandleA("openwsd.dll") != NULL;
 }
 
+/* Told before the last WSPCleanup, and called when the DLL has been freed. */
+static bool function_stays(void)
+{
+	HMODULE module = LoadLibraryA(dll);
+	GUID id = WSAID_DISCONNECTEX;
+	LPFN_DISCONNECTEX disconnect;
+	DWORD bytes;
+	bool good;
+
+	if (module == NULL || !start(module))
+		return false;
+	good = spi.lpWSPIoctl(INVALID_SOCKET, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof(id),
+			      &disconnect, sizeof(disconnect), &bytes, NULL, NULL, NULL,
+			      &host_error) == 0;
+	good = host_cleanup() == 0 && good;
+	return FreeLibrary(module) && good && is_loaded() &&
+	       !disconnect(INVALID_SOCKET, NULL, 0, 0) && GetLastError() == WSANOTINITIALISED;
+}
+
 int main(int argc, char **argv)
 {
 	char ipv4[] = "ipv4", *family[] = { argv[0], ipv4, NULL };
 	unsigned threads, handles, after;
 	bool good = true;
 
-	if (argc != 2)
+	if (argc != 2 && argc != 3)
 		return 2;
 	dll = argv[1];
 	host_begin(2, family);
+	if (argc == 3) {
+		CHECK(function_stays());
+		return check_result();
+	}
 	CHECK(use(false) && !is_loaded());
 	threads = threads_before();
 	CHECK(use(true) && op.calls == 0);

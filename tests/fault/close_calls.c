@@ -4,10 +4,75 @@
 
 static char memory[BIG];
 
+#ifdef _WIN32 /* where they are no functions of a library */
+static void (*extension(SOCKET s, GUID id))(void)
+{
+	void (*function)(void) = NULL;
+	DWORD n;
+
+	(void)WSAIoctl(s, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof(id), &function,
+		       sizeof(function), &n, NULL, NULL);
+	return function;
+}
+
+static BOOL disconnect(SOCKET s)
+{
+	LPFN_DISCONNECTEX function = (LPFN_DISCONNECTEX)extension(s, (GUID)WSAID_DISCONNECTEX);
+
+	return function && function(s, NULL, 0, 0);
+}
+
+static BOOL begin_connect(SOCKET s, const struct sockaddr_in *to, DWORD *n, WSAOVERLAPPED *ov)
+{
+	LPFN_CONNECTEX function = (LPFN_CONNECTEX)extension(s, (GUID)WSAID_CONNECTEX);
+
+	return function && function(s, (const struct sockaddr *)to, sizeof(*to), NULL, 0, n, ov);
+}
+#else
+static BOOL disconnect(SOCKET s)
+{
+	return DisconnectEx(s, NULL, 0, 0);
+}
+
+static BOOL begin_connect(SOCKET s, const struct sockaddr_in *to, DWORD *n, WSAOVERLAPPED *ov)
+{
+	return ConnectEx(s, (const struct sockaddr *)to, sizeof(*to), NULL, 0, n, ov);
+}
+#endif
+
 static int code_of(int result)
 {
 	return result == SOCKET_ERROR ? WSAGetLastError() : 0;
 }
+
+#ifdef _WIN32
+/* The number of a socket that is gone may be another's: of the next one that this thread makes; of one below the
+ * provider, which holds the port, and on which a listen succeeds; or of a pipe, of which Wine does not say that it is
+ * no socket. None of them accepts. */
+static int of_listener(const struct victim *v, int error)
+{
+	bool another = error == WSAEINVAL || error == WSAEOPNOTSUPP;
+
+	return another && atomic_load(&v->taken) ? WSAENOTSOCK : error;
+}
+
+static bool again(const struct victim *v, int error)
+{
+	return error == 0 && !atomic_load(&v->gone);
+}
+#else
+static int of_listener(const struct victim *v, int error)
+{
+	(void)v;
+	return error;
+}
+
+static bool again(const struct victim *v, int error)
+{
+	(void)v;
+	return error == 0;
+}
+#endif
 
 /* --- calls that block --- */
 
@@ -63,7 +128,7 @@ static int do_accept(struct victim *v)
 {
 	SOCKET s = accept(v->s, NULL, NULL);
 
-	return s == INVALID_SOCKET ? WSAGetLastError() : 0;
+	return s == INVALID_SOCKET ? of_listener(v, WSAGetLastError()) : 0;
 }
 
 /* The listener decides itself and never does, so this one waits. */
@@ -82,7 +147,7 @@ static int do_select(struct victim *v)
 		FD_ZERO(&set);
 		FD_SET(v->s, &set);
 		n = select(0, &set, NULL, NULL, &at_most);
-	} while (n == 0);
+	} while (again(v, n));
 	return code_of(n);
 }
 
@@ -93,7 +158,7 @@ static int do_poll(struct victim *v)
 
 	do
 		n = WSAPoll(&fd, 1, 100);
-	while (n == 0);
+	while (again(v, n));
 	return code_of(n);
 }
 
@@ -118,7 +183,7 @@ static int do_transmit(struct victim *v)
 
 static int do_disconnect(struct victim *v)
 {
-	return DisconnectEx(v->s, NULL, 0, 0) ? 0 : WSAGetLastError();
+	return disconnect(v->s) ? 0 : WSAGetLastError();
 }
 
 /* --- overlapped calls, and what waits for them --- */
@@ -237,10 +302,14 @@ static int do_accept_ex(struct victim *v)
 
 	if (s == INVALID_SOCKET)
 		return WSAGetLastError();
+	if (s == v->s) { /* it has the number of the one that is gone */
+		closesocket(s);
+		return WSAENOTSOCK;
+	}
 	error = AcceptEx(v->s, s, bytes, 0, 64, 64, &n, &ov) ? 0 : WSAGetLastError();
 	error = result_of_pending(v, &ov, error);
 	closesocket(s);
-	return error;
+	return of_listener(v, error);
 }
 
 static int do_connect_ex(struct victim *v)
@@ -251,10 +320,7 @@ static int do_connect_ex(struct victim *v)
 	int error = code_of(bind(v->s, (struct sockaddr *)&any, sizeof(any)));
 
 	if (error == 0)
-		error = ConnectEx(v->s, (struct sockaddr *)&v->pair.at, sizeof(v->pair.at), NULL, 0,
-				  &n, &ov)
-				? 0
-				: WSAGetLastError();
+		error = begin_connect(v->s, &v->pair.at, &n, &ov) ? 0 : WSAGetLastError();
 	return result_of_pending(v, &ov, error);
 }
 
@@ -270,7 +336,7 @@ static int do_names(struct victim *v)
 		error = code_of(getsockname(v->s, (struct sockaddr *)&at, &length));
 		if (error == 0)
 			error = code_of(getpeername(v->s, (struct sockaddr *)&at, &length));
-	} while (error == 0);
+	} while (again(v, error));
 	return error;
 }
 
@@ -287,7 +353,7 @@ static int do_options(struct victim *v)
 						   sizeof(length)));
 		if (error == 0)
 			error = code_of(ioctlsocket(v->s, FIONREAD, &bytes));
-	} while (error == 0);
+	} while (again(v, error));
 	return error;
 }
 
@@ -300,7 +366,7 @@ static int do_events(struct victim *v)
 		error = code_of(WSAEventSelect(v->s, v->event, FD_READ | FD_WRITE | FD_CLOSE));
 		if (error == 0)
 			error = code_of(WSAEnumNetworkEvents(v->s, v->event, &events));
-	} while (error == 0);
+	} while (again(v, error));
 	return error;
 }
 
@@ -310,8 +376,8 @@ static int do_listen(struct victim *v)
 
 	do
 		error = code_of(listen(v->s, 5));
-	while (error == 0);
-	return error;
+	while (again(v, error));
+	return of_listener(v, error);
 }
 
 static int do_shutdown(struct victim *v)
@@ -320,7 +386,7 @@ static int do_shutdown(struct victim *v)
 
 	do
 		error = code_of(shutdown(v->s, SD_SEND));
-	while (error == 0);
+	while (again(v, error));
 	return error;
 }
 
@@ -338,7 +404,7 @@ static int do_socket(struct victim *v)
 		closesocket(s);
 		length = sizeof(value);
 		error = code_of(getsockopt(v->s, SOL_SOCKET, SO_ERROR, (char *)&value, &length));
-	} while (error == 0);
+	} while (again(v, error));
 	return error;
 }
 
@@ -358,8 +424,8 @@ static int do_accept_many(struct victim *v)
 		error = server == INVALID_SOCKET ? WSAGetLastError() : 0;
 		closesocket(client);
 		closesocket(server);
-	} while (error == 0);
-	return error;
+	} while (again(v, error));
+	return of_listener(v, error);
 }
 
 static int do_close(struct victim *v)

@@ -15,8 +15,8 @@ struct victim {
 	struct pair pair;
 	SOCKET s; /* the one that is closed: client, server or listener */
 	const struct call *call;
-	atomic_bool inside, ended;
-	int result; /* code of the failing call, 0 */
+	atomic_bool inside, ended, taken, gone; /* taken: from now on it may be gone */
+	int result;				/* code of the failing call, 0 */
 	WSAEVENT event;
 	HANDLE port;
 };

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """check_sockets.py WSDCTL HOLD_SOCKETS: wsdctl sockets tells the sockets of living processes of this user, in every
-state and on every path, with the reasons and the quality of service, and is not misled by what else lies there."""
+state and on every path, with the reasons and the quality of service, and is not misled by what else lies there. Both
+may be Windows programs."""
 
 import contextlib
 import fcntl
+import glob
 import json
 import os
 import socket
@@ -14,11 +16,21 @@ import sys
 import tempfile
 import time
 
-FOLDER = "/dev/shm"
+WINDOWS = sys.argv[1].endswith(".exe")
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+WINE = os.path.join(TOP, "tests/windows/wine")
 PREFIX = "openwsd-sockets-"
+PROGRAM = os.path.basename(sys.argv[2])
 SLOTS = 4096
 EWOULDBLOCK, ECONNREFUSED, ECONNRESET = 10035, 10061, 10054
 problems = []
+
+
+def folder():
+    """Where the processes write down what they have."""
+    if not WINDOWS:
+        return "/dev/shm"
+    return glob.glob(os.path.join(TOP, "build/wine/drive_c/users/*/AppData/Local/openwsd"))[0]
 
 
 def check(condition, *what):
@@ -27,8 +39,9 @@ def check(condition, *what):
 
 
 def environment(backends):
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("WSD_")}
-    return dict(kept, WSD_CONFIG="/dev/null", WSD_BACKENDS=backends, WSD_MODULE_DIR="/nowhere",
+    tests = ("WSD_TEST_PROVIDER", "WSD_TEST_BASE", "WSD_TEST_SLOW")
+    kept = {key: value for key, value in os.environ.items() if key in tests or not key.startswith("WSD_")}
+    return dict(kept, WSD_CONFIG="nul" if WINDOWS else "/dev/null", WSD_BACKENDS=backends, WSD_MODULE_DIR="/nowhere",
                 WSD_QOS_LEDGER=f"test-sockets-{os.getpid()}"[:24])
 
 
@@ -36,9 +49,11 @@ class Holder:
     """A process with sockets."""
 
     def __init__(self, program, backends, more):
-        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        command = [WINE, "--exec", program] if WINDOWS else [program]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                         env=dict(environment(backends), **more))
-        self.pid = self.process.pid
+        self.pid = self.do("process")
+        check(WINDOWS or self.pid == self.process.pid, "process", self.pid, self.process.pid)
 
     def tell(self, verb, number=0):
         print(verb, number, file=self.process.stdin, flush=True)
@@ -71,7 +86,8 @@ def holding(program, backends, **more):
 
 
 def run(tool, *args):
-    done = subprocess.run([tool, "sockets", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    command = [WINE, tool] if WINDOWS else [tool]
+    done = subprocess.run([*command, "sockets", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           check=False, timeout=60, env=environment("shm,tcp"))
     check(done.returncode == 0, "exit status", done.returncode, done.stderr)
     return done.stdout
@@ -119,7 +135,7 @@ def check_states(tool, program, path):
         listening = states["listening"][0]
         check(listening["local"] == f"127.0.0.1:{port}" and listening["peer"] == "", listening)
         check(listening["path"] == path and listening["mode"] == "D", listening)
-        check(listening["program"] == "hold_sockets", listening)
+        check(listening["program"] == PROGRAM, listening)
         check(holder.do("connect", port) == 0, path, "connect")
         check(holder.do("accept") == 0, path, "accept")
         ends = wait_for_ends(tool, holder)
@@ -134,7 +150,7 @@ def check_states(tool, program, path):
         check(holder.do("close") == 0, path, "close")
         check(sorted(table(tool, holder)[0]) == ["bound", "listening"], table(tool, holder)[0])
         out = run(tool)
-        check(f"{holder.pid} hold_sockets" in out and "listening" in out and path in out, out)
+        check(f"{holder.pid} {PROGRAM}" in out and "listening" in out and path in out, out)
 
 
 def check_connecting(tool, program, path):
@@ -218,7 +234,7 @@ def check_ends(tool, program):
             elif how == "exit":
                 holder.tell("exit", 0)
                 holder.process.wait()
-                check(not records(holder), how, records(holder))
+                check(len(records(holder)) <= WINDOWS, how, records(holder))  # there it is as if it had died
             else:
                 holder.do("cleanup")
                 check(not records(holder), how, records(holder))
@@ -255,15 +271,15 @@ def check_full(tool, program):
 
 
 def records(holder):
-    return [name for name in os.listdir(FOLDER) if name.startswith(f"{PREFIX}{holder.pid}-")]
+    return [name for name in os.listdir(folder()) if name.startswith(f"{PREFIX}{holder.pid}-")]
 
 
 def check_foreign(tool, program):
     """What is not ours is not read, what is rubbish is removed, and neither hides the others."""
-    made = []
+    made, strange = [], []
 
     def make(name, content, mode=0o600, owner=None):
-        path = os.path.join(FOLDER, PREFIX + name)
+        path = os.path.join(folder(), PREFIX + name)
         made.append(path)
         with open(path, "wb") as file:
             file.write(content)
@@ -277,27 +293,32 @@ def check_foreign(tool, program):
         with holding(program, "shm") as holder:
             holder.do("listen")
             dead = [make("1-garbage", os.urandom(5000)), make("2-empty", b""), make("3-dead", good)]
-            others = [make("4-open", good, mode=0o666)]
-            if os.geteuid() == 0:
+            others = []
+            if not WINDOWS:  # where the folder says whose they are
+                others = [make("4-open", good, mode=0o666)]
+                strange.append(os.path.join(folder(), PREFIX + "6-link"))
+                os.symlink("/etc/passwd", strange[0])
+            if not WINDOWS and os.geteuid() == 0:
                 others.append(make("5-theirs", good, owner=65534))
-            made.append(os.path.join(FOLDER, PREFIX + "6-link"))
-            os.symlink("/etc/passwd", made[-1])
+            strange.append(os.path.join(folder(), PREFIX + "7-folder"))
+            os.mkdir(strange[-1])
             states, told = table(tool, holder)
             check(list(states) == ["listening"], states)
             check(all(entry["pid"] != 4242 for entry in told["sockets"]), told)
             check(not any(os.path.exists(path) for path in dead), "rubbish was not removed")
             check(all(os.path.exists(path) for path in others), "another user's was removed")
+            check(all(os.path.lexists(path) for path in strange), "what is no file was removed")
     finally:
-        for path in made:
+        for path in made + strange:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+                os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
 
 
 def check_scribbled(tool, program):
     """Who writes into the list of another process misleads its readers; the process does not notice."""
     with holding(program, "shm") as holder:
         port = holder.do("listen")
-        path = os.path.join(FOLDER, records(holder)[0])
+        path = os.path.join(folder(), records(holder)[0])
         with open(path, "r+b") as file:
             file.write(b"\xff" * os.path.getsize(path))
         check(not table(tool, holder)[0], "a list full of ones")
@@ -323,9 +344,9 @@ def main():
             check_foreign(tool, program)
         check_scribbled(tool, program)
     finally:
-        ledger = f"{FOLDER}/openwsd-{environment('')['WSD_QOS_LEDGER']}-{os.geteuid()}-2"
+        user = 0 if WINDOWS else os.geteuid()
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(ledger)
+            os.unlink(f"{folder()}/openwsd-{environment('')['WSD_QOS_LEDGER']}-{user}-2")
     for problem in problems:
         print(problem)
     return 1 if problems else 0

@@ -4,10 +4,14 @@
  * to them, and is answered by one line, a number: a port, an error of Winsock or 0. Before it "tell" has one with
  * what SO_OPENWSD_PATH and SO_OPENWSD_REASONS say.
  */
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifndef _WIN32
 #include <sys/resource.h>
+#endif
+#include <unistd.h>
 
 #include <openwsd/openwsd.h>
 #include <openwsd/winsock2.h>
@@ -171,6 +175,12 @@ static int do_close(void)
 	return error_of(closesocket(client));
 }
 
+/* As the lists of the system have it: on Windows the one who starts it does not know. */
+static int do_process(void)
+{
+	return (int)getpid();
+}
+
 static int run(const char *verb, int number)
 {
 	if (strcmp(verb, "listen") == 0)
@@ -199,20 +209,31 @@ static int run(const char *verb, int number)
 		return do_san();
 	if (strcmp(verb, "close") == 0)
 		return do_close();
+	if (strcmp(verb, "process") == 0)
+		return do_process();
 	return -1;
 }
 
-int main(void)
+/* As many descriptors as it may have. Handles of Windows have no such limit. */
+static void allow_many(void)
 {
+#ifndef _WIN32
 	struct rlimit files;
-	WSADATA data;
-	char verb[16];
-	int number, result = 0;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
+#endif
+}
+
+int main(void)
+{
+	WSADATA data;
+	char verb[16];
+	int number, result = 0;
+
+	allow_many();
 	if (WSAStartup(MAKEWORD(2, 2), &data) != 0)
 		return 1;
 	while (scanf("%15s %d", verb, &number) == 2) {

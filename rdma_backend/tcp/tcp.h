@@ -108,7 +108,9 @@ struct wsd_queue {
 	/* Owner only from here on. */
 	uint64_t endpoints; /* made so far */
 	struct wsd_list timers, listeners;
-	int spare; /* with a listener: a descriptor to tell that there are none; -1 = none */
+	struct wsd_list
+		leaving; /* destroyed listeners, until each request that is on its way has its answer */
+	int spare;	 /* with a listener: a descriptor to tell that there are none; -1 = none */
 	uint64_t timer_set;	 /* when the timer will fire; UINT64_MAX = not set */
 	struct wsd_list retired; /* struct tcp_retired */
 	struct tcp_ready batch[TCP_BATCH_READY];
@@ -124,7 +126,9 @@ struct wsd_listener_ep {
 	struct tcp_source source;
 	struct wsd_queue *queue;
 	void *context;
-	struct wsd_list link; /* in queue->listeners */
+	struct wsd_list link; /* in queue->listeners, or in queue->leaving */
+	bool leaving;
+	struct tcp_retired retired;
 	struct wsd_addr local;
 	uint32_t backlog, reported;
 	uint32_t silent; /* requests that are still being read */
@@ -340,6 +344,8 @@ void tcp_mem_free(struct wsd_region *region);
 enum wsd_status tcp_listen(struct wsd_queue *queue, const struct wsd_addr *local, uint32_t backlog,
 			   void *context, struct wsd_listener_ep **listener);
 void tcp_listener_destroy(struct wsd_listener_ep *listener);
+/* Those that wait for requests still. */
+void tcp_listeners_forget(struct wsd_queue *queue);
 void tcp_listener_ready(struct wsd_listener_ep *listener);
 void tcp_request_ready(struct wsd_request *request);
 void tcp_request_emit(struct wsd_request *request, struct tcp_sink *sink);

@@ -103,6 +103,16 @@ enum wsd_status tcp_listen(struct wsd_queue *queue, const struct wsd_addr *local
 	return WSD_OK;
 }
 
+/* It was destroyed, and the last of its requests has gone: the memory goes, once. */
+static void listener_left(struct wsd_listener_ep *listener)
+{
+	if (!listener->leaving || !wsd_list_empty(&listener->incoming) ||
+	    wsd_list_empty(&listener->link))
+		return;
+	wsd_list_remove(&listener->link);
+	tcp_retire(listener->queue, &listener->retired, listener);
+}
+
 void tcp_request_free(struct wsd_request *request)
 {
 	struct wsd_listener_ep *listener = request->listener;
@@ -115,6 +125,7 @@ void tcp_request_free(struct wsd_request *request)
 	tcp_timer_stop(&request->timer);
 	tcp_source_close(listener->queue, &request->source);
 	tcp_retire(listener->queue, &request->retired, request);
+	listener_left(listener);
 }
 
 static void request_expired(struct tcp_timer *timer, uint64_t now)
@@ -276,10 +287,32 @@ static void hand_to_exact_listener(struct wsd_request *request)
 		wsd_list_remove(&request->link);
 		request->listener->silent--;
 		wsd_list_append(&other->incoming, &request->link);
+		listener_left(request->listener);
 		request->listener = other;
 		other->silent++;
 		return;
 	}
+}
+
+/* why: WSD_OK where its listener has decided. */
+static void turn_down(struct wsd_request *request, enum wsd_status why, const void *data,
+		      uint32_t data_length)
+{
+	uint8_t bytes[TCP_HEADER_BYTES + TCP_HELLO_BYTES + WSD_REPLY_DATA_MAX];
+	struct iovec iov = { .iov_base = bytes };
+
+	if (data_length > WSD_REPLY_DATA_MAX)
+		data_length = WSD_REPLY_DATA_MAX;
+	if (request->state != TCP_REQ_GONE) {
+		iov.iov_len =
+			tcp_greeting(NULL, TCP_FRAME_REJECT, request->hello.nonce, &request->local,
+				     &request->remote, data, data_length, bytes);
+		tcp_frame_explain(bytes, why);
+		/* If it does not fit or the connector is gone there is nobody to tell. */
+		if (tcp_os_send(request->source.fd, &iov, 1) > 0)
+			tcp_os_shutdown_write(request->source.fd);
+	}
+	tcp_request_free(request);
 }
 
 static void request_complete(struct wsd_request *request)
@@ -297,6 +330,10 @@ static void request_complete(struct wsd_request *request)
 	}
 	hand_to_exact_listener(request);
 	listener = request->listener;
+	if (listener->leaving) {
+		turn_down(request, WSD_ENOLISTENER, NULL, 0);
+		return;
+	}
 	if (listener->reported >= listener->backlog) {
 		tcp_reject(request, NULL, 0);
 		return;
@@ -389,45 +426,47 @@ void tcp_request_emit(struct wsd_request *request, struct tcp_sink *sink)
 	event->remote = request->remote;
 }
 
-/* why: WSD_OK where its listener has decided. */
-static void turn_down(struct wsd_request *request, enum wsd_status why, const void *data,
-		      uint32_t data_length)
-{
-	uint8_t bytes[TCP_HEADER_BYTES + TCP_HELLO_BYTES + WSD_REPLY_DATA_MAX];
-	struct iovec iov = { .iov_base = bytes };
-
-	if (data_length > WSD_REPLY_DATA_MAX)
-		data_length = WSD_REPLY_DATA_MAX;
-	if (request->local.family != WSD_FAMILY_NONE && request->state != TCP_REQ_GONE) {
-		iov.iov_len =
-			tcp_greeting(NULL, TCP_FRAME_REJECT, request->hello.nonce, &request->local,
-				     &request->remote, data, data_length, bytes);
-		tcp_frame_explain(bytes, why);
-		/* If it does not fit or the connector is gone there is nobody to tell. */
-		if (tcp_os_send(request->source.fd, &iov, 1) > 0)
-			tcp_os_shutdown_write(request->source.fd);
-	}
-	tcp_request_free(request);
-}
-
 void tcp_reject(struct wsd_request *request, const void *data, uint32_t data_length)
 {
 	turn_down(request, WSD_OK, data, data_length);
 }
 
+/* Who has had our banner is sending its request: to close its connection now would reset it, and a system whose reset
+ * drops what was not read could not tell that from an answer. So it is read and answered as the others are. */
 void tcp_listener_destroy(struct wsd_listener_ep *listener)
 {
 	struct wsd_queue *queue = listener->queue;
+	struct wsd_list *node, *after;
 
-	while (!wsd_list_empty(&listener->incoming))
-		turn_down(wsd_container(listener->incoming.next, struct wsd_request, link),
-			  WSD_ENOLISTENER, NULL, 0);
+	listener->leaving = true;
 	tcp_timer_stop(&listener->resume);
-	wsd_list_remove(&listener->link);
 	tcp_source_close(queue, &listener->source);
+	wsd_list_remove(&listener->link);
+	wsd_list_append(&queue->leaving, &listener->link);
 	if (wsd_list_empty(&queue->listeners)) {
 		tcp_os_close(queue->spare);
 		queue->spare = -1;
 	}
-	queue->device->host->free(listener);
+	wsd_list_for_each_safe(node, after, &listener->incoming) {
+		struct wsd_request *request = wsd_container(node, struct wsd_request, link);
+
+		if (request->state == TCP_REQ_READING)
+			request_read(request);
+		else
+			turn_down(request, WSD_ENOLISTENER, NULL, 0);
+	}
+	listener_left(listener);
+}
+
+void tcp_listeners_forget(struct wsd_queue *queue)
+{
+	struct wsd_list *node, *request, *after;
+
+	while ((node = queue->leaving.next) != &queue->leaving) {
+		struct wsd_listener_ep *listener =
+			wsd_container(node, struct wsd_listener_ep, link);
+
+		wsd_list_for_each_safe(request, after, &listener->incoming)
+			tcp_request_free(wsd_container(request, struct wsd_request, link));
+	}
 }

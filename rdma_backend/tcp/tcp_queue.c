@@ -364,6 +364,7 @@ enum wsd_status tcp_queue_create(struct wsd_device *device, uint32_t depth, void
 	wsd_list_init(&queue->flush);
 	wsd_list_init(&queue->timers);
 	wsd_list_init(&queue->listeners);
+	wsd_list_init(&queue->leaving);
 	wsd_list_init(&queue->retired);
 	tcp_regions_init(queue);
 	tcp_source_init(&queue->signal, TCP_SOURCE_SIGNAL, -1);
@@ -382,6 +383,7 @@ void tcp_queue_destroy(struct wsd_queue *queue)
 	const struct wsd_host *host = queue->device->host;
 	struct tcp_read *read;
 
+	tcp_listeners_forget(queue);
 	free_retired(queue);
 	tcp_os_close(queue->signal.fd);
 	tcp_os_close(queue->timer.fd);

@@ -168,7 +168,8 @@ static enum wsd_event_type turn_until_event(struct wsd_event *event)
 	return event->type;
 }
 
-/* The listener goes away under halves and whole requests; a request whose connector has left is accepted. */
+/* The listener goes away under halves and whole requests, and each is told that nobody has decided; a request whose
+ * connector has left is accepted. */
 static void test_closed(void **state)
 {
 	uint8_t request[REQUEST_BYTES];
@@ -176,7 +177,8 @@ static void test_closed(void **state)
 	struct wsd_event event, gone;
 	struct wsd_endpoint *ep;
 	struct wsd_addr addr;
-	intptr_t half, whole, holder;
+	struct tcp_frame frame;
+	intptr_t half, whole, silent, holder;
 	uint64_t nonce;
 
 	(void)state;
@@ -185,6 +187,7 @@ static void test_closed(void **state)
 	assert_int_equal(OPS->listen(me.queue, &addr, 4, NULL, &listener), WSD_OK);
 	half = raw_connect(tcp_candidate_port(addr.port, 0));
 	whole = raw_connect(tcp_candidate_port(addr.port, 0));
+	silent = raw_connect(tcp_candidate_port(addr.port, 0));
 	assert_false(next_event(&me, &event, 50000000));
 	{
 		uint8_t bytes[TCP_BANNER_BYTES];
@@ -209,11 +212,19 @@ static void test_closed(void **state)
 	assert_true(raw_send(whole, request, REQUEST_BYTES));
 	assert_int_equal(turn_until_event(&event), WSD_EV_REQUEST);
 	OPS->listener_destroy(listener);
-	assert_int_equal(drain(half), 0);
 	(void)drain(whole); /* the banner and a refusal */
+	assert_true(raw_send(half, request + REQUEST_BYTES / 2, REQUEST_BYTES - REQUEST_BYTES / 2));
+	assert_false(next_event(&me, &event, 50000000));
+	assert_int_equal(raw_receive_all(half, request, REQUEST_BYTES), REQUEST_BYTES);
+	assert_true(tcp_frame_decode(&frame, request));
+	assert_int_equal(frame.type, TCP_FRAME_REJECT);
+	assert_int_equal(frame.key, -(int)WSD_ENOLISTENER);
+	assert_int_equal(drain(half), 0);
 	raw_close(half);
 	raw_close(whole);
 	side_close(&me);
+	assert_int_equal(drain(silent), TCP_BANNER_BYTES); /* it could have asked until now */
+	raw_close(silent);
 	raw_close(holder);
 }
 

@@ -296,8 +296,11 @@ static bool run_timers(struct wsd_engine *engine)
 
 bool wsd_engine_round(struct wsd_engine *engine)
 {
+	/* relaxed, not a read-modify-write: written only with own */
+	uint64_t rounds = atomic_load_explicit(&engine->rounds, memory_order_relaxed);
 	bool any = false;
 
+	atomic_store_explicit(&engine->rounds, rounds + 1, memory_order_relaxed);
 	/* relaxed: what is missed here is seen after own is let go */
 	if (atomic_load_explicit(&engine->task_count, memory_order_relaxed))
 		any = run_tasks(engine);

@@ -100,6 +100,20 @@ bool wsd_engine_stop_timer(struct wsd_engine *engine, struct wsd_timer *timer);
  * True if anything was dispatched.
  */
 bool wsd_engine_poll(struct wsd_engine *engine);
+/*
+ * [no locks] For a call that would say "nothing there": a round that begins now, for which this waits while another
+ * thread has the engine, though not for ever. A round that dispatched something may have left more behind (a batch is
+ * limited, a device may spare itself a system call), so then it is worth up to WSD_LOOKS looks.
+ */
+enum wsd_look {
+	WSD_LOOK_NOTHING, /* and nothing has come since the mark, which was taken under the lock of the socket */
+	WSD_LOOK_ONCE, /* nothing is left, but another thread may have brought something since: try again */
+	WSD_LOOK_MORE /* something was dispatched: try again, and look again */
+};
+#define WSD_LOOKS 4u
+enum wsd_look wsd_engine_look(struct wsd_engine *engine, uint64_t mark);
+uint64_t wsd_engine_mark(const struct wsd_engine *engine); /* [any lock] */
+bool wsd_engines_look(void); /* the same at each engine; true: another look may tell more */
 /* [no locks] Make sure that queued tasks run soon: runs them here or leaves them to the owner. */
 void wsd_engine_kick(struct wsd_engine *engine);
 /* [no locks] Keeps the engine's background thread ready to own it (there is a listener, a connection or

@@ -86,6 +86,7 @@ struct wsd_engine {
 	atomic_bool gone;
 	atomic_bool armed;
 	_Atomic uint64_t visits; /* of callers */
+	_Atomic uint64_t rounds; /* begun, by anyone */
 
 	struct wsd_mutex leaf;
 	struct wsd_list tasks; /* leaf */

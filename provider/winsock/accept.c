@@ -114,7 +114,7 @@ static void reject(struct wsd_socket *sock)
 /* [lock] Until a request is at the head that nobody else is deciding about. 0 or a WSA code. */
 static int wait_for_request(struct wsd_socket *sock, struct wsd_caller *caller)
 {
-	bool polled = false;
+	unsigned looks = 0;
 
 	for (;;) {
 		enum wsd_status status = WSD_AGAIN;
@@ -133,13 +133,9 @@ static int wait_for_request(struct wsd_socket *sock, struct wsd_caller *caller)
 		if (status != WSD_AGAIN)
 			return wsd_error(status, WSD_CALL_ACCEPT);
 		if (sock->nonblocking) {
-			if (polled)
+			if (looks == WSD_LOOKS)
 				return WSAEWOULDBLOCK;
-			polled = true;
-			wsd_socket_leave(sock);
-			for (unsigned i = 0; i < wsd_engine_count(); i++)
-				(void)wsd_engine_poll(wsd_engine_at(i));
-			wsd_mutex_lock(&sock->lock);
+			looks = wsd_socket_look(sock) ? looks + 1 : WSD_LOOKS;
 			continue;
 		}
 		error = wsd_socket_wait(sock,

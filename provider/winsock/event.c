@@ -299,6 +299,19 @@ static int reset_first(struct wsd_socket *sock, WSAEVENT event)
 	return 0;
 }
 
+/* [lock, dropped meanwhile] What has come and is not recorded yet. Before the reset, as it sets the object. */
+static int look_first(struct wsd_socket *sock)
+{
+	bool more = sock->fd.mask != 0 && sock->fd.window == NULL;
+
+	for (unsigned looks = 0; more && sock->fd.record == 0 && looks < WSD_LOOKS; looks++) {
+		more = wsd_socket_look(sock);
+		if (sock->closed)
+			return WSAENOTSOCK;
+	}
+	return 0;
+}
+
 static int enum_entered(struct wsd_socket *sock, WSAEVENT hEventObject,
 			LPWSANETWORKEVENTS lpNetworkEvents, LPINT lpErrno)
 {
@@ -309,7 +322,9 @@ static int enum_entered(struct wsd_socket *sock, WSAEVENT hEventObject,
 	wsd_socket_ref(sock);
 	if (lpNetworkEvents == NULL)
 		error = WSAEFAULT;
-	else if (hEventObject != WSA_INVALID_EVENT)
+	else
+		error = look_first(sock);
+	if (error == 0 && hEventObject != WSA_INVALID_EVENT)
 		error = reset_first(sock, hEventObject);
 	if (error == 0)
 		wsd_fd_fetch(&sock->fd, lpNetworkEvents);

@@ -53,17 +53,31 @@ static int put(struct ioctl_call *call, const void *value, size_t size)
 	return 0;
 }
 
+static size_t readable_now(struct wsd_socket *sock)
+{
+	return sock->stream != NULL && sock->state != WSD_SOCK_CONNECTING
+		       ? wsd_stream_readable(sock->stream)
+		       : 0;
+}
+
 static int do_fionread(struct wsd_socket *sock, struct ioctl_call *call)
 {
-	u_long bytes = 0;
+	bool more = true;
+	size_t readable;
+	u_long bytes;
 
 	if (sock->state == WSD_SOCK_LISTENING)
 		return WSAEINVAL;
-	if (sock->stream != NULL && sock->state != WSD_SOCK_CONNECTING) {
-		size_t readable = wsd_stream_readable(sock->stream);
-
-		bytes = readable > UINT32_MAX ? UINT32_MAX : (u_long)readable;
+	readable = readable_now(sock);
+	for (unsigned looks = 0; more && readable == 0 && looks < WSD_LOOKS; looks++) {
+		if (sock->stream == NULL || wsd_stream_asks(sock->stream))
+			break;
+		more = wsd_socket_look(sock);
+		if (sock->closed)
+			return WSAENOTSOCK;
+		readable = readable_now(sock);
 	}
+	bytes = readable > UINT32_MAX ? UINT32_MAX : (u_long)readable;
 	return put(call, &bytes, sizeof(bytes));
 }
 

@@ -287,26 +287,35 @@ static int peek_blocking(struct wsd_socket *sock, struct recv_call *call)
 	}
 }
 
-/* [lock] Nothing was there: look once at the device, and try again if it had anything. Where the system was asked
- * there is nothing else to look at. */
+/* [lock] Nothing was there: look at the device, and try again if it had anything, or another thread has brought
+ * something meanwhile: what a send gave away before is found. Where the system was asked there is nothing else to
+ * look at. */
 static int recv_nonblocking(struct wsd_socket *sock, struct recv_call *call)
 {
 	struct wsd_engine *engine = sock->stream != NULL ? wsd_stream_engine(sock->stream) : NULL;
-	enum wsd_status status;
+	enum wsd_status status = WSD_AGAIN;
+	enum wsd_look look = WSD_LOOK_MORE;
 
 	if (!(call->flags & MSG_OOB)) {
 		wsd_recv_ask(sock, call->total);
 		if (wsd_socket_asked(sock, WSD_Q_RECV))
 			return WSAEWOULDBLOCK;
 	}
-	wsd_socket_leave(sock);
-	call->left = engine == NULL || !wsd_engine_poll(engine);
-	if (call->left)
-		return WSAEWOULDBLOCK;
-	wsd_mutex_lock(&sock->lock);
-	if (sock->closed)
-		return WSAENOTSOCK;
-	status = try_once(sock, call);
+	for (unsigned looks = 0; look == WSD_LOOK_MORE && looks < WSD_LOOKS; looks++) {
+		uint64_t mark = engine != NULL ? wsd_engine_mark(engine) : 0;
+
+		wsd_socket_leave(sock);
+		look = engine != NULL ? wsd_engine_look(engine, mark) : WSD_LOOK_NOTHING;
+		call->left = look == WSD_LOOK_NOTHING;
+		if (call->left)
+			return WSAEWOULDBLOCK;
+		wsd_mutex_lock(&sock->lock);
+		if (sock->closed)
+			return WSAENOTSOCK;
+		status = try_once(sock, call);
+		if (status != WSD_AGAIN)
+			break;
+	}
 	return status == WSD_EOF ? 0 : wsd_error(status, WSD_CALL_RECV);
 }
 

@@ -199,6 +199,20 @@ static bool may_be_late(fd_set *const *sets, bool *const *ready, unsigned total)
 	return total == 0;
 }
 
+/* [no locks] What has come by now, without waiting for more. */
+static int look_on(fd_set *const *sets, bool *const *ready, unsigned *total)
+{
+	bool more = true;
+	int error = 0;
+
+	for (unsigned looks = 0; more && error == 0 && looks < WSD_LOOKS; looks++) {
+		more = wsd_engines_look();
+		error = look_all(sets, ready, total);
+		more = more && may_be_late(sets, ready, *total);
+	}
+	return error;
+}
+
 static int run(fd_set *const *sets, const struct timeval *timeout, unsigned *total)
 {
 	bool flags[3 * INLINE_NODES], *all = flags, *ready[SET_KINDS];
@@ -223,13 +237,15 @@ static int run(fd_set *const *sets, const struct timeval *timeout, unsigned *tot
 	if (error == 0 && may_be_late(sets, ready, *total)) {
 		bool waits = timeout == NULL || timeout->tv_sec != 0 || timeout->tv_usec != 0;
 
-		for (unsigned i = 0; i < wsd_engine_count(); i++)
-			(void)wsd_engine_poll(wsd_engine_at(i));
-		if (*total > 0 || !waits)
+		if (*total > 0 || waits)
+			for (unsigned i = 0; i < wsd_engine_count(); i++)
+				(void)wsd_engine_poll(wsd_engine_at(i));
+		if (*total > 0)
 			error = look_all(sets, ready, total);
 		/* Another thread may have taken meanwhile what was there. */
-		if (error == 0 && *total == 0 && waits)
-			error = wait_ready(sets, ready, members, deadline, total);
+		if (error == 0 && *total == 0)
+			error = waits ? wait_ready(sets, ready, members, deadline, total)
+				      : look_on(sets, ready, total);
 	}
 	for (unsigned k = 0; k < SET_KINDS && error == 0; k++)
 		keep_ready(sets[k], ready[k]);

@@ -260,17 +260,6 @@ static bool await_room(struct wsd_socket *sock, uint64_t *until)
 	return true;
 }
 
-/* [lock, dropped meanwhile] */
-static void look_at_device(struct wsd_socket *sock)
-{
-	struct wsd_engine *engine = sock->stream != NULL ? wsd_stream_engine(sock->stream) : NULL;
-
-	wsd_socket_leave(sock);
-	if (engine != NULL)
-		(void)wsd_engine_poll(engine);
-	wsd_mutex_lock(&sock->lock);
-}
-
 /* [lock, dropped meanwhile] First a look at the device: credits may have come. Where the system was asked there is
  * nothing else to look at. */
 static int send_nonblocking(struct wsd_socket *sock, struct send_call *call)
@@ -279,7 +268,7 @@ static int send_nonblocking(struct wsd_socket *sock, struct send_call *call)
 	uint64_t until = 0;
 
 	if (!wsd_socket_asked(sock, WSD_Q_SEND)) {
-		look_at_device(sock);
+		(void)wsd_socket_look(sock);
 		do {
 			if (sock->closed)
 				return WSAENOTSOCK;

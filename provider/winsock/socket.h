@@ -245,6 +245,9 @@ void wsd_socket_wake(struct wsd_socket *sock, unsigned changes);
 int wsd_socket_wait(struct wsd_socket *sock, unsigned interest, uint64_t deadline);
 /* [lock, dropped meanwhile] Of our own thread: no blocking hook, and closing does not end it. */
 void wsd_socket_own_wait(struct wsd_socket *sock, unsigned interest, uint64_t deadline);
+/* [lock, dropped meanwhile] Before saying that nothing is there: see wsd_engine_look. True: another look may tell
+ * more. */
+bool wsd_socket_look(struct wsd_socket *sock);
 /* [lock] Has a try with WSD_TRY asked the system, and no look at the engine could tell more? */
 bool wsd_socket_asked(const struct wsd_socket *sock, enum wsd_queue_id queue);
 /* The same for something of the caller's own; [no lock]. engine NULL: all engines. */

@@ -152,6 +152,17 @@ void wsd_socket_own_wait(struct wsd_socket *sock, unsigned interest, uint64_t de
 	(void)socket_wait(sock, interest, deadline, true);
 }
 
+bool wsd_socket_look(struct wsd_socket *sock)
+{
+	struct wsd_engine *engine = wsd_socket_engine(sock);
+	bool more;
+
+	wsd_socket_leave(sock);
+	more = engine != NULL ? wsd_engine_look(engine, 0) == WSD_LOOK_MORE : wsd_engines_look();
+	wsd_mutex_lock(&sock->lock);
+	return more;
+}
+
 bool wsd_socket_asked(const struct wsd_socket *sock, enum wsd_queue_id queue)
 {
 	return sock->stream != NULL && !sock->away && wsd_list_empty(&sock->queues[queue]) &&

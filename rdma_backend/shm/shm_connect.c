@@ -192,6 +192,8 @@ static enum wsd_status use_answer(struct wsd_endpoint *endpoint, const struct sh
 	if (hello->link_shared)
 		link = shm_link_find(endpoint->queue, hello->engine, false, hello->link_shared);
 	shm_mem_count(endpoint);
+	/* The acceptor may be of this queue: then it is open when somebody looks behind this connect. */
+	endpoint->queue->slept = true;
 	if (link) {
 		status = send_ack(handshake->source.channel, link->id);
 		if (!status) {

@@ -54,7 +54,7 @@ struct wsd_queue {
 	uint32_t listener_count;
 	uint32_t polls;
 	uint64_t look_at; /* when the channels are looked at again */
-	bool slept;	  /* armed since the last poll: look at the channels now */
+	bool slept; /* armed since the last poll, or more is known to come: look at the channels now */
 	uint32_t generation;
 	struct wsd_endpoint *watched; /* its ring is looked at in each poll */
 	uint32_t streak_index,

@@ -250,11 +250,11 @@ static void look_at_channels(struct wsd_queue *queue)
 	bool more;
 
 	count = shm_set_poll(queue->set, ready, CHANNELS_AT_ONCE, &more);
+	queue->slept = more; /* look again at once */
 	for (i = 0; i < count; i++)
 		ready[i].source->ready(ready[i].source, ready[i].events);
 	if (shm_set_alarm_rang(queue->set))
 		expire(queue);
-	queue->slept = more; /* look again at once */
 	queue->look_at = queue->host->now() + (queue->listener_count ? LISTENING_NS : LINKED_NS);
 }
 

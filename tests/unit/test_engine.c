@@ -499,6 +499,63 @@ static void left_to_one_who_cannot_enter(void **state)
 	fake_engine_end(engine);
 }
 
+static void let_go_soon(void *arg)
+{
+	struct wsd_engine *engine = arg;
+
+	wsd_waker_sleep(wsd_waker_self(), NULL, 0, wsd_clock_ns() + SECOND / 500);
+	atomic_store(&engine->own, 0);
+}
+
+/* What was there before a look is found, also where another thread has the engine and does not look again. */
+static void look_waits_for_the_owner(void **state)
+{
+	struct wsd_engine *engine = fake_engine();
+	struct wsd_thread *thread;
+	struct seen a;
+
+	(void)state;
+	seen_init(&a);
+	wsd_engine_hold(engine);
+	await_watch(engine, WSD_WATCH_OWNER);
+	wsd_engine_watch(engine);
+	atomic_store(&engine->own, 1); /* in the other thread's name */
+	fake_post(&a, WSD_EV_RECV, 1);
+	assert_int_equal(wsd_thread_start(&thread, "owner", let_go_soon, engine), WSD_OK);
+	(void)wsd_engine_look(engine, 0);
+	assert_int_equal(atomic_load(&a.events), 1);
+	wsd_thread_join(thread);
+	wsd_engine_release(engine);
+	fake_engine_end(engine);
+}
+
+/* A caller tries again if anybody has been in since its mark, and only then. */
+static void look_tells_of_others(void **state)
+{
+	struct wsd_engine *engine = fake_engine();
+	struct seen a;
+	uint64_t mark;
+
+	(void)state;
+	seen_init(&a);
+	await_watch(engine, WSD_WATCH_PARKED);
+	mark = wsd_engine_mark(engine);
+	assert_int_equal(wsd_engine_look(engine, mark), WSD_LOOK_NOTHING);
+	mark = wsd_engine_mark(engine);
+	fake_post(&a, WSD_EV_RECV, 1);
+	assert_true(wsd_engine_poll(engine));
+	assert_int_equal(wsd_engine_look(engine, mark), WSD_LOOK_ONCE);
+	mark = wsd_engine_mark(engine);
+	fake_post(&a, WSD_EV_RECV, 2);
+	assert_int_equal(wsd_engine_look(engine, mark), WSD_LOOK_MORE);
+	assert_int_equal(a.events, 2);
+	atomic_store(&engine->own, 1); /* in the name of one that is in a round */
+	mark = wsd_engine_mark(engine);
+	atomic_store(&engine->own, 0);
+	assert_int_equal(wsd_engine_look(engine, mark), WSD_LOOK_ONCE);
+	fake_engine_end(engine);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -516,6 +573,8 @@ int main(void)
 		cmocka_unit_test(rare_visits_arm_again),
 		cmocka_unit_test(frequent_visits_between_events_count),
 		cmocka_unit_test(left_to_one_who_cannot_enter),
+		cmocka_unit_test(look_waits_for_the_owner),
+		cmocka_unit_test(look_tells_of_others),
 	};
 
 	/* A loaded machine may stop the test for longer than the standard tick. */

@@ -237,15 +237,17 @@ static int run(fd_set *const *sets, const struct timeval *timeout, unsigned *tot
 	if (error == 0 && may_be_late(sets, ready, *total)) {
 		bool waits = timeout == NULL || timeout->tv_sec != 0 || timeout->tv_usec != 0;
 
-		if (*total > 0 || waits)
+		if (!waits) {
+			error = look_on(sets, ready, total);
+		} else {
 			for (unsigned i = 0; i < wsd_engine_count(); i++)
 				(void)wsd_engine_poll(wsd_engine_at(i));
-		if (*total > 0)
-			error = look_all(sets, ready, total);
-		/* Another thread may have taken meanwhile what was there. */
-		if (error == 0 && *total == 0)
-			error = waits ? wait_ready(sets, ready, members, deadline, total)
-				      : look_on(sets, ready, total);
+			if (*total > 0)
+				error = look_all(sets, ready, total);
+			/* Another thread may have taken meanwhile what was there. */
+			if (error == 0 && *total == 0)
+				error = wait_ready(sets, ready, members, deadline, total);
+		}
 	}
 	for (unsigned k = 0; k < SET_KINDS && error == 0; k++)
 		keep_ready(sets[k], ready[k]);

@@ -11,7 +11,7 @@
 #define RECEIVES 100000u
 #define OTHERS	 20000u
 #define ACCEPTS	 200u
-#define MOST_MS	 10000u /* of each kind, where calls are slow */
+#define MOST_MS	 3000u /* of each kind, where calls are slow */
 #define RARELY \
 	10000u /* once in so many: a look ends after 100 ms, also when who has the device does not run */
 

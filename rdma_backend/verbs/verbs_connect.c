@@ -185,6 +185,20 @@ static bool is_silent(const struct rdma_conn_param *param)
 	return true;
 }
 
+static enum wsd_status greeted_status(uint32_t why)
+{
+	switch (why) {
+	case 0:
+		return WSD_EREFUSED;
+	case VERBS_UNDECIDED:
+		return WSD_ENOLISTENER;
+	case VERBS_NO_MEMORY:
+		return WSD_ENOMEM;
+	default:
+		return WSD_ERESET;
+	}
+}
+
 /* Without a greeting of ours it is another program's listener that rejects, or the kernel, which says why. */
 static enum wsd_status reject_status(const struct rdma_cm_event *event,
 				     const struct verbs_greeting *greeting)
@@ -192,7 +206,7 @@ static enum wsd_status reject_status(const struct rdma_cm_event *event,
 	if (event->status == REJECT_NO_SERVICE)
 		return WSD_ENOLISTENER;
 	if (greeting)
-		return greeting->word_key == VERBS_UNDECIDED ? WSD_ENOLISTENER : WSD_EREFUSED;
+		return greeted_status(greeting->word_key);
 	if (event->status != REJECT_CONSUMER)
 		return WSD_ERESET;
 	return is_silent(&event->param.conn) ? WSD_ENOLISTENER : WSD_EVERSION;

@@ -144,11 +144,11 @@ static void request_free(struct wsd_request *request, bool id_too)
 	request->listener->queue->device->host->free(request);
 }
 
-static void refuse(struct rdma_cm_id *id, bool decided, const void *data, uint32_t length)
+/* why: 0, or a reject's reason of verbs_wire.h. */
+static void refuse(struct rdma_cm_id *id, uint32_t why, const void *data, uint32_t length)
 {
 	uint8_t bytes[VERBS_GREETING + WSD_REPLY_DATA_MAX];
-	struct verbs_greeting greeting = { .word_key = decided ? 0 : VERBS_UNDECIDED,
-					   .length = length };
+	struct verbs_greeting greeting = { .word_key = why, .length = length };
 
 	verbs_greeting_encode(bytes, VERBS_GREETING, &greeting);
 	if (length)
@@ -156,12 +156,12 @@ static void refuse(struct rdma_cm_id *id, bool decided, const void *data, uint32
 	(void)rdma_reject(id, bytes, (uint8_t)(VERBS_GREETING + length));
 }
 
-static void turn_down(struct wsd_request *request, bool decided, const void *data, uint32_t length)
+static void turn_down(struct wsd_request *request, uint32_t why, const void *data, uint32_t length)
 {
 	if (length > WSD_REPLY_DATA_MAX)
 		length = WSD_REPLY_DATA_MAX;
 	if (!request->gone)
-		refuse(request->id, decided, data, length);
+		refuse(request->id, why, data, length);
 	request_free(request, true);
 }
 
@@ -183,7 +183,7 @@ void verbs_listener_destroy(struct wsd_listener_ep *listener)
 		struct wsd_request *request =
 			wsd_container(listener->requests.next, struct wsd_request, link);
 
-		turn_down(request, false, NULL, 0);
+		turn_down(request, VERBS_UNDECIDED, NULL, 0);
 	}
 	wsd_list_remove(&listener->link);
 	while (listener->count > 0)
@@ -209,14 +209,17 @@ void verbs_request_arrived(struct verbs_listen_id *listen, const struct rdma_cm_
 	struct verbs_greeting greeting;
 	struct wsd_request *request = NULL;
 	struct wsd_event *report;
+	uint32_t why = 0;
 
 	if (!verbs_greeting_decode(bytes, VERBS_GREETING, param->private_data_len,
-				   WSD_REQUEST_DATA_MAX, &greeting))
+				   WSD_REQUEST_DATA_MAX, &greeting)) {
 		verbs_count(queue->device->counters.protocol_errors);
-	else if (listener->reported < listener->backlog)
+	} else if (listener->reported < listener->backlog) {
 		request = queue->device->host->alloc(sizeof(*request));
+		why = VERBS_NO_MEMORY;
+	}
 	if (!request) {
-		refuse(event->id, true, NULL, 0);
+		refuse(event->id, why, NULL, 0);
 		rdma_destroy_id(event->id);
 		return;
 	}
@@ -342,8 +345,9 @@ enum wsd_status verbs_accept(struct wsd_endpoint *endpoint, const void *data, ui
 		endpoint->linked = true;
 		return status;
 	}
-	refuse(endpoint->id, true, NULL,
-	       0); /* the kernel's own refusal looks like another program's */
+	/* The kernel's own refusal looks like another program's. */
+	refuse(endpoint->id, status == WSD_ENOMEM ? VERBS_NO_MEMORY : (uint32_t)-WSD_ERESET, NULL,
+	       0);
 	rdma_destroy_id(endpoint->id);
 	endpoint->id = NULL;
 	atomic_store(&endpoint->state, VERBS_ENDED);
@@ -352,5 +356,5 @@ enum wsd_status verbs_accept(struct wsd_endpoint *endpoint, const void *data, ui
 
 void verbs_reject(struct wsd_request *request, const void *data, uint32_t data_length)
 {
-	turn_down(request, true, data, data_length);
+	turn_down(request, 0, data, data_length);
 }

@@ -16,11 +16,13 @@
 
 #define VERBS_GREETING	      16u /* bytes of our own in front of the private data */
 #define VERBS_ACCEPT_GREETING 32u /* of an accept */
-#define VERBS_UNDECIDED	      62u /* a reject's: the listener has ended, and has not decided */
+/* Why a reject does not come from the program: statuses, negated. */
+#define VERBS_UNDECIDED 62u /* the listener has ended, and has not decided */
+#define VERBS_NO_MEMORY 2u  /* for the request, or the connection */
 
 struct verbs_greeting {
 	uint64_t word_addr; /* where to say goodbye to the sender of this */
-	uint32_t word_key;  /* reject: VERBS_UNDECIDED, else 0 */
+	uint32_t word_key;  /* reject: 0: by the program; else why */
 	uint32_t length;    /* of the private data behind it */
 	uint64_t hears,
 		says; /* accept: the goodbyes that its sender expects and will say; never 0 */

@@ -189,7 +189,7 @@ static void test_lines_that_are_too_long_or_no_text(void **state)
 	assert_int_equal(occurrences(log_text(), "line 2: longer than 1023 bytes"), 1);
 	assert_int_equal(occurrences(log_text(), "line "), 1);
 	use_config("");
-	file = fopen(getenv("WSD_CONFIG"), "wb");
+	file = fopen(config_path, "wb");
 	assert_non_null(file);
 	fwrite("sim_depth = 3\0\nbackends = sim\n\0", 1, 31, file);
 	fclose(file);

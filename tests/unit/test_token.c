@@ -144,7 +144,8 @@ static void refused_as(uint32_t mode, const uint8_t *bytes, size_t length)
 	token_name(name, index);
 	write_file(name, bytes, length);
 	assert_refused(mode, index);
-	assert_true(wsd_record_remove(name)); /* a refusal leaves it where it is */
+	(void)wsd_record_remove(
+		name); /* a refusal leaves it; another process takes away what a dead one has left */
 }
 
 static void refused(enum field at, const void *value, size_t length)

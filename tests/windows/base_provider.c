@@ -120,14 +120,25 @@ static SOCKET WSPAPI make_socket(int family, int type, int protocol, LPWSAPROTOC
 /* Sockets of which something has to be kept; 0: none. */
 typedef _Atomic(SOCKET) list_of_sockets[MOST];
 
-/* Those bound to one of this host's addresses; whose connection has begun, and nobody has been told that it is there;
- * that have sent their end; that are to end with a reset; and that listen, with the event that was selected. What is
- * kept here nobody has to ask Wine's server for. */
-static list_of_sockets placed, begun, ended, hard, listening;
+/* Those whose connection has begun, and nobody has been told that it is there; that have sent their end; that are to
+ * end with a reset; and that listen, with the event that was selected. What is kept here nobody has to ask Wine's
+ * server for. */
+static list_of_sockets begun, ended, hard, listening;
 /* Those whose last urgent byte was fetched and whose mark stands, and of them those that have been told to have such
  * bytes in line: Wine's TCP would give this one again. */
 static list_of_sockets fetched, inline_later;
 static _Atomic(WSAEVENT) selected[MOST];
+
+/* Is it bound to one of this host's addresses? There may be thousands. */
+#define NUMBERS 65536u
+static atomic_bool placed[NUMBERS];
+
+static atomic_bool *placed_at(SOCKET s)
+{
+	if (s / 4 >= NUMBERS)
+		wrong("a socket with a higher number than it counts");
+	return &placed[s / 4];
+}
 
 static bool replace(list_of_sockets list, SOCKET old, SOCKET s)
 {
@@ -186,8 +197,8 @@ static int WSPAPI bind_socket(SOCKET s, const struct sockaddr *name, int length,
 	address = address_of((struct sockaddr *)&copy, &bytes);
 	while (bytes > 0 && address[bytes - 1] == 0)
 		bytes--;
-	if (bytes > 0 && !replace(placed, 0, s))
-		wrong("more bound sockets at a time than it counts");
+	if (bytes > 0)
+		atomic_store(placed_at(s), true);
 	return result;
 }
 
@@ -196,7 +207,7 @@ static int WSPAPI begin_connect(SOCKET s, const struct sockaddr *name, int lengt
 {
 	int result;
 
-	if (place_of(placed, s) < 0 && !replace(begun, 0, s))
+	if (!atomic_load(placed_at(s)) && !replace(begun, 0, s))
 		wrong("more connections at a time than it counts");
 	result = system_table.lpWSPConnect(s, name, length, caller, callee, sqos, gqos, error);
 	if (result == 0 || *error != WSAEWOULDBLOCK)
@@ -400,7 +411,7 @@ static int WSPAPI close_socket(SOCKET s, LPINT error)
 
 	if (GetHandleInformation((HANDLE)s, &flags) && (flags & HANDLE_FLAG_INHERIT))
 		wrong("a socket that child processes inherit");
-	(void)replace(placed, s, 0);
+	atomic_store(placed_at(s), false);
 	(void)replace(begun, s, 0);
 	(void)replace(ended, s, 0);
 	(void)replace(fetched, s, 0);

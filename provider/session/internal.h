@@ -300,7 +300,7 @@ enum wsd_status wsd_tx_read_work(struct wsd_stream *stream, const struct wsd_sge
 				 uint64_t addr, uint32_t key, uint32_t flags, uint32_t come);
 
 /* stage.c */
-/* Or a larger one. False: there is none. */
+/* Or a larger one; WSD_OK also where that is not to be had, and there is one. WSD_ENOMEM, or what mem_alloc says. */
 enum wsd_status wsd_stage_make(struct wsd_stream *stream, uint32_t bytes);
 uint32_t wsd_stage_piece(
 	const struct wsd_stream *stream); /* the most that take gives; 0: no stage */

@@ -15,7 +15,6 @@ static void old_free(struct wsd_stream *s)
 	s->tx.old_stage = NULL;
 }
 
-/* One that cannot grow does as it is. */
 enum wsd_status wsd_stage_make(struct wsd_stream *s, uint32_t bytes)
 {
 	struct wsd_stage *stage = &s->tx.stage;

@@ -18,6 +18,7 @@
 
 #define WSD_SHARE_MEMBERS 16u
 #define WSD_SHARE_TOKENS  16u	 /* given out by one process and not used yet */
+#define WSD_SHARE_NUMBER  1032u	 /* wsd_share_number */
 #define WSD_SHARE_LETTERS 4096u	 /* of each member, for each end of a listener and one that waits */
 #define WSD_SHARE_IMAGES  36864u /* of the latter, for each member */
 #define WSD_SHARE_IMAGE	  512u
@@ -174,9 +175,8 @@ struct wsd_share_plain {
 	struct wsd_list waiting; /* of struct wsd_share_waiting: they are in no queue */
 };
 
-#define WSD_SHARE_GIVING     \
-	(WSD_SHARE_MEMBERS + \
-	 3) /* the lock of `lacks`, the number, boxes and letters, for moments */
+/* The lock of `lacks`, the number, boxes and letters, for moments. */
+#define WSD_SHARE_GIVING (WSD_SHARE_MEMBERS + 3)
 void wsd_share_plain_init(struct wsd_share_plain *plain);
 uint8_t wsd_share_twins(const struct wsd_share_plain *plain); /* which there are */
 void wsd_share_twins_drop(struct wsd_share_plain *plain);

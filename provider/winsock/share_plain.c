@@ -17,7 +17,6 @@
 #include "provider/winsock/share.h"
 #include "rdma_backend/base/base.h"
 
-#define GIVING	 WSD_SHARE_GIVING
 #define RETRY	 (20 * WSD_NS_PER_MS)
 #define PATIENCE (500 * WSD_NS_PER_MS) /* of who has to listen, and would have to bind the port */
 #define ASK_AGAIN \
@@ -170,7 +169,7 @@ static bool ask(const struct wsd_share_record *record, struct wsd_share_plain *p
 			return false;
 		plain->box_open = true;
 	}
-	if (!wsd_record_lock(record->record, GIVING))
+	if (!wsd_record_lock(record->record, WSD_SHARE_GIVING))
 		return false;
 	take(record, plain);
 	same = wsd_share_twins(plain) == before && plain->waiting.prev == newest;
@@ -178,7 +177,7 @@ static bool ask(const struct wsd_share_record *record, struct wsd_share_plain *p
 		memcpy(own.box, plain->box_name, sizeof(own.box));
 	if (same)
 		wsd_share_holder_say(record, &own);
-	wsd_record_unlock(record->record, GIVING);
+	wsd_record_unlock(record->record, WSD_SHARE_GIVING);
 	if (!same)
 		return false;
 	plain->said = said;
@@ -229,10 +228,11 @@ bool wsd_share_plain_comes(const struct wsd_share_plain *plain)
 /* What is given from here on would be nobody's. */
 void wsd_share_plain_close(const struct wsd_share_record *record, struct wsd_share_plain *plain)
 {
-	if (plain->asked != 0 && record->slot != 0 && wsd_share_lock_soon(record, GIVING)) {
+	if (plain->asked != 0 && record->slot != 0 &&
+	    wsd_share_lock_soon(record, WSD_SHARE_GIVING)) {
 		take(record, plain);
 		wsd_share_set_lacks(record, record->slot, 0);
-		wsd_record_unlock(record->record, GIVING);
+		wsd_record_unlock(record->record, WSD_SHARE_GIVING);
 		plain->asked = 0;
 	}
 	wsd_share_twins_drop(plain);
@@ -242,7 +242,7 @@ void wsd_share_plain_close(const struct wsd_share_record *record, struct wsd_sha
 
 /* --- what others lack --- */
 
-/* [GIVING] False: his box is full. */
+/* [WSD_SHARE_GIVING] False: his box is full. */
 static bool give_one(const struct wsd_share_record *record, const struct wsd_share_plain *plain,
 		     unsigned slot, const struct wsd_share_holder *holder, unsigned end)
 {
@@ -259,7 +259,7 @@ static bool give_one(const struct wsd_share_record *record, const struct wsd_sha
 	return true;
 }
 
-/* [GIVING] The same of a connection: it is the other's, and ours no more. */
+/* [WSD_SHARE_GIVING] The same of a connection: it is the other's, and ours no more. */
 static bool give_waiting(const struct wsd_share_record *record, struct wsd_socket *sock,
 			 struct wsd_share_plain *plain, unsigned slot,
 			 const struct wsd_share_holder *holder)
@@ -297,7 +297,7 @@ static uint64_t give(const struct wsd_share_record *record, struct wsd_socket *s
 
 		if ((holders[slot - 1].lacks & ours) == 0 || !wsd_share_lives(record, slot))
 			continue;
-		if (!wsd_record_lock(record->record, GIVING))
+		if (!wsd_record_lock(record->record, WSD_SHARE_GIVING))
 			return wsd_clock_ns() + RETRY;
 		wsd_share_holder(record, slot, &holder); /* he may have another box by now */
 		if (wsd_share_number(record) !=
@@ -315,7 +315,7 @@ static uint64_t give(const struct wsd_share_record *record, struct wsd_socket *s
 			else
 				when = wsd_clock_ns() + RETRY;
 		}
-		wsd_record_unlock(record->record, GIVING);
+		wsd_record_unlock(record->record, WSD_SHARE_GIVING);
 	}
 	if (given)
 		wsd_share_ring(record);

@@ -11,8 +11,6 @@
 #include "provider/winsock/share.h"
 #include "rdma_backend/base/base.h"
 
-#define NUMBER_AT 1032u /* in the record, behind what share_record.c has there */
-
 void wsd_share_plain_init(struct wsd_share_plain *plain)
 {
 	memset(plain, 0, sizeof(*plain));
@@ -47,7 +45,7 @@ uint32_t wsd_share_number(const struct wsd_share_record *record)
 {
 	uint32_t number = 0;
 
-	if (!wsd_record_read(record->record, NUMBER_AT, &number, sizeof(number)))
+	if (!wsd_record_read(record->record, WSD_SHARE_NUMBER, &number, sizeof(number)))
 		return 0;
 	return number;
 }
@@ -118,7 +116,7 @@ static enum wsd_status next_number(const struct wsd_share_record *record,
 
 	if (!wsd_share_lock_soon(record, WSD_SHARE_GIVING))
 		return WSD_AGAIN;
-	written = wsd_record_write(record->record, NUMBER_AT, &number, sizeof(number));
+	written = wsd_record_write(record->record, WSD_SHARE_NUMBER, &number, sizeof(number));
 	wsd_record_unlock(record->record, WSD_SHARE_GIVING);
 	if (!written)
 		return WSD_AGAIN;

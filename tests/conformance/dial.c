@@ -58,16 +58,6 @@ int outcome(SOCKET s)
 	return found == 1 ? 0 : error;
 }
 
-int readable(SOCKET s, long ms)
-{
-	struct timeval timeout = { ms / 1000, ms % 1000 * 1000 };
-	fd_set set;
-
-	FD_ZERO(&set);
-	FD_SET(s, &set);
-	return select(0, &set, NULL, NULL, &timeout) == 1;
-}
-
 int refuses(const struct address *at)
 {
 	SOCKET s = stream_socket();

@@ -13,7 +13,6 @@ int outcome(SOCKET s);		 /* of that: 0 or its error; -1: none after 10 s */
  * the last one waits for an answer until the backlog has grown. */
 #define FULL 8
 SOCKET full_listener(struct address *at, SOCKET clients[FULL]);
-int readable(SOCKET s, long ms);	 /* becomes readable in that time */
 int refuses(const struct address *at);	 /* with WSAECONNREFUSED */
 void bound_receive(SOCKET s);		 /* a blocking receive fails after 5 s */
 int works(SOCKET client, SOCKET server); /* a byte each way */

@@ -199,3 +199,33 @@ int conf_system_tcp(void)
 
 	return backends != NULL && strcmp(backends, "plain") == 0;
 }
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+unsigned threads_before(void)
+{
+	thread_join(thread_run(nothing, NULL));
+	return threads_now();
+}
+
+bool threads_are(unsigned before)
+{
+	unsigned now = threads_now();
+
+	if (now != before)
+		fprintf(stderr, "%u threads, there were %u\n", now, before);
+	return now == before;
+}
+
+bool readable_within(SOCKET s, long ms)
+{
+	struct timeval limit = { ms / 1000, ms % 1000 * 1000 };
+	fd_set set;
+
+	FD_ZERO(&set);
+	FD_SET(s, &set);
+	return select(0, &set, NULL, NULL, &limit) == 1;
+}

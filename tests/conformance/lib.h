@@ -58,6 +58,7 @@ int name_of(SOCKET s, struct address *at);
 int bind_to(SOCKET s, const struct address *at);
 int connect_to(SOCKET s, const struct address *at);
 void nonblocking(SOCKET s, u_long on);
+bool readable_within(SOCKET s, long ms);
 
 int open_pair(struct pair *p); /* 1, or 0 with what exists left open */
 void close_pair(struct pair *p);
@@ -114,6 +115,7 @@ void thread_join(struct conf_thread *thread);
 void thread_will_wait(void);
 /* Until it has said so, and sleeps. */
 void thread_until_waiting(const struct conf_thread *thread);
+unsigned threads_now(void);
 /* How many threads the process has, with those that a sanitizer starts with the first one. */
 unsigned threads_before(void);
 /* Has it so many now? Those that others have waited for are none any more. */

@@ -254,7 +254,7 @@ static bool is_alive(const char *thread)
 	       (flags & PF_EXITING) == 0;
 }
 
-static unsigned threads_now(void)
+unsigned threads_now(void)
 {
 	DIR *folder = opendir("/proc/self/task");
 	struct dirent *entry;
@@ -264,24 +264,4 @@ static unsigned threads_now(void)
 		count += entry->d_name[0] != '.' && is_alive(entry->d_name);
 	closedir(folder);
 	return count;
-}
-
-static void nothing(void *arg)
-{
-	(void)arg;
-}
-
-unsigned threads_before(void)
-{
-	thread_join(thread_run(nothing, NULL));
-	return threads_now();
-}
-
-bool threads_are(unsigned before)
-{
-	unsigned now = threads_now();
-
-	if (now != before)
-		fprintf(stderr, "%u threads, there were %u\n", now, before);
-	return now == before;
 }

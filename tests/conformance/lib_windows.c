@@ -258,7 +258,7 @@ static bool is_pooled(DWORD id)
 	return pooled;
 }
 
-static unsigned threads_now(void)
+unsigned threads_now(void)
 {
 	HANDLE snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
 	THREADENTRY32 entry = { .dwSize = sizeof(entry) };
@@ -270,24 +270,4 @@ static unsigned threads_now(void)
 			 !is_pooled(entry.th32ThreadID);
 	CloseHandle(snapshot);
 	return count;
-}
-
-static void nothing(void *arg)
-{
-	(void)arg;
-}
-
-unsigned threads_before(void)
-{
-	thread_join(thread_run(nothing, NULL));
-	return threads_now();
-}
-
-bool threads_are(unsigned before)
-{
-	unsigned now = threads_now();
-
-	if (now != before)
-		fprintf(stderr, "%u threads, there were %u\n", now, before);
-	return now == before;
 }

@@ -151,3 +151,16 @@ int share_owner(int (*serve)(SOCKET listener))
 	child_tell(&parent, (int)share_token(s, (DWORD)child_hear(&parent)).dwProviderReserved);
 	return serve_and_end(&parent, s, serve);
 }
+
+struct child share_owner_of(struct address *at, const char *end, SOCKET *s)
+{
+	struct child c = child_start("owner", end);
+	WSAPROTOCOL_INFOW info;
+
+	*at = loopback((u_short)child_hear(&c));
+	child_tell(&c, (int)GetCurrentProcessId());
+	info = share_info_with((DWORD)child_hear(&c));
+	*s = share_attach(&info);
+	NEED(*s != INVALID_SOCKET);
+	return c;
+}

@@ -32,5 +32,7 @@ int share_worker(int (*serve)(SOCKET listener));
 struct child share_worker_with(SOCKET s, const char *end);
 /* Role "owner": it listens, says where, hears which process it shall give the socket to, and says the token. */
 int share_owner(int (*serve)(SOCKET listener));
+/* Such a process, which has given it: where it listens, and the socket. */
+struct child share_owner_of(struct address *at, const char *end, SOCKET *s);
 
 #endif

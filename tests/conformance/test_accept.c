@@ -52,7 +52,7 @@ static void check_accept(void)
 		closesocket(server[i]);
 	}
 	client[0] = dial(&at);
-	CHECK_R(92, readable(s, 10000));
+	CHECK_R(92, readable_within(s, 10000));
 	server[0] = accept(s, NULL, NULL);
 	CHECK_R(92, server[0] != INVALID_SOCKET);
 	closesocket(client[0]);
@@ -196,7 +196,7 @@ static void check_withdrawn(SOCKET s, const struct address *at, int hard)
 	SOCKET client = dial_pending(at), server;
 	int code;
 
-	if (!readable(s, 10000))
+	if (!readable_within(s, 10000))
 		abort();
 	nonblocking(s, 1);
 	if (hard)
@@ -207,7 +207,7 @@ static void check_withdrawn(SOCKET s, const struct address *at, int hard)
 	/* It is gone, and takes nothing with it. */
 	CHECK_R(96, no_socket(accept(s, NULL, NULL), WSAEWOULDBLOCK));
 	client = dial_pending(at);
-	CHECK_R(96, readable(s, 10000));
+	CHECK_R(96, readable_within(s, 10000));
 	server = accept(s, NULL, NULL);
 	nonblocking(s, 0);
 	nonblocking(server, 0);

@@ -74,7 +74,7 @@ static void check_condition(SOCKET s, const struct address *at)
 	struct address peer;
 	SOCKET client = dial_pending(at), second, server;
 
-	if (!readable(s, 10000))
+	if (!readable_within(s, 10000))
 		abort();
 	CHECK_R(78, no_socket(decide(s, &peer, CF_DEFER), WSATRY_AGAIN) && seen.calls == 1);
 	CHECK_R(75, seen.thread == GetCurrentThreadId());
@@ -95,7 +95,7 @@ static void check_condition(SOCKET s, const struct address *at)
 	CHECK_R(80, server != INVALID_SOCKET && is_name_of(&seen.caller, client));
 	CHECK_R(75, seen.calls == 1 && outcome(client) == 0 && works(client, server));
 	CHECK_R(87, is_name_of(&peer, client));
-	if (!readable(s, 10000))
+	if (!readable_within(s, 10000))
 		abort();
 	CHECK_R(76, no_socket(decide(s, &peer, CF_REJECT), WSAECONNREFUSED) &&
 			    is_name_of(&seen.caller, second));
@@ -126,7 +126,8 @@ static void check_conditions(void)
 	s = conditional_listener(&at, 4);
 	check_condition(s, &at);
 	client = dial_pending(&at);
-	CHECK_R(77, readable(s, 10000) && no_socket(decide(s, NULL, CF_REJECT), WSAECONNREFUSED) &&
+	CHECK_R(77, readable_within(s, 10000) &&
+			    no_socket(decide(s, NULL, CF_REJECT), WSAECONNREFUSED) &&
 			    (conf_system_tcp() || outcome(client) == WSAECONNREFUSED));
 	closesocket(client);
 	client = dial_pending(&at);
@@ -214,7 +215,7 @@ static void check_deferred(SOCKET s, const struct address *at)
 	CHECK_R(78, no_socket(decide(s, NULL, CF_DEFER), WSATRY_AGAIN));
 	CHECK_R(79, !signalled(event, 20));
 	second = dial_pending(at);
-	CHECK_R(79, !signalled(event, 100) && readable(s, 0));
+	CHECK_R(79, !signalled(event, 100) && readable_within(s, 0));
 	CHECK_R(79, WSAEnumNetworkEvents(s, event, &events) == 0 && events.lNetworkEvents == 0);
 	CHECK_R(80, no_socket(decide(s, NULL, CF_DEFER), WSATRY_AGAIN) &&
 			    is_name_of(&seen.caller, client) && !signalled(event, 20));

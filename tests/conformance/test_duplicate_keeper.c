@@ -229,19 +229,6 @@ static int serves_one(SOCKET listener)
 	return !answers(accept(listener, NULL, NULL));
 }
 
-static struct child owner_of(struct address *at, const char *end, SOCKET *s)
-{
-	struct child c = child_start("owner", end);
-	WSAPROTOCOL_INFOW info;
-
-	*at = loopback((u_short)child_hear(&c));
-	child_tell(&c, (int)GetCurrentProcessId());
-	info = share_info_with((DWORD)child_hear(&c));
-	*s = share_attach(&info);
-	NEED(*s != INVALID_SOCKET);
-	return c;
-}
-
 /* It goes on meanwhile: visitors come before, in the middle, and when it has ended. */
 static void the_owner_leaves(const char *end, unsigned way)
 {
@@ -249,7 +236,7 @@ static void the_owner_leaves(const char *end, unsigned way)
 	struct address at;
 	struct host h;
 	SOCKET s;
-	struct child c = owner_of(&at, end, &s);
+	struct child c = share_owner_of(&at, end, &s);
 
 	host_at(&h, s, way, VISITORS);
 	visitor_at(&visitors[0], &at);
@@ -284,7 +271,7 @@ static void the_owner_dies(bool waits, unsigned way)
 	struct address at;
 	struct host h;
 	SOCKET s;
-	struct child c = owner_of(&at, "dies", &s);
+	struct child c = share_owner_of(&at, "dies", &s);
 
 	CHECK_R(330, both_serve(&c, s, &at));
 	if (waits) {

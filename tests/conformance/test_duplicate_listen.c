@@ -88,16 +88,6 @@ static void the_queue_goes_along(void)
 	closesocket(other);
 }
 
-static bool readable_within(SOCKET s, long seconds)
-{
-	fd_set set;
-	struct timeval limit = { seconds, 0 };
-
-	FD_ZERO(&set);
-	FD_SET(s, &set);
-	return select(0, &set, NULL, NULL, &limit) == 1;
-}
-
 /* What one gives back that it has not accepted comes on top of a queue that is full. */
 static void a_full_queue_takes_back(void)
 {
@@ -106,7 +96,7 @@ static void a_full_queue_takes_back(void)
 	int on, length = sizeof(on);
 
 	clients[0] = connected(&at);
-	CHECK(readable_within(other, LONG_MS / 1000));
+	CHECK(readable_within(other, LONG_MS));
 	clients[1] = connected(&at);
 	clients[2] = connected(&at);
 	/* The first one comes back here, and waits behind the two. */
@@ -169,7 +159,7 @@ static bool asks(SOCKET listener, const struct address *at)
 	nonblocking(client, 1);
 	NEED(connect_to(client, at) != 0);
 	before = answer_within(client, SHORT_MS);
-	if (before != ANSWER_NO && readable_within(listener, 1)) {
+	if (before != ANSWER_NO && readable_within(listener, 1000)) {
 		CHECK(WSAAccept(listener, NULL, NULL, refuse, 0) == INVALID_SOCKET);
 		after = answer_within(client, LONG_MS);
 	}
@@ -254,7 +244,7 @@ static void events_and_select(void)
 	WSAEVENT mine = WSACreateEvent(), theirs = WSACreateEvent();
 
 	client = connected(&at);
-	CHECK(readable_within(other, LONG_MS / 1000));
+	CHECK(readable_within(other, LONG_MS));
 	CHECK(accepts(other, client));
 	closesocket(client);
 	NEED(WSAEventSelect(s, mine, FD_ACCEPT) == 0);
@@ -433,25 +423,12 @@ static void it_outlives_the_first(void)
 	CHECK(child_wait(&c) == 0);
 }
 
-static struct child owner_of(struct address *at, const char *end, SOCKET *s)
-{
-	struct child c = child_start("owner", end);
-	WSAPROTOCOL_INFOW info;
-
-	*at = loopback((u_short)child_hear(&c));
-	child_tell(&c, (int)GetCurrentProcessId());
-	info = share_info_with((DWORD)child_hear(&c));
-	*s = share_attach(&info);
-	NEED(*s != INVALID_SOCKET);
-	return c;
-}
-
 /* The process that listened ends, in whatever way: the next one that uses the socket listens. */
 static void the_owner_ends(const char *end, bool used)
 {
 	struct address at;
 	SOCKET s;
-	struct child c = owner_of(&at, end, &s);
+	struct child c = share_owner_of(&at, end, &s);
 
 	if (used)
 		CHECK_R(316, serves(s, &at));
@@ -470,7 +447,7 @@ static void the_owner_dies_while_we_wait(void)
 {
 	struct address at;
 	SOCKET s, client;
-	struct child c = owner_of(&at, "dies", &s);
+	struct child c = share_owner_of(&at, "dies", &s);
 	struct conf_thread *thread = thread_run(accept_one, &s);
 
 	thread_until_waiting(thread);

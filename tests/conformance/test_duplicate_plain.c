@@ -424,19 +424,6 @@ static void bound_ones(void)
 	closesocket(s);
 }
 
-static struct child owner_of(struct address *at, const char *end, SOCKET *s)
-{
-	struct child c = child_start("owner", end);
-	WSAPROTOCOL_INFOW info;
-
-	*at = loopback((u_short)child_hear(&c));
-	child_tell(&c, (int)GetCurrentProcessId());
-	info = share_info_with((DWORD)child_hear(&c));
-	*s = share_attach(&info);
-	NEED(*s != INVALID_SOCKET);
-	return c;
-}
-
 /* A peer that comes meanwhile is served by the next one: the port is not closed, and what waits there stays. */
 static void the_port_stays(const char *end)
 {
@@ -444,7 +431,7 @@ static void the_port_stays(const char *end)
 	struct visitor visitor;
 	struct address at;
 	SOCKET s;
-	struct child c = owner_of(&at, end, &s);
+	struct child c = share_owner_of(&at, end, &s);
 
 	CHECK_R(316, serves(s, &at));
 	visitor_at(&visitor, &at);

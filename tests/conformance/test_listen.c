@@ -90,7 +90,7 @@ static void check_backlog(void)
 	/* Requests that have no answer yet count too, and are told. */
 	s = conditional_listener(&at, 2);
 	client[0] = dial_pending(&at);
-	CHECK_R(68, readable(s, 10000)); /* it has come first, whatever way requests take */
+	CHECK_R(68, readable_within(s, 10000)); /* it has come first, whatever way requests take */
 	client[1] = dial_pending(&at);
 	CHECK_R(68, refuses(&at));
 	CHECK_R(67, listen(s, 1) == 0 && outcome(client[1]) == WSAECONNREFUSED);
@@ -98,8 +98,8 @@ static void check_backlog(void)
 	CHECK_R(67, outcome(client[0]) == 0 && works(client[0], server[0]));
 	/* Closing the listener refuses what waits. */
 	client[2] = dial_pending(&at);
-	CHECK_R(68,
-		readable(s, 10000) && closesocket(s) == 0 && outcome(client[2]) == WSAECONNREFUSED);
+	CHECK_R(68, readable_within(s, 10000) && closesocket(s) == 0 &&
+			    outcome(client[2]) == WSAECONNREFUSED);
 	for (int i = 0; i < 3; i++)
 		closesocket(client[i]);
 	closesocket(server[0]);
@@ -120,7 +120,7 @@ static void check_system_backlog(void)
 		CHECK_R(66, outcome(client[i]) == 0);
 	for (int i = 0; !reset && i < 10000; i++) {
 		CHECK_R(67, listen(s, 1) == 0);
-		reset = readable(client[FULL - 1], 1);
+		reset = readable_within(client[FULL - 1], 1);
 		listen(s, FULL); /* if not, it was in the system's queue still */
 	}
 	CHECK_R(67, is_reset(client[FULL - 1]));

@@ -153,20 +153,28 @@ static void check_inline(void)
 	close_pair(&p);
 }
 
+/* An urgent byte is pending between two others when it is switched over. */
+static bool switched_pair(struct pair *p)
+{
+	if (!open_pair(p))
+		return false;
+	send(p->client, "a", 1, 0);
+	send(p->client, "!", 1, MSG_OOB);
+	send(p->client, "b", 1, 0);
+	CHECK_R(343, await_oob(p->server));
+	SleepEx(QUIET, FALSE);
+	set_inline(p->server, 1);
+	return true;
+}
+
 /* Switched over while a byte is pending: it is found on the way that is valid now. */
 static void check_switch(void)
 {
 	struct pair p;
 	char text[8];
 
-	if (!open_pair(&p))
+	if (!switched_pair(&p))
 		return;
-	send(p.client, "a", 1, 0);
-	send(p.client, "!", 1, MSG_OOB);
-	send(p.client, "b", 1, 0);
-	CHECK_R(343, await_oob(p.server));
-	SleepEx(QUIET, FALSE);
-	set_inline(p.server, 1);
 	CHECK_R(343, recv(p.server, text, 8, 0) == 1 && text[0] == 'a' &&
 			     recv(p.server, text, 8, 0) == 1 && text[0] == '!' &&
 			     recv(p.server, text, 8, 0) == 1 && text[0] == 'b');
@@ -187,14 +195,8 @@ static void check_switch_without_place(void)
 	struct pair p;
 	char text[8];
 
-	if (!open_pair(&p))
+	if (!switched_pair(&p))
 		return;
-	send(p.client, "a", 1, 0);
-	send(p.client, "!", 1, MSG_OOB);
-	send(p.client, "b", 1, 0);
-	CHECK_R(343, await_oob(p.server));
-	SleepEx(QUIET, FALSE);
-	set_inline(p.server, 1);
 	CHECK_R(343, await_readable(p.server) && recv(p.server, text, 8, MSG_PEEK) == 1 &&
 			     text[0] == '!' && recv(p.server, text, 8, 0) == 1 && text[0] == '!' &&
 			     recv(p.server, text, 2, MSG_WAITALL) == 2 && !memcmp(text, "ab", 2));

@@ -52,13 +52,3 @@ bool serves(SOCKET listener, const struct address *at)
 {
 	return serves_one_of(listener, conf_family() == AF_INET6, at);
 }
-
-bool readable_within(SOCKET s, long ms)
-{
-	struct timeval limit = { ms / 1000, ms % 1000 * 1000 };
-	fd_set set;
-
-	FD_ZERO(&set);
-	FD_SET(s, &set);
-	return select(0, &set, NULL, NULL, &limit) == 1;
-}

@@ -17,7 +17,6 @@ bool was_served(struct visitor *visitor);			    /* waits for that */
 /* What an accepted socket owes one; closes it. */
 bool answers(SOCKET s);
 bool serves_one_of(SOCKET listener, bool v6, const struct address *at);
-bool serves(SOCKET listener, const struct address *at); /* one of this run's family */
-bool readable_within(SOCKET s, long ms);
+bool serves(SOCKET listener, const struct address *at);
 
 #endif

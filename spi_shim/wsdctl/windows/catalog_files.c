@@ -186,7 +186,7 @@ int wsd_files_undo(void *self, unsigned catalog)
 	return 0;
 }
 
-/* As name_beside makes them: DLL.XXXXXXXX.SUFFIX, of hexadecimal digits. */
+/* As name_beside makes them: the DLL, eight hexadecimal digits, a suffix. */
 static bool is_beside(const WCHAR *name)
 {
 	static const WCHAR *const suffixes[] = { L".old", L".new", L".away" };
